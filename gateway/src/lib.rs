@@ -1,0 +1,18 @@
+//! Portcullis, the daemon's side: lists in, decisions out, and one reason for each that everything prints.
+//!
+//! Modules in the order in which they may use each other (each only what stands above it; `cargo xtask tidy` checks):
+//!
+//! | layer | modules |
+//! |---|---|
+//! | contract | `gateway_ebpf`, shared with the XDP program |
+//! | ground | [`net`], [`clock`] |
+//! | pure core (no sockets, no files, no clock) | [`list`], [`policy`], scan, smtp |
+//! | adapters (one outside thing each) | feed, xdp, audit |
+//! | flow | engine, refresh |
+//! | fronts | front |
+//! | application | config, admin, cli, app |
+
+pub mod clock;
+pub mod list;
+pub mod net;
+pub mod policy;

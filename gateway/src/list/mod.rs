@@ -1,0 +1,11 @@
+//! Lists: named sets of prefixes with a class and an action, where an address is listed, and the rules made from them.
+
+mod class;
+mod entry;
+mod rules;
+mod spec;
+
+pub use class::Class;
+pub use entry::{Entry, Match};
+pub use rules::{Rule, Rules};
+pub use spec::{HopScope, List, ListAction, Weight};

@@ -1,0 +1,11 @@
+//! Addresses: prefixes as lists write them, clients as sockets see them, ranges that mean nothing in public.
+
+mod client;
+mod hop;
+mod prefix;
+mod reserved;
+
+pub use client::fold;
+pub use hop::Hop;
+pub use prefix::{Prefix, PrefixError};
+pub use reserved::{Reserved, reserved};

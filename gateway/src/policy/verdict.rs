@@ -1,0 +1,127 @@
+//! The human names of outcomes with their stable machine names.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+use crate::list::Class;
+
+/// The outcome of a decision, as people call it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verdict {
+    /// Nothing against it.
+    Accept,
+    /// One of our own limits is reached.
+    Capacity,
+    /// The client spoke before the greeting.
+    EarlyTalker,
+    /// A global list vouches for it.
+    GlobalGood,
+    /// A global list has it as bad.
+    GlobalBad,
+    /// The score lies in the delay band.
+    ReputationDelay,
+    /// The score lies in the reject band.
+    ReputationReject,
+    /// A list of this site vouches for it.
+    LocalGood,
+    /// A list of this site has it as bad.
+    LocalBad,
+    /// The next hop does not take mail now.
+    NextHop,
+    /// An open proxy or a zombie.
+    OpenProxy,
+    /// The client broke the protocol.
+    Protocol,
+}
+
+impl Verdict {
+    /// All verdicts, for counters that must have a slot for each.
+    pub const ALL: [Self; 12] = [
+        Self::Accept,
+        Self::Capacity,
+        Self::EarlyTalker,
+        Self::GlobalGood,
+        Self::GlobalBad,
+        Self::ReputationDelay,
+        Self::ReputationReject,
+        Self::LocalGood,
+        Self::LocalBad,
+        Self::NextHop,
+        Self::OpenProxy,
+        Self::Protocol,
+    ];
+
+    /// The name in log, reply, record and pages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Accept => "Accepted",
+            Self::Capacity => "Capacity",
+            Self::EarlyTalker => "Early talker",
+            Self::GlobalGood => "Safe",
+            Self::GlobalBad | Self::LocalBad => "System denied IP",
+            Self::ReputationDelay => "IP reputation tempfail",
+            Self::ReputationReject => "IP reputation reject",
+            Self::LocalGood => "System allowed IP",
+            Self::NextHop => "Next hop unavailable",
+            Self::OpenProxy => "Open proxy",
+            Self::Protocol => "Protocol",
+        }
+    }
+
+    /// The stable name for machines.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Accept => "accept",
+            Self::Capacity => "capacity",
+            Self::EarlyTalker => "early-talker",
+            Self::GlobalGood => "safe",
+            Self::GlobalBad => "global-deny-ip",
+            Self::ReputationDelay => "iprep-delay",
+            Self::ReputationReject => "iprep-reject",
+            Self::LocalGood => "sys-allow-ip",
+            Self::LocalBad => "sys-deny-ip",
+            Self::NextHop => "next-hop",
+            Self::OpenProxy => "open-proxy",
+            Self::Protocol => "protocol",
+        }
+    }
+}
+
+impl From<Class> for Verdict {
+    fn from(class: Class) -> Self {
+        match class {
+            Class::LocalGood => Self::LocalGood,
+            Class::GlobalGood => Self::GlobalGood,
+            Class::LocalBad => Self::LocalBad,
+            Class::GlobalBad => Self::GlobalBad,
+            Class::OpenProxy => Self::OpenProxy,
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Serialize for Verdict {
+    /// The human name; the code has a field of its own wherever a verdict is written.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_verdict_has_a_code_of_its_own() {
+        let codes: BTreeSet<_> = Verdict::ALL.iter().map(|verdict| verdict.code()).collect();
+        assert_eq!(codes.len(), Verdict::ALL.len());
+    }
+}

@@ -1,5 +1,8 @@
 //! What both sides must agree on: actions, map names, keys, values, their sizes and the schema version.
 
+/// The number of ports that can be filtered; they are constants of the loaded program.
+pub const MAX_PORTS: usize = 8;
+
 /// What the kernel does with a connection attempt from an address that a rule names.
 ///
 /// The numbers are what rules in the kernel's maps hold.

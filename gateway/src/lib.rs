@@ -13,6 +13,9 @@
 //! | application | config, admin, cli, app |
 
 pub mod clock;
+pub mod front;
 pub mod list;
 pub mod net;
 pub mod policy;
+pub mod smtp;
+pub mod xdp;

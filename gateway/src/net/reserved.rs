@@ -10,13 +10,13 @@ use super::client::fold;
 /// Why an address cannot be a public sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reserved {
-    /// Link-local: 169.254.0.0/16 (RFC 3927), fe80::/10 (RFC 4291).
+    /// Link-local: 169.254.0.0/16 (RFC 3927), `fe80::/10` (RFC 4291).
     LinkLocal,
     /// Loopback: 127.0.0.0/8, `::1`.
     Loopback,
-    /// Private: RFC 1918, shared carrier space 100.64.0.0/10 (RFC 6598), fc00::/7 (RFC 4193).
+    /// Private: RFC 1918, shared carrier space 100.64.0.0/10 (RFC 6598), `fc00::/7` (RFC 4193).
     Private,
-    /// No unicast address at all: 0.0.0.0/8, 224.0.0.0/3, `::`, ff00::/8.
+    /// No unicast address at all: 0.0.0.0/8, 224.0.0.0/3, `::`, `ff00::/8`.
     Unroutable,
 }
 

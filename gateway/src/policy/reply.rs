@@ -158,20 +158,20 @@ impl ReplyStyle {
         label: Option<&str>,
         reference: &Reference,
     ) -> String {
-        let mut text = words.to_owned();
+        let mut parts = vec![words.to_owned()];
         if self.address {
-            text += &format!("; client [{address}]");
+            parts.push(format!("client [{address}]"));
         }
         if self.label {
-            text += &format!("; {verdict}");
-            if let Some(label) = label {
-                text += &format!(": {label}");
-            }
+            parts.push(label.map_or_else(
+                || verdict.to_string(),
+                |label| format!("{verdict}: {label}"),
+            ));
         }
         if self.reference {
-            text += &format!("; reference {reference}");
+            parts.push(format!("reference {reference}"));
         }
-        text
+        parts.join("; ")
     }
 }
 

@@ -1,0 +1,40 @@
+//! What an operator can say about the kernel filter.
+
+use std::path::PathBuf;
+
+/// What an operator can say about the kernel filter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The interfaces to filter on; empty means the default route's.
+    pub interfaces: Vec<String>,
+    /// Where in the kernel the program runs.
+    pub mode: Mode,
+    /// The ports that are filtered, at most [`gateway_ebpf::abi::MAX_PORTS`].
+    pub ports: Vec<u16>,
+    /// The folder of a bpffs under which the filter is pinned; a folder per schema version is made in it.
+    pub pin_dir: PathBuf,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            interfaces: Vec::new(),
+            mode: Mode::Auto,
+            ports: vec![25],
+            pin_dir: PathBuf::from("/sys/fs/bpf/portcullis"),
+        }
+    }
+}
+
+/// Where in the kernel the program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Native where the driver can, otherwise generic, with an alarm.
+    Auto,
+    /// In the driver, or not at all.
+    Native,
+    /// After the socket buffer is allocated: for tests, no defence against a flood.
+    Generic,
+    /// Nowhere: the daemon decides everything.
+    Off,
+}

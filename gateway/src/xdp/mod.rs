@@ -1,0 +1,5 @@
+//! The kernel filter seen from the daemon: load, attach, sync, count.
+
+mod config;
+
+pub use config::{Config, Mode};

@@ -1,0 +1,6 @@
+//! placeholder
+use std::path::PathBuf;
+/// x
+pub fn unpacked() -> PathBuf {
+    PathBuf::new()
+}

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use harness::needs;
 use harness::netns::{NetNs, run, veth};
+use harness::postfix::{self, Postfix};
 use harness::smtp_client::{Attempt, End, SmtpClient};
 use harness::smtp_server::{Answer, Ended, Options, SmtpServer, Stage};
 use harness::xdp_return::Returns;
@@ -300,4 +301,71 @@ fn the_client_of_a_gateway_is_known_by_xclient_and_by_proxy() {
             .announces("XCLIENT")
     );
     assert_eq!(client.command("XCLIENT ADDR=192.0.2.7").unwrap().code, 500);
+}
+
+/// Postfix takes a message from swaks, over XCLIENT and over a PROXY header, and delivers it; another one sends.
+#[test]
+fn a_real_postfix_takes_and_sends_mail() {
+    let (true, true, Some(packages)) = (needs::root(), needs::program("swaks"), needs::postfix())
+    else {
+        return;
+    };
+    let host = NetNs::new("postfix").unwrap();
+    let address = |text: &str| Some(text.parse::<SocketAddr>().unwrap());
+    let start = |options| Postfix::start(&packages, Some(&host), &options).unwrap();
+    let next_hop = start(postfix::Options {
+        listen: address("127.0.0.1:2525"),
+        listen_proxy: address("127.0.0.1:2526"),
+        ..postfix::Options::default()
+    });
+    let sender = start(postfix::Options {
+        listen: address("127.0.0.1:2527"),
+        relay_to: address("127.0.0.1:2525"),
+        ..postfix::Options::default()
+    });
+    let message = [
+        "--from",
+        "a@example.org",
+        "--to",
+        "b@example.com",
+        "--helo",
+        "sender.example.org",
+    ];
+    for arguments in [
+        [
+            "--port",
+            "2525",
+            "--xclient",
+            "ADDR=192.0.2.7 NAME=xclient.example.org",
+        ]
+        .as_slice(),
+        [
+            "--port",
+            "2526",
+            "--proxy",
+            "TCP4 192.0.2.8 198.51.100.1 4711 25",
+        ]
+        .as_slice(),
+        ["--port", "2527"].as_slice(),
+    ] {
+        let mut swaks = host.command("swaks");
+        run(swaks
+            .args(["--server", "127.0.0.1"])
+            .args(message)
+            .args(arguments))
+        .unwrap();
+    }
+    let delivered = next_hop.wait_for_delivered(3, LONG).unwrap().concat();
+    for seen in [
+        "xclient.example.org [192.0.2.7]",
+        "[192.0.2.8]",
+        "[127.0.0.1]",
+    ] {
+        assert!(delivered.contains(seen), "{seen}: {delivered}");
+    }
+    sender
+        .wait_for_log(&["to=<b@example.com>", "status=sent"], LONG)
+        .unwrap();
+    sender.stop().unwrap();
+    next_hop.stop().unwrap();
 }

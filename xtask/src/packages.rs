@@ -29,6 +29,9 @@ pub(crate) const TESTS: &[Package] = &[
     package("swaks", "mail from a client that is not ours"),
 ];
 
+/// One line per package for `dpkg-query`.
+const STATUS: &str = "${db:Status-Status} ${Package}\n";
+
 const fn package(name: &'static str, purpose: &'static str) -> Package {
     Package { name, purpose }
 }
@@ -44,6 +47,12 @@ pub(crate) fn missing(wanted: &[Package]) -> Result<Vec<Package>> {
     let mut missing = wanted.to_vec();
     missing.retain(|package| !installed.iter().any(|name| name == package.name));
     Ok(missing)
+}
+
+/// Whether the package `name` is installed.
+pub(crate) fn is_installed(name: &str) -> bool {
+    captured(Command::new("dpkg-query").args(["--show", "--showformat", STATUS, name]))
+        .is_ok_and(|status| status.starts_with("installed "))
 }
 
 /// Installs those of `wanted` that are missing, after naming them; who is not root is told what to type.
@@ -105,7 +114,7 @@ fn apt_get() -> Command {
 fn installed(wanted: &[Package]) -> Result<Vec<String>> {
     // Unknown packages make it fail, and are as missing as any other.
     let output = Command::new("dpkg-query")
-        .args(["--show", "--showformat", "${db:Status-Status} ${Package}\n"])
+        .args(["--show", "--showformat", STATUS])
         .args(wanted.iter().map(|package| package.name))
         .output()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

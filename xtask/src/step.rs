@@ -130,7 +130,12 @@ pub(crate) fn captured(command: &mut Command) -> Result<String> {
         let said = format!("{text}{}", String::from_utf8_lossy(&output.stderr));
         let lines = said.trim_end().lines().collect::<Vec<_>>();
         let from = lines.len().saturating_sub(30);
-        let tail = lines.get(from..).unwrap_or_default().join("\n");
+        let tail = lines.get(from..).unwrap_or_default().iter();
+        // Compilers quote command lines as long as a page.
+        let tail = tail
+            .map(|line| line.chars().take(200).collect::<String>())
+            .collect::<Vec<_>>()
+            .join("\n");
         bail!("`{shown}` ended with {}:\n{tail}", output.status);
     }
     Ok(text)

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | contract | `gateway_ebpf`, shared with the XDP program |
 //! | ground | [`net`], [`clock`] |
-//! | pure core (no sockets, no files, no clock) | [`list`], [`policy`], scan, smtp |
+//! | pure core (no sockets, no files, no clock) | [`list`], [`policy`], [`scan`], smtp |
 //! | adapters (one outside thing each) | feed, xdp, audit |
 //! | flow | engine, refresh |
 //! | fronts | front |
@@ -17,5 +17,6 @@ pub mod front;
 pub mod list;
 pub mod net;
 pub mod policy;
+pub mod scan;
 pub mod smtp;
 pub mod xdp;

@@ -10,9 +10,10 @@
 //! | adapters (one outside thing each) | feed, xdp, audit |
 //! | flow | engine, refresh |
 //! | fronts | front |
-//! | application | config, admin, cli, app |
+//! | application | [`config`], admin, cli, app |
 
 pub mod clock;
+pub mod config;
 pub mod front;
 pub mod list;
 pub mod net;

@@ -15,6 +15,7 @@
 pub mod alarm;
 pub mod audit;
 pub mod clock;
+pub mod config;
 pub mod engine;
 pub mod feed;
 pub mod front;

@@ -6,24 +6,24 @@ use std::path::PathBuf;
 use std::{env, fmt, fs};
 
 /// What a reader is told who has no toolchain yet.
-pub const HINT: &str = "run `cargo xtask setup` once, it finds or installs the eBPF toolchain";
+pub(crate) const HINT: &str = "run `cargo xtask setup` once, it finds or installs the eBPF toolchain";
 
 /// The tools that turn `gateway-ebpf` into an XDP program, all by absolute path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Toolchain {
+pub(crate) struct Toolchain {
     /// The `cargo` that can build `core` for the target.
-    pub cargo: PathBuf,
+    pub(crate) cargo: PathBuf,
     /// The `rustc` that goes with it.
-    pub rustc: PathBuf,
+    pub(crate) rustc: PathBuf,
     /// `bpf-linker`, built against the LLVM of that `rustc`.
-    pub linker: PathBuf,
+    pub(crate) linker: PathBuf,
     /// Where it came from.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
 }
 
 /// Where a toolchain came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// The distribution's packages, with its copy of the standard library's source.
     Debian,
     /// A nightly of rustup, with the component `rust-src`.
@@ -32,7 +32,7 @@ pub enum Kind {
 
 impl Kind {
     /// The word in the file.
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Debian => "debian",
             Self::RustupNightly => "rustup-nightly",
@@ -42,7 +42,7 @@ impl Kind {
 
 impl Toolchain {
     /// Whether all three tools are there.
-    pub fn usable(&self) -> bool {
+    pub(crate) fn usable(&self) -> bool {
         [&self.cargo, &self.rustc, &self.linker]
             .iter()
             .all(|tool| tool.is_file())
@@ -59,7 +59,7 @@ impl fmt::Display for Toolchain {
 }
 
 /// The folder for everything that is fetched or built once per user.
-pub fn cache_dir() -> PathBuf {
+pub(crate) fn cache_dir() -> PathBuf {
     let from = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
     from("XDG_CACHE_HOME")
         .map(PathBuf::from)
@@ -69,20 +69,19 @@ pub fn cache_dir() -> PathBuf {
 }
 
 /// The file that records the toolchain.
-pub fn file() -> PathBuf {
+pub(crate) fn file() -> PathBuf {
     cache_dir().join("ebpf-toolchain.conf")
 }
 
 /// Reads the record; an error says what is wrong with it, in one line.
-pub fn read() -> Result<Toolchain, String> {
+pub(crate) fn read() -> Result<Toolchain, String> {
     let file = file();
     let text = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
     parse(&text).map_err(|error| format!("{}: {error}", file.display()))
 }
 
 /// Records `toolchain` for the builds to come.
-#[allow(dead_code, reason = "`gateway/build.rs` only reads")]
-pub fn write(toolchain: &Toolchain) -> Result<(), String> {
+pub(crate) fn write(toolchain: &Toolchain) -> Result<(), String> {
     let file = file();
     fs::create_dir_all(cache_dir())
         .and_then(|()| fs::write(&file, toolchain.to_string()))

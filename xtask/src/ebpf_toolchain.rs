@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::{env, fmt, fs};
 
 /// What a reader is told who has no toolchain yet.
-pub(crate) const HINT: &str = "run `cargo xtask setup` once, it finds or installs the eBPF toolchain";
+pub(crate) const HINT: &str =
+    "run `cargo xtask setup` once, it finds or installs the eBPF toolchain";
 
 /// The tools that turn `gateway-ebpf` into an XDP program, all by absolute path.
 #[derive(Clone, Debug, PartialEq, Eq)]

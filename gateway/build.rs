@@ -1,8 +1,4 @@
 //! Compiles the XDP program with the toolchain that `cargo xtask setup` recorded, for the daemon to carry inside.
-#![expect(
-    clippy::print_stdout,
-    reason = "this is how a build script talks to cargo"
-)]
 
 #[expect(
     dead_code,
@@ -83,8 +79,16 @@ fn cargo(toolchain: &Toolchain) -> Result<Command, String> {
         let ours = ["CARGO", "RUST", "CLIPPY", "DEP_"]
             .iter()
             .any(|prefix| name_text.starts_with(prefix))
-            || ["TARGET", "HOST", "PROFILE", "OPT_LEVEL", "DEBUG", "OUT_DIR", "NUM_JOBS"]
-                .contains(&&*name_text);
+            || [
+                "TARGET",
+                "HOST",
+                "PROFILE",
+                "OPT_LEVEL",
+                "DEBUG",
+                "OUT_DIR",
+                "NUM_JOBS",
+            ]
+            .contains(&&*name_text);
         if ours && !keep {
             cargo.env_remove(&name);
         }

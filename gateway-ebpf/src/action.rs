@@ -73,13 +73,10 @@ impl Decision {
 mod tests {
     use super::*;
 
-    const fn rule(list: u16, action: KernelAction) -> Option<RuleValue> {
-        Some(RuleValue::new(list, action))
-    }
-
     #[test]
     fn each_pair_of_rules_has_its_outcome() {
         use KernelAction::{Count, Drop, Off, Reset};
+        let rule = |list, action| Some(RuleValue::new(list, action));
         let unknown = Some(RuleValue::from_bytes([7, 0, 200, 0]));
         for (bad, good, outcome, counted) in [
             (None, None, Outcome::Unlisted, None),
@@ -103,7 +100,8 @@ mod tests {
 
     #[test]
     fn an_answer_that_failed_counts_as_passed() {
-        let decision = Decision::new(rule(5, KernelAction::Reset), || None).without_reply();
+        let rule = RuleValue::new(5, KernelAction::Reset);
+        let decision = Decision::new(Some(rule), || None).without_reply();
         assert_eq!(decision.outcome, Outcome::ReplyFailed);
         assert_eq!(
             decision.list_index(),

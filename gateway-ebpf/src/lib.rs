@@ -8,6 +8,10 @@
 //! | [`action`] | what follows from the rules that cover its source? |
 //! | [`reply`], [`checksum`] | what does the answer look like? |
 #![no_std]
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "a conversion that can fail would be a branch in the program; these are of constants, or meant to cut"
+)]
 
 #[cfg(test)]
 extern crate std;

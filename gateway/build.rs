@@ -1,9 +1,6 @@
 //! Compiles the XDP program with the toolchain that `cargo xtask setup` recorded, for the daemon to carry inside.
 
-#[expect(
-    dead_code,
-    reason = "the record is written by `cargo xtask setup`; here it is only read"
-)]
+#[expect(dead_code, reason = "the record is written by `cargo xtask setup`; here it is only read")]
 #[path = "../xtask/src/ebpf_toolchain.rs"]
 mod ebpf_toolchain;
 
@@ -45,10 +42,8 @@ fn build() -> Result<(), String> {
     for variable in ["HOME", "XDG_CACHE_HOME"] {
         println!("cargo::rerun-if-env-changed={variable}");
     }
-    let toolchain = ebpf_toolchain::read()
-        .ok()
-        .filter(Toolchain::usable)
-        .ok_or(ebpf_toolchain::HINT)?;
+    let toolchain =
+        ebpf_toolchain::read().ok().filter(Toolchain::usable).ok_or(ebpf_toolchain::HINT)?;
     let out_dir = PathBuf::from(variable("OUT_DIR")?);
     let target_dir = out_dir.join("ebpf");
     let output = cargo(&toolchain)?
@@ -76,19 +71,10 @@ fn cargo(toolchain: &Toolchain) -> Result<Command, String> {
         let keep = ["CARGO_HOME", "CARGO_NET_OFFLINE"].contains(&&*name_text);
         // Clippy comes in through RUSTC_WORKSPACE_WRAPPER, flags through RUSTFLAGS and CARGO_ENCODED_RUSTFLAGS,
         // and `TARGET`, `PROFILE` and the like only confuse the scripts inside.
-        let ours = ["CARGO", "RUST", "CLIPPY", "DEP_"]
-            .iter()
-            .any(|prefix| name_text.starts_with(prefix))
-            || [
-                "TARGET",
-                "HOST",
-                "PROFILE",
-                "OPT_LEVEL",
-                "DEBUG",
-                "OUT_DIR",
-                "NUM_JOBS",
-            ]
-            .contains(&&*name_text);
+        let ours =
+            ["CARGO", "RUST", "CLIPPY", "DEP_"].iter().any(|prefix| name_text.starts_with(prefix))
+                || ["TARGET", "HOST", "PROFILE", "OPT_LEVEL", "DEBUG", "OUT_DIR", "NUM_JOBS"]
+                    .contains(&&*name_text);
         if ours && !keep {
             cargo.env_remove(&name);
         }

@@ -21,14 +21,9 @@ pub(crate) fn ensure(steps: &mut Steps) -> Result<()> {
     if folder.join("usr/lib/postfix/sbin/master").is_file() {
         return Ok(());
     }
-    say(&format!(
-        "this Debian package will be fetched:\n  {}: {}",
-        POSTFIX.name, POSTFIX.purpose
-    ));
+    say(&format!("this Debian package will be fetched:\n  {}: {}", POSTFIX.name, POSTFIX.purpose));
     ensure_lists(steps)?;
-    steps.quiet("fetching Postfix", || {
-        fetch(&folder).map(|detail| ((), detail))
-    })
+    steps.quiet("fetching Postfix", || fetch(&folder).map(|detail| ((), detail)))
 }
 
 /// Unpacks beside the place and moves the folder there when it is whole.
@@ -41,18 +36,8 @@ fn fetch(folder: &Path) -> Result<String> {
     let mut fetched = Vec::<String>::new();
     while let Some(name) = wanted.pop() {
         let package = download(&name, fresh.path())?;
-        captured(
-            Command::new("dpkg-deb")
-                .arg("-x")
-                .arg(&package)
-                .arg(&unpacked),
-        )?;
-        let depends = captured(
-            Command::new("dpkg-deb")
-                .arg("-f")
-                .arg(&package)
-                .arg("Depends"),
-        )?;
+        captured(Command::new("dpkg-deb").arg("-x").arg(&package).arg(&unpacked))?;
+        let depends = captured(Command::new("dpkg-deb").arg("-f").arg(&package).arg("Depends"))?;
         fetched.push(name);
         wanted.extend(
             libraries(&depends)
@@ -73,11 +58,7 @@ fn fetch(folder: &Path) -> Result<String> {
 fn download(name: &str, parent: &Path) -> Result<PathBuf> {
     let folder = parent.join(name);
     fs::create_dir(&folder)?;
-    captured(
-        Command::new("apt-get")
-            .args(["download", name])
-            .current_dir(&folder),
-    )?;
+    captured(Command::new("apt-get").args(["download", name]).current_dir(&folder))?;
     let file = fs::read_dir(&folder)?.next();
     Ok(file.with_context(|| format!("no package {name}"))??.path())
 }

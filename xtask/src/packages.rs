@@ -97,9 +97,7 @@ pub(crate) fn ensure_lists(steps: &mut Steps) -> Result<()> {
 }
 
 fn update(steps: &mut Steps) -> Result<()> {
-    steps.quiet("apt-get update", || {
-        captured(apt_get().arg("update")).map(|_| ((), String::new()))
-    })
+    steps.quiet("apt-get update", || captured(apt_get().arg("update")).map(|_| ((), String::new())))
 }
 
 fn apt_get() -> Command {

@@ -34,11 +34,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     let mut result = all(options, &mut steps, skips.path());
     let skipped = fs::read_to_string(skips.path())?;
     let skipped = skipped.lines().collect::<Vec<_>>();
-    let unsupported = if options.fast {
-        Vec::new()
-    } else {
-        unsupported::here(root())?
-    };
+    let unsupported = if options.fast { Vec::new() } else { unsupported::here(root())? };
     let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
     if result.is_ok() && in_ci && !skipped.is_empty() {
         result = Err(anyhow::anyhow!("tests were skipped, which CI=true forbids"));
@@ -73,15 +69,7 @@ fn all(options: &Options, steps: &mut Steps, skips: &Path) -> Result<()> {
     steps.loud("formatting", &mut cargo(&["fmt", "--all", "--check"]))?;
     steps.loud(
         "lints",
-        &mut cargo(&[
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--quiet",
-            "--",
-            "-D",
-            "warnings",
-        ]),
+        &mut cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]),
     )?;
     steps.open("tidiness", || {
         let findings = tidy::findings(root())?;
@@ -94,27 +82,15 @@ fn all(options: &Options, steps: &mut Steps, skips: &Path) -> Result<()> {
         Ok(())
     })?;
     let mut unit_tests = runner(options, skips);
-    steps.loud(
-        "unit tests",
-        unit_tests.args(["--workspace", "--lib", "--bins"]),
-    )?;
+    steps.loud("unit tests", unit_tests.args(["--workspace", "--lib", "--bins"]))?;
     if options.fast {
         return Ok(());
     }
-    steps.loud(
-        "documented examples",
-        &mut cargo(&["test", "--quiet", "--workspace", "--doc"]),
-    )?;
+    steps.loud("documented examples", &mut cargo(&["test", "--quiet", "--workspace", "--doc"]))?;
     // The daemon as a process: tests are not built along with the binaries of other packages.
-    steps.loud(
-        "daemon",
-        &mut cargo(&["build", "--quiet", "--package", "gateway"]),
-    )?;
+    steps.loud("daemon", &mut cargo(&["build", "--quiet", "--package", "gateway"]))?;
     let mut integration_tests = runner(options, skips);
-    steps.loud(
-        "integration tests",
-        integration_tests.args(["--workspace", "--test", "*"]),
-    )
+    steps.loud("integration tests", integration_tests.args(["--workspace", "--test", "*"]))
 }
 
 /// cargo-nextest where it is installed, for its timeouts and its clear report; otherwise cargo's own runner.
@@ -141,31 +117,16 @@ fn summary(steps: &Steps, skipped: &[&str], unsupported: &[Feature], ok: bool) -
     let mut out = stdout().lock();
     writeln!(out)?;
     for step in steps.done() {
-        writeln!(
-            out,
-            "{} {:<22} {:>7.1} s",
-            verdict(step.ok),
-            step.name,
-            step.seconds
-        )?;
+        writeln!(out, "{} {:<22} {:>7.1} s", verdict(step.ok), step.name, step.seconds)?;
     }
     for line in skipped {
         writeln!(out, "{line}")?;
     }
     for feature in unsupported {
-        let Feature {
-            name,
-            reason,
-            instead,
-            ..
-        } = feature;
+        let Feature { name, reason, instead, .. } = feature;
         writeln!(out, "unsupported here: {name}: {reason}; {instead}")?;
     }
-    let words = if ok {
-        "everything holds"
-    } else {
-        "stopped at the first failure"
-    };
+    let words = if ok { "everything holds" } else { "stopped at the first failure" };
     writeln!(out, "{} {words}", verdict(ok))?;
     Ok(())
 }

@@ -82,12 +82,7 @@ const fn key(
     example: &'static str,
     text: &'static str,
 ) -> Key {
-    Key {
-        name,
-        default,
-        example,
-        text,
-    }
+    Key { name, default, example, text }
 }
 
 /// All tables, the top of the file first.
@@ -128,33 +123,13 @@ pub(super) static TABLES: [TableKeys; 13] = [
                 "The domains for which mail is taken; `.example.org` means the subdomains of `example.org` without itself. Empty: the next hop decides.",
             ),
             key("xdp", Words("as below"), "{ ports = [25] }", "See [xdp]."),
-            key(
-                "listener",
-                Words("none"),
-                "[{ address = \"192.0.2.1:25\" }]",
-                "See [[listener]].",
-            ),
-            key(
-                "next_hop",
-                Words("none"),
-                "{ address = \"127.0.0.1:10025\" }",
-                "See [next_hop].",
-            ),
+            key("listener", Words("none"), "[{ address = \"192.0.2.1:25\" }]", "See [[listener]]."),
+            key("next_hop", Words("none"), "{ address = \"127.0.0.1:10025\" }", "See [next_hop]."),
             key("list", Words("none"), "[]", "See [[list]]."),
             key("zone", Words("none"), "[]", "See [[zone]]."),
             key("score", Words("as below"), "{ delay = 20 }", "See [score]."),
-            key(
-                "reply",
-                Words("as below"),
-                "{ address = true }",
-                "See [reply].",
-            ),
-            key(
-                "limits",
-                Words("as below"),
-                "{ errors = 20 }",
-                "See [limits].",
-            ),
+            key("reply", Words("as below"), "{ address = true }", "See [reply]."),
+            key("limits", Words("as below"), "{ errors = 20 }", "See [limits]."),
             key("scan", Words("as below"), "{ headers = [] }", "See [scan]."),
             key(
                 "admin",
@@ -168,12 +143,7 @@ pub(super) static TABLES: [TableKeys; 13] = [
                 "{ file = \"/var/lib/portcullis/audit.jsonl\" }",
                 "See [audit].",
             ),
-            key(
-                "log",
-                Words("as below"),
-                "{ level = \"info\" }",
-                "See [log].",
-            ),
+            key("log", Words("as below"), "{ level = \"info\" }", "See [log]."),
         ],
     },
     TableKeys {
@@ -193,12 +163,7 @@ pub(super) static TABLES: [TableKeys; 13] = [
                 "\"native\"",
                 "`auto` (native where the driver can, else generic, with an alarm), `native`, `generic`, or `off`: the daemon alone decides.",
             ),
-            key(
-                "ports",
-                Value("[25]"),
-                "[25, 587]",
-                "The TCP ports that are filtered, at most 8.",
-            ),
+            key("ports", Value("[25]"), "[25, 587]", "The TCP ports that are filtered, at most 8."),
             key(
                 "action",
                 Value("\"reset\""),
@@ -218,12 +183,7 @@ pub(super) static TABLES: [TableKeys; 13] = [
         heading: "[[listener]]",
         text: "An address on which mail is taken; there may be many.",
         keys: &[
-            key(
-                "address",
-                Required,
-                "\"192.0.2.1:25\"",
-                "IP address and port.",
-            ),
+            key("address", Required, "\"192.0.2.1:25\"", "IP address and port."),
             key(
                 "direction",
                 Value("\"auto\""),
@@ -243,12 +203,7 @@ pub(super) static TABLES: [TableKeys; 13] = [
         heading: "[next_hop]",
         text: "The mail server behind this one; `portcullis run` needs it.",
         keys: &[
-            key(
-                "address",
-                Required,
-                "\"127.0.0.1:10025\"",
-                "IP address and port.",
-            ),
+            key("address", Required, "\"127.0.0.1:10025\"", "IP address and port."),
             key(
                 "client",
                 Value("\"xclient\""),
@@ -353,18 +308,8 @@ pub(super) static TABLES: [TableKeys; 13] = [
                 "0",
                 "Percent that are let in; the three parts add up to 100.",
             ),
-            key(
-                "delay",
-                Value("20"),
-                "20",
-                "Percent that are answered with a 4xx.",
-            ),
-            key(
-                "reject",
-                Value("80"),
-                "80",
-                "Percent that are refused with a 5xx.",
-            ),
+            key("delay", Value("20"), "20", "Percent that are answered with a 4xx."),
+            key("reject", Value("80"), "80", "Percent that are refused with a 5xx."),
             key(
                 "delay_from",
                 Words("from the percent"),
@@ -390,30 +335,15 @@ pub(super) static TABLES: [TableKeys; 13] = [
         heading: "[reply]",
         text: "What a refused sender is told beyond the fixed words.",
         keys: &[
-            key(
-                "address",
-                Value("true"),
-                "true",
-                "The address that was seen.",
-            ),
-            key(
-                "label",
-                Value("true"),
-                "true",
-                "The verdict, and the label of the list.",
-            ),
+            key("address", Value("true"), "true", "The address that was seen."),
+            key("label", Value("true"), "true", "The verdict, and the label of the list."),
             key(
                 "reference",
                 Value("true"),
                 "true",
                 "The reference under which the decision is recorded.",
             ),
-            key(
-                "bare",
-                Value("false"),
-                "false",
-                "`true`: nothing of all that.",
-            ),
+            key("bare", Value("false"), "false", "`true`: nothing of all that."),
         ],
     },
     TableKeys {
@@ -421,84 +351,34 @@ pub(super) static TABLES: [TableKeys; 13] = [
         heading: "[limits]",
         text: "How much of everything a peer may use. Sizes are octets, as a number or a text with `K`, `M`, `G`; times a text like `\"10s\"` or `\"5m\"`.",
         keys: &[
-            key(
-                "connections",
-                Value("10000"),
-                "10000",
-                "Connections at the same time.",
-            ),
+            key("connections", Value("10000"), "10000", "Connections at the same time."),
             key(
                 "connections_per_client",
                 Value("50"),
                 "50",
                 "Connections at the same time from one address.",
             ),
-            key(
-                "command_line",
-                Value("2048"),
-                "\"2K\"",
-                "Size of a command line.",
-            ),
-            key(
-                "commands",
-                Value("10000"),
-                "10000",
-                "Commands in one session.",
-            ),
+            key("command_line", Value("2048"), "\"2K\"", "Size of a command line."),
+            key("commands", Value("10000"), "10000", "Commands in one session."),
             key(
                 "errors",
                 Value("20"),
                 "20",
                 "Commands of one session answered with a 5xx before it is closed.",
             ),
-            key(
-                "recipients",
-                Value("1000"),
-                "1000",
-                "Recipients of one message.",
-            ),
+            key("recipients", Value("1000"), "1000", "Recipients of one message."),
             key(
                 "header",
                 Value("\"256K\""),
                 "\"256K\"",
                 "Size of a header block; a larger one is refused, never passed unscanned.",
             ),
-            key(
-                "data_line",
-                Value("\"64K\""),
-                "\"64K\"",
-                "Size of a line in a message.",
-            ),
-            key(
-                "message",
-                Value("\"100M\""),
-                "\"100M\"",
-                "Size of a message.",
-            ),
-            key(
-                "received",
-                Value("100"),
-                "100",
-                "Received fields of a message; more mean a loop.",
-            ),
-            key(
-                "command_timeout",
-                Value("\"5m\""),
-                "\"5m\"",
-                "Wait for the next command.",
-            ),
-            key(
-                "data_timeout",
-                Value("\"3m\""),
-                "\"3m\"",
-                "Wait for the next piece of a message.",
-            ),
-            key(
-                "session_timeout",
-                Value("\"1h\""),
-                "\"1h\"",
-                "Length of a session.",
-            ),
+            key("data_line", Value("\"64K\""), "\"64K\"", "Size of a line in a message."),
+            key("message", Value("\"100M\""), "\"100M\"", "Size of a message."),
+            key("received", Value("100"), "100", "Received fields of a message; more mean a loop."),
+            key("command_timeout", Value("\"5m\""), "\"5m\"", "Wait for the next command."),
+            key("data_timeout", Value("\"3m\""), "\"3m\"", "Wait for the next piece of a message."),
+            key("session_timeout", Value("\"1h\""), "\"1h\"", "Length of a session."),
             key(
                 "refused_timeout",
                 Value("\"10s\""),
@@ -577,12 +457,7 @@ pub(super) static TABLES: [TableKeys; 13] = [
                 "\"debug\"",
                 "`error`, `warn`, `info`, `debug` or `trace`.",
             ),
-            key(
-                "format",
-                Value("\"text\""),
-                "\"json\"",
-                "`text` for people, `json` for machines.",
-            ),
+            key("format", Value("\"text\""), "\"json\"", "`text` for people, `json` for machines."),
         ],
     },
 ];

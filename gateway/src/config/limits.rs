@@ -47,10 +47,9 @@ pub(super) fn limits(mut reader: Reader<'_>) -> Limits {
 /// Reads `[score]`: where the bands are, and whether there is a score at all.
 pub(super) fn score(mut reader: Reader<'_>) -> (Thresholds, bool) {
     let enabled = reader.or("enabled", true, boolean);
-    if let Some(mode) = reader.optional(
-        "delay_mode",
-        choice(&[("static", false), ("greylist", true)]),
-    ) && mode.value
+    if let Some(mode) =
+        reader.optional("delay_mode", choice(&[("static", false), ("greylist", true)]))
+        && mode.value
     {
         let text = "\"greylist\" comes with a later version; \"static\" is used";
         reader.notice(mode.key, mode.place, text);
@@ -82,11 +81,9 @@ fn thresholds(percent: [Option<u16>; 3], scores: [Option<u16>; 2]) -> Parsed<Thr
         ([None, None, None], [Some(delay_from), Some(reject_above)]) => {
             Thresholds::from_scores(delay_from, reject_above).map_err(Wrong::new)
         }
-        ([None, None, None], _) => Err(Wrong::new(
-            "one raw score alone, expected both delay_from and reject_above",
-        )),
-        _ => Err(Wrong::new(
-            "percent and raw scores, expected one kind of them",
-        )),
+        ([None, None, None], _) => {
+            Err(Wrong::new("one raw score alone, expected both delay_from and reject_above"))
+        }
+        _ => Err(Wrong::new("percent and raw scores, expected one kind of them")),
     }
 }

@@ -18,15 +18,11 @@ pub(super) fn listeners(readers: Vec<Reader<'_>>) -> Vec<Listener> {
             ("outbound", Direction::Outbound),
         ]);
         let direction = reader.or("direction", Direction::Auto, direction);
-        let bare_newline = choice(&[
-            ("reject", BareNewline::Reject),
-            ("normalise", BareNewline::Normalise),
-        ]);
+        let bare_newline =
+            choice(&[("reject", BareNewline::Reject), ("normalise", BareNewline::Normalise)]);
         let bare_newline = reader.or("bare_newline", BareNewline::Reject, bare_newline);
         if let Some(address) = address {
-            let is_known = listeners
-                .iter()
-                .any(|listener| listener.address == address.value);
+            let is_known = listeners.iter().any(|listener| listener.address == address.value);
             // Port 0 is a free one, another each time.
             if is_known && address.value.port() != 0 {
                 let found = format!("\"{}\" again", address.value);
@@ -35,11 +31,7 @@ pub(super) fn listeners(readers: Vec<Reader<'_>>) -> Vec<Listener> {
                     Wrong::expected(&found, "an address of its own for each listener"),
                 );
             }
-            listeners.push(Listener {
-                address: address.value,
-                direction,
-                bare_newline,
-            });
+            listeners.push(Listener { address: address.value, direction, bare_newline });
         }
         reader.finish();
     }
@@ -57,14 +49,8 @@ pub(super) fn next_hop(
     if let Some(address) = &address {
         let found = format!("\"{}\"", address.value);
         if address.value.port() == 0 || address.value.ip().is_unspecified() {
-            reader.wrong_at(
-                address,
-                Wrong::expected(&found, "the address and port of one host"),
-            );
-        } else if listeners
-            .iter()
-            .any(|listener| reaches(address.value, listener.address))
-        {
+            reader.wrong_at(address, Wrong::expected(&found, "the address and port of one host"));
+        } else if listeners.iter().any(|listener| reaches(address.value, listener.address)) {
             let wrong = Wrong::expected(&found, "another address than those of the listeners");
             reader.wrong_at(address, wrong.hint("mail would go round in a loop"));
         }

@@ -32,10 +32,8 @@ pub(super) fn lists(readers: Vec<Reader<'_>>, common: &Common<'_>) -> Vec<Arc<Li
         if let Some(name) = &name {
             match names.iter().find(|earlier| earlier.value == name.value) {
                 Some(earlier) => {
-                    let found = format!(
-                        "{:?}, the name of the list at {}",
-                        name.value, earlier.place
-                    );
+                    let found =
+                        format!("{:?}, the name of the list at {}", name.value, earlier.place);
                     reader.wrong_at(name, Wrong::expected(&found, "another"));
                 }
                 None => names.push(name.clone()),
@@ -53,12 +51,7 @@ pub(super) fn kernel_action(
     key: &'static str,
 ) -> Option<At<KernelAction>> {
     let mut words = vec![("refuse", None)];
-    words.extend(
-        KernelAction::ALL
-            .iter()
-            .rev()
-            .map(|action| (action.name(), Some(*action))),
-    );
+    words.extend(KernelAction::ALL.iter().rev().map(|action| (action.name(), Some(*action))));
     let At { value, key, place } = reader.optional(key, choice(&words))?;
     let value = value.unwrap_or_else(|| {
         let text = "\"refuse\" comes with a later version; \"reset\" is used";
@@ -153,11 +146,7 @@ fn action(
     let action = if reader.has("action") {
         reader.optional("action", |value| one_action(value, expected, class))
     } else {
-        Some(At {
-            value: default,
-            key: "action",
-            place: reader.place().clone(),
-        })
+        Some(At { value: default, key: "action", place: reader.place().clone() })
     };
     // Where the action itself is wrong, nobody can say whether a weight belongs to it.
     let action = action?;
@@ -185,10 +174,7 @@ fn one_action(
     expected: &[ListAction],
     class: Option<&At<Class>>,
 ) -> Parsed<ListAction> {
-    let words: Vec<_> = expected
-        .iter()
-        .map(|action| (action.name(), *action))
-        .collect();
+    let words: Vec<_> = expected.iter().map(|action| (action.name(), *action)).collect();
     choice(&words)(value).map_err(|wrong| match (value, class) {
         (Value::Text(word), _) if word == "quarantine" => {
             wrong.hint("\"quarantine\" comes with a later version")
@@ -197,10 +183,7 @@ fn one_action(
             let class = class.value.name();
             let all = expected.iter().map(|action| action.name());
             let all: Vec<_> = all.collect();
-            Wrong::expected(
-                value,
-                format_args!("one of {} for class \"{class}\"", all.join(", ")),
-            )
+            Wrong::expected(value, format_args!("one of {} for class \"{class}\"", all.join(", ")))
         }
         _ => wrong,
     })

@@ -109,20 +109,14 @@ impl Config {
     /// What the daemon needs and the other commands do not: a listener and a next hop.
     pub fn for_daemon(&self) -> Result<&NextHop, Faults> {
         let fault = |key: &str, hint: &str| Fault {
-            place: Place {
-                file: self.file.as_path().into(),
-                line: 0,
-            },
+            place: Place { file: self.file.as_path().into(), line: 0 },
             key: key.to_owned(),
             text: "missing, expected it for `portcullis run`".to_owned(),
             hint: Some(hint.to_owned()),
         };
         let mut faults = Vec::new();
         if self.listeners.is_empty() {
-            faults.push(fault(
-                "listener",
-                "add [[listener]] with address = \"0.0.0.0:25\"",
-            ));
+            faults.push(fault("listener", "add [[listener]] with address = \"0.0.0.0:25\""));
         }
         match &self.next_hop {
             Some(next_hop) if faults.is_empty() => return Ok(next_hop),

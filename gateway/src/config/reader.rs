@@ -30,12 +30,7 @@ impl<'f> Reader<'f> {
         table: Table,
         findings: &'f Findings,
     ) -> Self {
-        Self {
-            keys,
-            place,
-            table,
-            findings,
-        }
+        Self { keys, place, table, findings }
     }
 
     /// The value of `key`; `None` where it is absent or wrong.
@@ -183,20 +178,12 @@ impl<'f> Reader<'f> {
 
     /// Records that a key is absent.
     pub(super) fn missing(&self, key: &str, expected: &str) {
-        self.wrong(
-            key,
-            self.place.clone(),
-            Wrong::expected(&"missing", expected),
-        );
+        self.wrong(key, self.place.clone(), Wrong::expected(&"missing", expected));
     }
 
     /// Records what an operator should know about a key.
     pub(super) fn notice(&self, key: &str, place: Place, text: impl Into<String>) {
-        self.findings.notice(Notice {
-            place,
-            key: joined(self.keys.name, key),
-            text: text.into(),
-        });
+        self.findings.notice(Notice { place, key: joined(self.keys.name, key), text: text.into() });
     }
 
     /// Ends the reading: keys that nobody took are unknown.
@@ -209,10 +196,7 @@ impl<'f> Reader<'f> {
                 ),
                 _ => format!("unknown key, expected one of {}", self.keys.names()),
             };
-            let wrong = Wrong {
-                text,
-                hint: self.keys.suggestion(&key),
-            };
+            let wrong = Wrong { text, hint: self.keys.suggestion(&key) };
             self.wrong(&key, node.place, wrong);
         }
     }
@@ -237,14 +221,6 @@ impl<'f> Reader<'f> {
 /// The keys of the table `name`.
 pub(super) fn table_keys(name: &str) -> &'static TableKeys {
     /// Only a table that is missing in `keys.rs` gets this one; each of its keys is then refused.
-    static NONE: TableKeys = TableKeys {
-        name: "?",
-        heading: "",
-        text: "",
-        keys: &[],
-    };
-    TABLES
-        .iter()
-        .find(|table| table.name == name)
-        .unwrap_or(&NONE)
+    static NONE: TableKeys = TableKeys { name: "?", heading: "", text: "", keys: &[] };
+    TABLES.iter().find(|table| table.name == name).unwrap_or(&NONE)
 }

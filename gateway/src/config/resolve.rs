@@ -26,10 +26,7 @@ pub(super) fn resolve(
     root: Table,
     findings: Findings,
 ) -> Result<(Config, Vec<Notice>), Faults> {
-    let place = Place {
-        file: file.into(),
-        line: 0,
-    };
+    let place = Place { file: file.into(), line: 0 };
     let folder = file.parent().unwrap_or_else(|| Path::new(""));
     let mut top = Reader::new(table_keys(""), place, root, &findings);
     let state_dir = path(&mut top, "state_dir", folder, "/var/lib/portcullis");
@@ -37,19 +34,10 @@ pub(super) fn resolve(
     let recipient_domains = values(top.each("recipient_domains", recipient_domain));
     let (xdp, kernel) = xdp(top.table("xdp"), folder);
     let (thresholds, score_enabled) = score(top.table("score"));
-    let common = Common {
-        folder,
-        enforce,
-        kernel,
-        score_enabled,
-    };
+    let common = Common { folder, enforce, kernel, score_enabled };
     let listeners = listeners(top.tables("listener"));
     let next_hop = if top.has("next_hop") {
-        next_hop(
-            top.table("next_hop"),
-            !recipient_domains.is_empty(),
-            &listeners,
-        )
+        next_hop(top.table("next_hop"), !recipient_domains.is_empty(), &listeners)
     } else {
         None
     };
@@ -115,11 +103,10 @@ fn trusted_relay(value: &Value) -> Parsed<Prefix> {
         IpAddr::V6(_) => (16, "IPv6"),
     };
     if prefix.length() < widest {
-        return Err(
-            Wrong::expected(value, format_args!("at the widest /{widest} for {family}")).hint(
+        return Err(Wrong::expected(value, format_args!("at the widest /{widest} for {family}"))
+            .hint(
                 "the Received fields of a trusted relay are believed; name your own hosts only",
-            ),
-        );
+            ));
     }
     Ok(prefix)
 }
@@ -140,10 +127,7 @@ fn xdp(mut reader: Reader<'_>, folder: &Path) -> (xdp::Config, KernelAction) {
     };
     let kernel = kernel_action(&mut reader, "action");
     reader.finish();
-    (
-        config,
-        kernel.map_or(KernelAction::Reset, |kernel| kernel.value),
-    )
+    (config, kernel.map_or(KernelAction::Reset, |kernel| kernel.value))
 }
 
 fn ports(reader: &mut Reader<'_>) -> Option<Vec<u16>> {
@@ -172,11 +156,7 @@ fn zones(top: &mut Reader<'_>) {
         _ => vec![node.place],
     };
     for place in places {
-        top.notice(
-            "zone",
-            place,
-            "DNS lists come with a later version; this one is not asked",
-        );
+        top.notice("zone", place, "DNS lists come with a later version; this one is not asked");
     }
 }
 
@@ -191,11 +171,8 @@ fn reply_style(mut reader: Reader<'_>) -> ReplyStyle {
         Some(at) => at.value,
         None => !bare,
     };
-    let style = ReplyStyle {
-        address: part("address"),
-        label: part("label"),
-        reference: part("reference"),
-    };
+    let style =
+        ReplyStyle { address: part("address"), label: part("label"), reference: part("reference") };
     reader.finish();
     style
 }
@@ -203,10 +180,7 @@ fn reply_style(mut reader: Reader<'_>) -> ReplyStyle {
 fn scan(mut reader: Reader<'_>) -> ScanConfig {
     let mut headers: Vec<At<String>> = Vec::new();
     for header in reader.each("headers", header_name).into_iter().flatten() {
-        match headers
-            .iter()
-            .find(|earlier| earlier.value.eq_ignore_ascii_case(&header.value))
-        {
+        match headers.iter().find(|earlier| earlier.value.eq_ignore_ascii_case(&header.value)) {
             Some(earlier) => {
                 let found = format!("{:?}, the same field as {:?}", header.value, earlier.value);
                 reader.wrong_at(&header, Wrong::expected(&found, "it once"));
@@ -215,10 +189,7 @@ fn scan(mut reader: Reader<'_>) -> ScanConfig {
         }
     }
     let config = ScanConfig {
-        headers: headers
-            .into_iter()
-            .map(|header| header.value.into())
-            .collect(),
+        headers: headers.into_iter().map(|header| header.value.into()).collect(),
         good_client_skips_headers: reader.or("good_client_skips_headers", false, boolean),
     };
     reader.finish();
@@ -229,10 +200,9 @@ fn admin_socket(mut reader: Reader<'_>, folder: &Path) -> PathBuf {
     /// What `sun_path` holds beside its final NUL (unix(7)).
     const LONGEST: usize = 107;
     let at = reader.optional("socket", text);
-    let socket = at.as_ref().map_or_else(
-        || PathBuf::from("/run/portcullis/admin.sock"),
-        |at| folder.join(&at.value),
-    );
+    let socket = at
+        .as_ref()
+        .map_or_else(|| PathBuf::from("/run/portcullis/admin.sock"), |at| folder.join(&at.value));
     let length = socket.as_os_str().len();
     if let Some(at) = at
         && length > LONGEST

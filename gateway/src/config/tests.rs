@@ -46,12 +46,7 @@ fn check_faults(text: &str, expected: &[&str]) {
     };
     let told: Vec<_> = faults
         .iter()
-        .map(|fault| {
-            fault
-                .to_string()
-                .replace(&format!("{FILE}:"), "")
-                .replace('\n', " ")
-        })
+        .map(|fault| fault.to_string().replace(&format!("{FILE}:"), "").replace('\n', " "))
         .collect();
     assert_eq!(told, expected, "{text}");
 }
@@ -59,10 +54,8 @@ fn check_faults(text: &str, expected: &[&str]) {
 #[track_caller]
 fn check_notices(text: &str, expected: &[&str]) {
     let (_, notices) = read_hosted(text).unwrap();
-    let told: Vec<_> = notices
-        .iter()
-        .map(|notice| notice.to_string().replace(&format!("{FILE}:"), ""))
-        .collect();
+    let told: Vec<_> =
+        notices.iter().map(|notice| notice.to_string().replace(&format!("{FILE}:"), "")).collect();
     assert_eq!(told, expected, "{text}");
 }
 
@@ -75,10 +68,7 @@ fn what_holds_when_nothing_is_said() {
     let config = config("");
     assert_eq!(config.hostname, "mx1.example.org");
     assert_eq!(config.admin_socket, Path::new("/run/portcullis/admin.sock"));
-    assert_eq!(
-        config.audit_file,
-        Path::new("/var/lib/portcullis/audit.jsonl")
-    );
+    assert_eq!(config.audit_file, Path::new("/var/lib/portcullis/audit.jsonl"));
     assert_eq!(config.limits, Limits::default());
     assert_eq!(config.xdp, xdp::Config::default());
     assert_eq!(config.thresholds, Thresholds::default());
@@ -135,20 +125,14 @@ format = "json"
 "#,
     );
     assert_eq!(config.state_dir, Path::new("/etc/portcullis/state"));
-    assert_eq!(
-        config.audit_file,
-        Path::new("/etc/portcullis/state/audit.jsonl")
-    );
+    assert_eq!(config.audit_file, Path::new("/etc/portcullis/state/audit.jsonl"));
     assert_eq!(config.trusted_relays.len(), 2);
     assert_eq!(config.recipient_domains, ["example.org", ".example.org"]);
     assert_eq!(config.xdp.mode, xdp::Mode::Off);
     assert_eq!(config.xdp.ports, [25, 2525]);
     assert_eq!(config.listeners[0].address, "[::]:25".parse().unwrap());
     assert_eq!(config.for_daemon().unwrap().client, PassClient::None);
-    assert_eq!(
-        config.thresholds,
-        Thresholds::from_scores(700, 900).unwrap()
-    );
+    assert_eq!(config.thresholds, Thresholds::from_scores(700, 900).unwrap());
     assert!(
         !config.reply_style.address && !config.reply_style.label && !config.reply_style.reference
     );
@@ -167,74 +151,30 @@ fn what_a_list_does_follows_from_its_class() {
     for (keys, action, hops, kernel) in [
         ("class = \"local-good\"", ListAction::Accept, All, Off),
         ("class = \"local-bad\"", ListAction::Reject, Connect, Reset),
-        (
-            "class = \"local-bad\"\nkernel = \"drop\"",
-            ListAction::Reject,
-            Connect,
-            Drop,
-        ),
-        (
-            "class = \"local-bad\"\nkernel = \"refuse\"",
-            ListAction::Reject,
-            Connect,
-            Reset,
-        ),
-        (
-            "class = \"local-bad\"\nkernel = \"off\"",
-            ListAction::Reject,
-            Connect,
-            Off,
-        ),
-        (
-            "class = \"local-bad\"\nenforce = false",
-            ListAction::Reject,
-            Connect,
-            Count,
-        ),
+        ("class = \"local-bad\"\nkernel = \"drop\"", ListAction::Reject, Connect, Drop),
+        ("class = \"local-bad\"\nkernel = \"refuse\"", ListAction::Reject, Connect, Reset),
+        ("class = \"local-bad\"\nkernel = \"off\"", ListAction::Reject, Connect, Off),
+        ("class = \"local-bad\"\nenforce = false", ListAction::Reject, Connect, Count),
         (
             "class = \"local-bad\"\nenforce = false\nkernel = \"off\"",
             ListAction::Reject,
             Connect,
             Off,
         ),
-        (
-            "class = \"open-proxy\"\naction = \"defer\"",
-            ListAction::Defer,
-            Connect,
-            Off,
-        ),
-        (
-            "class = \"global-bad\"\naction = \"score\"\nweight = -50",
-            score,
-            Connect,
-            Off,
-        ),
-        (
-            "class = \"global-bad\"\naction = \"tag\"",
-            ListAction::Tag,
-            All,
-            Off,
-        ),
+        ("class = \"open-proxy\"\naction = \"defer\"", ListAction::Defer, Connect, Off),
+        ("class = \"global-bad\"\naction = \"score\"\nweight = -50", score, Connect, Off),
+        ("class = \"global-bad\"\naction = \"tag\"", ListAction::Tag, All, Off),
         (
             "class = \"global-bad\"\naction = \"tag\"\nhops = \"connect\"",
             ListAction::Tag,
             Connect,
             Off,
         ),
-        (
-            "class = \"global-bad\"\naction = \"tag\"\nkernel = \"off\"",
-            ListAction::Tag,
-            All,
-            Off,
-        ),
+        ("class = \"global-bad\"\naction = \"tag\"\nkernel = \"off\"", ListAction::Tag, All, Off),
     ] {
         let config = config(&list(keys));
         let list = &config.lists[0];
-        assert_eq!(
-            (list.action, list.hops, list.kernel),
-            (action, hops, kernel),
-            "{keys}"
-        );
+        assert_eq!((list.action, list.hops, list.kernel), (action, hops, kernel), "{keys}");
         assert_eq!(list.file, Path::new("/etc/portcullis/a.txt"));
         assert_eq!((&*list.name, &*list.label), ("a", "a"));
     }
@@ -244,12 +184,7 @@ fn what_a_list_does_follows_from_its_class() {
     assert_eq!(kernel("[xdp]\naction = \"off\""), Off);
     assert_eq!(kernel("enforce = false"), Count);
     assert!(
-        !config(&format!(
-            "enforce = false\n{}",
-            list("class = \"open-proxy\"")
-        ))
-        .lists[0]
-            .enforce
+        !config(&format!("enforce = false\n{}", list("class = \"open-proxy\""))).lists[0].enforce
     );
 }
 
@@ -281,9 +216,7 @@ fn drop_ins_are_merged() {
     let main = folder.path().join("main.toml");
     let load = || {
         Config::load(&main).map_err(|faults| {
-            faults
-                .to_string()
-                .replace(&format!("{}/", folder.path().display()), "")
+            faults.to_string().replace(&format!("{}/", folder.path().display()), "")
         })
     };
     assert_eq!(
@@ -295,10 +228,7 @@ fn drop_ins_are_merged() {
         "hostname = \"a.example\"\ntrusted_relays = [\"192.0.2.1\"]\n[xdp]\nmode = \"off\"\n",
     );
     std::fs::create_dir(folder.path().join("conf.d")).unwrap();
-    write(
-        "conf.d/20.toml",
-        &list("class = \"open-proxy\"").replace("\"a\"", "\"second\""),
-    );
+    write("conf.d/20.toml", &list("class = \"open-proxy\"").replace("\"a\"", "\"second\""));
     write(
         "conf.d/10.toml",
         &format!(
@@ -311,15 +241,8 @@ fn drop_ins_are_merged() {
     let (config, notices) = load().unwrap();
     assert_eq!(notices, []);
     assert_eq!(config.trusted_relays.len(), 2);
-    let lists: Vec<_> = config
-        .lists
-        .iter()
-        .map(|list| (&*list.name, list.kernel))
-        .collect();
-    assert_eq!(
-        lists,
-        [("a", KernelAction::Drop), ("second", KernelAction::Drop)]
-    );
+    let lists: Vec<_> = config.lists.iter().map(|list| (&*list.name, list.kernel)).collect();
+    assert_eq!(lists, [("a", KernelAction::Drop), ("second", KernelAction::Drop)]);
     assert_eq!(config.lists[0].file, folder.path().join("a.txt"));
     write("conf.d/30.toml", "[xdp]\nmode = \"auto\"\n");
     write("conf.d/40.toml", "xdp = 1\nfoo = 1\n");
@@ -338,19 +261,11 @@ fn drop_ins_are_merged() {
 fn the_daemon_needs_a_listener_and_a_next_hop() {
     assert_eq!(config("").for_daemon().unwrap_err().0.len(), 2);
     assert_eq!(
-        config("[next_hop]\naddress = \"127.0.0.1:26\"")
-            .for_daemon()
-            .unwrap_err()
-            .0
-            .len(),
+        config("[next_hop]\naddress = \"127.0.0.1:26\"").for_daemon().unwrap_err().0.len(),
         1
     );
     assert_eq!(
-        config("[[listener]]\naddress = \"127.0.0.1:25\"")
-            .for_daemon()
-            .unwrap_err()
-            .0
-            .len(),
+        config("[[listener]]\naddress = \"127.0.0.1:25\"").for_daemon().unwrap_err().0.len(),
         1
     );
 }

@@ -53,10 +53,7 @@ impl fmt::Display for Value {
 /// Reads `main` and what lies in `conf.d` beside it, in the order of the names, as one tree.
 pub(super) fn read_files(main: &Path, findings: &Findings) -> Table {
     let mut root = Table::new();
-    for file in [main.to_owned()]
-        .into_iter()
-        .chain(drop_ins(main, findings))
-    {
+    for file in [main.to_owned()].into_iter().chain(drop_ins(main, findings)) {
         let file: Arc<Path> = file.into();
         match std::fs::read_to_string(&file) {
             Ok(text) => merge(&mut root, parse(&file, &text, findings), "", findings),
@@ -107,11 +104,7 @@ fn merge(table: &mut Table, added: Table, path: &str, findings: &Findings) {
 
 /// The name of a key with the tables around it.
 pub(super) fn joined(path: &str, key: &str) -> String {
-    if path.is_empty() {
-        key.to_owned()
-    } else {
-        format!("{path}.{key}")
-    }
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
 fn drop_ins(main: &Path, findings: &Findings) -> Vec<PathBuf> {
@@ -120,24 +113,16 @@ fn drop_ins(main: &Path, findings: &Findings) -> Vec<PathBuf> {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
         Err(error) => {
-            findings.fault(file_fault(
-                folder.into(),
-                &error,
-                "a readable folder or none",
-            ));
+            findings.fault(file_fault(folder.into(), &error, "a readable folder or none"));
             return Vec::new();
         }
     };
     let is_drop_in = |path: &PathBuf| {
-        let name = path
-            .file_name()
-            .map_or(&[][..], |name| name.as_encoded_bytes());
+        let name = path.file_name().map_or(&[][..], |name| name.as_encoded_bytes());
         name.ends_with(b".toml") && !name.starts_with(b".")
     };
-    let mut files: Vec<_> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(is_drop_in)
-        .collect();
+    let mut files: Vec<_> =
+        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_drop_in).collect();
     files.sort();
     files
 }
@@ -159,13 +144,8 @@ struct Lines<'a> {
 
 impl<'a> Lines<'a> {
     fn new(file: &'a Arc<Path>, text: &str) -> Self {
-        let after_newlines = text
-            .match_indices('\n')
-            .map(|(newline, _)| newline.saturating_add(1));
-        Self {
-            file,
-            starts: std::iter::once(0).chain(after_newlines).collect(),
-        }
+        let after_newlines = text.match_indices('\n').map(|(newline, _)| newline.saturating_add(1));
+        Self { file, starts: std::iter::once(0).chain(after_newlines).collect() }
     }
 
     fn place(&self, octet: usize) -> Place {
@@ -189,10 +169,7 @@ impl<'a> Lines<'a> {
     }
 
     fn node(&self, value: Spanned<DeValue<'_>>) -> Node {
-        Node {
-            place: self.place(value.span().start),
-            value: self.value(value.into_inner()),
-        }
+        Node { place: self.place(value.span().start), value: self.value(value.into_inner()) }
     }
 
     fn value(&self, value: DeValue<'_>) -> Value {

@@ -19,10 +19,7 @@ pub(super) struct Wrong {
 
 impl Wrong {
     pub(super) fn new(text: impl fmt::Display) -> Self {
-        Self {
-            text: text.to_string(),
-            hint: None,
-        }
+        Self { text: text.to_string(), hint: None }
     }
 
     pub(super) fn expected(value: &impl fmt::Display, expected: impl fmt::Display) -> Self {
@@ -30,10 +27,7 @@ impl Wrong {
     }
 
     pub(super) fn hint(self, hint: impl fmt::Display) -> Self {
-        Self {
-            hint: Some(hint.to_string()),
-            ..self
-        }
+        Self { hint: Some(hint.to_string()), ..self }
     }
 }
 
@@ -57,9 +51,8 @@ pub(super) fn text(value: &Value) -> Parsed<String> {
 /// One of the words, as what it stands for.
 pub(super) fn choice<T: Copy>(words: &[(&str, T)]) -> impl Fn(&Value) -> Parsed<T> {
     move |value| {
-        let found = words
-            .iter()
-            .find(|(word, _)| matches!(value, Value::Text(text) if text == word));
+        let found =
+            words.iter().find(|(word, _)| matches!(value, Value::Text(text) if text == word));
         found.map(|&(_, chosen)| chosen).ok_or_else(|| {
             let all: Vec<_> = words.iter().map(|(word, _)| *word).collect();
             Wrong::expected(value, format_args!("one of {}", all.join(", ")))
@@ -77,12 +70,10 @@ where
             Value::Integer(number) => T::try_from(*number).ok(),
             _ => None,
         };
-        number
-            .filter(|number| range.contains(number))
-            .ok_or_else(|| {
-                let (least, most) = (range.start(), range.end());
-                Wrong::expected(value, format_args!("a number from {least} to {most}"))
-            })
+        number.filter(|number| range.contains(number)).ok_or_else(|| {
+            let (least, most) = (range.start(), range.end());
+            Wrong::expected(value, format_args!("a number from {least} to {most}"))
+        })
     }
 }
 
@@ -133,10 +124,7 @@ pub(super) fn duration(value: &Value) -> Parsed<Duration> {
         .and_then(|duration| Duration::try_from(duration).ok())
         .filter(|duration| (Duration::from_secs(1)..=Duration::from_hours(24)).contains(duration))
         .ok_or_else(|| {
-            Wrong::expected(
-                value,
-                "a time like \"10s\", \"5m\" or \"1h\", from 1s to 24h",
-            )
+            Wrong::expected(value, "a time like \"10s\", \"5m\" or \"1h\", from 1s to 24h")
         })
 }
 
@@ -150,9 +138,7 @@ pub(super) fn socket_address(value: &Value) -> Parsed<SocketAddr> {
     let address = text(value)?;
     address.parse().map_err(|_not_an_address| {
         let wrong = Wrong::expected(value, expected);
-        let host = address
-            .rsplit_once(':')
-            .map_or(address.as_str(), |(host, _)| host);
+        let host = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
         let is_name = host.parse::<std::net::IpAddr>().is_err()
             && host.bytes().any(|octet| octet.is_ascii_alphabetic())
             && !host.contains(':');
@@ -187,12 +173,10 @@ pub(super) fn recipient_domain(value: &Value) -> Parsed<String> {
             Some(parent) => {
                 let parent = domain(&Value::Text(parent.to_owned()));
                 let expected = "a domain name like \"example.org\" or \".example.org\"";
-                parent
-                    .map(|parent| format!(".{parent}"))
-                    .map_err(|without_dot| Wrong {
-                        text: Wrong::expected(value, expected).text,
-                        ..without_dot
-                    })
+                parent.map(|parent| format!(".{parent}")).map_err(|without_dot| Wrong {
+                    text: Wrong::expected(value, expected).text,
+                    ..without_dot
+                })
             }
             None => domain(value),
         },
@@ -219,14 +203,9 @@ pub(super) fn header_name(value: &Value) -> Parsed<String> {
         return Err(Wrong::expected(value, "another field")
             .hint("Received fields are always scanned, their `from` clause only"));
     }
-    let is_name = name
-        .bytes()
-        .all(|octet| octet.is_ascii_alphanumeric() || b"-_".contains(&octet));
+    let is_name = name.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"-_".contains(&octet));
     is_name.then_some(name).ok_or_else(|| {
-        Wrong::expected(
-            value,
-            "the name of a header field like \"X-Originating-IP\"",
-        )
+        Wrong::expected(value, "the name of a header field like \"X-Originating-IP\"")
     })
 }
 
@@ -236,14 +215,9 @@ pub(super) fn interface(value: &Value) -> Parsed<String> {
     let is_name = name.len() < 16
         && name != "."
         && name != ".."
-        && name
-            .bytes()
-            .all(|octet| octet.is_ascii_graphic() && octet != b'/' && octet != b':');
+        && name.bytes().all(|octet| octet.is_ascii_graphic() && octet != b'/' && octet != b':');
     is_name.then_some(name).ok_or_else(|| {
-        Wrong::expected(
-            value,
-            "the name of a network interface like \"eth0\", at most 15 letters",
-        )
+        Wrong::expected(value, "the name of a network interface like \"eth0\", at most 15 letters")
     })
 }
 
@@ -251,9 +225,7 @@ pub(super) fn interface(value: &Value) -> Parsed<String> {
 pub(super) fn list_name(value: &Value) -> Parsed<String> {
     let name = text(value)?;
     let is_name = name.len() <= 64
-        && name
-            .bytes()
-            .all(|octet| octet.is_ascii_alphanumeric() || b"-_.".contains(&octet));
+        && name.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"-_.".contains(&octet));
     is_name.then_some(name).ok_or_else(|| {
         Wrong::expected(
             value,
@@ -297,10 +269,7 @@ mod tests {
                 ("64K", "65536"),
                 ("100m", "104857600"),
                 ("2G", "2147483648"),
-                (
-                    "0",
-                    "\"0\", expected a size like 65536, \"64K\" or \"1M\", from 1 to",
-                ),
+                ("0", "\"0\", expected a size like 65536, \"64K\" or \"1M\", from 1 to"),
                 ("K", "\"K\", expected"),
                 ("+1K", "\"+1K\", expected"),
                 ("1.5M", "\"1.5M\", expected"),
@@ -339,10 +308,7 @@ mod tests {
                 ("*.example.org", "\"*.example.org\", expected a domain name"),
                 (".", "\".\", expected a domain name"),
                 ("-a.b", "\"-a.b\", expected a domain name"),
-                (
-                    "bücher.example",
-                    "\"bücher.example\", expected a domain name",
-                ),
+                ("bücher.example", "\"bücher.example\", expected a domain name"),
             ],
         );
         check(
@@ -350,37 +316,13 @@ mod tests {
             &[
                 ("eth0", "\"eth0\""),
                 ("enp0s31f6.100", "\"enp0s31f6.100\""),
-                (
-                    "eth 0",
-                    "\"eth 0\", expected the name of a network interface",
-                ),
+                ("eth 0", "\"eth 0\", expected the name of a network interface"),
                 ("a/b", "\"a/b\", expected the name of a network interface"),
-                (
-                    "sixteen-letters-",
-                    "\"sixteen-letters-\", expected the name",
-                ),
+                ("sixteen-letters-", "\"sixteen-letters-\", expected the name"),
             ],
         );
-        check(
-            header_name,
-            &[
-                ("X-Ip", "\"X-Ip\""),
-                ("X: y", "\"X: y\", expected the name of"),
-            ],
-        );
-        check(
-            list_name,
-            &[
-                ("a.b-c_1", "\"a.b-c_1\""),
-                ("a b", "\"a b\", expected a name"),
-            ],
-        );
-        check(
-            label,
-            &[
-                ("Some list", "\"Some list\""),
-                ("a\nb", "\"a\\nb\", expected at most"),
-            ],
-        );
+        check(header_name, &[("X-Ip", "\"X-Ip\""), ("X: y", "\"X: y\", expected the name of")]);
+        check(list_name, &[("a.b-c_1", "\"a.b-c_1\""), ("a b", "\"a b\", expected a name")]);
+        check(label, &[("Some list", "\"Some list\""), ("a\nb", "\"a\\nb\", expected at most")]);
     }
 }

@@ -55,10 +55,8 @@ pub(super) fn attach(program: &mut Xdp, config: &Config, pins: &Pins) -> Vec<Att
     } else {
         config.interfaces.clone()
     };
-    let attachments: Vec<Attachment> = interfaces
-        .into_iter()
-        .map(|name| attach_one(program, name, config.mode, pins))
-        .collect();
+    let attachments: Vec<Attachment> =
+        interfaces.into_iter().map(|name| attach_one(program, name, config.mode, pins)).collect();
     discard_others(&attachments, pins);
     attachments
 }
@@ -198,10 +196,9 @@ fn attach_new(
                 .to_owned(),
         ));
     };
-    link.pin(path).map(|_pinned| None).map_err(|error| Refusal {
-        reason: chain(&error),
-        is_final: true,
-    })
+    link.pin(path)
+        .map(|_pinned| None)
+        .map_err(|error| Refusal { reason: chain(&error), is_final: true })
 }
 
 /// Why a program is not attached, and whether another mode is worth a try.

@@ -70,10 +70,7 @@ impl Filter {
         let mut ebpf = load(config, &pins)?;
         let tables = Tables::open(&pins)?;
         let slots = tables.slots()?;
-        let nothing = Held {
-            good: Entries::new(),
-            bad: Entries::new(),
-        };
+        let nothing = Held { good: Entries::new(), bad: Entries::new() };
         Ok(Self {
             config: config.clone(),
             pins,
@@ -97,10 +94,7 @@ impl Filter {
         };
         let held = match self.held.take() {
             Some(held) => held,
-            None => Held {
-                good: self.tables.good.entries()?,
-                bad: self.tables.bad.entries()?,
-            },
+            None => Held { good: self.tables.good.entries()?, bad: self.tables.bad.entries()? },
         };
         for slot in &assignment.named {
             if let Some(name) = self.slots.name(*slot) {
@@ -167,9 +161,7 @@ pub fn detach(config: &Config) -> Result<(), XdpError> {
 pub fn read_pinned(config: &Config, address: IpAddr) -> Result<Option<KernelRule>, XdpError> {
     let pins = Pins::new(config);
     if !pins.exist() {
-        return Err(XdpError::NothingPinned {
-            path: config.pin_dir.clone(),
-        });
+        return Err(XdpError::NothingPinned { path: config.pin_dir.clone() });
     }
     let tables = Tables::open(&pins)?;
     lookup(&tables, &tables.slots()?, address)
@@ -178,40 +170,24 @@ pub fn read_pinned(config: &Config, address: IpAddr) -> Result<Option<KernelRule
 fn lookup(tables: &Tables, slots: &Slots, address: IpAddr) -> Result<Option<KernelRule>, XdpError> {
     let rule = tables.decide(address)?;
     Ok(rule.and_then(|rule| {
-        Some(KernelRule {
-            list: Arc::clone(slots.name(rule.list())?),
-            action: rule.action()?,
-        })
+        Some(KernelRule { list: Arc::clone(slots.name(rule.list())?), action: rule.action()? })
     }))
 }
 
 fn load(config: &Config, pins: &Pins) -> Result<Ebpf, XdpError> {
     let mut ports = [0_u16; MAX_PORTS];
-    let wanted: Vec<u16> = config
-        .ports
-        .iter()
-        .copied()
-        .filter(|port| *port != 0)
-        .collect();
+    let wanted: Vec<u16> = config.ports.iter().copied().filter(|port| *port != 0).collect();
     let Some(places) = ports.get_mut(..wanted.len()) else {
-        return Err(XdpError::DoesNotFit {
-            what: "ports",
-            found: wanted.len(),
-            most: MAX_PORTS,
-        });
+        return Err(XdpError::DoesNotFit { what: "ports", found: wanted.len(), most: MAX_PORTS });
     };
     places.copy_from_slice(&wanted);
     let level = log::level();
     let mut loader = EbpfLoader::new();
-    loader
-        .override_global(PORTS, &ports, true)
-        .override_global(LEVEL, &level, false);
+    loader.override_global(PORTS, &ports, true).override_global(LEVEL, &level, false);
     for shape in map::ALL {
         loader.map_pin_path(shape.name, pins.map(shape));
     }
-    let mut ebpf = loader
-        .load(OBJECT)
-        .map_err(|error| XdpError::program(&error))?;
+    let mut ebpf = loader.load(OBJECT).map_err(|error| XdpError::program(&error))?;
     let program = ebpf.program_mut(PROGRAM).ok_or_else(no_program)?;
     let program: &mut Xdp = program.try_into().map_err(refused)?;
     program.load().map_err(refused)?;
@@ -223,35 +199,24 @@ fn refused(error: ProgramError) -> XdpError {
 }
 
 fn no_program() -> XdpError {
-    XdpError::Program {
-        reason: format!("the object holds no program named {PROGRAM}"),
-    }
+    XdpError::Program { reason: format!("the object holds no program named {PROGRAM}") }
 }
 
 /// Rules as the kernel holds them.
 fn entries(rules: &[Rule], slots: &[u16]) -> Result<Entries, XdpError> {
-    let v4 = rules
-        .iter()
-        .filter(|rule| rule.prefix.address().is_ipv4())
-        .count();
+    let v4 = rules.iter().filter(|rule| rule.prefix.address().is_ipv4()).count();
     let families = [("IPv4 rules", v4), ("IPv6 rules", rules.len() - v4)];
     if let Some((what, found)) = families.into_iter().find(|(_, found)| *found > MAX_RULES) {
-        return Err(XdpError::DoesNotFit {
-            what,
-            found,
-            most: MAX_RULES,
-        });
+        return Err(XdpError::DoesNotFit { what, found, most: MAX_RULES });
     }
     let mut entries = rules
         .iter()
         .map(|rule| {
-            let slot = slots
-                .get(usize::from(rule.list))
-                .ok_or(XdpError::ListNumber {
-                    prefix: rule.prefix,
-                    list: rule.list,
-                    lists: slots.len(),
-                })?;
+            let slot = slots.get(usize::from(rule.list)).ok_or(XdpError::ListNumber {
+                prefix: rule.prefix,
+                list: rule.list,
+                lists: slots.len(),
+            })?;
             Ok((rule.prefix, RuleValue::new(*slot, rule.action)))
         })
         .collect::<Result<Entries, XdpError>>()?;

@@ -12,25 +12,18 @@ use rustix::net::{
 /// The interfaces of the default routes: the best of each family, each once.
 pub(super) fn of_default_routes() -> Vec<String> {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-    let mut found: Vec<String> = [
-        default_v4(&read("/proc/net/route")),
-        default_v6(&read("/proc/net/ipv6_route")),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
+    let mut found: Vec<String> =
+        [default_v4(&read("/proc/net/route")), default_v6(&read("/proc/net/ipv6_route"))]
+            .into_iter()
+            .flatten()
+            .collect();
     found.dedup();
     found
 }
 
 /// The number of the interface named `name`.
 pub(super) fn index(name: &str) -> io::Result<u32> {
-    let socket = socket_with(
-        AddressFamily::INET,
-        SocketType::DGRAM,
-        SocketFlags::CLOEXEC,
-        None,
-    )?;
+    let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
     Ok(name_to_index(&socket, name)?)
 }
 

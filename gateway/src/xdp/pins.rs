@@ -27,9 +27,7 @@ pub(super) struct Pins {
 
 impl Pins {
     pub(super) fn new(config: &Config) -> Self {
-        Self {
-            folder: config.pin_dir.join(format!("v{SCHEMA}")),
-        }
+        Self { folder: config.pin_dir.join(format!("v{SCHEMA}")) }
     }
 
     /// Makes the folder and removes from it what may not be adopted. True when the maps in it are adopted.
@@ -51,8 +49,7 @@ impl Pins {
 
     /// Where the link to an interface is pinned.
     pub(super) fn link(&self, interface: &str, mode: RunsIn) -> PathBuf {
-        self.folder
-            .join(format!("link-{}-{}", escape(interface), mode.name()))
+        self.folder.join(format!("link-{}-{}", escape(interface), mode.name()))
     }
 
     /// Where links to interfaces are pinned, whichever they are.
@@ -61,8 +58,7 @@ impl Pins {
             .files()?
             .into_iter()
             .filter(|path| {
-                path.file_name()
-                    .is_some_and(|name| name.to_string_lossy().starts_with("link-"))
+                path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("link-"))
             })
             .collect())
     }
@@ -93,23 +89,17 @@ impl Pins {
 
     /// The maps belong together (the counters to the names, the rules to both), so all are adopted or none.
     fn check_maps(&self) -> Result<bool, XdpError> {
-        let present: Vec<MapShape> = map::ALL
-            .into_iter()
-            .filter(|shape| self.map(*shape).exists())
-            .collect();
+        let present: Vec<MapShape> =
+            map::ALL.into_iter().filter(|shape| self.map(*shape).exists()).collect();
         if present.is_empty() {
             return Ok(false);
         }
-        let fault = map::ALL
-            .into_iter()
-            .find_map(|shape| self.fault(shape).map(|fault| (shape, fault)));
+        let fault =
+            map::ALL.into_iter().find_map(|shape| self.fault(shape).map(|fault| (shape, fault)));
         let Some((shape, fault)) = fault else {
             return Ok(true);
         };
-        tracing::warn!(
-            map = shape.name,
-            "the pinned maps are not adopted but made anew: {fault}"
-        );
+        tracing::warn!(map = shape.name, "the pinned maps are not adopted but made anew: {fault}");
         for shape in present {
             remove(&self.map(shape))?;
         }
@@ -161,9 +151,7 @@ fn mount_bpffs(folder: &Path) -> Result<(), XdpError> {
     if is_bpffs(existing.unwrap_or(folder))? {
         return Ok(());
     }
-    Err(XdpError::NotBpffs {
-        path: folder.to_owned(),
-    })
+    Err(XdpError::NotBpffs { path: folder.to_owned() })
 }
 
 fn is_bpffs(path: &Path) -> Result<bool, XdpError> {
@@ -204,10 +192,7 @@ mod tests {
     #[test]
     fn an_ordinary_folder_is_no_place_for_pins() {
         let folder = tempfile::tempdir().unwrap();
-        let config = Config {
-            pin_dir: folder.path().join("pins"),
-            ..Config::default()
-        };
+        let config = Config { pin_dir: folder.path().join("pins"), ..Config::default() };
         let error = Pins::new(&config).prepare().unwrap_err();
         assert!(matches!(error, XdpError::NotBpffs { .. }), "{error}");
         assert!(!config.pin_dir.exists());

@@ -119,10 +119,7 @@ mod tests {
             ("r#type a", "type a"),
             ("a('\"') b", "a() b"),
             ("a('\\'') b", "a() b"),
-            (
-                "fn a<'b>(c: &'b str) { \"d\" }",
-                "fn a<'b>(c: &'b str) { \"\" }",
-            ),
+            ("fn a<'b>(c: &'b str) { \"d\" }", "fn a<'b>(c: &'b str) { \"\" }"),
             ("\"a\nb\" c", "\"\n\" c"),
         ] {
             let found = blanked(source);

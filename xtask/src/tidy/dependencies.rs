@@ -85,29 +85,13 @@ pub(crate) fn check(root: &Path) -> Result<Vec<Finding>> {
 
 fn by_cargo_deny(root: &Path) -> Vec<Finding> {
     let mut command = Command::new("cargo");
-    command.args([
-        "deny",
-        "--all-features",
-        "check",
-        "licenses",
-        "bans",
-        "sources",
-    ]);
+    command.args(["deny", "--all-features", "check", "licenses", "bans", "sources"]);
     let failed = captured(command.current_dir(root)).err();
-    failed
-        .into_iter()
-        .map(|error| finding(RULES, 1, format!("{error:#}")))
-        .collect()
+    failed.into_iter().map(|error| finding(RULES, 1, format!("{error:#}"))).collect()
 }
 
 fn by_hand(rules: &Rules, packages: &[Package], lock: &str) -> Vec<Finding> {
-    let is_allowed = |licence: &str| {
-        rules
-            .licenses
-            .allow
-            .iter()
-            .any(|allowed| allowed == licence)
-    };
+    let is_allowed = |licence: &str| rules.licenses.allow.iter().any(|allowed| allowed == licence);
     let mut findings = Vec::new();
     let mut versions = BTreeMap::<&str, Vec<&Package>>::new();
     for package in packages.iter().filter(|package| package.source.is_some()) {
@@ -124,14 +108,8 @@ fn by_hand(rules: &Rules, packages: &[Package], lock: &str) -> Vec<Finding> {
             versions.entry(name).or_default().push(package);
         }
     }
-    for (name, several) in versions
-        .into_iter()
-        .filter(|(_, several)| several.len() > 1)
-    {
-        let all = several
-            .iter()
-            .map(|package| package.version.as_str())
-            .collect::<Vec<_>>();
+    for (name, several) in versions.into_iter().filter(|(_, several)| several.len() > 1) {
+        let all = several.iter().map(|package| package.version.as_str()).collect::<Vec<_>>();
         findings.extend(several.first().map(|first| {
             let all = all.join(", ");
             let text = format!("{name} is there in versions {all}; `cargo tree -i {name}@VERSION` says who asks for it; update, or skip it in {RULES} with the reason");
@@ -142,11 +120,7 @@ fn by_hand(rules: &Rules, packages: &[Package], lock: &str) -> Vec<Finding> {
 }
 
 fn finding(file: &str, line: usize, text: String) -> Finding {
-    Finding {
-        file: file.to_owned(),
-        line,
-        text,
-    }
+    Finding { file: file.to_owned(), line, text }
 }
 
 fn line_of(lock: &str, package: &Package) -> usize {

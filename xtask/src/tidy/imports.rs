@@ -23,10 +23,7 @@ pub(crate) fn check(sources: &[Source]) -> Result<Vec<Finding>> {
     let map = sources.iter().find(|source| source.path == MAP);
     let places = map.map(|map| places(&map.text)).unwrap_or_default();
     ensure!(!places.is_empty(), "{MAP}: the table of layers is gone");
-    Ok(sources
-        .iter()
-        .flat_map(|source| breaches(source, &places))
-        .collect())
+    Ok(sources.iter().flat_map(|source| breaches(source, &places)).collect())
 }
 
 /// The modules in the rows of the table, in reading order.
@@ -60,15 +57,13 @@ fn breaches(source: &Source, places: &[Place]) -> Vec<Finding> {
     }
     let rank = |module: &str| places.iter().position(|place| place.module == module);
     let Some(own_rank) = rank(own) else {
-        return vec![source.finding(
-            1,
-            format!("`{own}` has no place in the table of {MAP}; give it one"),
-        )];
+        return vec![
+            source.finding(1, format!("`{own}` has no place in the table of {MAP}; give it one")),
+        ];
     };
     let is_peer = |other: usize| {
         let (own, other) = (places.get(own_rank), places.get(other));
-        own.zip(other)
-            .is_some_and(|(own, other)| own.is_adapter && own.row == other.row)
+        own.zip(other).is_some_and(|(own, other)| own.is_adapter && own.row == other.row)
     };
     let mut findings = Vec::new();
     for (line, module) in imported(source) {
@@ -118,19 +113,13 @@ fn imported(source: &Source) -> Vec<(usize, String)> {
 fn depth(path: &str) -> usize {
     let inside = path.strip_prefix(MODULES).unwrap_or_default();
     let parts = inside.split('/').count();
-    if inside.ends_with("/mod.rs") {
-        parts - 1
-    } else {
-        parts
-    }
+    if inside.ends_with("/mod.rs") { parts - 1 } else { parts }
 }
 
 /// `a::b` begins with `a`; `{a::{b, c}, d}` with `a` and `d`. Each with the lines before it.
 fn first_names(rest: &str) -> Vec<(usize, String)> {
     let word = |text: &str| {
-        text.chars()
-            .take_while(|it| it.is_alphanumeric() || *it == '_')
-            .collect::<String>()
+        text.chars().take_while(|it| it.is_alphanumeric() || *it == '_').collect::<String>()
     };
     let Some(group) = rest.strip_prefix('{') else {
         return vec![(0, word(rest))];
@@ -175,11 +164,7 @@ mod tests {
 
     fn found(path: &str, code: &str) -> Vec<String> {
         let sources = [Source::new(MAP, TABLE), Source::new(path, code)];
-        check(&sources)
-            .unwrap()
-            .iter()
-            .map(ToString::to_string)
-            .collect()
+        check(&sources).unwrap().iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -195,60 +180,26 @@ mod tests {
                 "use super::Slider;\nuse crate::policy::Verdict;",
                 vec![],
             ),
-            (
-                "gateway/src/list/mod.rs",
-                "use std::fmt;\nuse crate::policy::Score;",
-                vec![2],
-            ),
-            (
-                "gateway/src/list/mod.rs",
-                "use super::policy::Score;",
-                vec![1],
-            ),
-            (
-                "gateway/src/list/entry.rs",
-                "use super::super::policy::Score;",
-                vec![1],
-            ),
-            (
-                "gateway/src/list/entry.rs",
-                "use super::policy::Score;",
-                vec![],
-            ),
+            ("gateway/src/list/mod.rs", "use std::fmt;\nuse crate::policy::Score;", vec![2]),
+            ("gateway/src/list/mod.rs", "use super::policy::Score;", vec![1]),
+            ("gateway/src/list/entry.rs", "use super::super::policy::Score;", vec![1]),
+            ("gateway/src/list/entry.rs", "use super::policy::Score;", vec![]),
             (
                 "gateway/src/list/mod.rs",
                 "use crate::{\n    net::{Prefix, Hop},\n    policy::Score,\n};",
                 vec![3],
             ),
-            (
-                "gateway/src/list/mod.rs",
-                "fn a() -> crate::engine::B { todo() }",
-                vec![1],
-            ),
-            (
-                "gateway/src/list/mod.rs",
-                "// crate::engine is below",
-                vec![],
-            ),
-            (
-                "gateway/src/xdp/mod.rs",
-                "use crate::feed::File;\nuse crate::list::List;",
-                vec![1],
-            ),
-            (
-                "gateway/src/engine.rs",
-                "use crate::{feed::File, xdp::Filter};",
-                vec![],
-            ),
+            ("gateway/src/list/mod.rs", "fn a() -> crate::engine::B { todo() }", vec![1]),
+            ("gateway/src/list/mod.rs", "// crate::engine is below", vec![]),
+            ("gateway/src/xdp/mod.rs", "use crate::feed::File;\nuse crate::list::List;", vec![1]),
+            ("gateway/src/engine.rs", "use crate::{feed::File, xdp::Filter};", vec![]),
             ("gateway/src/surprise.rs", "", vec![1]),
             ("gateway/src/main.rs", "use crate::engine::Engine;", vec![]),
             ("xtask/src/main.rs", "use crate::engine::Engine;", vec![]),
         ] {
             let found = found(path, code);
-            let expected = breaches
-                .iter()
-                .map(|line| format!("{path}:{line}: "))
-                .collect::<Vec<_>>();
+            let expected =
+                breaches.iter().map(|line| format!("{path}:{line}: ")).collect::<Vec<_>>();
             assert_eq!(found.len(), expected.len(), "{code}: {found:?}");
             for (found, expected) in found.iter().zip(expected) {
                 assert!(found.starts_with(&expected), "{found}, expected {expected}");

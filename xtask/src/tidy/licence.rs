@@ -2,10 +2,7 @@
 
 /// Whether `expression` (SPDX, or the older form with slashes) can be satisfied with licences that `is_allowed` takes.
 pub(crate) fn is_satisfied(expression: &str, is_allowed: &dyn Fn(&str) -> bool) -> bool {
-    let spaced = expression
-        .replace('(', " ( ")
-        .replace(')', " ) ")
-        .replace('/', " OR ");
+    let spaced = expression.replace('(', " ( ").replace(')', " ) ").replace('/', " OR ");
     let mut words = spaced.split_whitespace().collect::<Vec<_>>();
     words.reverse();
     let satisfied = either(&mut words, is_allowed);
@@ -70,11 +67,7 @@ mod tests {
             ("(MIT", false),
             ("MIT MIT", false),
         ] {
-            assert_eq!(
-                is_satisfied(expression, &is_allowed),
-                expected,
-                "{expression}"
-            );
+            assert_eq!(is_satisfied(expression, &is_allowed), expected, "{expression}");
         }
     }
 }

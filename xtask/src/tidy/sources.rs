@@ -22,39 +22,19 @@ pub(crate) struct Source {
 impl Source {
     /// The file at `path`, which says `text`.
     pub(crate) fn new(path: &str, text: &str) -> Self {
-        let code = if is_rust(path) {
-            blanked(text)
-        } else {
-            String::new()
-        };
-        Self {
-            path: path.to_owned(),
-            text: text.to_owned(),
-            code,
-        }
+        let code = if is_rust(path) { blanked(text) } else { String::new() };
+        Self { path: path.to_owned(), text: text.to_owned(), code }
     }
 
     /// What is wrong at `line`.
     pub(crate) fn finding(&self, line: usize, text: impl Into<String>) -> Finding {
-        Finding {
-            file: self.path.clone(),
-            line,
-            text: text.into(),
-        }
+        Finding { file: self.path.clone(), line, text: text.into() }
     }
 }
 
 /// Where the repository keeps its text, beside the files at its root.
-const FOLDERS: &[&str] = &[
-    ".cargo",
-    ".ci",
-    ".config",
-    ".github",
-    "gateway",
-    "gateway-ebpf",
-    "tests",
-    "xtask",
-];
+const FOLDERS: &[&str] =
+    &[".cargo", ".ci", ".config", ".github", "gateway", "gateway-ebpf", "tests", "xtask"];
 const ENDINGS: &[&str] = &["rs", "toml", "md", "sh", "yml", "yaml", "service", "txt"];
 /// Where `unsafe` may stand.
 const UNSAFE_HOUSES: &[&str] = &["gateway-ebpf/src/bin/", "gateway/src/xdp/"];
@@ -75,9 +55,7 @@ pub(crate) fn read(root: &Path) -> Result<Vec<Source>> {
     let mut sources = Vec::new();
     for file in files {
         let path = file.strip_prefix(root)?.to_string_lossy().into_owned();
-        let ending = file
-            .extension()
-            .map(|ending| ending.to_string_lossy().into_owned());
+        let ending = file.extension().map(|ending| ending.to_string_lossy().into_owned());
         if ending.is_none_or(|ending| ENDINGS.contains(&ending.as_str())) {
             let bytes = fs::read(&file).with_context(|| path.clone())?;
             sources.push(Source::new(&path, &String::from_utf8_lossy(&bytes)));
@@ -117,19 +95,14 @@ fn is_rust(path: &str) -> bool {
 }
 
 fn has_ending(path: &str, ending: &str) -> bool {
-    Path::new(path)
-        .extension()
-        .is_some_and(|found| found == ending)
+    Path::new(path).extension().is_some_and(|found| found == ending)
 }
 
 fn first_line(source: &Source) -> Option<Finding> {
     let first = source.text.lines().next().unwrap_or_default();
     let is_sentence = first.starts_with("//! ") && first.ends_with(['.', '?', ':']);
     (is_rust(&source.path) && !is_sentence).then(|| {
-        source.finding(
-            1,
-            "begin the file with `//! ` and one sentence that says what it is",
-        )
+        source.finding(1, "begin the file with `//! ` and one sentence that says what it is")
     })
 }
 
@@ -147,9 +120,7 @@ fn trailing_blanks(source: &Source) -> Vec<Finding> {
 
 fn forbidden_words(source: &Source) -> Vec<Finding> {
     let in_gateway = source.path.starts_with("gateway/src/");
-    let may_be_unsafe = UNSAFE_HOUSES
-        .iter()
-        .any(|house| source.path.starts_with(house));
+    let may_be_unsafe = UNSAFE_HOUSES.iter().any(|house| source.path.starts_with(house));
     let mut findings = Vec::new();
     for (index, line) in source.code.lines().enumerate() {
         let mut words = line.split(|it: char| !it.is_alphanumeric() && it != '_');
@@ -212,50 +183,18 @@ mod tests {
     fn finds_what_is_wrong_with_a_file() {
         for (path, text, expected) in [
             ("gateway/src/a.rs", "//! A.\n", None),
-            (
-                "gateway/src/a.rs",
-                "use std::fmt;\n",
-                Some("gateway/src/a.rs:1: begin"),
-            ),
-            (
-                "gateway/src/a.rs",
-                "//! a title\n",
-                Some("gateway/src/a.rs:1: begin"),
-            ),
-            (
-                "gateway/src/a.rs",
-                "//! A.\nfn a() {} \n",
-                Some("gateway/src/a.rs:2: remove"),
-            ),
+            ("gateway/src/a.rs", "use std::fmt;\n", Some("gateway/src/a.rs:1: begin")),
+            ("gateway/src/a.rs", "//! a title\n", Some("gateway/src/a.rs:1: begin")),
+            ("gateway/src/a.rs", "//! A.\nfn a() {} \n", Some("gateway/src/a.rs:2: remove")),
             ("README.md", "two  \n", None),
-            (
-                "gateway/src/a.rs",
-                "//! A.\nuse aya::Ebpf;\n",
-                Some("gateway/src/a.rs:2: only"),
-            ),
+            ("gateway/src/a.rs", "//! A.\nuse aya::Ebpf;\n", Some("gateway/src/a.rs:2: only")),
             ("gateway/src/xdp/a.rs", "//! A.\nuse aya::Ebpf;\n", None),
             ("gateway/src/a.rs", "//! A.\n// what aya does\n", None),
-            (
-                "xtask/src/a.rs",
-                "//! A.\nunsafe { b() }\n",
-                Some("xtask/src/a.rs:2: move"),
-            ),
+            ("xtask/src/a.rs", "//! A.\nunsafe { b() }\n", Some("xtask/src/a.rs:2: move")),
             ("xtask/src/a.rs", "//! A.\n#![deny(unsafe_code)]\n", None),
-            (
-                "xtask/src/a.rs",
-                "//! A.\nconst A: &str = \"unsafe\";\n",
-                None,
-            ),
-            (
-                "gateway-ebpf/src/bin/xdp/a.rs",
-                "//! A.\nunsafe { b() }\n",
-                None,
-            ),
-            (
-                "README.md",
-                "cd /clone/of/it\n",
-                Some("README.md:1: name no path"),
-            ),
+            ("xtask/src/a.rs", "//! A.\nconst A: &str = \"unsafe\";\n", None),
+            ("gateway-ebpf/src/bin/xdp/a.rs", "//! A.\nunsafe { b() }\n", None),
+            ("README.md", "cd /clone/of/it\n", Some("README.md:1: name no path")),
             ("README.md", "cd /clone/of/item\n", None),
         ] {
             let found = texts(path, text);

@@ -21,10 +21,7 @@ fn the_reference_is_up_to_date() {
     }
     let found = std::fs::read_to_string(&page).unwrap_or_default();
     let page = page.display();
-    assert!(
-        found == reference(),
-        "{page} is out of date: run UPDATE_DOCS=1 cargo test"
-    );
+    assert!(found == reference(), "{page} is out of date: run UPDATE_DOCS=1 cargo test");
 }
 
 /// Each block of TOML in the documents is read as it is; then with a bogus key in each of its tables.

@@ -113,19 +113,10 @@ fn faults_of_listeners_and_the_next_hop() {
             format!("{expected} hint: host names come with a later version; write the address"),
         ),
         ("192.0.2.1", format!("{expected} hint: the port is missing")),
-        (
-            "2001:db8::1",
-            format!("{expected} hint: the port is missing"),
-        ),
+        ("2001:db8::1", format!("{expected} hint: the port is missing")),
         ("192.0.2.1:x", expected.to_owned()),
-        (
-            "0.0.0.0:25",
-            "expected the address and port of one host".to_owned(),
-        ),
-        (
-            "192.0.2.1:0",
-            "expected the address and port of one host".to_owned(),
-        ),
+        ("0.0.0.0:25", "expected the address and port of one host".to_owned()),
+        ("192.0.2.1:0", "expected the address and port of one host".to_owned()),
     ] {
         check_faults(
             &format!("next_hop.address = \"{address}\""),
@@ -167,10 +158,7 @@ fn no_open_relay() {
          set recipient_domains = [\"example.org\"] at the top of the file, or let it see the client",
         ],
     );
-    check_faults(
-        &format!("recipient_domains = [\"example.org\"]\n{next_hop}"),
-        &[],
-    );
+    check_faults(&format!("recipient_domains = [\"example.org\"]\n{next_hop}"), &[]);
     check_faults(&next_hop.replace("none", "proxy"), &[]);
 }
 
@@ -217,10 +205,7 @@ fn faults_of_lists() {
             "class = \"local-bad\"\nhops = \"some\"",
             "\"some\", expected one of connect, unauthenticated, all",
         ),
-        (
-            "class = \"local-bad\"\nformat = \"csv\"",
-            "\"csv\", expected one of auto, plain",
-        ),
+        ("class = \"local-bad\"\nformat = \"csv\"", "\"csv\", expected one of auto, plain"),
         (
             "class = \"local-bad\"\nlabel = \"a\\nb\"",
             "\"a\\nb\", expected at most 100 printable ASCII letters, since it stands in SMTP replies",
@@ -242,9 +227,7 @@ fn faults_of_lists() {
             "\"https://x\", expected `file` hint: fetching lists comes with a later version; until then fetch it into a file",
         ),
     ] {
-        let Err(Faults(faults)) = read_hosted(&list(keys)) else {
-            panic!("{keys}")
-        };
+        let Err(Faults(faults)) = read_hosted(&list(keys)) else { panic!("{keys}") };
         let told: Vec<_> = faults
             .iter()
             .map(|fault| match &fault.hint {
@@ -267,10 +250,7 @@ fn faults_of_the_score() {
             "delay = 30",
             "3:score.delay: allow 0 + delay 30 + reject 80 is 110 percent, expected 100",
         ),
-        (
-            "allow = 101",
-            "3:score.allow: 101, expected a number from 0 to 100",
-        ),
+        ("allow = 101", "3:score.allow: 101, expected a number from 0 to 100"),
         (
             "delay_from = 600",
             "3:score.delay_from: one raw score alone, expected both delay_from and reject_above",
@@ -283,10 +263,7 @@ fn faults_of_the_score() {
             "delay_from = 600\nreject_above = 700\nallow = 0",
             "3:score.delay_from: percent and raw scores, expected one kind of them",
         ),
-        (
-            "delay_mode = \"slow\"",
-            "3:score.delay_mode: \"slow\", expected one of static, greylist",
-        ),
+        ("delay_mode = \"slow\"", "3:score.delay_mode: \"slow\", expected one of static, greylist"),
     ] {
         check_faults(&format!("[score]\n{keys}"), &[expected]);
     }

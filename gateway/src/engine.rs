@@ -78,6 +78,11 @@ impl Engine {
         self.lists.store(Arc::new(Lists { version, membership }));
     }
 
+    /// False in a dry run of everything.
+    pub fn enforces(&self) -> bool {
+        self.settings.load().policy.enforce
+    }
+
     /// The version of the lists in force.
     pub fn rules_version(&self) -> u64 {
         self.lists.load().version

@@ -5,6 +5,7 @@ mod keys;
 mod limits;
 mod listeners;
 mod lists;
+mod parts;
 mod reader;
 mod reference;
 mod resolve;

@@ -12,8 +12,8 @@ use super::error::chain;
 use super::pins::{self, Pins};
 use super::{Config, Mode, interface};
 
-/// Where on an interface the program runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+/// Where on an interface the program runs, the best place first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunsIn {
     /// In the driver.

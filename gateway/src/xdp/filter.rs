@@ -1,5 +1,6 @@
 //! The kernel filter as a whole: opened, kept in step with the rules, attached, asked, and removed.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -7,7 +8,8 @@ use aya::programs::{ProgramError, Xdp};
 use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
 use aya_log::LEVEL;
 use gateway_ebpf::abi::{KernelAction, MAX_PORTS, MAX_RULES, PORTS, PROGRAM, RuleValue, map};
-use serde::Serialize;
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
 
 use super::attach::{self, Attachment};
 use super::counters::Counters;
@@ -53,6 +55,13 @@ pub struct SyncReport {
     pub entries: usize,
 }
 
+impl fmt::Display for SyncReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { added, changed, removed, entries } = self;
+        write!(f, "added={added} changed={changed} removed={removed} entries={entries}")
+    }
+}
+
 /// The rule that the kernel has for an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KernelRule {
@@ -60,6 +69,15 @@ pub struct KernelRule {
     pub list: Arc<str>,
     /// What is done; `Off` when a good list decides.
     pub action: KernelAction,
+}
+
+impl Serialize for KernelRule {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut rule = serializer.serialize_struct("KernelRule", 2)?;
+        rule.serialize_field("list", &self.list)?;
+        rule.serialize_field("action", self.action.name())?;
+        rule.end()
+    }
 }
 
 impl Filter {

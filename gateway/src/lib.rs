@@ -5,15 +5,19 @@
 //! | layer | modules |
 //! |---|---|
 //! | contract | `gateway_ebpf`, shared with the XDP program |
-//! | ground | [`net`], [`clock`] |
-//! | pure core (no sockets, no files, no clock) | [`list`], [`policy`], scan, smtp |
-//! | adapters (one outside thing each) | feed, xdp, audit |
+//! | ground | [`net`], [`clock`], [`alarm`] |
+//! | pure core (no sockets, no files, no clock) | [`list`], [`policy`], scan, [`smtp`] |
+//! | adapters (one outside thing each) | [`feed`], [`host`], [`xdp`], [`audit`] |
 //! | flow | engine, refresh |
-//! | fronts | front |
+//! | fronts | [`front`] |
 //! | application | config, admin, cli, app |
 
+pub mod alarm;
+pub mod audit;
 pub mod clock;
+pub mod feed;
 pub mod front;
+pub mod host;
 pub mod list;
 pub mod net;
 pub mod policy;

@@ -131,7 +131,8 @@ impl Mail {
         let wanted = |parameter: &&Parameter| {
             parameter.keyword != "SIZE" || capabilities.has(Extension::Size)
         };
-        line("MAIL FROM", &sender, self.parameters.iter().filter(wanted))
+        let parameters: Vec<_> = self.parameters.iter().filter(wanted).collect();
+        line("MAIL FROM", &sender, &parameters)
     }
 }
 
@@ -163,7 +164,8 @@ impl Rcpt {
 
     /// The line for a next hop, without CRLF.
     pub fn line(&self) -> String {
-        line("RCPT TO", &self.recipient.to_string(), self.parameters.iter())
+        let parameters: Vec<_> = self.parameters.iter().collect();
+        line("RCPT TO", &self.recipient.to_string(), &parameters)
     }
 }
 
@@ -256,7 +258,7 @@ fn unsupported<'a>(parameters: &'a [Parameter], capabilities: &Capabilities) -> 
         .map(|parameter| parameter.keyword.as_str())
 }
 
-fn line(verb: &str, path: &str, parameters: impl Iterator<Item = &Parameter>) -> String {
+fn line(verb: &str, path: &str, parameters: &[&Parameter]) -> String {
     let mut line = format!("{verb}:<{path}>");
     for Parameter { keyword, value } in parameters {
         let written = match value {

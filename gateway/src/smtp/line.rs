@@ -44,11 +44,6 @@ impl LineBuffer {
         self.searched = 0;
     }
 
-    /// Whether [`Self::next_line`] would answer.
-    pub fn has_line(&self) -> bool {
-        self.unread().contains(&b'\n')
-    }
-
     /// The next line without its CRLF, or what is wrong with it; `None` when its end is not here yet.
     pub fn next_line(&mut self) -> Option<Result<Vec<u8>, LineFault>> {
         let new = self.unread().get(self.searched..).unwrap_or_default();

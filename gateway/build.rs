@@ -85,9 +85,8 @@ fn cargo(toolchain: &Toolchain) -> Result<Command, String> {
         "-Cdebuginfo=2".to_owned(),
         format!("-Clinker={}", toolchain.linker.display()),
         "-Clink-arg=--btf".to_owned(),
-        // 32-bit arithmetic and jumps (Linux 5.1); headers are read as words, wherever VLAN tags put them.
+        // 32-bit arithmetic and jumps (Linux 5.1).
         "-Ctarget-cpu=v3".to_owned(),
-        "-Clink-arg=--cpu-features=+allows-misaligned-mem-access".to_owned(),
     ];
     // A daemon built for debugging carries a program that can log; it does so only when asked.
     let features = match variable("PROFILE")?.as_str() {

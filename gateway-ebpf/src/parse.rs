@@ -216,3 +216,133 @@ const fn high(word: u32) -> u16 {
 const fn low(word: u32) -> u16 {
     word as u16
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+    use harness::packet::Packet;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PORT: u16 = 25;
+
+    fn is_filtered(port: u16) -> bool {
+        port == PORT
+    }
+
+    /// A connection attempt in any dress, and what is to be read from it.
+    pub(crate) fn attempts() -> impl Strategy<Value = (Packet, Segment)> {
+        let hosts = prop_oneof![
+            any::<([u8; 4], [u8; 4])>().prop_map(|(a, b)| (IpAddr::from(a), IpAddr::from(b))),
+            any::<([u8; 16], [u8; 16])>().prop_map(|(a, b)| (IpAddr::from(a), IpAddr::from(b))),
+        ];
+        let extensions = prop::collection::vec(0_u8..5, 0..=MAX_EXTENSIONS);
+        let lengths = (0_usize..=2, 0_usize..=10, 0_usize..=10, 0_usize..=40);
+        (hosts, any::<(u16, u32)>(), lengths, extensions, 0_usize..20).prop_map(
+            |((source, destination), (client_port, sequence), lengths, extensions, padding)| {
+                let (tags, ip_options, tcp_options, data) = lengths;
+                let mut packet = Packet::syn(
+                    SocketAddr::new(source, client_port),
+                    SocketAddr::new(destination, PORT),
+                );
+                packet = (0..tags).fold(packet, |packet, _| packet.vlan(7));
+                packet = match source {
+                    IpAddr::V4(_) => packet.ip_options(&[1; 40][..4 * ip_options]),
+                    IpAddr::V6(_) => extensions.into_iter().fold(packet, with_extension),
+                };
+                let packet = packet
+                    .sequence(sequence)
+                    .tcp_options(&[1; 40][..4 * tcp_options])
+                    .data(&[b'x'; 40][..data])
+                    .padding(padding);
+                let segment = Segment {
+                    ip_at: packet.ip_at(),
+                    addresses: addresses(source, destination),
+                    client_port,
+                    port: PORT,
+                    sequence,
+                    data: data as u32,
+                };
+                (packet, segment)
+            },
+        )
+    }
+
+    fn with_extension(packet: Packet, number: u8) -> Packet {
+        match number {
+            0 => packet.hop_by_hop(),
+            1 => packet.destination_options(),
+            2 => packet.authentication(),
+            3 => packet.routing(0),
+            _ => packet.fragment_header(0, true),
+        }
+    }
+
+    fn addresses(source: IpAddr, destination: IpAddr) -> Addresses {
+        match (source, destination) {
+            (IpAddr::V4(source), IpAddr::V4(destination)) => Addresses::V4 {
+                source: source.into(),
+                destination: destination.into(),
+            },
+            (IpAddr::V6(source), IpAddr::V6(destination)) => Addresses::V6 {
+                source: words(source),
+                destination: words(destination),
+            },
+            _ => unreachable!("one packet, one family"),
+        }
+    }
+
+    fn words(address: Ipv6Addr) -> [u32; 4] {
+        [96, 64, 32, 0].map(|shift| (u128::from(address) >> shift) as u32)
+    }
+
+    #[test]
+    fn an_ethernet_header_cut_short_is_named() {
+        for length in 0..14 {
+            let parsed = parse([0; 14][..length].as_ref(), is_filtered);
+            assert_eq!(parsed, Err(Outcome::TruncatedEthernet), "{length} bytes");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_attempt_is_read_as_it_was_written((packet, segment) in attempts()) {
+            prop_assert_eq!(parse(packet.bytes().as_slice(), is_filtered), Ok(segment));
+        }
+
+        #[test]
+        fn every_attempt_cut_short_is_truncated((packet, _) in attempts()) {
+            let frame = packet.padding(0).bytes();
+            for length in 0..frame.len() {
+                let outcome = parse(&frame[..length], is_filtered).unwrap_err();
+                prop_assert!(outcome.name().starts_with("truncated-"), "{} bytes: {:?}", length, outcome);
+            }
+        }
+
+        /// What is read from a frame never lies outside it, and nothing panics.
+        #[test]
+        fn any_bytes_are_an_outcome(
+            (packet, _) in attempts(),
+            noise in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let mut frame = packet.bytes();
+            for (at, value) in noise {
+                let at = at.index(frame.len());
+                frame[at] = value;
+            }
+            frame.truncate(cut.index(frame.len() + 1));
+            if let Ok(segment) = parse(frame.as_slice(), is_filtered) {
+                prop_assert_eq!(segment.port, PORT);
+                prop_assert!(segment.ip_at + 40 + segment.data as usize <= frame.len());
+            }
+        }
+
+        #[test]
+        fn pure_noise_is_an_outcome(frame in prop::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert!(parse(frame.as_slice(), |_| true).is_err() || frame.len() >= 54);
+        }
+    }
+}

@@ -69,3 +69,44 @@ fn turn_round(frame: &mut (impl FrameMut + ?Sized)) -> Option<()> {
     let [a, b, c] = frame.words(0)?;
     frame.put_words(0, [b << 16 | c >> 16, c << 16 | a >> 16, a << 16 | b >> 16])
 }
+
+#[cfg(test)]
+mod tests {
+    use harness::packet::{Answer, CLIENT_MAC, HOST_MAC, flags};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::parse::tests::attempts;
+
+    proptest! {
+        #[test]
+        fn every_attempt_can_be_answered((packet, segment) in attempts()) {
+            let mut frame = packet.bytes();
+            frame.truncate(reset_length(&segment));
+            prop_assert_eq!(frame.len(), reset_length(&segment));
+            prop_assert_eq!(write_reset(frame.as_mut_slice(), &segment), Some(()));
+            let answer = Answer::read(&frame);
+            prop_assert!(answer.is_some(), "{:02x?}", frame);
+            let answer = answer.unwrap();
+            prop_assert_eq!((answer.to_mac, answer.from_mac), (CLIENT_MAC, HOST_MAC));
+            prop_assert_eq!(answer.tags.len() * 4 + 14, segment.ip_at);
+            prop_assert_eq!((answer.source.port(), answer.destination.port()), (25, segment.client_port));
+            prop_assert_eq!((answer.sequence, answer.flags), (0, flags::RST | flags::ACK));
+            prop_assert_eq!(
+                answer.acknowledged,
+                segment.sequence.wrapping_add(segment.data).wrapping_add(1)
+            );
+        }
+
+        #[test]
+        fn a_frame_too_short_is_not_written_past_its_end((packet, segment) in attempts()) {
+            let attempt = packet.bytes();
+            for length in 0..reset_length(&segment) {
+                let mut frame = attempt.clone();
+                let written = write_reset(&mut frame[..length], &segment);
+                prop_assert_eq!(written, None);
+                prop_assert_eq!(&frame[length..], &attempt[length..]);
+            }
+        }
+    }
+}

@@ -8,6 +8,7 @@ pub mod deadline;
 pub mod handed_over;
 pub mod needs;
 pub mod netns;
+pub mod packet;
 pub mod postfix;
 pub mod smtp_client;
 pub mod smtp_server;

@@ -11,19 +11,29 @@ use rustix::net::{
 
 /// The interfaces of the default routes: the best of each family, each once.
 pub(super) fn of_default_routes() -> Vec<String> {
-    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-    let mut found: Vec<String> =
-        [default_v4(&read("/proc/net/route")), default_v6(&read("/proc/net/ipv6_route"))]
-            .into_iter()
-            .flatten()
-            .collect();
+    // `/proc/net` would be that of the process's first thread, which may be in another network namespace.
+    let read = |file: &str| {
+        fs::read_to_string(format!("/proc/thread-self/net/{file}")).unwrap_or_default()
+    };
+    let mut found: Vec<String> = [
+        default_v4(&read("route")),
+        default_v6(&read("ipv6_route")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     found.dedup();
     found
 }
 
 /// The number of the interface named `name`.
 pub(super) fn index(name: &str) -> io::Result<u32> {
-    let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
+    let socket = socket_with(
+        AddressFamily::INET,
+        SocketType::DGRAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
     Ok(name_to_index(&socket, name)?)
 }
 
@@ -43,7 +53,7 @@ pub(super) fn running_program(index: u32) -> io::Result<Option<u32>> {
     Ok(program_of(answer.get(..length).unwrap_or_default()))
 }
 
-/// The interface of the IPv4 default route with the lowest metric, from the text of `/proc/net/route`.
+/// The interface of the IPv4 default route with the lowest metric, from the text of `net/route`.
 fn default_v4(text: &str) -> Option<String> {
     best(text.lines().filter_map(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();
@@ -54,7 +64,7 @@ fn default_v4(text: &str) -> Option<String> {
     }))
 }
 
-/// The interface of the IPv6 default route with the lowest metric, from the text of `/proc/net/ipv6_route`.
+/// The interface of the IPv6 default route with the lowest metric, from the text of `net/ipv6_route`.
 fn default_v6(text: &str) -> Option<String> {
     best(text.lines().filter_map(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();
@@ -147,11 +157,10 @@ eth0\t0002000A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0
         let zero = "00000000000000000000000000000000";
         let gateway = "fe800000000000000000000000000001";
         let route = format!(
-            "fe80000000000000{}0000 40 {zero} 00 {zero} 00000100 00000001 00000000 00000001     eth9\n\
+            "fe800000000000000000000000000000 40 {zero} 00 {zero} 00000100 00000001 00000000 00000001     eth9\n\
              {zero} 00 {zero} 00 {gateway} 00000400 00000003 00000000 00000003     eth0\n\
              {zero} 00 {zero} 00 {gateway} 00000200 00000003 00000000 00000003     eth1\n\
-             {zero} 00 {zero} 00 {zero} ffffffff 00000001 00000000 00200200       lo\n",
-            "000000000000"
+             {zero} 00 {zero} 00 {zero} ffffffff 00000001 00000000 00200200       lo\n"
         );
         assert_eq!(default_v6(&route).as_deref(), Some("eth1"));
         assert_eq!(default_v6("nonsense\n"), None);

@@ -1,13 +1,16 @@
 //! The maps, and what the program asks them.
 
+use core::ptr;
+
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::{Key, LpmTrie};
 use aya_ebpf::maps::{Array, HashMap, PerCpuArray};
 use gateway_ebpf::abi::{Counter, MapShape, RuleValue, map};
 use gateway_ebpf::parse::Addresses;
 
-type V4 = [u8; 4];
-type V6 = [u8; 16];
+/// Addresses as they are on the wire. Words, not bytes: the verifier wants keys on the stack to be aligned.
+type V4 = [u32; 1];
+type V6 = [u32; 4];
 
 #[map]
 static BAD_V4: LpmTrie<V4, RuleValue> = LpmTrie::with_max_entries(map::BAD_V4.entries, 0);
@@ -79,24 +82,47 @@ fn covering(
     trie_v6: &LpmTrie<V6, RuleValue>,
 ) -> Option<RuleValue> {
     match addresses {
-        Addresses::V4 { source, .. } => trie_v4.get(Key::new(32, v4(*source))),
-        Addresses::V6 { source, .. } => trie_v6.get(Key::new(128, v6(*source))),
+        Addresses::V4 { source, .. } => trie_v4.get(TrieKey::new(v4(*source)).key()).copied(),
+        Addresses::V6 { source, .. } => trie_v6.get(TrieKey::new(v6(*source)).key()).copied(),
     }
-    .copied()
+}
+
+/// A key of a trie, placed so that its address is aligned for any access.
+#[repr(C, align(8))]
+struct TrieKey<const N: usize> {
+    unused: u32,
+    length: u32,
+    address: [u32; N],
+}
+
+impl<const N: usize> TrieKey<N> {
+    /// The key that asks for the longest prefix that covers `address`.
+    #[inline(always)]
+    fn new(address: [u32; N]) -> Self {
+        Self {
+            unused: 0,
+            length: 32 * N as u32,
+            address,
+        }
+    }
+
+    #[inline(always)]
+    fn key(&self) -> &Key<[u32; N]> {
+        let start = ptr::from_ref(self).cast::<u32>();
+        // SAFETY: behind the first word come the length and the address, without gaps, as in a `Key`, which is packed and
+        // so is aligned anywhere.
+        unsafe { &*start.add(1).cast() }
+    }
 }
 
 #[inline(always)]
 fn v4(address: u32) -> V4 {
-    address.to_be_bytes()
+    [address.to_be()]
 }
 
 #[inline(always)]
-fn v6([a, b, c, d]: [u32; 4]) -> V6 {
-    let (a, b, c, d) = (u64::from(a), u64::from(b), u64::from(c), u64::from(d));
-    let high = (a << 32 | b).to_be();
-    let low = (c << 32 | d).to_be();
-    // SAFETY: both are sixteen bytes in which every bit pattern is valid.
-    unsafe { core::mem::transmute::<[u64; 2], V6>([high, low]) }
+fn v6(address: [u32; 4]) -> V6 {
+    address.map(u32::to_be)
 }
 
 /// The maps here are what the contract says.

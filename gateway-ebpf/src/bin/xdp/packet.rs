@@ -1,5 +1,7 @@
 //! The packet as the kernel hands it to the program.
 
+use core::hint::black_box;
+
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::helpers::bpf_xdp_adjust_tail;
 use aya_ebpf::programs::XdpContext;
@@ -31,6 +33,8 @@ impl Packet {
     }
 }
 
+/// Numbers are read and written as the kernel's own programs do it, wherever VLAN tags put them: the verifier refuses the
+/// program on a machine that cannot, and byte by byte it would be twice as long.
 impl Frame for Packet {
     #[inline(always)]
     fn length(&self) -> usize {
@@ -40,24 +44,30 @@ impl Frame for Packet {
     #[inline(always)]
     fn short(&self, at: usize) -> Option<u16> {
         let address = self.at(at, 2)? as *const u16;
-        // SAFETY: the two bytes lie within the packet, as was just checked; they are read unaligned.
-        Some(u16::from_be(unsafe { address.read_unaligned() }))
+        // SAFETY: the two bytes lie within the packet, as was just checked.
+        Some(u16::from_be(unsafe { address.read() }))
     }
 
     #[inline(always)]
     fn words<const N: usize>(&self, at: usize) -> Option<[u32; N]> {
-        let address = self.at(at, 4 * N)? as *const [u32; N];
-        // SAFETY: the bytes lie within the packet, as was just checked; they are read unaligned.
-        Some(unsafe { address.read_unaligned() }.map(u32::from_be))
+        let address = self.at(at, 4 * N)? as *const u32;
+        let mut words = [0; N];
+        for (index, word) in words.iter_mut().enumerate() {
+            // SAFETY: the `N` words lie within the packet, as was just checked.
+            *word = u32::from_be(unsafe { address.add(index).read() });
+        }
+        Some(words)
     }
 }
 
 impl FrameMut for Packet {
     #[inline(always)]
     fn put_words<const N: usize>(&mut self, at: usize, words: [u32; N]) -> Option<()> {
-        let address = self.at(at, 4 * N)? as *mut [u32; N];
-        // SAFETY: the bytes lie within the packet, as was just checked; they are written unaligned.
-        unsafe { address.write_unaligned(words.map(u32::to_be)) };
+        let address = self.at(at, 4 * N)? as *mut u32;
+        for (index, word) in words.into_iter().enumerate() {
+            // SAFETY: the `N` words lie within the packet, as was just checked.
+            unsafe { address.add(index).write(word.to_be()) };
+        }
         Some(())
     }
 }
@@ -65,7 +75,9 @@ impl FrameMut for Packet {
 /// Cuts the packet off after `length` bytes.
 #[inline(always)]
 pub(crate) fn cut(context: &XdpContext, length: usize) -> Option<()> {
-    let change = length as i64 - Packet::new(context).length() as i64;
+    // The compiler would compute the difference with 32 bits of each pointer, which the verifier forbids.
+    let now = black_box(Packet::new(context).length());
+    let change = length as i64 - now as i64;
     // SAFETY: the context is the one that the kernel passed to the program.
     let result = unsafe { bpf_xdp_adjust_tail(context.as_ptr().cast(), change as i32) };
     (result == 0).then_some(())

@@ -15,8 +15,8 @@ use harness::syn_burst::syn_burst;
 use serde_json::Value;
 
 use self::report::{Burst, Kernel, Report};
-use crate::setup;
 use crate::step::{Steps, say};
+use crate::{packages, setup};
 
 /// SYNs in the burst at the end.
 const BURST: u32 = 300_000;
@@ -36,12 +36,16 @@ pub(crate) struct Options {
 
 /// Runs the demo; says whether the right party decided every case.
 pub(crate) fn run(options: &Options) -> Result<bool> {
-    if !harness::needs::is_root() {
-        bail!("the demo makes network namespaces and loads a program into the kernel: run it as root");
+    if !rustix::process::geteuid().is_root() {
+        bail!(
+            "the demo makes network namespaces and loads a program into the kernel: run it as root"
+        );
     }
     let mut steps = Steps::default();
     setup::ensure(&mut steps)?;
-    setup::ensure_programs(&mut steps, &["ip", "nsenter"])?;
+    if packages::is_debian() {
+        packages::ensure(&mut steps, packages::DEMO)?;
+    }
     let mut build = Command::new(env!("CARGO"));
     build.args(["build", "--quiet", "--package", "gateway", "--manifest-path"]);
     steps.loud("build the daemon", build.arg(crate::root().join("Cargo.toml")))?;

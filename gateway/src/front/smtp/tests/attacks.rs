@@ -13,11 +13,21 @@ fn next_hop() -> Script {
 }
 
 /// What follows a smuggled end of data.
-const SECOND: &str = "MAIL FROM:<evil@x.example>\r\nRCPT TO:<b@ours.example>\r\nDATA\r\nevil\r\n.\r\n";
+const SECOND: &str =
+    "MAIL FROM:<evil@x.example>\r\nRCPT TO:<b@ours.example>\r\nDATA\r\nevil\r\n.\r\n";
 
 #[tokio::test]
 async fn nothing_but_the_end_ends_a_message() {
-    for end in ["\n.\n", "\n.\r\n", "\r\n.\n", "\r.\r\n", "\r\n.\r", "\r.\r", "\r\r\n.\r\r\n", "\r\n.\r\r\n"] {
+    for end in [
+        "\n.\n",
+        "\n.\r\n",
+        "\r\n.\n",
+        "\r.\r\n",
+        "\r\n.\r",
+        "\r.\r",
+        "\r\r\n.\r\r\n",
+        "\r\n.\r\r\n",
+    ] {
         for whole in [true, false] {
             let data = format!("Subject: x\r\n\r\nbody{end}{SECOND}");
 
@@ -44,7 +54,10 @@ async fn nothing_but_the_end_ends_a_message() {
             client.dialogue("C: QUIT\nS: 221\nS: EOF").await;
             let messages = peer.messages();
             assert_eq!(messages.len(), 1, "{}", end.escape_debug());
-            assert!(messages[0].contains("MAIL FROM:<evil@x.example>\r\n"), "one message holds all");
+            assert!(
+                messages[0].contains("MAIL FROM:<evil@x.example>\r\n"),
+                "one message holds all"
+            );
             site.finish().await;
         }
     }

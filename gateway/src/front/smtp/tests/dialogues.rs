@@ -12,7 +12,13 @@ use crate::smtp::{Limits, RecipientDomains};
 
 fn postfix() -> Script {
     Script {
-        offers: vec!["PIPELINING", "SIZE 5000", "XCLIENT NAME ADDR PORT PROTO HELO", "8BITMIME", "DSN"],
+        offers: vec![
+            "PIPELINING",
+            "SIZE 5000",
+            "XCLIENT NAME ADDR PORT PROTO HELO",
+            "8BITMIME",
+            "DSN",
+        ],
         ..Script::default()
     }
 }
@@ -212,7 +218,9 @@ async fn what_the_header_says_decides() {
         match (n, delivered) {
             ("1", _) => {
                 let (tag, rest) = heard[0].messages[0].split_once("\r\n").unwrap();
-                assert!(tag.starts_with("X-Portcullis-Verdict: System denied IP; code=sys-deny-ip;"));
+                assert!(
+                    tag.starts_with("X-Portcullis-Verdict: System denied IP; code=sys-deny-ip;")
+                );
                 assert_eq!(rest, plain);
             }
             (_, true) => assert_eq!(heard[0].messages, [plain]),
@@ -242,9 +250,15 @@ async fn rules_that_change_in_the_meantime_count() {
         let site = Site::start(&peer, |_, _| ()).await;
         let mut client = site.client().await;
         client.up_to_data().await;
-        client.send(format!("Received: from x ([{first}]) by y; x\r\n\r\nbody\r\n").as_bytes()).await;
+        client
+            .send(format!("Received: from x ([{first}]) by y; x\r\n\r\nbody\r\n").as_bytes())
+            .await;
         // More than is held back, so that the header is under way when the rules change.
-        client.send(&b"0123456789012345678901234567890123456789012345678901234567890\r\n".repeat(1000)).await;
+        client
+            .send(
+                &b"0123456789012345678901234567890123456789012345678901234567890\r\n".repeat(1000),
+            )
+            .await;
         let more: Vec<_> = change.map(|action| (late, action)).into_iter().collect();
         site.set_lists(&more, 2);
         client.send(b".\r\n").await;
@@ -308,7 +322,10 @@ async fn recipients_elsewhere_are_refused_where_domains_are_enforced() {
         .await;
         let said: Vec<_> = peer.mail()[0].commands.clone();
         assert_eq!(said.iter().filter(|line| line.starts_with("RCPT")).count(), 2);
-        assert_eq!(said.iter().any(|line| line.starts_with("XCLIENT")), client == PassClient::Xclient);
+        assert_eq!(
+            said.iter().any(|line| line.starts_with("XCLIENT")),
+            client == PassClient::Xclient
+        );
         site.finish().await;
     }
 }

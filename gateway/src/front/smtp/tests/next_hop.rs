@@ -63,7 +63,10 @@ async fn its_refusals_reach_the_client_and_its_troubles_do_not() {
         let messages = of_messages(&records);
         assert_eq!(messages.len(), usize::from(trouble || at == "."), "{at} {answer}");
         if trouble {
-            assert_eq!((&messages[0]["code"], &messages[0]["action"]), (&"next-hop".into(), &"defer".into()));
+            assert_eq!(
+                (&messages[0]["code"], &messages[0]["action"]),
+                (&"next-hop".into(), &"defer".into())
+            );
         }
     }
 }
@@ -220,7 +223,9 @@ async fn an_unused_port_defers_and_recovers() {
 
 #[tokio::test]
 async fn the_proxy_protocol_goes_first() {
-    let peer = Peer::start(Script { replies: vec![("PROXY", "220 next.example")], ..Script::default() }).await;
+    let peer =
+        Peer::start(Script { replies: vec![("PROXY", "220 next.example")], ..Script::default() })
+            .await;
     let site = Site::start(&peer, |settings, _| settings.next_hop.client = PassClient::Proxy).await;
     let mut client = site.client_from("127.0.0.9").await;
     client.dialogue("S: 220\nC: HELO x\nS: 250\nC: MAIL FROM:<>\nS: 250\nC: QUIT\nS: 221").await;

@@ -122,7 +122,9 @@ async fn serve(mut stream: TcpStream, script: &Script, notes: &Notes) {
                 let lines: Vec<_> = lines
                     .iter()
                     .enumerate()
-                    .map(|(index, text)| format!("250{}{text}", if index == last { ' ' } else { '-' }))
+                    .map(|(index, text)| {
+                        format!("250{}{text}", if index == last { ' ' } else { '-' })
+                    })
                     .collect();
                 lines.join("\r\n")
             }
@@ -140,7 +142,9 @@ async fn serve(mut stream: TcpStream, script: &Script, notes: &Notes) {
             return;
         }
         if reply.starts_with("354") {
-            let Some(data) = read_data(&mut stream, &mut buffer, script, notes).await else { return };
+            let Some(data) = read_data(&mut stream, &mut buffer, script, notes).await else {
+                return;
+            };
             notes.take(|heard| heard.messages.push(data.clone()));
             match script.taken {
                 Some("") => return,

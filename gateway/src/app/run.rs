@@ -38,9 +38,11 @@ pub async fn run(config: Config) -> Result<(), Failure> {
     let _lock = lock(&config.state_dir)?;
     let bound = Bound::bind(&config).await?;
     let alarms = Alarms::default();
-    let audit = audit::Writer::open(&config.audit_file).map_err(|error| Failure::Setup {
-        text: format!("cannot write {}: {error}", config.audit_file.display()),
-        hint: "make the folder writable, or set `[audit] file` to another path".to_owned(),
+    let audit = audit::Writer::open(&config.audit_file, alarms.clone()).map_err(|error| {
+        Failure::Setup {
+            text: format!("cannot write {}: {error}", config.audit_file.display()),
+            hint: "make the folder writable, or set `[audit] file` to another path".to_owned(),
+        }
     })?;
     let engine = Arc::new(Engine::new(config.engine_settings(), audit.clone(), Clock::System));
     let filter: SharedFilter = Arc::new(Mutex::new(open_filter(&config, &alarms)));

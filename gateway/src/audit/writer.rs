@@ -11,12 +11,16 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use serde::Serialize;
-use tracing::{error, info};
+use tracing::error;
 
+use crate::alarm::Alarms;
 use crate::policy::Record;
 
 /// Records that may wait; at a kilobyte each this is the most memory that the queue can hold.
 const QUEUE: usize = 65_536;
+
+/// The subject of the alarm.
+const ALARM: &str = "audit";
 
 /// How long a record may wait in memory before it is handed to the system.
 const FLUSH: Duration = Duration::from_millis(100);
@@ -33,7 +37,6 @@ struct Shared {
     thread: Mutex<Option<JoinHandle<()>>>,
     written: Arc<AtomicU64>,
     lost: Arc<AtomicU64>,
-    fault: Arc<Mutex<Option<String>>>,
 }
 
 /// How the audit trail is doing.
@@ -43,13 +46,11 @@ pub struct WriterStatus {
     pub written: u64,
     /// Records that found no place in the queue or on the disk.
     pub lost: u64,
-    /// What is wrong now.
-    pub fault: Option<String>,
 }
 
 impl Writer {
     /// Opens `path` for appending, readable by the owner and the group, and starts the writing thread.
-    pub fn open(path: &Path) -> io::Result<Self> {
+    pub fn open(path: &Path, alarms: Alarms) -> io::Result<Self> {
         let file = append(path)?;
         let (sender, receiver) = sync_channel(QUEUE);
         let writer = Self::with_queue(Some(sender));
@@ -60,7 +61,7 @@ impl Writer {
             pending: 0,
             written: Arc::clone(&writer.shared.written),
             lost: Arc::clone(&writer.shared.lost),
-            fault: Arc::clone(&writer.shared.fault),
+            alarms,
         };
         let thread =
             std::thread::Builder::new().name("audit".to_owned()).spawn(|| sink.run(receiver))?;
@@ -79,7 +80,6 @@ impl Writer {
             thread: Mutex::new(None),
             written: Arc::default(),
             lost: Arc::default(),
-            fault: Arc::default(),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -102,7 +102,6 @@ impl Writer {
         WriterStatus {
             written: self.shared.written.load(Ordering::Relaxed),
             lost: self.shared.lost.load(Ordering::Relaxed),
-            fault: self.shared.fault.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
 
@@ -129,7 +128,7 @@ struct Sink {
     pending: u64,
     written: Arc<AtomicU64>,
     lost: Arc<AtomicU64>,
-    fault: Arc<Mutex<Option<String>>>,
+    alarms: Alarms,
 }
 
 impl Sink {
@@ -168,7 +167,7 @@ impl Sink {
         match self.file.flush().and_then(|()| self.follow_rotation()) {
             Ok(()) => {
                 self.written.fetch_add(std::mem::take(&mut self.pending), Ordering::Relaxed);
-                self.note(None);
+                self.alarms.clear(ALARM);
             }
             Err(fault) => self.fail(&fault),
         }
@@ -188,25 +187,14 @@ impl Sink {
     fn fail(&mut self, fault: &io::Error) {
         self.lost.fetch_add(std::mem::take(&mut self.pending), Ordering::Relaxed);
         self.torn = true;
-        self.note(Some(format!("cannot write {}: {fault}", self.path.display())));
+        let path = self.path.display();
+        self.alarms
+            .raise(ALARM, &format!("cannot write {path}: {fault}; records are lost, mail goes on"));
         let fresh = append(&self.path).map(BufWriter::new);
         if let Ok(fresh) = fresh {
             // Unwritten octets of the old buffer would come out twice, or in the middle of a line.
             drop(std::mem::replace(&mut self.file, fresh).into_parts());
         }
-    }
-
-    /// Tells of a change, once.
-    fn note(&self, fault: Option<String>) {
-        let mut known = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
-        match (&fault, known.is_some()) {
-            (Some(text), false) => {
-                error!(target: "alarm", "audit: {text}; records are lost, mail goes on");
-            }
-            (None, true) => info!(target: "alarm", "audit: writing again"),
-            _ => {}
-        }
-        *known = fault;
     }
 }
 
@@ -251,7 +239,7 @@ mod tests {
     fn every_record_is_a_line_and_a_rotated_file_is_left_alone() {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("audit.jsonl");
-        let writer = Writer::open(&path).unwrap();
+        let writer = Writer::open(&path, Alarms::default()).unwrap();
         write_one(&writer, 1);
         while writer.status().written < 1 {
             std::thread::yield_now();
@@ -270,13 +258,15 @@ mod tests {
 
     #[test]
     fn a_full_disk_costs_records_and_says_so() {
-        let writer = Writer::open(Path::new("/dev/full")).unwrap();
+        let alarms = Alarms::default();
+        let writer = Writer::open(Path::new("/dev/full"), alarms.clone()).unwrap();
         write_one(&writer, 1);
         while writer.status().lost < 1 {
             std::thread::yield_now();
         }
-        let status = writer.status();
-        assert!(status.fault.unwrap().starts_with("cannot write /dev/full"), "{}", status.written);
         writer.close();
+        assert_eq!(writer.status(), WriterStatus { written: 0, lost: 1 });
+        let [alarm] = &alarms.list()[..] else { panic!("{alarms:?}") };
+        assert!(alarm.text.starts_with("cannot write /dev/full: No space left"), "{}", alarm.text);
     }
 }

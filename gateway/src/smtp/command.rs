@@ -172,8 +172,7 @@ impl Rcpt {
 /// What stands behind `FROM:` or `TO:`; one blank too many is so common that everybody takes it.
 fn after_keyword<'a>(arguments: &'a str, keyword: &str) -> Result<&'a str, CommandError> {
     let arguments = arguments.trim_start_matches(' ');
-    let (found, rest) =
-        arguments.split_at_checked(keyword.len()).ok_or(CommandError::Arguments)?;
+    let (found, rest) = arguments.split_at_checked(keyword.len()).ok_or(CommandError::Arguments)?;
     if !found.eq_ignore_ascii_case(keyword) {
         return Err(CommandError::Arguments);
     }

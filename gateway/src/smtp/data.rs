@@ -57,13 +57,7 @@ enum State {
 impl DataDecoder {
     /// A decoder at the start of a message; a bare CR or LF becomes CRLF, or without `normalise` a fault.
     pub fn new(normalise: bool, line_limit: usize) -> Self {
-        Self {
-            state: State::LineStart,
-            normalise,
-            line_limit,
-            line: 0,
-            fault: None,
-        }
+        Self { state: State::LineStart, normalise, line_limit, line: 0, fault: None }
     }
 
     /// The first fault found.
@@ -88,10 +82,7 @@ impl DataDecoder {
             self.octet(octet, content);
             rest = after;
         }
-        Fed {
-            consumed: piece.len() - rest.len(),
-            end: self.state == State::Over,
-        }
+        Fed { consumed: piece.len() - rest.len(), end: self.state == State::Over }
     }
 
     fn octet(&mut self, octet: u8, content: &mut Vec<u8>) {
@@ -142,10 +133,7 @@ impl DataDecoder {
 }
 
 fn text_length(octets: &[u8]) -> usize {
-    octets
-        .iter()
-        .position(|&octet| octet == b'\r' || octet == b'\n')
-        .unwrap_or(octets.len())
+    octets.iter().position(|&octet| octet == b'\r' || octet == b'\n').unwrap_or(octets.len())
 }
 
 /// Turns content back into what goes over the wire: a dot in front of every line that begins with one.
@@ -201,12 +189,7 @@ mod tests {
             rest.extend_from_slice(&piece.as_ref()[fed.consumed..]);
             end = fed.end;
         }
-        Decoded {
-            content,
-            rest,
-            end,
-            fault: decoder.fault(),
-        }
+        Decoded { content, rest, end, fault: decoder.fault() }
     }
 
     #[test]

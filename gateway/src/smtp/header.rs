@@ -8,10 +8,7 @@ pub fn header_end(content: &[u8], searched: usize) -> Option<usize> {
         return Some(2);
     }
     let from = searched.saturating_sub(3);
-    let at = content
-        .get(from..)?
-        .windows(4)
-        .position(|four| four == b"\r\n\r\n")?;
+    let at = content.get(from..)?.windows(4).position(|four| four == b"\r\n\r\n")?;
     Some(from + at + 4)
 }
 
@@ -60,12 +57,7 @@ mod tests {
             (b"A: b\r\n \r\n", None),
         ] {
             for searched in 0..=expected.map_or(content.len(), |end| end - 1) {
-                assert_eq!(
-                    header_end(content, searched),
-                    expected,
-                    "{}",
-                    content.escape_ascii()
-                );
+                assert_eq!(header_end(content, searched), expected, "{}", content.escape_ascii());
             }
         }
     }

@@ -16,13 +16,7 @@ pub struct LineBuffer {
 impl LineBuffer {
     /// An empty buffer for lines of at most `limit` octets, CRLF included.
     pub fn new(limit: usize) -> Self {
-        Self {
-            octets: Vec::new(),
-            start: 0,
-            searched: 0,
-            limit,
-            skipping: false,
-        }
+        Self { octets: Vec::new(), start: 0, searched: 0, limit, skipping: false }
     }
 
     /// Room for at least `size` more octets, to be appended by whoever reads from the socket.
@@ -131,12 +125,7 @@ mod tests {
             (b"15 octets here!\r\n", Err(TooLong)),
         ] {
             let (found, rest) = lines([sent]);
-            assert_eq!(
-                found,
-                [expected.map(<[u8]>::to_vec)],
-                "{}",
-                sent.escape_ascii()
-            );
+            assert_eq!(found, [expected.map(<[u8]>::to_vec)], "{}", sent.escape_ascii());
             assert!(rest.is_empty());
         }
     }

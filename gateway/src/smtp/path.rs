@@ -85,9 +85,7 @@ fn split(text: &str, length: usize) -> Result<(&str, &str), PathError> {
 fn local_part_length(text: &str) -> Result<usize, PathError> {
     let length = match text.strip_prefix('"') {
         Some(quoted) => quoted_length(quoted)? + 1,
-        None => text
-            .find(|letter| !is_atom(letter) && letter != '.')
-            .unwrap_or(text.len()),
+        None => text.find(|letter| !is_atom(letter) && letter != '.').unwrap_or(text.len()),
     };
     if length == 0 {
         return Err(PathError::LocalPart);
@@ -113,16 +111,15 @@ fn domain_length(text: &str) -> Result<usize, PathError> {
     if text.starts_with('[') {
         let length = text.find(']').ok_or(PathError::Domain)? + 1;
         let literal = text.get(1..length - 1).unwrap_or_default();
-        let fits = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | ':' | '-');
+        let fits =
+            |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | ':' | '-');
         return if !literal.is_empty() && literal.chars().all(fits) {
             Ok(length)
         } else {
             Err(PathError::Domain)
         };
     }
-    let length = text
-        .find(|letter| !is_domain(letter) && letter != '.')
-        .unwrap_or(text.len());
+    let length = text.find(|letter| !is_domain(letter) && letter != '.').unwrap_or(text.len());
     let domain = text.get(..length).unwrap_or_default();
     // A dot at the end is no part of a mailbox, and two spellings of one domain are one too many.
     if domain.len() > 255 || domain.split('.').any(str::is_empty) {
@@ -155,7 +152,11 @@ mod tests {
             ("<a@example.org>", "a", Some("example.org")),
             ("<postmaster>", "postmaster", None),
             ("<\"a@evil.example\"@example.org>", "\"a@evil.example\"", Some("example.org")),
-            ("<\"a\\\"@evil.example>\"@example.org>", "\"a\\\"@evil.example>\"", Some("example.org")),
+            (
+                "<\"a\\\"@evil.example>\"@example.org>",
+                "\"a\\\"@evil.example>\"",
+                Some("example.org"),
+            ),
             ("<a%evil.example@example.org>", "a%evil.example", Some("example.org")),
             ("<.a..b.@example.org>", ".a..b.", Some("example.org")),
             ("<a@[192.0.2.1]>", "a", Some("[192.0.2.1]")),

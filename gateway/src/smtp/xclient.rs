@@ -81,7 +81,9 @@ mod tests {
                 "NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT",
                 "192.0.2.7:4711",
                 "mx.example",
-                Some("XCLIENT NAME=[UNAVAILABLE] ADDR=192.0.2.7 PORT=4711 PROTO=ESMTP HELO=mx.example"),
+                Some(
+                    "XCLIENT NAME=[UNAVAILABLE] ADDR=192.0.2.7 PORT=4711 PROTO=ESMTP HELO=mx.example",
+                ),
             ),
             ("addr", "[2001:db8::7]:25", "x", Some("XCLIENT ADDR=IPV6:2001:db8::7")),
             (

@@ -112,7 +112,7 @@ impl Session {
         if matches!(message.fate, Fate::Unknown) {
             let found = header_end(&message.content, message.searched);
             message.searched = message.content.len();
-            let Some(length) = found.or(end.then_some(message.content.len())) else {
+            let Some(length) = found.or_else(|| end.then_some(message.content.len())) else {
                 // One octet over the limit is enough to know that the header does not fit.
                 if message.content.len() > self.settings.limits.header {
                     self.refuse_message(message, header_too_long());
@@ -301,12 +301,7 @@ impl Session {
             rules_at_end: Some(self.front.engine.rules_version()),
             octets: Some(message.octets),
         };
-        self.front.engine.record(
-            &self.client,
-            Some(&message.envelope),
-            &refusal.decision,
-            outcome,
-        );
+        self.front.engine.record(&self.client, Some(&message.envelope), &refusal.decision, outcome);
     }
 
     /// The client went away, or fell silent, in the middle of its data: nothing was acknowledged, nothing goes on.
@@ -368,7 +363,12 @@ impl Message {
     /// What is wrong with the data so far.
     fn fault(&self, limits: &Limits) -> Option<Reply> {
         if self.octets > limits.message {
-            return Some(Reply::new(552, 3, 4, &format!("message too big, limit {}", limits.message)));
+            return Some(Reply::new(
+                552,
+                3,
+                4,
+                &format!("message too big, limit {}", limits.message),
+            ));
         }
         self.decoder.fault().map(|fault| match fault {
             DataFault::BareCr | DataFault::BareLf => Reply::new(550, 6, 11, &fault.to_string()),

@@ -72,9 +72,7 @@ impl NextHopConnection {
             Ok(proxy_header(client, local))
         };
         let mut connection = Self::open(settings, introduction).await?;
-        connection
-            .hello(&settings.hostname, settings.limits.next_hop_connect_timeout)
-            .await?;
+        connection.hello(&settings.hostname, settings.limits.next_hop_connect_timeout).await?;
         let capabilities = connection.capabilities.clone();
         connection.quit().await;
         if settings.next_hop.client == PassClient::Xclient && !capabilities.xclient.has_address() {
@@ -249,7 +247,9 @@ pub(super) enum NextHopError {
     #[error("XCLIENT answered with `{}`, expected 220", .0.summary())]
     Xclient(NextHopReply),
     /// It does not offer XCLIENT with ADDR.
-    #[error("XCLIENT with ADDR not offered, expected it for this host: mail waits, since the next hop would take us for the client")]
+    #[error(
+        "XCLIENT with ADDR not offered, expected it for this host: mail waits, since the next hop would take us for the client"
+    )]
     XclientMissing,
 }
 
@@ -279,9 +279,7 @@ impl NextHopError {
             | Self::Nonsense(_)
             | Self::Timeout
             | Self::Unexpected(_)
-            | Self::Withdrawn(_) => {
-                Reply::new(451, 4, 2, "lost the next hop, try again later")
-            }
+            | Self::Withdrawn(_) => Reply::new(451, 4, 2, "lost the next hop, try again later"),
         }
     }
 

@@ -67,8 +67,9 @@ impl NextHopState {
 
     /// What the next hop offers, as far as known; asks it where nothing is known yet.
     pub(super) async fn capabilities(&self, settings: &Settings) -> Option<Capabilities> {
-        if let Some(capabilities) = self.known().capabilities.clone() {
-            return Some(capabilities);
+        let known = self.known().capabilities.clone();
+        if known.is_some() {
+            return known;
         }
         let _asking = self.asking.lock().await;
         let recently = |fault: &(String, Instant)| fault.1.elapsed() < MEMORY;

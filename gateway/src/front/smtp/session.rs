@@ -190,9 +190,7 @@ impl Session {
         }
         match Command::parse(&line) {
             Ok(command) => self.command(command).await,
-            Err(CommandError::OtherProtocol) => {
-                self.break_off(CommandError::OtherProtocol.reply())
-            }
+            Err(CommandError::OtherProtocol) => self.break_off(CommandError::OtherProtocol.reply()),
             Err(error) => self.refuse(error.reply()),
         }
     }
@@ -276,8 +274,7 @@ impl Session {
         let Some(capabilities) = asked.flatten() else {
             front.counters.next_hop_failures.add();
             let reply = Reply::new(421, 3, 2, "next hop does not answer, try again later");
-            let decision =
-                self.own(Phase::Connect, Verdict::NextHop, Action::Defer, reply.clone());
+            let decision = self.own(Phase::Connect, Verdict::NextHop, Action::Defer, reply.clone());
             self.answer_connection(&decision, reply);
             return Flow::Close;
         };
@@ -313,7 +310,11 @@ impl Session {
         let transaction = Transaction {
             envelope: Envelope {
                 helo: capped(&hello.name),
-                sender: mail.sender.as_ref().map(|sender| capped(&sender.to_string())).unwrap_or_default(),
+                sender: mail
+                    .sender
+                    .as_ref()
+                    .map(|sender| capped(&sender.to_string()))
+                    .unwrap_or_default(),
                 recipients: Vec::new(),
             },
             utf8: mail.is_utf8(),

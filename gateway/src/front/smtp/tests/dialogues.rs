@@ -12,7 +12,13 @@ use crate::smtp::{Limits, RecipientDomains};
 
 fn postfix() -> Script {
     Script {
-        offers: vec!["PIPELINING", "SIZE 5000", "XCLIENT NAME ADDR PORT PROTO HELO", "8BITMIME", "DSN"],
+        offers: vec![
+            "PIPELINING",
+            "SIZE 5000",
+            "XCLIENT NAME ADDR PORT PROTO HELO",
+            "8BITMIME",
+            "DSN",
+        ],
         ..Script::default()
     }
 }
@@ -109,6 +115,7 @@ async fn refused_clients_may_only_quit() {
         stubborn.expect("503").await;
     }
     stubborn.expect("EOF").await;
+    drop(stubborn);
     assert_eq!((site.front.counters().refused, site.front.counters().deferred), (2, 1));
     let records = site.finish().await;
     assert_eq!(records.len(), 3);
@@ -195,7 +202,7 @@ async fn what_the_header_says_decides() {
     for (n, reply, code, delivered) in [
         ("9", "250 2.0.0 queued", "accept", true),
         ("1", "250 2.0.0 queued", "sys-deny-ip", true),
-        ("2", "554 5.7.1", "sys-deny-ip", false),
+        ("2", "550 5.7.1", "sys-deny-ip", false),
         ("3", "250 2.0.0 ok", "sys-deny-ip", false),
     ] {
         let peer = Peer::start(postfix()).await;
@@ -206,13 +213,15 @@ async fn what_the_header_says_decides() {
         let forged = "x-portcullis-verdict : Safe\r\n\tand sound\r\n";
         client.send(format!("{field}\r\n{forged}Subject: x\r\n\r\nbody\r\n.\r\n").as_bytes()).await;
         client.expect(reply).await;
-        client.dialogue("C: QUIT\nS: 221\nS: EOF").await;
+        client.leave().await;
         let heard = peer.mail();
         let plain = format!("{field}\r\nSubject: x\r\n\r\nbody\r\n");
         match (n, delivered) {
             ("1", _) => {
                 let (tag, rest) = heard[0].messages[0].split_once("\r\n").unwrap();
-                assert!(tag.starts_with("X-Portcullis-Verdict: System denied IP; code=sys-deny-ip;"));
+                assert!(
+                    tag.starts_with("X-Portcullis-Verdict: System denied IP; code=sys-deny-ip;")
+                );
                 assert_eq!(rest, plain);
             }
             (_, true) => assert_eq!(heard[0].messages, [plain]),
@@ -234,7 +243,7 @@ async fn rules_that_change_in_the_meantime_count() {
     let late = "198.51.100.9";
     for (first, change, reply) in [
         ("198.51.100.8", None, "250 2.0.0 queued"),
-        (late, Some(ListAction::RejectMessage), "554 5.7.1"),
+        (late, Some(ListAction::RejectMessage), "550 5.7.1"),
         (late, Some(ListAction::Tag), "451 4.7.1"),
         (late, Some(ListAction::Discard), "250 2.0.0 ok"),
     ] {
@@ -242,9 +251,16 @@ async fn rules_that_change_in_the_meantime_count() {
         let site = Site::start(&peer, |_, _| ()).await;
         let mut client = site.client().await;
         client.up_to_data().await;
-        client.send(format!("Received: from x ([{first}]) by y; x\r\n\r\nbody\r\n").as_bytes()).await;
+        client
+            .send(format!("Received: from x ([{first}]) by y; x\r\n\r\nbody\r\n").as_bytes())
+            .await;
         // More than is held back, so that the header is under way when the rules change.
-        client.send(&b"0123456789012345678901234567890123456789012345678901234567890\r\n".repeat(1000)).await;
+        client
+            .send(
+                &b"0123456789012345678901234567890123456789012345678901234567890\r\n".repeat(1000),
+            )
+            .await;
+        until("the header is under way", || peer.mail()[0].octets > 0).await;
         let more: Vec<_> = change.map(|action| (late, action)).into_iter().collect();
         site.set_lists(&more, 2);
         client.send(b".\r\n").await;
@@ -271,6 +287,7 @@ async fn what_was_refused_and_is_no_longer_listed_may_come_again() {
     site.set_lists(&[], 2);
     client.send(b".\r\n").await;
     client.expect("451 4.7.1").await;
+    client.leave().await;
     let records = site.finish().await;
     assert_eq!(of_messages(&records)[0]["action"], "defer");
 }
@@ -308,7 +325,10 @@ async fn recipients_elsewhere_are_refused_where_domains_are_enforced() {
         .await;
         let said: Vec<_> = peer.mail()[0].commands.clone();
         assert_eq!(said.iter().filter(|line| line.starts_with("RCPT")).count(), 2);
-        assert_eq!(said.iter().any(|line| line.starts_with("XCLIENT")), client == PassClient::Xclient);
+        assert_eq!(
+            said.iter().any(|line| line.starts_with("XCLIENT")),
+            client == PassClient::Xclient
+        );
         site.finish().await;
     }
 }
@@ -363,8 +383,10 @@ async fn a_stop_waits_for_mail_in_hand_only() {
     busy.up_to_data().await;
     site.stop.send_replace(Some(Instant::now() + Duration::from_secs(5)));
     idle.dialogue("S: 421 4.3.2\nS: EOF").await;
+    drop(idle);
     busy.send(b"Subject: x\r\n\r\nbody\r\n.\r\n").await;
     busy.dialogue("S: 250 2.0.0 queued\nS: 421 4.3.2\nS: EOF").await;
+    drop(busy);
     site.finish().await;
     assert_eq!(peer.messages().len(), 1);
 }
@@ -378,6 +400,7 @@ async fn a_stop_has_a_deadline() {
     client.send(b"Subject: x\r\n").await;
     site.stop.send_replace(Some(Instant::now() + Duration::from_millis(100)));
     client.dialogue("S: 421 4.4.2\nS: EOF").await;
+    drop(client);
     until("the abort", || peer.mail().iter().any(|heard| heard.torn.is_some())).await;
     let server = site.finish().await;
     assert_eq!(of_messages(&server).len(), 1);
@@ -396,6 +419,7 @@ async fn silence_is_answered() {
     client.up_to_data().await;
     client.send(b"Subject: x\r\n\r\nbody\r\n").await;
     client.dialogue("S: 421 4.4.2\nS: EOF").await;
+    drop(client);
     assert!(peer.messages().is_empty());
     let records = site.finish().await;
     assert_eq!(of_messages(&records)[0]["code"], "protocol");

@@ -29,6 +29,8 @@ pub(super) struct Heard {
     pub(super) commands: Vec<String>,
     /// The data up to the dot, as it came over the wire.
     pub(super) messages: Vec<String>,
+    /// Octets of data, of whole lines, that came so far.
+    pub(super) octets: usize,
     /// Data without an end.
     pub(super) torn: Option<String>,
 }
@@ -122,7 +124,9 @@ async fn serve(mut stream: TcpStream, script: &Script, notes: &Notes) {
                 let lines: Vec<_> = lines
                     .iter()
                     .enumerate()
-                    .map(|(index, text)| format!("250{}{text}", if index == last { ' ' } else { '-' }))
+                    .map(|(index, text)| {
+                        format!("250{}{text}", if index == last { ' ' } else { '-' })
+                    })
                     .collect();
                 lines.join("\r\n")
             }
@@ -140,7 +144,9 @@ async fn serve(mut stream: TcpStream, script: &Script, notes: &Notes) {
             return;
         }
         if reply.starts_with("354") {
-            let Some(data) = read_data(&mut stream, &mut buffer, script, notes).await else { return };
+            let Some(data) = read_data(&mut stream, &mut buffer, script, notes).await else {
+                return;
+            };
             notes.take(|heard| heard.messages.push(data.clone()));
             match script.taken {
                 Some("") => return,
@@ -175,6 +181,7 @@ async fn read_data(
         if line == "." {
             return Some(data);
         }
+        notes.take(|heard| heard.octets += line.len());
         data.push_str(&line);
         data.push_str("\r\n");
     }

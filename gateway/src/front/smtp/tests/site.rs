@@ -64,11 +64,8 @@ impl Site {
             recipient_domains: None,
             limits: Limits::default(),
         };
-        let mut listener = Listener {
-            address,
-            direction: Direction::Auto,
-            bare_newline: BareNewline::Reject,
-        };
+        let mut listener =
+            Listener { address, direction: Direction::Auto, bare_newline: BareNewline::Reject };
         change(&mut settings, &mut listener);
         let front = Arc::new(Front::new(settings, Arc::clone(&engine), alarms.clone()));
         let (stop, stopped) = watch::channel(None);
@@ -168,7 +165,8 @@ impl Client {
     pub(super) async fn dialogue(&mut self, script: &str) {
         for line in script.lines().map(str::trim_start).filter(|line| !line.is_empty()) {
             if let Some(sent) = line.strip_prefix("C:") {
-                self.send(format!("{}\r\n", sent.strip_prefix(' ').unwrap_or(sent)).as_bytes()).await;
+                self.send(format!("{}\r\n", sent.strip_prefix(' ').unwrap_or(sent)).as_bytes())
+                    .await;
             } else if let Some(expected) = line.strip_prefix("S:") {
                 self.expect(expected.trim_start()).await;
             } else {
@@ -199,6 +197,11 @@ impl Client {
                 return "EOF".to_owned();
             }
         }
+    }
+
+    /// Quits, and closes the connection as soon as the proxy has.
+    pub(super) async fn leave(mut self) {
+        self.dialogue("C: QUIT\nS: 221\nS: EOF").await;
     }
 
     /// From the greeting to the 354 for a message from `a@client.example` to `b@ours.example`.

@@ -1,7 +1,28 @@
 //! What both sides must agree on: actions, map names, keys, values, their sizes and the schema version.
 
+/// The version of all that this file says. Pins of another version are never adopted.
+pub const SCHEMA: u32 = 1;
+
+/// The name of the program in the object file and in the kernel.
+pub const PROGRAM: &str = "portcullis";
+
+/// The name of the program's constant that holds its ports, [`MAX_PORTS`] of 16 bits; the first 0 ends them.
+pub const PORTS: &str = "PORTS";
+
 /// The number of ports that can be filtered; they are constants of the loaded program.
 pub const MAX_PORTS: usize = 8;
+
+/// The number of lists that can be told apart in the kernel.
+pub const MAX_LISTS: usize = 256;
+
+/// The number of rules of one kind (good or bad) for one family.
+pub const MAX_RULES: usize = 1 << 22;
+
+/// The number of own addresses of one family.
+pub const MAX_OWN: usize = 1 << 12;
+
+/// The longest name of a list in bytes; one byte more in the kernel holds its length.
+pub const MAX_LIST_NAME: usize = 127;
 
 /// What the kernel does with a connection attempt from an address that a rule names.
 ///
@@ -34,6 +55,7 @@ impl KernelAction {
     }
 
     /// The action with the number that a rule holds; `None` for a number that no action has.
+    #[inline(always)]
     pub const fn from_number(number: u8) -> Option<Self> {
         match number {
             0 => Some(Self::Off),
@@ -42,5 +64,317 @@ impl KernelAction {
             3 => Some(Self::Drop),
             _ => None,
         }
+    }
+}
+
+/// What became of one packet; each packet that the program sees counts under exactly one of these.
+///
+/// The numbers are indexes into the map [`map::OUTCOMES`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Outcome {
+    /// The frame ends inside the Ethernet header.
+    TruncatedEthernet,
+    /// The frame ends inside a VLAN tag.
+    TruncatedVlan,
+    /// More than two VLAN tags.
+    TooManyVlanTags,
+    /// Neither IPv4 nor IPv6.
+    NotIp,
+    /// The frame ends inside the IPv4 header.
+    TruncatedIpv4,
+    /// An IPv4 header that contradicts itself.
+    BadIpv4,
+    /// The frame ends inside the IPv6 header.
+    TruncatedIpv6,
+    /// An IPv6 header that contradicts itself, or a jumbogram.
+    BadIpv6,
+    /// The frame ends inside an IPv6 extension header, or the packet does.
+    TruncatedExtension,
+    /// More IPv6 extension headers than are looked through.
+    TooManyExtensions,
+    /// A fragment that is not the first, so it has no ports.
+    LaterFragment,
+    /// Another protocol than TCP.
+    NotTcp,
+    /// The frame ends inside the TCP header, or the packet does.
+    TruncatedTcp,
+    /// A connection to a port that is not filtered.
+    OtherPort,
+    /// A TCP header whose length is impossible.
+    BadTcp,
+    /// No connection attempt: a segment of a connection, or a flag combination that opens none.
+    NotSyn,
+    /// The frame ends before the packet does.
+    TruncatedPayload,
+    /// Addressed to another host; it passes through.
+    NotOwn,
+    /// No bad rule covers the source.
+    Unlisted,
+    /// A bad rule covers the source, and so does a good one.
+    Good,
+    /// A bad rule leaves it to the daemon.
+    Off,
+    /// A bad rule counted it; it passed.
+    Counted,
+    /// Dropped without an answer.
+    Dropped,
+    /// Answered with a RST.
+    Reset,
+    /// It should have been answered, but the answer could not be made; it passed.
+    ReplyFailed,
+    /// The rule holds a number that no action has; it passed.
+    BadRule,
+}
+
+impl Outcome {
+    /// All outcomes, by number.
+    pub const ALL: [Self; 26] = [
+        Self::TruncatedEthernet,
+        Self::TruncatedVlan,
+        Self::TooManyVlanTags,
+        Self::NotIp,
+        Self::TruncatedIpv4,
+        Self::BadIpv4,
+        Self::TruncatedIpv6,
+        Self::BadIpv6,
+        Self::TruncatedExtension,
+        Self::TooManyExtensions,
+        Self::LaterFragment,
+        Self::NotTcp,
+        Self::TruncatedTcp,
+        Self::OtherPort,
+        Self::BadTcp,
+        Self::NotSyn,
+        Self::TruncatedPayload,
+        Self::NotOwn,
+        Self::Unlisted,
+        Self::Good,
+        Self::Off,
+        Self::Counted,
+        Self::Dropped,
+        Self::Reset,
+        Self::ReplyFailed,
+        Self::BadRule,
+    ];
+
+    /// The word that metrics and `status` use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::TruncatedEthernet => "truncated-ethernet",
+            Self::TruncatedVlan => "truncated-vlan",
+            Self::TooManyVlanTags => "too-many-vlan-tags",
+            Self::NotIp => "not-ip",
+            Self::TruncatedIpv4 => "truncated-ipv4",
+            Self::BadIpv4 => "bad-ipv4",
+            Self::TruncatedIpv6 => "truncated-ipv6",
+            Self::BadIpv6 => "bad-ipv6",
+            Self::TruncatedExtension => "truncated-extension",
+            Self::TooManyExtensions => "too-many-extensions",
+            Self::LaterFragment => "later-fragment",
+            Self::NotTcp => "not-tcp",
+            Self::TruncatedTcp => "truncated-tcp",
+            Self::OtherPort => "other-port",
+            Self::BadTcp => "bad-tcp",
+            Self::NotSyn => "not-syn",
+            Self::TruncatedPayload => "truncated-payload",
+            Self::NotOwn => "not-own",
+            Self::Unlisted => "unlisted",
+            Self::Good => "good",
+            Self::Off => "off",
+            Self::Counted => "counted",
+            Self::Dropped => "dropped",
+            Self::Reset => "reset",
+            Self::ReplyFailed => "reply-failed",
+            Self::BadRule => "bad-rule",
+        }
+    }
+
+    /// Where it is counted in [`map::OUTCOMES`].
+    #[inline(always)]
+    pub const fn index(self) -> u32 {
+        self as u32
+    }
+}
+
+/// What a rule map holds for a prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct RuleValue {
+    list: u16,
+    action: u8,
+    reserved: u8,
+}
+
+impl RuleValue {
+    /// The rule of the list in slot `list`.
+    pub const fn new(list: u16, action: KernelAction) -> Self {
+        Self { list, action: action as u8, reserved: 0 }
+    }
+
+    /// The slot of the list that decides.
+    #[inline(always)]
+    pub const fn list(self) -> u16 {
+        self.list
+    }
+
+    /// What is done; `None` when the number is none that an action has.
+    #[inline(always)]
+    pub const fn action(self) -> Option<KernelAction> {
+        KernelAction::from_number(self.action)
+    }
+
+    /// As it lies in the kernel's map.
+    pub const fn to_bytes(self) -> [u8; 4] {
+        let [low, high] = self.list.to_ne_bytes();
+        [low, high, self.action, self.reserved]
+    }
+
+    /// From what lies in the kernel's map.
+    pub const fn from_bytes([low, high, action, reserved]: [u8; 4]) -> Self {
+        Self { list: u16::from_ne_bytes([low, high]), action, reserved }
+    }
+}
+
+/// What a counter holds, for each processor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Counter {
+    /// Packets.
+    pub packets: u64,
+    /// Their bytes, Ethernet header included.
+    pub bytes: u64,
+}
+
+/// Where the list in slot `list` counts what was done by `action` in [`map::LISTS`].
+#[inline(always)]
+pub const fn list_index(list: u16, action: KernelAction) -> u32 {
+    list as u32 * KernelAction::ALL.len() as u32 + action as u32
+}
+
+/// The map of one name: what the kernel must say about a pinned one before it is adopted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MapShape {
+    /// Its name in the object file, and that of its pin.
+    pub name: &'static str,
+    /// Its type.
+    pub kind: MapKind,
+    /// The size of a key in bytes.
+    pub key: u32,
+    /// The size of a value in bytes.
+    pub value: u32,
+    /// How many entries fit.
+    pub entries: u32,
+}
+
+/// The types of maps that are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MapKind {
+    /// Values by index.
+    Array,
+    /// Values by key.
+    Hash,
+    /// Values by longest prefix.
+    LpmTrie,
+    /// Values by index, one per processor.
+    PerCpuArray,
+}
+
+/// The maps and their shapes.
+pub mod map {
+    use super::{
+        Counter, KernelAction, MAX_LIST_NAME, MAX_LISTS, MAX_OWN, MAX_RULES, MapKind, MapShape,
+        Outcome, RuleValue,
+    };
+
+    /// An update adds before it removes, so old and new rules must fit side by side. Room that is not used costs nothing.
+    pub const RULE_ENTRIES: u32 = 2 * MAX_RULES as u32;
+
+    /// Prefixes of bad lists, IPv4.
+    pub const BAD_V4: MapShape = rules("BAD_V4", 4);
+    /// Prefixes of bad lists, IPv6.
+    pub const BAD_V6: MapShape = rules("BAD_V6", 16);
+    /// Prefixes of good lists, IPv4; asked only after a bad hit.
+    pub const GOOD_V4: MapShape = rules("GOOD_V4", 4);
+    /// Prefixes of good lists, IPv6; asked only after a bad hit.
+    pub const GOOD_V6: MapShape = rules("GOOD_V6", 16);
+    /// Own addresses, IPv4.
+    pub const OWN_V4: MapShape = own("OWN_V4", 4);
+    /// Own addresses, IPv6.
+    pub const OWN_V6: MapShape = own("OWN_V6", 16);
+    /// A counter per outcome.
+    pub const OUTCOMES: MapShape = counters("OUTCOMES", Outcome::ALL.len());
+    /// A counter per list and action.
+    pub const LISTS: MapShape = counters("LISTS", MAX_LISTS * KernelAction::ALL.len());
+    /// The name of the list in each slot: its length in one byte, then its bytes. The program does not read it.
+    pub const NAMES: MapShape = MapShape {
+        name: "NAMES",
+        kind: MapKind::Array,
+        key: 4,
+        value: 1 + MAX_LIST_NAME as u32,
+        entries: MAX_LISTS as u32,
+    };
+
+    /// All of them.
+    pub const ALL: [MapShape; 9] =
+        [BAD_V4, BAD_V6, GOOD_V4, GOOD_V6, OWN_V4, OWN_V6, OUTCOMES, LISTS, NAMES];
+
+    const fn rules(name: &'static str, address: u32) -> MapShape {
+        MapShape {
+            name,
+            kind: MapKind::LpmTrie,
+            key: 4 + address,
+            value: size_of::<RuleValue>() as u32,
+            entries: RULE_ENTRIES,
+        }
+    }
+
+    const fn own(name: &'static str, address: u32) -> MapShape {
+        MapShape { name, kind: MapKind::Hash, key: address, value: 1, entries: MAX_OWN as u32 }
+    }
+
+    const fn counters(name: &'static str, entries: usize) -> MapShape {
+        MapShape {
+            name,
+            kind: MapKind::PerCpuArray,
+            key: 4,
+            value: size_of::<Counter>() as u32,
+            entries: entries as u32,
+        }
+    }
+}
+
+const _: () = assert!(size_of::<RuleValue>() == 4 && align_of::<RuleValue>() == 2);
+const _: () = assert!(size_of::<Counter>() == 16 && align_of::<Counter>() == 8);
+const _: () = assert!(MAX_LISTS <= 1 << 16 && MAX_LIST_NAME <= 255);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_name_what_they_are() {
+        for (number, outcome) in Outcome::ALL.into_iter().enumerate() {
+            assert_eq!(outcome.index() as usize, number, "{}", outcome.name());
+        }
+        for (number, action) in (0..).zip(KernelAction::ALL) {
+            assert_eq!(KernelAction::from_number(number), Some(action));
+        }
+        assert_eq!(KernelAction::from_number(4), None);
+    }
+
+    #[test]
+    fn a_rule_survives_the_way_through_the_kernel() {
+        let rule = RuleValue::new(0x1234, KernelAction::Drop);
+        assert_eq!(RuleValue::from_bytes(rule.to_bytes()), rule);
+        assert_eq!((rule.list(), rule.action()), (0x1234, Some(KernelAction::Drop)));
+        assert_eq!(RuleValue::from_bytes([0, 0, 9, 0]).action(), None);
+    }
+
+    #[test]
+    fn lists_do_not_share_counters() {
+        let last = list_index(MAX_LISTS as u16 - 1, KernelAction::Drop);
+        assert_eq!(last + 1, map::LISTS.entries);
+        assert_eq!(list_index(0, KernelAction::Drop) + 1, list_index(1, KernelAction::Off));
     }
 }

@@ -1,4 +1,24 @@
 //! The contract between the XDP program and the daemon, with all of the program's logic that needs no kernel.
+//!
+//! | file | question |
+//! |---|---|
+//! | [`abi`] | what must both sides agree on? |
+//! | [`frame`] | how is a packet touched without leaving it? |
+//! | [`parse`] | is this an attempt to connect to one of our ports? |
+//! | [`action`] | what follows from the rules that cover its source? |
+//! | [`reply`], [`checksum`] | what does the answer look like? |
 #![no_std]
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "a conversion that can fail would be a branch in the program; these are of constants, or meant to cut"
+)]
+
+#[cfg(test)]
+extern crate std;
 
 pub mod abi;
+pub mod action;
+pub mod checksum;
+pub mod frame;
+pub mod parse;
+pub mod reply;

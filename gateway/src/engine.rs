@@ -12,8 +12,8 @@ use crate::clock::Clock;
 use crate::list::Membership;
 use crate::net::{Hop, Prefix, reserved};
 use crate::policy::{
-    Action, AddressFacts, Decision, Envelope, MessageFacts, Outcome, Phase, Policy, Record, Reference, Reply,
-    Skipped, Verdict, decide_connect, decide_message,
+    Action, AddressFacts, Decision, Envelope, MessageFacts, Outcome, Phase, Policy, Record,
+    Reference, Reply, Skipped, Verdict, decide_connect, decide_message,
 };
 use crate::scan;
 
@@ -78,6 +78,11 @@ impl Engine {
         self.lists.store(Arc::new(Lists { version, membership }));
     }
 
+    /// False in a dry run of everything.
+    pub fn enforces(&self) -> bool {
+        self.settings.load().policy.enforce
+    }
+
     /// The version of the lists in force.
     pub fn rules_version(&self) -> u64 {
         self.lists.load().version
@@ -118,7 +123,14 @@ impl Engine {
     }
 
     /// A decision that is not about addresses: our own limits, the next hop, the protocol.
-    pub fn own(&self, client: &Client, phase: Phase, verdict: Verdict, action: Action, reply: Reply) -> Decision {
+    pub fn own(
+        &self,
+        client: &Client,
+        phase: Phase,
+        verdict: Verdict,
+        action: Action,
+        reply: Reply,
+    ) -> Decision {
         Decision {
             phase,
             verdict,
@@ -136,11 +148,23 @@ impl Engine {
     }
 
     /// Writes a decision to the log and the audit trail, once its outcome is final.
-    pub fn record(&self, client: &Client, envelope: Option<&Envelope>, decision: &Decision, outcome: Outcome) {
+    pub fn record(
+        &self,
+        client: &Client,
+        envelope: Option<&Envelope>,
+        decision: &Decision,
+        outcome: Outcome,
+    ) {
         self.decisions.count(decision);
         log(client, decision);
-        let record =
-            Record::new(self.clock.now(), client.address, client.local, envelope, decision, outcome);
+        let record = Record::new(
+            self.clock.now(),
+            client.address,
+            client.local,
+            envelope,
+            decision,
+            outcome,
+        );
         self.audit.write(&record);
     }
 }
@@ -164,7 +188,12 @@ fn facts(
 }
 
 /// What is known about all hops of a message.
-fn message_facts(settings: &Settings, membership: &Membership, client: IpAddr, header: &[u8]) -> MessageFacts {
+fn message_facts(
+    settings: &Settings,
+    membership: &Membership,
+    client: IpAddr,
+    header: &[u8],
+) -> MessageFacts {
     let sightings = scan::sightings(header, &settings.scan_headers);
     let client = facts(settings, membership, client, Hop::Connect, false);
     let hops = sightings.iter().map(|seen| {
@@ -174,8 +203,11 @@ fn message_facts(settings: &Settings, membership: &Membership, client: IpAddr, h
     let logical = logical_client(&addresses, &sightings);
     let good_client = addresses.get(logical).is_some_and(|client| client.cleared_by().is_some());
     if good_client && settings.good_client_skips_headers {
-        for (index, other) in addresses.iter_mut().enumerate().filter(|(index, _other)| *index != logical) {
-            other.skipped = other.skipped.or((index > 0).then_some(Skipped::GoodClient));
+        for (index, other) in
+            addresses.iter_mut().enumerate().filter(|(index, _other)| *index != logical)
+        {
+            let by_client = if index > 0 { Some(Skipped::GoodClient) } else { None };
+            other.skipped = other.skipped.or(by_client);
         }
     }
     MessageFacts { addresses, logical }
@@ -195,7 +227,9 @@ fn logical_client(addresses: &[AddressFacts], sightings: &[scan::Sighting]) -> u
     let hops = addresses.iter().enumerate().skip(1).zip(sightings);
     let mut seen_by_relays =
         hops.filter(|((_index, facts), seen)| seen.peer && matches!(facts.hop, Hop::Received(_)));
-    seen_by_relays.find(|((_index, facts), _seen)| !own(facts)).map_or(0, |((index, _facts), _seen)| index)
+    seen_by_relays
+        .find(|((_index, facts), _seen)| !own(facts))
+        .map_or(0, |((index, _facts), _seen)| index)
 }
 
 /// A reference that cannot be guessed from another.
@@ -237,8 +271,13 @@ impl std::fmt::Display for DecisionLine<'_> {
         }
         match &self.decision.score {
             Some(score) => {
-                let (from, above) = (score.thresholds.delay_from(), score.thresholds.reject_above());
-                write!(f, " score={} band={} delay_from={from} reject_above={above}", score.value, score.band)?;
+                let (from, above) =
+                    (score.thresholds.delay_from(), score.thresholds.reject_above());
+                write!(
+                    f,
+                    " score={} band={} delay_from={from} reject_above={above}",
+                    score.value, score.band
+                )?;
                 for item in &score.evidence {
                     write!(f, " evidence={}:{}", item.name, item.weight)?;
                 }

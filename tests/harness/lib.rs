@@ -1,1 +1,18 @@
-//! Test harness.
+//! What the integration tests and the demo stand on: network namespaces, mail peers, the daemon as a process.
+//!
+//! It knows the product only by its binary and its wire formats, and uses threads and blocking sockets, so that a
+//! test can hold every peer still for as long as it likes.
+
+pub mod daemon;
+pub mod deadline;
+pub mod handed_over;
+pub mod needs;
+pub mod netns;
+pub mod packet;
+pub mod postfix;
+pub mod smtp_client;
+pub mod smtp_server;
+mod smtp_session;
+pub mod stage;
+pub mod syn_burst;
+pub mod xdp_return;

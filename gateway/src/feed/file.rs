@@ -16,6 +16,7 @@ pub struct FileFeed {
     list: Arc<List>,
     /// The copy that a later start falls back to.
     copy: PathBuf,
+    keeps_copy: bool,
     octets: Vec<u8>,
     entries: Vec<Arc<Entry>>,
 }
@@ -34,8 +35,13 @@ pub struct Load {
 impl FileFeed {
     /// A feed for `list` that keeps its last good copy in `copies`.
     pub fn new(list: Arc<List>, copies: &Path) -> Self {
+        Self { keeps_copy: true, ..Self::reader(list, copies) }
+    }
+
+    /// A feed that falls back to the copy in `copies` as well, and writes nothing.
+    pub fn reader(list: Arc<List>, copies: &Path) -> Self {
         let copy = copies.join(format!("{}.last-good", list.name));
-        Self { list, copy, octets: Vec::new(), entries: Vec::new() }
+        Self { list, copy, keeps_copy: false, octets: Vec::new(), entries: Vec::new() }
     }
 
     /// The list.
@@ -117,6 +123,9 @@ impl FileFeed {
 
     /// Writes the copy whole or not at all.
     fn keep_copy(&self, octets: &[u8]) -> io::Result<()> {
+        if !self.keeps_copy {
+            return Ok(());
+        }
         if let Some(folder) = self.copy.parent() {
             fs::create_dir_all(folder)?;
         }

@@ -1,5 +1,31 @@
-//! The kernel filter seen from the daemon: load, attach, sync, count.
+//! The kernel filter seen from the daemon: load, attach, sync, count. No other module names `aya`.
+//!
+//! | file | question |
+//! |---|---|
+//! | `config` | what can an operator say? |
+//! | `filter` | the whole: open, sync, attach, count, look up, detach |
+//! | `attach` | on which interfaces does it run, in which mode, and why? |
+//! | `interface` | which interface is meant, and what runs there already? |
+//! | `pins` | what survives the daemon, and may it be trusted? |
+//! | `tables` | what do the kernel's maps hold? |
+//! | `plan`, `slots` | which changes lead from what they hold to what they should hold? |
+//! | `counters` | what did the kernel do? |
+//! | `log` | what does a program built for debugging say? |
 
+mod attach;
 mod config;
+mod counters;
+mod error;
+mod filter;
+mod interface;
+mod log;
+mod pins;
+mod plan;
+mod slots;
+mod tables;
 
+pub use attach::{Attachment, RunsIn};
 pub use config::{Config, Mode};
+pub use counters::{Count, Counters};
+pub use error::XdpError;
+pub use filter::{Filter, KernelRule, SyncReport, detach, read_pinned};

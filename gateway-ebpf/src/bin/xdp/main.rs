@@ -1,1 +1,94 @@
-fn main() {}
+//! The XDP program: refuses connection attempts from listed sources to filtered ports, and passes everything else.
+//!
+//! It decides nothing by itself: parsing, decision and answer are the library's. It never ends in `XDP_ABORTED`, and what
+//! it cannot read passes, counted.
+#![no_std]
+#![no_main]
+#![expect(
+    unsafe_code,
+    reason = "packets and maps are reached through raw pointers that the kernel's verifier checks"
+)]
+
+mod maps;
+mod packet;
+mod report;
+
+use aya_ebpf::Global;
+use aya_ebpf::bindings::xdp_action;
+use aya_ebpf::macros::xdp;
+use aya_ebpf::programs::XdpContext;
+use gateway_ebpf::abi::{MAX_PORTS, Outcome};
+use gateway_ebpf::action::Decision;
+use gateway_ebpf::parse::{Segment, parse};
+use gateway_ebpf::reply::{reset_length, write_reset};
+
+use crate::packet::Packet;
+
+/// The filtered ports, set by the loader; the first 0 ends them.
+// SAFETY: no other symbol of the object has this name.
+#[unsafe(no_mangle)]
+static PORTS: [Global<u16>; MAX_PORTS] = [const { Global::new(0) }; MAX_PORTS];
+
+/// Helpers that the program calls are open to programs under a licence compatible with the GPL only.
+// SAFETY: the section holds this text alone; no other symbol of the object has this name.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+/// Called for each packet that an interface receives.
+#[xdp]
+fn portcullis(context: XdpContext) -> u32 {
+    let packet = Packet::new(&context);
+    let bytes = packet.bytes();
+    let decision = match parse(&packet, is_filtered) {
+        Ok(segment) => connect(&context, &segment),
+        Err(outcome) => Decision::without_rule(outcome),
+    };
+    report::count(&context, decision, bytes);
+    match decision.outcome {
+        Outcome::Dropped => xdp_action::XDP_DROP,
+        Outcome::Reset => xdp_action::XDP_TX,
+        _ => xdp_action::XDP_PASS,
+    }
+}
+
+/// The ports are constants to the verifier, which removes the comparisons with the unused ones.
+#[inline(always)]
+fn is_filtered(port: u16) -> bool {
+    for filtered in &PORTS {
+        let filtered = filtered.load();
+        if filtered == 0 {
+            return false;
+        }
+        if filtered == port {
+            return true;
+        }
+    }
+    false
+}
+
+/// Decides a connection attempt and, if that is what follows, turns it into its answer.
+#[inline(always)]
+fn connect(context: &XdpContext, segment: &Segment) -> Decision {
+    if !maps::is_own(&segment.addresses) {
+        return Decision::without_rule(Outcome::NotOwn);
+    }
+    let decision = Decision::new(maps::bad(&segment.addresses), || maps::good(&segment.addresses));
+    if decision.outcome == Outcome::Reset && reset(context, segment).is_none() {
+        return decision.without_reply();
+    }
+    decision
+}
+
+/// Cuts the frame to the length of the answer first: when that fails, the attempt is still whole and can pass.
+#[inline(always)]
+fn reset(context: &XdpContext, segment: &Segment) -> Option<()> {
+    packet::cut(context, reset_length(segment))?;
+    write_reset(&mut Packet::new(context), segment)
+}
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    // There is no panic in the object: the verifier refuses a program with an endless loop.
+    loop {}
+}

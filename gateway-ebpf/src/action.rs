@@ -1,0 +1,96 @@
+//! Decides what becomes of a connection attempt, from the rules that cover its source.
+
+use crate::abi::{KernelAction, Outcome, RuleValue, list_index};
+
+/// What becomes of a connection attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// What it counts as.
+    pub outcome: Outcome,
+    /// The rule that decided; `None` when there was none, or one that leaves it to the daemon.
+    pub rule: Option<RuleValue>,
+}
+
+impl Decision {
+    /// Decides by the longest bad rule; `good` gives the longest good rule and is asked only when there is a bad one.
+    #[inline(always)]
+    pub fn new(bad: Option<RuleValue>, good: impl FnOnce() -> Option<RuleValue>) -> Self {
+        let Some(bad) = bad else {
+            return Self::without_rule(Outcome::Unlisted);
+        };
+        if let Some(good) = good() {
+            return Self { outcome: Outcome::Good, rule: Some(good) };
+        }
+        let outcome = match bad.action() {
+            Some(KernelAction::Count) => Outcome::Counted,
+            Some(KernelAction::Reset) => Outcome::Reset,
+            Some(KernelAction::Drop) => Outcome::Dropped,
+            Some(KernelAction::Off) => return Self::without_rule(Outcome::Off),
+            None => return Self::without_rule(Outcome::BadRule),
+        };
+        Self { outcome, rule: Some(bad) }
+    }
+
+    /// What becomes of a packet for which no rule speaks.
+    #[inline(always)]
+    pub const fn without_rule(outcome: Outcome) -> Self {
+        Self { outcome, rule: None }
+    }
+
+    /// The same decision when its answer could not be made.
+    #[inline(always)]
+    #[must_use]
+    pub const fn without_reply(self) -> Self {
+        Self { outcome: Outcome::ReplyFailed, rule: self.rule }
+    }
+
+    /// Where the list that decided counts it, under what was really done.
+    #[inline(always)]
+    pub fn list_index(self) -> Option<u32> {
+        let done = match self.outcome {
+            Outcome::Good => KernelAction::Off,
+            Outcome::Reset => KernelAction::Reset,
+            Outcome::Dropped => KernelAction::Drop,
+            _ => KernelAction::Count,
+        };
+        self.rule.map(|rule| list_index(rule.list(), done))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_pair_of_rules_has_its_outcome() {
+        use KernelAction::{Count, Drop, Off, Reset};
+        let rule = |list, action| Some(RuleValue::new(list, action));
+        let unknown = Some(RuleValue::from_bytes([7, 0, 200, 0]));
+        for (bad, good, outcome, counted) in [
+            (None, None, Outcome::Unlisted, None),
+            (None, rule(1, Off), Outcome::Unlisted, None),
+            (rule(2, Off), None, Outcome::Off, None),
+            (rule(2, Count), None, Outcome::Counted, Some((2, Count))),
+            (rule(2, Reset), None, Outcome::Reset, Some((2, Reset))),
+            (rule(2, Drop), None, Outcome::Dropped, Some((2, Drop))),
+            (rule(2, Drop), rule(1, Off), Outcome::Good, Some((1, Off))),
+            // Only that a good rule is there matters, not what is in it.
+            (rule(2, Drop), rule(1, Drop), Outcome::Good, Some((1, Off))),
+            (unknown, None, Outcome::BadRule, None),
+            (unknown, rule(1, Off), Outcome::Good, Some((1, Off))),
+        ] {
+            let decision = Decision::new(bad, || good);
+            assert_eq!(decision.outcome, outcome, "{bad:?} {good:?}");
+            let counted = counted.map(|(list, action)| list_index(list, action));
+            assert_eq!(decision.list_index(), counted, "{bad:?} {good:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_failed_counts_as_passed() {
+        let rule = RuleValue::new(5, KernelAction::Reset);
+        let decision = Decision::new(Some(rule), || None).without_reply();
+        assert_eq!(decision.outcome, Outcome::ReplyFailed);
+        assert_eq!(decision.list_index(), Some(list_index(5, KernelAction::Count)));
+    }
+}

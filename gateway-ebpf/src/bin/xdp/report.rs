@@ -1,0 +1,45 @@
+//! Counts what became of a packet, and logs it when the daemon was built and started for that.
+
+use aya_ebpf::programs::XdpContext;
+use gateway_ebpf::abi::Counter;
+use gateway_ebpf::action::Decision;
+
+use crate::maps;
+
+/// Counts one packet under its outcome, and under the list that decided.
+#[inline(always)]
+pub(crate) fn count(context: &XdpContext, decision: Decision, bytes: u64) {
+    add(maps::outcome_counter(decision.outcome.index()), bytes);
+    if let Some(index) = decision.list_index() {
+        add(maps::list_counter(index), bytes);
+        log(context, decision);
+    }
+}
+
+#[inline(always)]
+fn add(counter: Option<*mut Counter>, bytes: u64) {
+    if let Some(counter) = counter {
+        // SAFETY: the pointer is into a map value of this processor, on which XDP programs do not interrupt each other.
+        let counter = unsafe { &mut *counter };
+        counter.packets += 1;
+        counter.bytes += bytes;
+    }
+}
+
+#[cfg(feature = "log")]
+#[inline(always)]
+fn log(context: &XdpContext, decision: Decision) {
+    if let Some(rule) = decision.rule {
+        aya_log_ebpf::debug!(
+            context,
+            target: "gateway::xdp::program",
+            "slot {} decided: outcome {}",
+            rule.list(),
+            decision.outcome.index()
+        );
+    }
+}
+
+#[cfg(not(feature = "log"))]
+#[inline(always)]
+fn log(_: &XdpContext, _: Decision) {}

@@ -1,0 +1,111 @@
+//! Compiles the XDP program with the toolchain that `cargo xtask setup` recorded, for the daemon to carry inside.
+
+#[expect(dead_code, reason = "the record is written by `cargo xtask setup`; here it is only read")]
+#[path = "../xtask/src/ebpf_toolchain.rs"]
+mod ebpf_toolchain;
+
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+use std::{env, fs};
+
+use ebpf_toolchain::Toolchain;
+
+const TARGET: &str = "bpfel-unknown-none";
+const PROGRAM: &str = "portcullis-xdp";
+
+/// What else the program is made from, seen from `gateway/`.
+const SOURCES: [&str; 5] = [
+    "../gateway-ebpf/src",
+    "../gateway-ebpf/Cargo.toml",
+    "../Cargo.toml",
+    "../Cargo.lock",
+    "../xtask/src/ebpf_toolchain.rs",
+];
+
+fn main() -> ExitCode {
+    match build() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            for line in error.lines() {
+                println!("cargo::error={line}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn build() -> Result<(), String> {
+    let record = ebpf_toolchain::file();
+    for source in SOURCES.map(PathBuf::from).iter().chain([&record]) {
+        println!("cargo::rerun-if-changed={}", source.display());
+    }
+    for variable in ["HOME", "XDG_CACHE_HOME"] {
+        println!("cargo::rerun-if-env-changed={variable}");
+    }
+    let toolchain =
+        ebpf_toolchain::read().ok().filter(Toolchain::usable).ok_or(ebpf_toolchain::HINT)?;
+    let out_dir = PathBuf::from(variable("OUT_DIR")?);
+    let target_dir = out_dir.join("ebpf");
+    let output = cargo(&toolchain)?
+        .arg("--target-dir")
+        .arg(&target_dir)
+        .output()
+        .map_err(|error| format!("{}: {error}", toolchain.cargo.display()))?;
+    if !output.status.success() {
+        return Err(format!(
+            "the XDP program does not build\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        ));
+    }
+    let object = target_dir.join(TARGET).join("release").join(PROGRAM);
+    fs::copy(&object, out_dir.join(PROGRAM))
+        .map_err(|error| format!("{}: {error}", object.display()))?;
+    Ok(())
+}
+
+/// The command that builds the program, free of all that the cargo outside says about its own build.
+fn cargo(toolchain: &Toolchain) -> Result<Command, String> {
+    let mut cargo = Command::new(&toolchain.cargo);
+    for (name, _) in env::vars_os() {
+        let name_text = name.to_string_lossy();
+        let keep = ["CARGO_HOME", "CARGO_NET_OFFLINE"].contains(&&*name_text);
+        // Clippy comes in through RUSTC_WORKSPACE_WRAPPER, flags through RUSTFLAGS and CARGO_ENCODED_RUSTFLAGS,
+        // and `TARGET`, `PROFILE` and the like only confuse the scripts inside.
+        let ours =
+            ["CARGO", "RUST", "CLIPPY", "DEP_"].iter().any(|prefix| name_text.starts_with(prefix))
+                || ["TARGET", "HOST", "PROFILE", "OPT_LEVEL", "DEBUG", "OUT_DIR", "NUM_JOBS"]
+                    .contains(&&*name_text);
+        if ours && !keep {
+            cargo.env_remove(&name);
+        }
+    }
+    let architecture = variable("CARGO_CFG_TARGET_ARCH")?;
+    let flags = [
+        format!("--cfg=bpf_target_arch=\"{architecture}\""),
+        "-Cdebuginfo=2".to_owned(),
+        format!("-Clinker={}", toolchain.linker.display()),
+        "-Clink-arg=--btf".to_owned(),
+        // 32-bit arithmetic and jumps (Linux 5.1).
+        "-Ctarget-cpu=v3".to_owned(),
+    ];
+    // A daemon built for debugging carries a program that can log; it does so only when asked.
+    let features = match variable("PROFILE")?.as_str() {
+        "debug" => "bpf,log",
+        _ => "bpf",
+    };
+    cargo
+        .env("RUSTC", &toolchain.rustc)
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
+        .env("CARGO_PROFILE_RELEASE_LTO", "true")
+        .env("CARGO_PROFILE_RELEASE_PANIC", "abort")
+        .args(["build", "--release", "--locked", "--quiet"])
+        .args(["-Z", "build-std=core", "--target", TARGET])
+        .args(["--manifest-path", "../gateway-ebpf/Cargo.toml"])
+        .args(["--bin", PROGRAM, "--features", features]);
+    Ok(cargo)
+}
+
+fn variable(name: &str) -> Result<String, String> {
+    env::var(name).map_err(|error| format!("{name}: {error}"))
+}

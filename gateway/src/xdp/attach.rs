@@ -1,0 +1,262 @@
+//! Puts the program on interfaces: a link per interface, pinned, taken over by the next daemon without a gap.
+
+use std::path::{Path, PathBuf};
+
+use aya::programs::links::{FdLink, PinnedLink};
+use aya::programs::xdp::{XdpLink, XdpMode};
+use aya::programs::{ProgramError, Xdp, loaded_programs};
+use rustix::io::Errno;
+use serde::Serialize;
+
+use super::error::chain;
+use super::pins::{self, Pins};
+use super::{Config, Mode, interface};
+
+/// Where on an interface the program runs, the best place first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunsIn {
+    /// In the driver.
+    Native,
+    /// After the socket buffer is allocated.
+    Generic,
+    /// Nowhere.
+    Off,
+}
+
+impl RunsIn {
+    /// The word that `status` and records use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Generic => "generic",
+            Self::Off => "off",
+        }
+    }
+}
+
+/// What came of putting the program on one interface.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Attachment {
+    /// The interface.
+    pub interface: String,
+    /// Where the program runs.
+    pub mode: RunsIn,
+    /// Whether a program of an earlier daemon ran there, and was replaced without a gap.
+    pub adopted: bool,
+    /// Why it is not as well as it could be; `None` when it is.
+    pub reason: Option<String>,
+}
+
+/// Puts the program on all configured interfaces, and takes it from all others.
+pub(super) fn attach(program: &mut Xdp, config: &Config, pins: &Pins) -> Vec<Attachment> {
+    let interfaces = if config.interfaces.is_empty() {
+        interface::of_default_routes()
+    } else {
+        config.interfaces.clone()
+    };
+    let attachments: Vec<Attachment> =
+        interfaces.into_iter().map(|name| attach_one(program, name, config.mode, pins)).collect();
+    discard_others(&attachments, pins);
+    attachments
+}
+
+fn attach_one(program: &mut Xdp, name: String, mode: Mode, pins: &Pins) -> Attachment {
+    let (mode, adopted, reasons) = match wanted(mode) {
+        [] => {
+            let reason = "switched off in the configuration".to_owned();
+            (RunsIn::Off, false, vec![reason])
+        }
+        wanted => match interface::index(&name) {
+            Ok(index) => adopt_or_attach(program, &name, index, wanted, pins),
+            Err(error) => {
+                let reason = format!("no such interface ({error})");
+                (RunsIn::Off, false, vec![reason])
+            }
+        },
+    };
+    Attachment {
+        interface: name,
+        mode,
+        adopted,
+        reason: (!reasons.is_empty()).then(|| reasons.join("; ")),
+    }
+}
+
+/// The modes to try, best first.
+const fn wanted(mode: Mode) -> &'static [RunsIn] {
+    match mode {
+        Mode::Auto => &[RunsIn::Native, RunsIn::Generic],
+        Mode::Native => &[RunsIn::Native],
+        Mode::Generic => &[RunsIn::Generic],
+        Mode::Off => &[],
+    }
+}
+
+fn adopt_or_attach(
+    program: &mut Xdp,
+    name: &str,
+    index: u32,
+    wanted: &[RunsIn],
+    pins: &Pins,
+) -> (RunsIn, bool, Vec<String>) {
+    if let Some(mode) = adopt(program, name, index, wanted, pins) {
+        let mut reasons = Vec::new();
+        if Some(&mode) != wanted.first() {
+            reasons.push("generic since an earlier start; detach to try native again".to_owned());
+        }
+        return (mode, true, reasons);
+    }
+    let mut reasons = Vec::new();
+    for mode in wanted.iter().copied() {
+        match attach_new(program, index, mode, &pins.link(name, mode)) {
+            Ok(remark) => {
+                reasons.extend(remark);
+                return (mode, false, reasons);
+            }
+            Err(refusal) => {
+                reasons.push(format!("{}: {}", mode.name(), refusal.reason));
+                if refusal.is_final {
+                    break;
+                }
+            }
+        }
+    }
+    (RunsIn::Off, false, reasons)
+}
+
+/// Replaces the program of an earlier daemon by ours, in one step, if its link is still good.
+fn adopt(
+    program: &mut Xdp,
+    name: &str,
+    index: u32,
+    wanted: &[RunsIn],
+    pins: &Pins,
+) -> Option<RunsIn> {
+    for mode in [RunsIn::Native, RunsIn::Generic] {
+        let path = pins.link(name, mode);
+        if !path.exists() {
+            continue;
+        }
+        let adopted = if wanted.contains(&mode) {
+            take_over(program, &path, index)
+        } else {
+            Err("the configuration wants another mode".to_owned())
+        };
+        match adopted {
+            Ok(()) => return Some(mode),
+            Err(reason) => {
+                tracing::warn!(
+                    interface = name,
+                    "the pinned link is not adopted but made anew: {reason}"
+                );
+                discard(&path);
+            }
+        }
+    }
+    None
+}
+
+/// Puts our program behind the link pinned at `path`; refuses a link to another interface, or to one that is gone.
+fn take_over(program: &mut Xdp, path: &Path, index: u32) -> Result<(), String> {
+    let link = FdLink::from(PinnedLink::from_pin(path).map_err(|error| chain(&error))?);
+    let behind_link = link.info().map_err(|error| chain(&error))?.program_id();
+    let running = interface::running_program(index).map_err(|error| error.to_string())?;
+    if running != Some(behind_link) {
+        return Err("it leads to another interface, or to none".to_owned());
+    }
+    let link = XdpLink::try_from(link).map_err(|error| chain(&error))?;
+    program
+        .attach_to_link(link)
+        .and_then(|id| program.take_link(id))
+        .map(drop)
+        .map_err(|error| chain(&error))
+}
+
+/// Attaches and pins; a remark is what is not perfect about it.
+fn attach_new(
+    program: &mut Xdp,
+    index: u32,
+    mode: RunsIn,
+    path: &Path,
+) -> Result<Option<String>, Refusal> {
+    let xdp_mode = match mode {
+        RunsIn::Native => XdpMode::Driver,
+        RunsIn::Generic | RunsIn::Off => XdpMode::Skb,
+    };
+    let link = program
+        .attach_to_if_index(index, xdp_mode)
+        .and_then(|id| program.take_link(id))
+        .map_err(|error| Refusal::new(&error, index))?;
+    // A kernel before 5.9 has no links for XDP. There aya attaches over netlink without a word.
+    let Ok(link) = FdLink::try_from(link) else {
+        return Ok(Some(
+            "attached without a link (the kernel is too old): the next start leaves a gap, and \
+             `ip link set dev INTERFACE xdp off` is what removes it"
+                .to_owned(),
+        ));
+    };
+    link.pin(path)
+        .map(|_pinned| None)
+        .map_err(|error| Refusal { reason: chain(&error), is_final: true })
+}
+
+/// Why a program is not attached, and whether another mode is worth a try.
+struct Refusal {
+    reason: String,
+    is_final: bool,
+}
+
+impl Refusal {
+    fn new(error: &ProgramError, index: u32) -> Self {
+        let (reason, is_final) = match errno(error) {
+            Some(Errno::BUSY | Errno::EXIST) => (other_program(index), true),
+            Some(Errno::PERM | Errno::ACCESS) => ("not permitted".to_owned(), true),
+            Some(Errno::OPNOTSUPP) => ("the driver cannot do it".to_owned(), false),
+            _ => (chain(error), false),
+        };
+        Self { reason, is_final }
+    }
+}
+
+fn errno(error: &ProgramError) -> Option<Errno> {
+    let ProgramError::SyscallError(error) = error else {
+        return None;
+    };
+    Errno::from_io_error(&error.io_error)
+}
+
+/// Names the program that runs on an interface already.
+fn other_program(index: u32) -> String {
+    let Ok(Some(id)) = interface::running_program(index) else {
+        return "another XDP program runs there already".to_owned();
+    };
+    let name = loaded_programs()
+        .filter_map(Result::ok)
+        .find(|program| program.id() == id)
+        .and_then(|program| Some(program.name_as_str()?.to_owned()))
+        .unwrap_or_default();
+    format!("another XDP program runs there already: `{name}`, number {id}")
+}
+
+/// Takes the program from interfaces that are no longer configured, or gone.
+fn discard_others(attachments: &[Attachment], pins: &Pins) {
+    let kept: Vec<PathBuf> = attachments
+        .iter()
+        .map(|attachment| pins.link(&attachment.interface, attachment.mode))
+        .collect();
+    match pins.links() {
+        Ok(links) => {
+            for path in links.iter().filter(|path| !kept.contains(path)) {
+                discard(path);
+            }
+        }
+        Err(error) => tracing::warn!("{error}"),
+    }
+}
+
+fn discard(path: &Path) {
+    if let Err(error) = pins::remove(path) {
+        tracing::warn!("{error}");
+    }
+}

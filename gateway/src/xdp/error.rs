@@ -1,0 +1,113 @@
+//! What can go wrong between the daemon and the kernel.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use aya::maps::MapError;
+
+/// What can go wrong between the daemon and the kernel.
+#[derive(Debug, thiserror::Error)]
+pub enum XdpError {
+    /// The pins would not be on a BPF filesystem.
+    #[error("{path} is on no BPF filesystem, expected a folder under one, such as /sys/fs/bpf")]
+    NotBpffs {
+        /// The folder for the pins.
+        path: PathBuf,
+    },
+    /// The process may not do it.
+    #[error("{path}: not permitted, expected root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON")]
+    Rights {
+        /// What was touched.
+        path: PathBuf,
+    },
+    /// A file or folder could not be touched.
+    #[error("{path}: {source}")]
+    Path {
+        /// What was touched.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The kernel takes the program or a map of it not.
+    #[error("the kernel refuses the program: {reason}")]
+    Program {
+        /// What it says, cut to its end.
+        reason: String,
+    },
+    /// A map could not be read or written.
+    #[error("map {map}: {source}")]
+    Map {
+        /// Its name.
+        map: &'static str,
+        /// Why.
+        source: MapError,
+    },
+    /// More than there is room for in the kernel.
+    #[error("{found} {what} do not fit, expected at most {most}")]
+    DoesNotFit {
+        /// What there is too much of.
+        what: &'static str,
+        /// How many there are.
+        found: usize,
+        /// How many fit.
+        most: usize,
+    },
+    /// A list with a name that the kernel cannot keep.
+    #[error("list name `{name}` has {} bytes, expected 1 to {most}", name.len())]
+    ListName {
+        /// The name.
+        name: String,
+        /// How long it may be.
+        most: usize,
+    },
+    /// A rule of a list that is not there.
+    #[error("rule for {prefix} names list number {list}, expected one of {lists}")]
+    ListNumber {
+        /// Its prefix.
+        prefix: crate::net::Prefix,
+        /// The number.
+        list: u16,
+        /// How many lists there are.
+        lists: usize,
+    },
+    /// Nothing is pinned, so no filter runs.
+    #[error("{path}: nothing is pinned there, expected the maps of a running filter")]
+    NothingPinned {
+        /// The folder for the pins.
+        path: PathBuf,
+    },
+}
+
+impl XdpError {
+    /// A path could not be touched, for want of rights or for another reason.
+    pub(super) fn path(path: &Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        if source.kind() == io::ErrorKind::PermissionDenied {
+            Self::Rights { path }
+        } else {
+            Self::Path { path, source }
+        }
+    }
+
+    /// The kernel refused; a verifier says why at the end of a long log.
+    pub(super) fn program(error: &dyn std::error::Error) -> Self {
+        let text = chain(error);
+        let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+        let shown = lines.len().saturating_sub(LOG_LINES);
+        Self::Program { reason: lines.get(shown..).unwrap_or_default().join("\n") }
+    }
+}
+
+/// An error with its causes.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// How much of a verifier's log is shown.
+const LOG_LINES: usize = 12;

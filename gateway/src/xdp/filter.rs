@@ -1,0 +1,244 @@
+//! The kernel filter as a whole: opened, kept in step with the rules, attached, asked, and removed.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use aya::programs::{ProgramError, Xdp};
+use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
+use aya_log::LEVEL;
+use gateway_ebpf::abi::{KernelAction, MAX_PORTS, MAX_RULES, PORTS, PROGRAM, RuleValue, map};
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
+
+use super::attach::{self, Attachment};
+use super::counters::Counters;
+use super::log::{self, Printer};
+use super::pins::Pins;
+use super::plan::{Entries, Plan};
+use super::slots::Slots;
+use super::tables::Tables;
+use super::{Config, XdpError};
+use crate::list::{Rule, Rules};
+
+static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/portcullis-xdp"));
+
+/// The kernel filter. When it is dropped, the filter goes on in the kernel; only [`Filter::detach`] ends it.
+#[derive(Debug)]
+pub struct Filter {
+    config: Config,
+    pins: Pins,
+    ebpf: Ebpf,
+    tables: Tables,
+    slots: Slots,
+    /// What the maps hold; `None` when that must be read from them first.
+    held: Option<Held>,
+    _log: Option<Printer>,
+}
+
+#[derive(Debug)]
+struct Held {
+    good: Entries,
+    bad: Entries,
+}
+
+/// What a sync did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SyncReport {
+    /// Prefixes that were not there.
+    pub added: usize,
+    /// Prefixes that were there with another list or action.
+    pub changed: usize,
+    /// Prefixes that are there no longer.
+    pub removed: usize,
+    /// Prefixes that are there now.
+    pub entries: usize,
+}
+
+impl fmt::Display for SyncReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { added, changed, removed, entries } = self;
+        write!(f, "added={added} changed={changed} removed={removed} entries={entries}")
+    }
+}
+
+/// The rule that the kernel has for an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KernelRule {
+    /// The name of the list that decides.
+    pub list: Arc<str>,
+    /// What is done; `Off` when a good list decides.
+    pub action: KernelAction,
+}
+
+impl Serialize for KernelRule {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut rule = serializer.serialize_struct("KernelRule", 2)?;
+        rule.serialize_field("list", &self.list)?;
+        rule.serialize_field("action", self.action.name())?;
+        rule.end()
+    }
+}
+
+impl Filter {
+    /// Loads the program, and makes its maps or adopts those of an earlier daemon. It runs nowhere yet.
+    pub fn open(config: &Config) -> Result<Self, XdpError> {
+        let pins = Pins::new(config);
+        let adopted = pins.prepare()?;
+        let mut ebpf = load(config, &pins)?;
+        let tables = Tables::open(&pins)?;
+        let slots = tables.slots()?;
+        let nothing = Held { good: Entries::new(), bad: Entries::new() };
+        Ok(Self {
+            config: config.clone(),
+            pins,
+            tables,
+            slots,
+            held: (!adopted).then_some(nothing),
+            _log: Printer::start(&mut ebpf),
+            ebpf,
+        })
+    }
+
+    /// Makes the kernel hold exactly `rules`, and filter for exactly the addresses `own`; writes the differences alone.
+    ///
+    /// When it fails half-way, the kernel holds something between the old and the new rules, and the next sync reads
+    /// back what.
+    pub fn sync(&mut self, rules: &Rules, own: &[IpAddr]) -> Result<SyncReport, XdpError> {
+        let assignment = self.slots.assign(&rules.lists)?;
+        let wanted = Held {
+            good: entries(&rules.good, &assignment.slots)?,
+            bad: entries(&rules.bad, &assignment.slots)?,
+        };
+        let held = match self.held.take() {
+            Some(held) => held,
+            None => Held { good: self.tables.good.entries()?, bad: self.tables.bad.entries()? },
+        };
+        for slot in &assignment.named {
+            if let Some(name) = self.slots.name(*slot) {
+                self.tables.name_slot(*slot, name)?;
+            }
+        }
+        let good = Plan::new(&held.good, &wanted.good);
+        let bad = Plan::new(&held.bad, &wanted.bad);
+        // In this order nobody who is good before and after is hit, and nobody who is bad before and after slips through.
+        self.tables.good.write(&good)?;
+        self.tables.bad.write(&bad)?;
+        self.tables.bad.remove(&bad)?;
+        self.tables.good.remove(&good)?;
+        self.tables.set_own(own)?;
+        // Only now does no rule of the former list count here any more.
+        for slot in &assignment.reused {
+            self.tables.zero_slot(*slot)?;
+        }
+        let report = SyncReport {
+            added: good.added() + bad.added(),
+            changed: good.changed + bad.changed,
+            removed: good.remove.len() + bad.remove.len(),
+            entries: wanted.good.len() + wanted.bad.len(),
+        };
+        self.held = Some(wanted);
+        Ok(report)
+    }
+
+    /// Puts the program on all configured interfaces, and takes it from all others. To be called after the first sync.
+    pub fn attach(&mut self) -> Result<Vec<Attachment>, XdpError> {
+        let program = self.ebpf.program_mut(PROGRAM).ok_or_else(no_program)?;
+        let program = program.try_into().map_err(refused)?;
+        Ok(attach::attach(program, &self.config, &self.pins))
+    }
+
+    /// What the kernel counted.
+    pub fn counters(&self) -> Result<Counters, XdpError> {
+        self.tables.counters(&self.slots)
+    }
+
+    /// The rule that the kernel has for `address`, from the kernel's maps, found as the program finds it.
+    pub fn lookup(&self, address: IpAddr) -> Result<Option<KernelRule>, XdpError> {
+        lookup(&self.tables, &self.slots, address)
+    }
+
+    /// The loaded program, for tests that run it on packets of their own.
+    pub fn program(&self) -> Result<&Xdp, XdpError> {
+        let program = self.ebpf.program(PROGRAM).ok_or_else(no_program)?;
+        program.try_into().map_err(refused)
+    }
+
+    /// Takes the program from all interfaces, and removes all that it left behind.
+    pub fn detach(self) -> Result<(), XdpError> {
+        self.pins.remove_all()
+    }
+}
+
+/// What [`Filter::detach`] does, for a process that has no filter open.
+pub fn detach(config: &Config) -> Result<(), XdpError> {
+    Pins::new(config).remove_all()
+}
+
+/// What [`Filter::lookup`] says, for a process that has no filter open.
+pub fn read_pinned(config: &Config, address: IpAddr) -> Result<Option<KernelRule>, XdpError> {
+    let pins = Pins::new(config);
+    if !pins.exist() {
+        return Err(XdpError::NothingPinned { path: config.pin_dir.clone() });
+    }
+    let tables = Tables::open(&pins)?;
+    lookup(&tables, &tables.slots()?, address)
+}
+
+fn lookup(tables: &Tables, slots: &Slots, address: IpAddr) -> Result<Option<KernelRule>, XdpError> {
+    let rule = tables.decide(address)?;
+    Ok(rule.and_then(|rule| {
+        Some(KernelRule { list: Arc::clone(slots.name(rule.list())?), action: rule.action()? })
+    }))
+}
+
+fn load(config: &Config, pins: &Pins) -> Result<Ebpf, XdpError> {
+    let mut ports = [0_u16; MAX_PORTS];
+    let wanted: Vec<u16> = config.ports.iter().copied().filter(|port| *port != 0).collect();
+    let Some(places) = ports.get_mut(..wanted.len()) else {
+        return Err(XdpError::DoesNotFit { what: "ports", found: wanted.len(), most: MAX_PORTS });
+    };
+    places.copy_from_slice(&wanted);
+    let level = log::level();
+    let mut loader = EbpfLoader::new();
+    loader.override_global(PORTS, &ports, true).override_global(LEVEL, &level, false);
+    for shape in map::ALL {
+        loader.map_pin_path(shape.name, pins.map(shape));
+    }
+    let mut ebpf = loader.load(OBJECT).map_err(|error| XdpError::program(&error))?;
+    let program = ebpf.program_mut(PROGRAM).ok_or_else(no_program)?;
+    let program: &mut Xdp = program.try_into().map_err(refused)?;
+    program.load().map_err(refused)?;
+    Ok(ebpf)
+}
+
+fn refused(error: ProgramError) -> XdpError {
+    XdpError::program(&error)
+}
+
+fn no_program() -> XdpError {
+    XdpError::Program { reason: format!("the object holds no program named {PROGRAM}") }
+}
+
+/// Rules as the kernel holds them.
+fn entries(rules: &[Rule], slots: &[u16]) -> Result<Entries, XdpError> {
+    let v4 = rules.iter().filter(|rule| rule.prefix.address().is_ipv4()).count();
+    let families = [("IPv4 rules", v4), ("IPv6 rules", rules.len() - v4)];
+    if let Some((what, found)) = families.into_iter().find(|(_, found)| *found > MAX_RULES) {
+        return Err(XdpError::DoesNotFit { what, found, most: MAX_RULES });
+    }
+    let mut entries = rules
+        .iter()
+        .map(|rule| {
+            let slot = slots.get(usize::from(rule.list)).ok_or(XdpError::ListNumber {
+                prefix: rule.prefix,
+                list: rule.list,
+                lists: slots.len(),
+            })?;
+            Ok((rule.prefix, RuleValue::new(*slot, rule.action)))
+        })
+        .collect::<Result<Entries, XdpError>>()?;
+    entries.sort_by_key(|(prefix, _)| *prefix);
+    entries.dedup_by_key(|(prefix, _)| *prefix);
+    Ok(entries)
+}

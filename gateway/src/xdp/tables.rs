@@ -1,0 +1,255 @@
+//! The kernel's maps, opened by their pins and spoken to in the daemon's types.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use aya::maps::lpm_trie::{Key, LpmTrie};
+use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, PerCpuValues};
+use gateway_ebpf::abi::{
+    Counter, KernelAction, MAX_LISTS, MapShape, Outcome, RuleValue, list_index, map,
+};
+
+use super::XdpError;
+use super::counters::{Count, Counters};
+use super::pins::Pins;
+use super::plan::{Entries, Plan};
+use super::slots::{self, Slots};
+use crate::net::{Prefix, fold};
+
+/// All maps.
+pub(super) struct Tables {
+    pub(super) bad: RuleTable,
+    pub(super) good: RuleTable,
+    own: OwnTable,
+    outcomes: PerCpuArray<MapData, [u64; 2]>,
+    lists: PerCpuArray<MapData, [u64; 2]>,
+    names: Array<MapData, slots::NameBytes>,
+}
+
+impl Tables {
+    /// Opens the pinned maps.
+    pub(super) fn open(pins: &Pins) -> Result<Self, XdpError> {
+        Ok(Self {
+            bad: RuleTable::open(pins, map::BAD_V4, map::BAD_V6)?,
+            good: RuleTable::open(pins, map::GOOD_V4, map::GOOD_V6)?,
+            own: OwnTable { v4: open(pins, map::OWN_V4)?, v6: open(pins, map::OWN_V6)? },
+            outcomes: open(pins, map::OUTCOMES)?,
+            lists: open(pins, map::LISTS)?,
+            names: open(pins, map::NAMES)?,
+        })
+    }
+
+    /// The rule for `address`, found the way the program finds it: good beats bad, and without a bad one there is none.
+    pub(super) fn decide(&self, address: IpAddr) -> Result<Option<RuleValue>, XdpError> {
+        let Some(bad) = self.bad.covering(address)? else {
+            return Ok(None);
+        };
+        Ok(Some(self.good.covering(address)?.unwrap_or(bad)))
+    }
+
+    /// Makes `addresses` the own ones.
+    pub(super) fn set_own(&mut self, addresses: &[IpAddr]) -> Result<(), XdpError> {
+        let folded = || addresses.iter().copied().map(fold);
+        let v4 = folded().filter_map(|address| match address {
+            IpAddr::V4(v4) => Some(v4.octets()),
+            IpAddr::V6(_) => None,
+        });
+        let v6 = folded().filter_map(|address| match address {
+            IpAddr::V4(_) => None,
+            IpAddr::V6(v6) => Some(v6.octets()),
+        });
+        replace_keys(&mut self.own.v4, map::OWN_V4, v4.collect())?;
+        replace_keys(&mut self.own.v6, map::OWN_V6, v6.collect())
+    }
+
+    /// The names of the lists in their slots.
+    pub(super) fn slots(&self) -> Result<Slots, XdpError> {
+        let names: Result<Vec<_>, _> = self.names.iter().collect();
+        Ok(Slots::from_kernel(names.map_err(failed(map::NAMES))?))
+    }
+
+    /// Writes the name of the list in `slot`.
+    pub(super) fn name_slot(&mut self, slot: u16, name: &str) -> Result<(), XdpError> {
+        self.names.set(slot.into(), slots::encode(name)?, 0).map_err(failed(map::NAMES))
+    }
+
+    /// Sets all counters of a slot to zero.
+    pub(super) fn zero_slot(&mut self, slot: u16) -> Result<(), XdpError> {
+        for action in KernelAction::ALL {
+            let index = list_index(slot, action);
+            let processors = self.lists.get(&index, 0).map_err(failed(map::LISTS))?.len();
+            let zeros = PerCpuValues::try_from(vec![[0; 2]; processors])
+                .map_err(|error| failed(map::LISTS)(error.into()))?;
+            self.lists.set(index, zeros, 0).map_err(failed(map::LISTS))?;
+        }
+        Ok(())
+    }
+
+    /// Everything that was counted.
+    pub(super) fn counters(&self, slots: &Slots) -> Result<Counters, XdpError> {
+        let mut counters = Counters::default();
+        for outcome in Outcome::ALL {
+            let count = total(&self.outcomes, map::OUTCOMES, outcome.index())?;
+            counters.outcomes.insert(outcome.name(), count);
+            match outcome {
+                Outcome::Dropped => counters.dropped += count,
+                Outcome::Reset => counters.reset += count,
+                _ => counters.passed += count,
+            }
+        }
+        for (slot, name) in slots.named().take(MAX_LISTS) {
+            let list = counters.lists.entry(Arc::clone(name)).or_default();
+            for action in KernelAction::ALL {
+                let count = total(&self.lists, map::LISTS, list_index(slot, action))?;
+                list.insert(action.name(), count);
+            }
+        }
+        Ok(counters)
+    }
+}
+
+impl fmt::Debug for Tables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tables").finish_non_exhaustive()
+    }
+}
+
+/// The rules of one kind, good or bad, of both families.
+#[derive(Debug)]
+pub(super) struct RuleTable {
+    v4: LpmTrie<MapData, [u8; 4], [u8; 4]>,
+    v6: LpmTrie<MapData, [u8; 16], [u8; 4]>,
+    shapes: (MapShape, MapShape),
+}
+
+impl RuleTable {
+    fn open(pins: &Pins, v4: MapShape, v6: MapShape) -> Result<Self, XdpError> {
+        Ok(Self { v4: open(pins, v4)?, v6: open(pins, v6)?, shapes: (v4, v6) })
+    }
+
+    /// What the kernel holds, sorted.
+    pub(super) fn entries(&self) -> Result<Entries, XdpError> {
+        let mut entries = Entries::new();
+        for entry in &self.v4 {
+            let (key, value) = entry.map_err(failed(self.shapes.0))?;
+            entries.extend(entry_of(key.data().into(), key.prefix_len(), value));
+        }
+        for entry in &self.v6 {
+            let (key, value) = entry.map_err(failed(self.shapes.1))?;
+            entries.extend(entry_of(key.data().into(), key.prefix_len(), value));
+        }
+        entries.sort_by_key(|(prefix, _)| *prefix);
+        Ok(entries)
+    }
+
+    /// Carries out the first half of a plan.
+    pub(super) fn write(&mut self, plan: &Plan) -> Result<(), XdpError> {
+        for (prefix, rule) in &plan.write {
+            let (length, value) = (prefix.length().into(), rule.to_bytes());
+            match prefix.address() {
+                IpAddr::V4(v4) => self
+                    .v4
+                    .insert(&Key::new(length, v4.octets()), value, 0)
+                    .map_err(failed(self.shapes.0))?,
+                IpAddr::V6(v6) => self
+                    .v6
+                    .insert(&Key::new(length, v6.octets()), value, 0)
+                    .map_err(failed(self.shapes.1))?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Carries out the second half of a plan.
+    pub(super) fn remove(&mut self, plan: &Plan) -> Result<(), XdpError> {
+        for prefix in &plan.remove {
+            let length = prefix.length().into();
+            match prefix.address() {
+                IpAddr::V4(v4) => {
+                    self.v4.remove(&Key::new(length, v4.octets())).map_err(failed(self.shapes.0))?
+                }
+                IpAddr::V6(v6) => {
+                    self.v6.remove(&Key::new(length, v6.octets())).map_err(failed(self.shapes.1))?
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The rule of the longest prefix that covers `address`.
+    fn covering(&self, address: IpAddr) -> Result<Option<RuleValue>, XdpError> {
+        let (value, shape) = match fold(address) {
+            IpAddr::V4(v4) => (self.v4.get(&Key::new(32, v4.octets()), 0), self.shapes.0),
+            IpAddr::V6(v6) => (self.v6.get(&Key::new(128, v6.octets()), 0), self.shapes.1),
+        };
+        match value {
+            Ok(value) => Ok(Some(RuleValue::from_bytes(value))),
+            Err(MapError::KeyNotFound) => Ok(None),
+            Err(error) => Err(failed(shape)(error)),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct OwnTable {
+    v4: HashMap<MapData, [u8; 4], u8>,
+    v6: HashMap<MapData, [u8; 16], u8>,
+}
+
+fn open<M: TryFrom<Map, Error = MapError>>(pins: &Pins, shape: MapShape) -> Result<M, XdpError> {
+    MapData::from_pin(pins.map(shape))
+        .and_then(Map::from_map_data)
+        .and_then(M::try_from)
+        .map_err(failed(shape))
+}
+
+fn failed(shape: MapShape) -> impl Fn(MapError) -> XdpError {
+    move |source| XdpError::Map { map: shape.name, source }
+}
+
+/// An IPv4-mapped IPv6 prefix is written nowhere; if one is there all the same, `None` leaves it alone.
+fn entry_of(address: IpAddr, length: u32, value: [u8; 4]) -> Option<(Prefix, RuleValue)> {
+    let prefix = Prefix::new(address, u8::try_from(length).ok()?).ok()?;
+    (prefix.address().is_ipv4() == address.is_ipv4())
+        .then_some((prefix, RuleValue::from_bytes(value)))
+}
+
+fn replace_keys<const N: usize>(
+    table: &mut HashMap<MapData, [u8; N], u8>,
+    shape: MapShape,
+    wanted: BTreeSet<[u8; N]>,
+) -> Result<(), XdpError>
+where
+    [u8; N]: aya::Pod,
+{
+    let most = usize::try_from(shape.entries).unwrap_or(usize::MAX);
+    if wanted.len() > most {
+        return Err(XdpError::DoesNotFit { what: "own addresses", found: wanted.len(), most });
+    }
+    let present: Result<BTreeSet<[u8; N]>, _> = table.keys().collect();
+    let present = present.map_err(failed(shape))?;
+    for key in present.difference(&wanted) {
+        table.remove(key).map_err(failed(shape))?;
+    }
+    for key in wanted.difference(&present) {
+        table.insert(key, 1, 0).map_err(failed(shape))?;
+    }
+    Ok(())
+}
+
+fn total(
+    table: &PerCpuArray<MapData, [u64; 2]>,
+    shape: MapShape,
+    index: u32,
+) -> Result<Count, XdpError> {
+    let values = table.get(&index, 0).map_err(failed(shape))?;
+    let mut total = Count::default();
+    for [packets, bytes] in values.iter().copied() {
+        total += Count { packets, bytes };
+    }
+    Ok(total)
+}
+
+const _: () = assert!(size_of::<Counter>() == size_of::<[u64; 2]>());

@@ -1,5 +1,8 @@
 //! Where the header block of a message ends, and the fields in it.
 
+use super::Limits;
+use crate::policy::Reply;
+
 /// The length of the header block with its empty line; `None` when that line is not in `content` yet.
 ///
 /// Octets before `searched` are known not to hold the end.
@@ -29,6 +32,24 @@ pub fn is_named(field: &[u8], name: &str) -> bool {
         .position(|&octet| octet == b':')
         .and_then(|colon| field.get(..colon))
         .is_some_and(|found| found.trim_ascii_end().eq_ignore_ascii_case(name.as_bytes()))
+}
+
+/// What is wrong with a header block, whoever sent it: too long, a NUL in it, or so many Received fields that it loops.
+pub fn header_fault(header: &[u8], limits: &Limits) -> Option<Reply> {
+    if header.len() > limits.header {
+        return Some(header_too_long());
+    }
+    if header.contains(&0) {
+        return Some(Reply::new(550, 6, 0, "NUL in the header"));
+    }
+    let received = fields(header).filter(|field| is_named(field, "Received")).count();
+    (received > limits.received)
+        .then(|| Reply::new(554, 4, 6, &format!("mail loop: {received} Received fields")))
+}
+
+/// What the sender of too long a header hears.
+pub fn header_too_long() -> Reply {
+    Reply::new(552, 3, 4, "header too long")
 }
 
 fn field_length(block: &[u8]) -> Option<usize> {

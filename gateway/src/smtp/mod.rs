@@ -15,7 +15,7 @@ mod xclient;
 pub use capabilities::{Capabilities, Extension};
 pub use command::{Command, CommandError, HelloName, Mail, Rcpt};
 pub use data::{DataDecoder, DataEncoder, DataFault, Fed};
-pub use header::{fields, header_end, is_named};
+pub use header::{fields, header_end, header_fault, header_too_long, is_named};
 pub use limits::Limits;
 pub use line::{LineBuffer, LineFault};
 pub use path::{Mailbox, PathError};

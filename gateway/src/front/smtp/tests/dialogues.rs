@@ -91,6 +91,33 @@ async fn clean_mail_arrives_as_it_was_sent() {
 }
 
 #[tokio::test]
+async fn a_large_message_arrives_octet_for_octet() {
+    let peer = Peer::start(postfix()).await;
+    let site = Site::start(&peer, |_, _| ()).await;
+    let mut client = site.client().await;
+    client.up_to_data().await;
+    let mut data = "Subject: x\r\n\r\n".to_owned();
+    for line in 0..60_000 {
+        // Every 37th line begins with a dot, every 41st is empty.
+        let text = if line % 37 == 0 { ".." } else { "" };
+        let fill = if line % 41 == 0 { 0 } else { line % 90 };
+        data.push_str(text);
+        data.extend(std::iter::repeat_n('x', fill));
+        data.push_str("\r\n");
+    }
+    for piece in data.as_bytes().chunks(4093) {
+        client.send(piece).await;
+    }
+    client.send(b".\r\n").await;
+    client.expect("250 2.0.0 queued").await;
+    client.leave().await;
+    assert!(peer.messages()[0] == data, "not what was sent");
+    let stuffed = data.matches("\r\n..").count();
+    let records = site.finish().await;
+    assert_eq!(of_messages(&records)[0]["octets"], data.len() - stuffed);
+}
+
+#[tokio::test]
 async fn refused_clients_may_only_quit() {
     let peer = Peer::start(postfix()).await;
     let site = Site::start(&peer, |_, _| ()).await;

@@ -21,6 +21,8 @@ async fn its_refusals_reach_the_client_and_its_troubles_do_not() {
         ("MAIL", "", &["451 4.4.2"]),
         ("MAIL", "garbage", &["451 4.4.2"]),
         ("MAIL", "354 what", &["451 4.4.2"]),
+        ("MAIL", "250-a\r\n550 b", &["451 4.4.2"]),
+        ("MAIL", "250 a\0b\rc", &["451 4.4.2"]),
         ("RCPT", "550 5.1.1 unknown", &["550 5.1.1 unknown"]),
         ("RCPT", "421 4.3.2 bye", &["451 4.4.2"]),
         ("DATA", "550 5.7.1 no", &["550 5.7.1 no"]),

@@ -282,14 +282,12 @@ pub(crate) mod tests {
 
     fn addresses(source: IpAddr, destination: IpAddr) -> Addresses {
         match (source, destination) {
-            (IpAddr::V4(source), IpAddr::V4(destination)) => Addresses::V4 {
-                source: source.into(),
-                destination: destination.into(),
-            },
-            (IpAddr::V6(source), IpAddr::V6(destination)) => Addresses::V6 {
-                source: words(source),
-                destination: words(destination),
-            },
+            (IpAddr::V4(source), IpAddr::V4(destination)) => {
+                Addresses::V4 { source: source.into(), destination: destination.into() }
+            }
+            (IpAddr::V6(source), IpAddr::V6(destination)) => {
+                Addresses::V6 { source: words(source), destination: words(destination) }
+            }
             _ => unreachable!("one packet, one family"),
         }
     }

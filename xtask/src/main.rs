@@ -7,6 +7,7 @@ use clap::Parser;
 use owo_colors::Style;
 
 mod bpf_linker;
+mod demo;
 mod ebpf_toolchain;
 mod mail_servers;
 mod packages;
@@ -24,6 +25,8 @@ mod unsupported;
 enum Task {
     /// Find or make the eBPF toolchain; the other tasks do it by themselves
     Setup(setup::Options),
+    /// Play the whole job once: two hosts, real packets, real mail, and who answered what
+    Demo(demo::Options),
     /// Check everything: formatting, lints, tidiness, unit tests, real packets and real mail
     Test(test::Options),
     /// Check what the compiler does not: who imports whom, first lines, licences, duplicate dependencies
@@ -33,6 +36,7 @@ enum Task {
 fn main() -> ExitCode {
     let result = match Task::parse() {
         Task::Setup(options) => setup::run(&options),
+        Task::Demo(options) => demo::run(&options),
         Task::Test(options) => test::run(&options),
         Task::Tidy(options) => tidy::run(&options),
     };

@@ -23,11 +23,14 @@ pub(crate) const TOOLCHAIN: &[Package] = &[
     package("llvm-22-dev", "the LLVM that bpf-linker is built against"),
 ];
 
+/// What the demo joins hosts with.
+pub(crate) const DEMO: &[Package] = &[IPROUTE2];
+
 /// What the tests send mail and join hosts with.
-pub(crate) const TESTS: &[Package] = &[
-    package("iproute2", "network namespaces and virtual cables"),
-    package("swaks", "mail from a client that is not ours"),
-];
+pub(crate) const TESTS: &[Package] =
+    &[IPROUTE2, package("swaks", "mail from a client that is not ours")];
+
+const IPROUTE2: Package = package("iproute2", "network namespaces and virtual cables");
 
 /// One line per package for `dpkg-query`.
 const STATUS: &str = "${db:Status-Status} ${Package}\n";

@@ -1,8 +1,8 @@
 //! Writes records as JSON lines behind a bounded queue; a full disk costs records, never mail, and is counted.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -165,13 +165,23 @@ impl Sink {
         if self.pending == 0 {
             return;
         }
-        match self.file.flush() {
+        match self.file.flush().and_then(|()| self.follow_rotation()) {
             Ok(()) => {
                 self.written.fetch_add(std::mem::take(&mut self.pending), Ordering::Relaxed);
                 self.note(None);
             }
             Err(fault) => self.fail(&fault),
         }
+    }
+
+    /// Somebody may have renamed the file to start another: what comes next goes to the name.
+    fn follow_rotation(&mut self) -> io::Result<()> {
+        let ours = self.file.get_ref().metadata()?;
+        let named = fs::metadata(&self.path).ok();
+        if !named.is_some_and(|named| (named.dev(), named.ino()) == (ours.dev(), ours.ino())) {
+            self.file = BufWriter::new(append(&self.path)?);
+        }
+        Ok(())
     }
 
     /// Gives up what is not written, and starts over with the file as it is named now.
@@ -197,5 +207,76 @@ impl Sink {
             _ => {}
         }
         *known = fault;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::policy::{Action, Decision, Outcome, Phase, Reference, Verdict};
+
+    fn write_one(writer: &Writer, number: u64) {
+        let decision = Decision {
+            phase: Phase::Connect,
+            verdict: Verdict::Accept,
+            action: Action::Accept,
+            enforced: true,
+            offending: None,
+            cause: None,
+            score: None,
+            logical_client: None,
+            addresses: Vec::new(),
+            rules: number,
+            reply: None,
+            reference: Reference::new(number),
+        };
+        let client = SocketAddr::from(([192, 0, 2, 1], 1));
+        let time = Timestamp::UNIX_EPOCH;
+        writer.write(&Record::new(time, client, client, None, &decision, Outcome::default()));
+    }
+
+    fn rules_in(path: &Path) -> Vec<u64> {
+        let text = fs::read_to_string(path).unwrap();
+        let records =
+            text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        records.map(|record| record["rules"].as_u64().unwrap()).collect()
+    }
+
+    #[test]
+    fn every_record_is_a_line_and_a_rotated_file_is_left_alone() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("audit.jsonl");
+        let writer = Writer::open(&path).unwrap();
+        write_one(&writer, 1);
+        while writer.status().written < 1 {
+            std::thread::yield_now();
+        }
+        let rotated = folder.path().join("audit.jsonl.1");
+        fs::rename(&path, &rotated).unwrap();
+        // The record that finds the file gone still goes to the old one.
+        write_one(&writer, 2);
+        while writer.status().written < 2 {
+            std::thread::yield_now();
+        }
+        write_one(&writer, 3);
+        writer.close();
+        assert_eq!((rules_in(&rotated), rules_in(&path)), (vec![1, 2], vec![3]));
+    }
+
+    #[test]
+    fn a_full_disk_costs_records_and_says_so() {
+        let writer = Writer::open(Path::new("/dev/full")).unwrap();
+        write_one(&writer, 1);
+        while writer.status().lost < 1 {
+            std::thread::yield_now();
+        }
+        let status = writer.status();
+        assert!(status.fault.unwrap().starts_with("cannot write /dev/full"), "{}", status.written);
+        writer.close();
     }
 }

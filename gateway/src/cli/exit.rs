@@ -6,7 +6,7 @@ use super::{Failure, output};
 
 /// How a command ended that did what it was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
+pub(super) enum Exit {
     /// 0: all is well.
     Done,
     /// 1: the address or message would be refused or deferred, or lines of a list were rejected.

@@ -15,25 +15,17 @@ pub(super) fn of_default_routes() -> Vec<String> {
     let read = |file: &str| {
         fs::read_to_string(format!("/proc/thread-self/net/{file}")).unwrap_or_default()
     };
-    let mut found: Vec<String> = [
-        default_v4(&read("route")),
-        default_v6(&read("ipv6_route")),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
+    let mut found: Vec<String> = [default_v4(&read("route")), default_v6(&read("ipv6_route"))]
+        .into_iter()
+        .flatten()
+        .collect();
     found.dedup();
     found
 }
 
 /// The number of the interface named `name`.
 pub(super) fn index(name: &str) -> io::Result<u32> {
-    let socket = socket_with(
-        AddressFamily::INET,
-        SocketType::DGRAM,
-        SocketFlags::CLOEXEC,
-        None,
-    )?;
+    let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
     Ok(name_to_index(&socket, name)?)
 }
 

@@ -73,7 +73,12 @@ reject = 80
 /// Name, class, further keys and entries of each list.
 const LISTS: [(&str, &str, &str, &str); 7] = [
     ("office-good", "local-good", "", "203.0.113.10  # our partner inside a bad network"),
-    ("office-bad", "local-bad", "", "198.51.100.66  # sent a virus\n2001:db8:bad::/48  # a bad hoster"),
+    (
+        "office-bad",
+        "local-bad",
+        "",
+        "198.51.100.66  # sent a virus\n2001:db8:bad::/48  # a bad hoster",
+    ),
     ("world-bad", "global-bad", "", "203.0.113.0/24 ; SBL-EXAMPLE"),
     ("flood", "global-bad", "kernel = \"drop\"", "198.19.0.0/16"),
     ("suspects", "global-bad", "action = \"score\"\nweight = 550", "198.18.0.50\n198.18.0.75"),
@@ -81,7 +86,8 @@ const LISTS: [(&str, &str, &str, &str); 7] = [
     ("open-proxies", "open-proxy", "action = \"reject-message\"", "198.18.99.0/24"),
 ];
 
-const CLEAN: &str = "Subject: hello\nFrom: <a@example.com>\nTo: <b@example.org>\n\nNothing is wrong with me.\n";
+const CLEAN: &str =
+    "Subject: hello\nFrom: <a@example.com>\nTo: <b@example.org>\n\nNothing is wrong with me.\n";
 
 const THROUGH_PROXY: &str = "Received: from relay.example.com (relay.example.com [198.18.1.3]) by out.example.com; Mon, 1 Jan 2024 12:00:02 +0000
 Received: from lan.example.com (lan.example.com [10.1.2.3]) by relay.example.com; Mon, 1 Jan 2024 12:00:01 +0000
@@ -121,7 +127,13 @@ pub(super) fn cases() -> Vec<Case> {
     };
     vec![
         kernel("listed-host", [198, 51, 100, 66], "is on our own list", "sys-deny-ip", "reset"),
-        kernel("listed-prefix", [203, 0, 113, 77], "sits in a listed /24", "global-deny-ip", "reset"),
+        kernel(
+            "listed-prefix",
+            [203, 0, 113, 77],
+            "sits in a listed /24",
+            "global-deny-ip",
+            "reset",
+        ),
         daemon(
             "allowed-host-in-listed-prefix",
             [203, 0, 113, 10],
@@ -133,9 +145,21 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         Case {
             client: IpAddr::from([0x2001, 0xdb8, 0xbad, 0, 0, 0, 0, 0x66]),
-            ..kernel("listed-ipv6", [0; 4], "comes over IPv6 from a listed /48", "sys-deny-ip", "reset")
+            ..kernel(
+                "listed-ipv6",
+                [0; 4],
+                "comes over IPv6 from a listed /48",
+                "sys-deny-ip",
+                "reset",
+            )
         },
-        kernel("dropped-prefix", [198, 19, 7, 7], "is on a list that the kernel drops", "global-deny-ip", "drop"),
+        kernel(
+            "dropped-prefix",
+            [198, 19, 7, 7],
+            "is on a list that the kernel drops",
+            "global-deny-ip",
+            "drop",
+        ),
         daemon(
             "score-delay",
             [198, 18, 0, 50],
@@ -180,7 +204,10 @@ pub(super) fn cases() -> Vec<Case> {
 pub(super) fn stage() -> Result<Stage> {
     let mut config = CONFIG.to_owned();
     for (name, class, keys, _entries) in LISTS {
-        writeln!(config, "\n[[list]]\nname = \"{name}\"\nclass = \"{class}\"\nfile = \"{name}.txt\"\n{keys}")?;
+        writeln!(
+            config,
+            "\n[[list]]\nname = \"{name}\"\nclass = \"{class}\"\nfile = \"{name}.txt\"\n{keys}"
+        )?;
     }
     let mut senders: Vec<_> = cases().iter().map(|case| case.client).collect();
     senders.sort_unstable();

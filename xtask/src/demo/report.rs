@@ -7,7 +7,6 @@ use harness::smtp_server::Transaction;
 use harness::stage::Stage;
 use owo_colors::{OwoColorize, Stream, Style};
 use serde::Serialize;
-use serde_json::Value;
 
 use super::cases::{Case, DecidedBy};
 use super::trial::Outcome;
@@ -73,35 +72,46 @@ pub(super) fn show_case(case: &Case, outcome: &Outcome) -> Result<()> {
     let reply = outcome.reply.as_deref().unwrap_or(outcome.seen);
     line(&format!("     {}", paint(&format!("< {reply}"), Style::new().dimmed())))?;
     match &outcome.reference {
-        Some(reference) if !reply.contains(reference.as_str()) => {
-            line(&format!("     {}", paint(&format!("reference {reference}"), Style::new().dimmed())))
-        }
+        Some(reference) if !reply.contains(reference.as_str()) => line(&format!(
+            "     {}",
+            paint(&format!("reference {reference}"), Style::new().dimmed())
+        )),
         _ => Ok(()),
     }
 }
 
 /// Shows the rest.
-pub(super) fn show(report: &Report, audit: &[Value], delivered: &[Transaction]) -> Result<()> {
+pub(super) fn show(report: &Report, audit: &str, delivered: &[Transaction]) -> Result<()> {
     headline("Arrived at the next hop")?;
     for message in delivered {
-        let client = message.client().map_or_else(|| "nobody".to_owned(), |client| client.to_string());
+        let client =
+            message.client().map_or_else(|| "nobody".to_owned(), |client| client.to_string());
         let text = message.message();
-        let subject = text.lines().find(|line| line.starts_with("Subject:")).unwrap_or("no subject");
-        line(&format!("     {subject}, from client {client} (passed on by XCLIENT), to {}", message.recipients.join(", ")))?;
+        let subject =
+            text.lines().find(|line| line.starts_with("Subject:")).unwrap_or("no subject");
+        line(&format!(
+            "     {subject}, from client {client} (passed on by XCLIENT), to {}",
+            message.recipients.join(", ")
+        ))?;
     }
     headline("Kernel counters, SYNs")?;
     let Kernel { mode, dropped, reset, passed, .. } = &report.kernel;
     line(&format!("     mode {mode}: {dropped} dropped, {reset} reset, {passed} packets passed"))?;
     let Burst { sent, dropped, pps } = &report.burst;
-    line(&format!("     burst from a listed /16: {sent} SYNs sent, {dropped} dropped, {pps:.0} per second"))?;
-    let proxy = |record: &&Value| record.get("code").and_then(Value::as_str) == Some("open-proxy");
-    if let Some(record) = audit.iter().find(proxy) {
+    line(&format!(
+        "     burst from a listed /16: {sent} SYNs sent, {dropped} dropped, {pps:.0} per second"
+    ))?;
+    let mut records = audit.lines();
+    if let Some(record) = records.find(|record| record.contains("\"code\":\"open-proxy\"")) {
         headline("Audit record of the open proxy")?;
         line(&format!("     {record}"))?;
     }
     let right = report.cases.iter().filter(|case| case.ok).count();
     let all = report.cases.len();
-    line(&format!("\n{right} of {all} cases decided by the right party, in {:.1} s", report.elapsed_s))
+    line(&format!(
+        "\n{right} of {all} cases decided by the right party, in {:.1} s",
+        report.elapsed_s
+    ))
 }
 
 /// Says how to talk to the stage that is left running.
@@ -115,8 +125,14 @@ pub(super) fn show_how_to_talk(stage: &Stage) -> Result<()> {
     for command in [
         format!("nsenter --net={edge} {binary} --config {config} status"),
         format!("nsenter --net={edge} {binary} --config {config} lookup 203.0.113.77"),
-        format!("nsenter --net={sender} swaks --server 192.0.2.1 --local-interface 198.18.1.2 --from a@example.com --to b@example.org"),
-        format!("tail -f {}/audit.jsonl {}/daemon.log", stage.home.path().display(), stage.home.path().display()),
+        format!(
+            "nsenter --net={sender} swaks --server 192.0.2.1 --local-interface 198.18.1.2 --from a@example.com --to b@example.org"
+        ),
+        format!(
+            "tail -f {}/audit.jsonl {}/daemon.log",
+            stage.home.path().display(),
+            stage.home.path().display()
+        ),
     ] {
         line(&format!("     {command}"))?;
     }

@@ -81,7 +81,12 @@ fn by_kernel(stage: &Stage, case: &Case, before: [u64; 2], seen: &'static str) -
 }
 
 /// The sender got a connection: the daemon's last record about it says what was decided, and why.
-fn by_daemon(stage: &Stage, case: &Case, mut client: SmtpClient, records: usize) -> Result<Outcome> {
+fn by_daemon(
+    stage: &Stage,
+    case: &Case,
+    mut client: SmtpClient,
+    records: usize,
+) -> Result<Outcome> {
     let greeting = client.reply()?;
     let (phase, reply) = if greeting.code == 220 {
         client.send_line("EHLO sender.example.com")?;

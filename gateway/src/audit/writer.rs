@@ -177,7 +177,7 @@ impl Sink {
     fn follow_rotation(&mut self) -> io::Result<()> {
         let ours = self.file.get_ref().metadata()?;
         let named = fs::metadata(&self.path).ok();
-        if !named.is_some_and(|named| (named.dev(), named.ino()) == (ours.dev(), ours.ino())) {
+        if named.is_none_or(|named| (named.dev(), named.ino()) != (ours.dev(), ours.ino())) {
             self.file = BufWriter::new(append(&self.path)?);
         }
         Ok(())

@@ -62,6 +62,9 @@ fn build() -> Result<(), String> {
             String::from_utf8_lossy(&output.stderr)
         ));
     }
+    for line in String::from_utf8_lossy(&output.stderr).lines() {
+        println!("cargo::warning={line}");
+    }
     let object = target_dir.join(TARGET).join("release").join(PROGRAM);
     fs::copy(&object, out_dir.join(PROGRAM))
         .map_err(|error| format!("{}: {error}", object.display()))?;
@@ -72,24 +75,7 @@ fn build() -> Result<(), String> {
 fn cargo(toolchain: &Toolchain) -> Result<Command, String> {
     let mut cargo = Command::new(&toolchain.cargo);
     for (name, _) in env::vars_os() {
-        let name_text = name.to_string_lossy();
-        let keep = ["CARGO_HOME", "CARGO_NET_OFFLINE"].contains(&&*name_text);
-        // Clippy comes in through RUSTC_WORKSPACE_WRAPPER, flags through RUSTFLAGS and CARGO_ENCODED_RUSTFLAGS,
-        // and `TARGET`, `PROFILE` and the like only confuse the scripts inside.
-        let ours = ["CARGO", "RUST", "CLIPPY", "DEP_"]
-            .iter()
-            .any(|prefix| name_text.starts_with(prefix))
-            || [
-                "TARGET",
-                "HOST",
-                "PROFILE",
-                "OPT_LEVEL",
-                "DEBUG",
-                "OUT_DIR",
-                "NUM_JOBS",
-            ]
-            .contains(&&*name_text);
-        if ours && !keep {
+        if is_of_outer_build(&name.to_string_lossy()) {
             cargo.env_remove(&name);
         }
     }
@@ -118,6 +104,31 @@ fn cargo(toolchain: &Toolchain) -> Result<Command, String> {
         .args(["--manifest-path", "../gateway-ebpf/Cargo.toml"])
         .args(["--bin", PROGRAM, "--features", features]);
     Ok(cargo)
+}
+
+/// What cargo tells a build script about its own build. Clippy, for one, comes in through `RUSTC_WORKSPACE_WRAPPER`.
+fn is_of_outer_build(name: &str) -> bool {
+    // Where crates come from is the same inside.
+    const KEPT: [&str; 6] = [
+        "CARGO_HOME",
+        "CARGO_HTTP_",
+        "CARGO_NET_",
+        "CARGO_REGISTR",
+        "CARGO_SOURCE_",
+        "RUSTUP_HOME",
+    ];
+    const PREFIXES: [&str; 4] = ["CARGO", "CLIPPY", "DEP_", "RUST"];
+    const NAMES: [&str; 7] = [
+        "DEBUG",
+        "HOST",
+        "NUM_JOBS",
+        "OPT_LEVEL",
+        "OUT_DIR",
+        "PROFILE",
+        "TARGET",
+    ];
+    let starts_with = |prefix: &&str| name.starts_with(*prefix);
+    !KEPT.iter().any(starts_with) && (PREFIXES.iter().any(starts_with) || NAMES.contains(&name))
 }
 
 fn variable(name: &str) -> Result<String, String> {

@@ -7,7 +7,7 @@ use aya::programs::{ProgramError, Xdp};
 use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
 use aya_log::LEVEL;
 use gateway_ebpf::abi::{KernelAction, MAX_PORTS, MAX_RULES, PORTS, PROGRAM, RuleValue, map};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::attach::{self, Attachment};
 use super::counters::Counters;
@@ -62,12 +62,24 @@ pub struct KernelRule {
     pub action: KernelAction,
 }
 
+impl Serialize for KernelRule {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map([("list", &*self.list), ("action", self.action.name())])
+    }
+}
+
 impl Filter {
     /// Loads the program, and makes its maps or adopts those of an earlier daemon. It runs nowhere yet.
     pub fn open(config: &Config) -> Result<Self, XdpError> {
         let pins = Pins::new(config);
         let adopted = pins.prepare()?;
-        let mut ebpf = load(config, &pins)?;
+        let mut ebpf = match load(config, &pins) {
+            Err(error) if !adopted => {
+                pins.remove_maps()?;
+                return Err(error);
+            }
+            loaded => loaded?,
+        };
         let tables = Tables::open(&pins)?;
         let slots = tables.slots()?;
         let nothing = Held {
@@ -90,7 +102,8 @@ impl Filter {
     /// When it fails half-way, the kernel holds something between the old and the new rules, and the next sync reads
     /// back what.
     pub fn sync(&mut self, rules: &Rules, own: &[IpAddr]) -> Result<SyncReport, XdpError> {
-        let assignment = self.slots.assign(&rules.lists)?;
+        let mut slots = self.slots.clone();
+        let assignment = slots.assign(&rules.lists)?;
         let wanted = Held {
             good: entries(&rules.good, &assignment.slots)?,
             bad: entries(&rules.bad, &assignment.slots)?,
@@ -103,10 +116,11 @@ impl Filter {
             },
         };
         for slot in &assignment.named {
-            if let Some(name) = self.slots.name(*slot) {
+            if let Some(name) = slots.name(*slot) {
                 self.tables.name_slot(*slot, name)?;
             }
         }
+        self.slots = slots;
         let good = Plan::new(&held.good, &wanted.good);
         let bad = Plan::new(&held.bad, &wanted.bad);
         // In this order nobody who is good before and after is hit, and nobody who is bad before and after slips through.
@@ -166,7 +180,7 @@ pub fn detach(config: &Config) -> Result<(), XdpError> {
 /// What [`Filter::lookup`] says, for a process that has no filter open.
 pub fn read_pinned(config: &Config, address: IpAddr) -> Result<Option<KernelRule>, XdpError> {
     let pins = Pins::new(config);
-    if !pins.exist() {
+    if !pins.exist()? {
         return Err(XdpError::NothingPinned {
             path: config.pin_dir.clone(),
         });

@@ -15,13 +15,10 @@ pub(super) fn of_default_routes() -> Vec<String> {
     let read = |file: &str| {
         fs::read_to_string(format!("/proc/thread-self/net/{file}")).unwrap_or_default()
     };
-    let mut found: Vec<String> = [
-        default_v4(&read("route")),
-        default_v6(&read("ipv6_route")),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
+    let mut found: Vec<String> = [default_v4(&read("route")), default_v6(&read("ipv6_route"))]
+        .into_iter()
+        .flatten()
+        .collect();
     found.dedup();
     found
 }

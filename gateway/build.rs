@@ -50,8 +50,15 @@ fn build() -> Result<(), String> {
         .filter(Toolchain::usable)
         .ok_or(ebpf_toolchain::HINT)?;
     let out_dir = PathBuf::from(variable("OUT_DIR")?);
-    let target_dir = out_dir.join("ebpf");
-    let output = cargo(&toolchain)?
+    // A daemon built for debugging carries a program that can log; it does so only when asked.
+    let features = match variable("PROFILE")?.as_str() {
+        "debug" => "bpf,log",
+        _ => "bpf",
+    };
+    // Clippy and the tests have output folders of their own; `core` need not be built for each of them.
+    let target_dir = out_dir.ancestors().nth(4).unwrap_or(&out_dir);
+    let target_dir = target_dir.join("ebpf").join(features.replace(",", "-"));
+    let output = cargo(&toolchain, features)?
         .arg("--target-dir")
         .arg(&target_dir)
         .output()
@@ -72,7 +79,7 @@ fn build() -> Result<(), String> {
 }
 
 /// The command that builds the program, free of all that the cargo outside says about its own build.
-fn cargo(toolchain: &Toolchain) -> Result<Command, String> {
+fn cargo(toolchain: &Toolchain, features: &str) -> Result<Command, String> {
     let mut cargo = Command::new(&toolchain.cargo);
     for (name, _) in env::vars_os() {
         if is_of_outer_build(&name.to_string_lossy()) {
@@ -88,11 +95,6 @@ fn cargo(toolchain: &Toolchain) -> Result<Command, String> {
         // 32-bit arithmetic and jumps (Linux 5.1).
         "-Ctarget-cpu=v3".to_owned(),
     ];
-    // A daemon built for debugging carries a program that can log; it does so only when asked.
-    let features = match variable("PROFILE")?.as_str() {
-        "debug" => "bpf,log",
-        _ => "bpf",
-    };
     cargo
         .env("RUSTC", &toolchain.rustc)
         .env("RUSTC_BOOTSTRAP", "1")

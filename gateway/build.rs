@@ -1,9 +1,6 @@
 //! Compiles the XDP program with the toolchain that `cargo xtask setup` recorded, for the daemon to carry inside.
 
-#[expect(
-    dead_code,
-    reason = "the record is written by `cargo xtask setup`; here it is only read"
-)]
+#[expect(dead_code, reason = "the record is written by `cargo xtask setup`; here it is only read")]
 #[path = "../xtask/src/ebpf_toolchain.rs"]
 mod ebpf_toolchain;
 
@@ -45,10 +42,8 @@ fn build() -> Result<(), String> {
     for variable in ["HOME", "XDG_CACHE_HOME"] {
         println!("cargo::rerun-if-env-changed={variable}");
     }
-    let toolchain = ebpf_toolchain::read()
-        .ok()
-        .filter(Toolchain::usable)
-        .ok_or(ebpf_toolchain::HINT)?;
+    let toolchain =
+        ebpf_toolchain::read().ok().filter(Toolchain::usable).ok_or(ebpf_toolchain::HINT)?;
     let out_dir = PathBuf::from(variable("OUT_DIR")?);
     // A daemon built for debugging carries a program that can log; it does so only when asked.
     let features = match variable("PROFILE")?.as_str() {
@@ -120,15 +115,8 @@ fn is_of_outer_build(name: &str) -> bool {
         "RUSTUP_HOME",
     ];
     const PREFIXES: [&str; 4] = ["CARGO", "CLIPPY", "DEP_", "RUST"];
-    const NAMES: [&str; 7] = [
-        "DEBUG",
-        "HOST",
-        "NUM_JOBS",
-        "OPT_LEVEL",
-        "OUT_DIR",
-        "PROFILE",
-        "TARGET",
-    ];
+    const NAMES: [&str; 7] =
+        ["DEBUG", "HOST", "NUM_JOBS", "OPT_LEVEL", "OUT_DIR", "PROFILE", "TARGET"];
     let starts_with = |prefix: &&str| name.starts_with(*prefix);
     !KEPT.iter().any(starts_with) && (PREFIXES.iter().any(starts_with) || NAMES.contains(&name))
 }

@@ -209,11 +209,7 @@ pub struct RuleValue {
 impl RuleValue {
     /// The rule of the list in slot `list`.
     pub const fn new(list: u16, action: KernelAction) -> Self {
-        Self {
-            list,
-            action: action as u8,
-            reserved: 0,
-        }
+        Self { list, action: action as u8, reserved: 0 }
     }
 
     /// The slot of the list that decides.
@@ -236,11 +232,7 @@ impl RuleValue {
 
     /// From what lies in the kernel's map.
     pub const fn from_bytes([low, high, action, reserved]: [u8; 4]) -> Self {
-        Self {
-            list: u16::from_ne_bytes([low, high]),
-            action,
-            reserved,
-        }
+        Self { list: u16::from_ne_bytes([low, high]), action, reserved }
     }
 }
 
@@ -324,9 +316,8 @@ pub mod map {
     };
 
     /// All of them.
-    pub const ALL: [MapShape; 9] = [
-        BAD_V4, BAD_V6, GOOD_V4, GOOD_V6, OWN_V4, OWN_V6, OUTCOMES, LISTS, NAMES,
-    ];
+    pub const ALL: [MapShape; 9] =
+        [BAD_V4, BAD_V6, GOOD_V4, GOOD_V6, OWN_V4, OWN_V6, OUTCOMES, LISTS, NAMES];
 
     const fn rules(name: &'static str, address: u32) -> MapShape {
         MapShape {
@@ -339,13 +330,7 @@ pub mod map {
     }
 
     const fn own(name: &'static str, address: u32) -> MapShape {
-        MapShape {
-            name,
-            kind: MapKind::Hash,
-            key: address,
-            value: 1,
-            entries: MAX_OWN as u32,
-        }
+        MapShape { name, kind: MapKind::Hash, key: address, value: 1, entries: MAX_OWN as u32 }
     }
 
     const fn counters(name: &'static str, entries: usize) -> MapShape {
@@ -382,10 +367,7 @@ mod tests {
     fn a_rule_survives_the_way_through_the_kernel() {
         let rule = RuleValue::new(0x1234, KernelAction::Drop);
         assert_eq!(RuleValue::from_bytes(rule.to_bytes()), rule);
-        assert_eq!(
-            (rule.list(), rule.action()),
-            (0x1234, Some(KernelAction::Drop))
-        );
+        assert_eq!((rule.list(), rule.action()), (0x1234, Some(KernelAction::Drop)));
         assert_eq!(RuleValue::from_bytes([0, 0, 9, 0]).action(), None);
     }
 
@@ -393,9 +375,6 @@ mod tests {
     fn lists_do_not_share_counters() {
         let last = list_index(MAX_LISTS as u16 - 1, KernelAction::Drop);
         assert_eq!(last + 1, map::LISTS.entries);
-        assert_eq!(
-            list_index(0, KernelAction::Drop) + 1,
-            list_index(1, KernelAction::Off)
-        );
+        assert_eq!(list_index(0, KernelAction::Drop) + 1, list_index(1, KernelAction::Off));
     }
 }

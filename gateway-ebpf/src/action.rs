@@ -19,10 +19,7 @@ impl Decision {
             return Self::without_rule(Outcome::Unlisted);
         };
         if let Some(good) = good() {
-            return Self {
-                outcome: Outcome::Good,
-                rule: Some(good),
-            };
+            return Self { outcome: Outcome::Good, rule: Some(good) };
         }
         let outcome = match bad.action() {
             Some(KernelAction::Count) => Outcome::Counted,
@@ -31,29 +28,20 @@ impl Decision {
             Some(KernelAction::Off) => return Self::without_rule(Outcome::Off),
             None => return Self::without_rule(Outcome::BadRule),
         };
-        Self {
-            outcome,
-            rule: Some(bad),
-        }
+        Self { outcome, rule: Some(bad) }
     }
 
     /// What becomes of a packet for which no rule speaks.
     #[inline(always)]
     pub const fn without_rule(outcome: Outcome) -> Self {
-        Self {
-            outcome,
-            rule: None,
-        }
+        Self { outcome, rule: None }
     }
 
     /// The same decision when its answer could not be made.
     #[inline(always)]
     #[must_use]
     pub const fn without_reply(self) -> Self {
-        Self {
-            outcome: Outcome::ReplyFailed,
-            rule: self.rule,
-        }
+        Self { outcome: Outcome::ReplyFailed, rule: self.rule }
     }
 
     /// Where the list that decided counts it, under what was really done.
@@ -103,9 +91,6 @@ mod tests {
         let rule = RuleValue::new(5, KernelAction::Reset);
         let decision = Decision::new(Some(rule), || None).without_reply();
         assert_eq!(decision.outcome, Outcome::ReplyFailed);
-        assert_eq!(
-            decision.list_index(),
-            Some(list_index(5, KernelAction::Count))
-        );
+        assert_eq!(decision.list_index(), Some(list_index(5, KernelAction::Count)));
     }
 }

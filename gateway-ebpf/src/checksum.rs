@@ -43,20 +43,10 @@ mod tests {
     #[test]
     fn agrees_with_published_headers() {
         for (name, words, expected) in [
-            (
-                "RFC 1071 section 3",
-                [0x0001_f203, 0xf4f5_f6f7, 0, 0, 0],
-                0x220d,
-            ),
+            ("RFC 1071 section 3", [0x0001_f203, 0xf4f5_f6f7, 0, 0, 0], 0x220d),
             (
                 "an IPv4 header",
-                [
-                    0x4500_0073,
-                    0x0000_4000,
-                    0x4011_0000,
-                    0xc0a8_0001,
-                    0xc0a8_00c7,
-                ],
+                [0x4500_0073, 0x0000_4000, 0x4011_0000, 0xc0a8_0001, 0xc0a8_00c7],
                 0xb861,
             ),
             ("all ones", [u32::MAX; 5], 0),

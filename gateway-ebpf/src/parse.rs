@@ -87,11 +87,7 @@ pub fn parse(
         return Err(Outcome::OtherPort);
     }
     let header = 4 * (flags >> 28) as usize;
-    let Some(data) = tcp
-        .length
-        .checked_sub(header)
-        .filter(|_| header >= TCP_LENGTH)
-    else {
+    let Some(data) = tcp.length.checked_sub(header).filter(|_| header >= TCP_LENGTH) else {
         return Err(Outcome::BadTcp);
     };
     // A listening socket opens a connection for a SYN alone. Linux discards SYN with FIN and SYN with RST, so they are
@@ -148,20 +144,11 @@ fn ipv4(frame: &(impl Frame + ?Sized), at: usize) -> Result<(Addresses, Rest), O
     if fragment & 0x1fff != 0 {
         return Err(Outcome::LaterFragment);
     }
-    let rest = Rest {
-        at: at + header,
-        length: total - header,
-    };
+    let rest = Rest { at: at + header, length: total - header };
     if rest.length < TCP_LENGTH {
         return Err(Outcome::TruncatedTcp);
     }
-    Ok((
-        Addresses::V4 {
-            source,
-            destination,
-        },
-        rest,
-    ))
+    Ok((Addresses::V4 { source, destination }, rest))
 }
 
 #[inline(always)]
@@ -173,21 +160,12 @@ fn ipv6(frame: &(impl Frame + ?Sized), at: usize) -> Result<(Addresses, Rest), O
     if start >> 28 != 6 || payload == 0 {
         return Err(Outcome::BadIpv6);
     }
-    let rest = Rest {
-        at: at + 40,
-        length: payload,
-    };
+    let rest = Rest { at: at + 40, length: payload };
     let rest = extensions(frame, lengths >> 8 & 0xff, rest)?;
     if rest.length < TCP_LENGTH {
         return Err(Outcome::TruncatedTcp);
     }
-    Ok((
-        Addresses::V6 {
-            source: [s0, s1, s2, s3],
-            destination: [d0, d1, d2, d3],
-        },
-        rest,
-    ))
+    Ok((Addresses::V6 { source: [s0, s1, s2, s3], destination: [d0, d1, d2, d3] }, rest))
 }
 
 /// Looks through the extension headers (RFC 8200 section 4) to the TCP header.
@@ -215,10 +193,7 @@ fn extensions(
             return Err(Outcome::TruncatedExtension);
         };
         next = start >> 24;
-        rest = Rest {
-            at: rest.at + length,
-            length: left,
-        };
+        rest = Rest { at: rest.at + length, length: left };
     }
     match next {
         TCP => Ok(rest),
@@ -229,10 +204,7 @@ fn extensions(
 
 #[inline(always)]
 const fn is_extension(header: u32) -> bool {
-    matches!(
-        header,
-        HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION_OPTIONS
-    )
+    matches!(header, HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION_OPTIONS)
 }
 
 #[inline(always)]
@@ -310,14 +282,12 @@ pub(crate) mod tests {
 
     fn addresses(source: IpAddr, destination: IpAddr) -> Addresses {
         match (source, destination) {
-            (IpAddr::V4(source), IpAddr::V4(destination)) => Addresses::V4 {
-                source: source.into(),
-                destination: destination.into(),
-            },
-            (IpAddr::V6(source), IpAddr::V6(destination)) => Addresses::V6 {
-                source: words(source),
-                destination: words(destination),
-            },
+            (IpAddr::V4(source), IpAddr::V4(destination)) => {
+                Addresses::V4 { source: source.into(), destination: destination.into() }
+            }
+            (IpAddr::V6(source), IpAddr::V6(destination)) => {
+                Addresses::V6 { source: words(source), destination: words(destination) }
+            }
             _ => unreachable!("one packet, one family"),
         }
     }

@@ -38,40 +38,21 @@ pub fn write_reset(frame: &mut (impl FrameMut + ?Sized), segment: &Segment) -> O
             0,
         ];
         let [ports, sequence, acknowledged, flags, _] = header;
-        let checksum = pseudo_header
-            .word(TCP)
-            .word(TCP_LENGTH as u32)
-            .words(header)
-            .finish();
-        [
-            ports,
-            sequence,
-            acknowledged,
-            flags,
-            u32::from(checksum) << 16,
-        ]
+        let checksum = pseudo_header.word(TCP).word(TCP_LENGTH as u32).words(header).finish();
+        [ports, sequence, acknowledged, flags, u32::from(checksum) << 16]
     };
     turn_round(frame)?;
     match segment.addresses {
-        Addresses::V4 {
-            source,
-            destination,
-        } => {
-            let [start, id, hops] = [
-                0x4500_0000 | (20 + TCP_LENGTH as u32),
-                DONT_FRAGMENT,
-                HOPS << 24 | TCP << 16,
-            ];
+        Addresses::V4 { source, destination } => {
+            let [start, id, hops] =
+                [0x4500_0000 | (20 + TCP_LENGTH as u32), DONT_FRAGMENT, HOPS << 24 | TCP << 16];
             let addresses = Checksum::new().word(destination).word(source);
             let checksum = addresses.words([start, id, hops]).finish();
             let ip = [start, id, hops | u32::from(checksum), destination, source];
             frame.put_words(segment.ip_at, ip)?;
             frame.put_words(segment.ip_at + 20, tcp(addresses))
         }
-        Addresses::V6 {
-            source,
-            destination,
-        } => {
+        Addresses::V6 { source, destination } => {
             let addresses = Checksum::new().words(destination).words(source);
             let ip = [0x6000_0000, (TCP_LENGTH as u32) << 16 | TCP << 8 | HOPS];
             frame.put_words(segment.ip_at, ip)?;

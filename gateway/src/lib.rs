@@ -5,17 +5,28 @@
 //! | layer | modules |
 //! |---|---|
 //! | contract | `gateway_ebpf`, shared with the XDP program |
-//! | ground | [`net`], [`clock`] |
-//! | pure core (no sockets, no files, no clock) | [`list`], [`policy`], scan, smtp |
-//! | adapters (one outside thing each) | feed, xdp, audit |
-//! | flow | engine, refresh |
-//! | fronts | front |
-//! | application | config, admin, cli, app |
+//! | ground | [`net`], [`clock`], [`alarm`] |
+//! | pure core (no sockets, no files, no clock) | [`list`], [`policy`], [`scan`], [`smtp`] |
+//! | adapters (one outside thing each) | [`feed`], [`host`], [`xdp`], [`audit`] |
+//! | flow | [`engine`], [`refresh`] |
+//! | fronts | [`front`] |
+//! | application | [`config`], [`admin`], [`app`], [`cli`] |
 
+pub mod admin;
+pub mod alarm;
+pub mod app;
+pub mod audit;
+pub mod cli;
 pub mod clock;
+pub mod config;
+pub mod engine;
+pub mod feed;
 pub mod front;
+pub mod host;
 pub mod list;
 pub mod net;
 pub mod policy;
+pub mod refresh;
+pub mod scan;
 pub mod smtp;
 pub mod xdp;

@@ -34,14 +34,21 @@ const LOG: &str = "daemon.log";
 pub struct Home {
     folder: TempDir,
     netns: Option<String>,
+    binary: PathBuf,
 }
 
 impl Home {
     /// Writes `config` into a new folder; the daemon will run in `netns` where one is given.
     pub fn new(config: &str, netns: Option<&NetNs>) -> Result<Self> {
+        Self::with_binary(binary()?, config, netns)
+    }
+
+    /// The same for another program than the daemon of this build.
+    pub fn with_binary(binary: PathBuf, config: &str, netns: Option<&NetNs>) -> Result<Self> {
         let home = Self {
             folder: tempfile::Builder::new().prefix("portcullis-").tempdir()?,
             netns: netns.map(|netns| netns.path().display().to_string()),
+            binary,
         };
         home.configure(config)?;
         Ok(home)
@@ -55,8 +62,7 @@ impl Home {
     /// Replaces the configuration.
     pub fn configure(&self, config: &str) -> Result<()> {
         let folder = self.path().display().to_string();
-        self.write(CONFIG, &config.replace("{dir}", &folder))
-            .map(drop)
+        self.write(CONFIG, &config.replace("{dir}", &folder)).map(drop)
     }
 
     /// Writes a file of the folder, at once for whoever watches it.
@@ -76,12 +82,9 @@ impl Home {
             _ => {}
         }
         let notify = UnixDatagram::bind(&socket)?;
-        let log = File::options()
-            .append(true)
-            .create(true)
-            .open(self.path().join(LOG))?;
+        let log = File::options().append(true).create(true).open(self.path().join(LOG))?;
         let child = self
-            .command()?
+            .command()
             .args(["run", "--config"])
             .arg(self.path().join(CONFIG))
             .env("NOTIFY_SOCKET", &socket)
@@ -89,18 +92,14 @@ impl Home {
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()?;
-        let mut daemon = Daemon {
-            child,
-            log: self.path().join(LOG),
-            notify,
-        };
+        let mut daemon = Daemon { child, log: self.path().join(LOG), notify };
         daemon.wait_for_notification("READY=1", PATIENCE)?;
         Ok(daemon)
     }
 
     /// Runs one command of the command line to its end, with this configuration.
     pub fn cli(&self, arguments: &[&str]) -> Result<Output> {
-        Ok(self.cli_command(arguments)?.output()?)
+        Ok(self.cli_command(arguments).output()?)
     }
 
     /// Runs one command and reads the JSON that it prints, whatever its exit code.
@@ -110,13 +109,10 @@ impl Home {
     }
 
     /// One command, not yet started, for tests that feed its standard input.
-    pub fn cli_command(&self, arguments: &[&str]) -> Result<Command> {
-        let mut command = self.command()?;
+    pub fn cli_command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command();
+        command.args(arguments).arg("--config").arg(self.path().join(CONFIG));
         command
-            .args(arguments)
-            .arg("--config")
-            .arg(self.path().join(CONFIG));
-        Ok(command)
     }
 
     /// All audit records so far.
@@ -140,22 +136,17 @@ impl Home {
         within: Duration,
         looks_right: impl Fn(&Value) -> bool,
     ) -> Result<Value> {
-        wait_for(what, within, || {
-            Ok(self.audit()?.into_iter().find(|record| looks_right(record)))
-        })
-        .with_context(|| format!("audit records: {:?}", self.audit()))
+        wait_for(what, within, || Ok(self.audit()?.into_iter().find(|record| looks_right(record))))
+            .with_context(|| format!("audit records: {:?}", self.audit()))
     }
 
-    fn command(&self) -> Result<Command> {
-        let binary = binary()?;
-        Ok(match &self.netns {
-            Some(netns) => {
-                let mut command = Command::new("nsenter");
-                command.arg(format!("--net={netns}")).arg("--").arg(binary);
-                command
-            }
-            None => Command::new(binary),
-        })
+    fn command(&self) -> Command {
+        let Some(netns) = &self.netns else {
+            return Command::new(&self.binary);
+        };
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--net={netns}")).arg("--").arg(&self.binary);
+        command
     }
 }
 
@@ -183,8 +174,7 @@ impl Daemon {
         let deadline = Deadline::after(within);
         let mut buffer = [0; 4096];
         // Short, so that a daemon that gave up is noticed at once.
-        self.notify
-            .set_read_timeout(Some(Duration::from_millis(20)))?;
+        self.notify.set_read_timeout(Some(Duration::from_millis(20)))?;
         loop {
             let read = match self.notify.recv(&mut buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
@@ -269,10 +259,6 @@ pub fn binary() -> Result<PathBuf> {
         .take(2)
         .map(|folder| folder.join("portcullis"))
         .find(|file| file.is_file());
-    found.with_context(|| {
-        format!(
-            "no portcullis beside {}, run `cargo build` first",
-            own.display()
-        )
-    })
+    found
+        .with_context(|| format!("no portcullis beside {}, run `cargo build` first", own.display()))
 }

@@ -22,10 +22,7 @@ impl Deadline {
         reason = "the harness waits for real processes and sockets; this is its only clock"
     )]
     pub fn after(within: Duration) -> Self {
-        Self {
-            started: Instant::now(),
-            within,
-        }
+        Self { started: Instant::now(), within }
     }
 
     /// The time since it was set.
@@ -35,9 +32,7 @@ impl Deadline {
 
     /// The time that is left, never zero, since sockets take a timeout of zero for none at all.
     pub fn left(self) -> Duration {
-        self.within
-            .saturating_sub(self.elapsed())
-            .max(Duration::from_millis(1))
+        self.within.saturating_sub(self.elapsed()).max(Duration::from_millis(1))
     }
 
     /// Whether it has passed.

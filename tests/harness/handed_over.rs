@@ -90,9 +90,8 @@ fn decoded(text: &str) -> Result<String> {
     let mut parts = text.split('+');
     let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
     for part in parts {
-        let (digits, rest) = part
-            .split_at_checked(2)
-            .with_context(|| format!("`{text}` is no xtext"))?;
+        let (digits, rest) =
+            part.split_at_checked(2).with_context(|| format!("`{text}` is no xtext"))?;
         bytes.push(u8::from_str_radix(digits, 16).with_context(|| format!("`{text}`"))?);
         bytes.extend_from_slice(rest.as_bytes());
     }
@@ -127,19 +126,11 @@ fn proxy_v2(bytes: &[u8]) -> Result<Option<(HandedOver, usize)>> {
         (0x20, _) => HandedOver::default(),
         (0x21, 0x11) => {
             let (from, to, ports) = v2_addresses::<4>(body)?;
-            v2_client(
-                Ipv4Addr::from(from).into(),
-                Ipv4Addr::from(to).into(),
-                ports,
-            )
+            v2_client(Ipv4Addr::from(from).into(), Ipv4Addr::from(to).into(), ports)
         }
         (0x21, 0x21) => {
             let (from, to, ports) = v2_addresses::<16>(body)?;
-            v2_client(
-                Ipv6Addr::from(from).into(),
-                Ipv6Addr::from(to).into(),
-                ports,
-            )
+            v2_client(Ipv6Addr::from(from).into(), Ipv6Addr::from(to).into(), ports)
         }
         _ => bail!("PROXY v2 command {command:#x} for family {family:#x}, expected TCP"),
     };
@@ -164,11 +155,7 @@ fn v2_addresses<const N: usize>(body: &[u8]) -> Result<([u8; N], [u8; N], [u16; 
         .and_then(|(from, rest)| Some((from, rest.split_first_chunk::<N>()?)))
         .and_then(|(from, (to, rest))| Some((from, to, rest.first_chunk::<4>()?)));
     let (from, to, &[a, b, c, d]) = parts.context("a PROXY v2 header shorter than its family")?;
-    Ok((
-        *from,
-        *to,
-        [u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])],
-    ))
+    Ok((*from, *to, [u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])]))
 }
 
 #[cfg(test)]
@@ -190,23 +177,14 @@ mod tests {
             ("addr=IPV6:2001:db8::7 port=1", client("2001:db8::7", 1)),
             (
                 "ADDR=192.0.2.7 NAME=[UNAVAILABLE] PORT=25 HELO=a+2Bb+3Dc",
-                HandedOver {
-                    helo: Some("a+b=c".to_owned()),
-                    ..client("192.0.2.7", 25)
-                },
+                HandedOver { helo: Some("a+b=c".to_owned()), ..client("192.0.2.7", 25) },
             ),
         ] {
             let mut found = HandedOver::default();
             found.xclient(arguments).unwrap();
             assert_eq!(found, expected, "{arguments}");
         }
-        for wrong in [
-            "ADDR",
-            "ADDR=2001:db8::7",
-            "ADDR=IPV6:192.0.2.7",
-            "COLOUR=red",
-            "HELO=a+2",
-        ] {
+        for wrong in ["ADDR", "ADDR=2001:db8::7", "ADDR=IPV6:192.0.2.7", "COLOUR=red", "HELO=a+2"] {
             assert!(HandedOver::default().xclient(wrong).is_err(), "{wrong}");
         }
     }
@@ -227,10 +205,7 @@ mod tests {
             };
             assert_eq!(found, expected);
             for end in 0..length {
-                assert!(
-                    HandedOver::proxy(&header[..end]).unwrap().is_none(),
-                    "{end}"
-                );
+                assert!(HandedOver::proxy(&header[..end]).unwrap().is_none(), "{end}");
             }
         }
         assert!(HandedOver::proxy(b"EHLO mail.example.org\r\n").is_err());

@@ -13,4 +13,6 @@ pub mod postfix;
 pub mod smtp_client;
 pub mod smtp_server;
 mod smtp_session;
+pub mod stage;
+pub mod syn_burst;
 pub mod xdp_return;

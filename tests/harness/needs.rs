@@ -50,10 +50,7 @@ fn skip(what: &str) {
     let line = format!("SKIP: {test}: needs {what}\n");
     report(line.as_bytes());
     let in_ci = env::var_os("CI").is_some_and(|value| value == "true");
-    assert!(
-        !in_ci,
-        "{test} needs {what}, and under CI=true nothing may be skipped"
-    );
+    assert!(!in_ci, "{test} needs {what}, and under CI=true nothing may be skipped");
 }
 
 /// A line that cannot be written is no reason to fail the test that it is about.
@@ -65,9 +62,5 @@ fn report(line: &[u8]) {
 }
 
 fn append(file: &Path, line: &[u8]) -> std::io::Result<()> {
-    OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(file)?
-        .write_all(line)
+    OpenOptions::new().append(true).create(true).open(file)?.write_all(line)
 }

@@ -62,9 +62,7 @@ impl NetNs {
     pub fn addresses<S: AsRef<str>>(&self, device: &str, addresses: &[S]) -> Result<()> {
         for address in addresses.iter().map(AsRef::as_ref) {
             let no_detection = if address.contains(':') { "nodad" } else { "" };
-            self.ip(&format!(
-                "address add {address} dev {device} {no_detection}"
-            ))?;
+            self.ip(&format!("address add {address} dev {device} {no_detection}"))?;
         }
         self.ip(&format!("link set {device} up"))
     }
@@ -72,10 +70,7 @@ impl NetNs {
     /// A command that runs in the namespace and sees the host's files, the bpffs included (`ip netns exec` hides it).
     pub fn command(&self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new("nsenter");
-        command
-            .arg(format!("--net={}", self.path().display()))
-            .arg("--")
-            .arg(program.as_ref());
+        command.arg(format!("--net={}", self.path().display())).arg("--").arg(program.as_ref());
         command
     }
 
@@ -103,13 +98,8 @@ impl NetNs {
         let folder = tempfile::tempdir()?;
         let object = folder.path().join("program.o");
         xdp_return::write(&object, verdict)?;
-        let object = object
-            .to_str()
-            .ok_or_else(|| anyhow!("{} is not UTF-8", object.display()))?;
-        self.ip(&format!(
-            "link set dev {device} xdpdrv obj {object} sec {}",
-            xdp_return::SECTION
-        ))
+        let object = object.to_str().ok_or_else(|| anyhow!("{} is not UTF-8", object.display()))?;
+        self.ip(&format!("link set dev {device} xdpdrv obj {object} sec {}", xdp_return::SECTION))
     }
 }
 
@@ -122,10 +112,7 @@ impl Drop for NetNs {
 
 /// Joins `a` and `b` with a cable between the new devices `a_device` and `b_device`; both are still down.
 pub fn veth(a: &NetNs, a_device: &str, b: &NetNs, b_device: &str) -> Result<()> {
-    a.ip(&format!(
-        "link add {a_device} type veth peer name {b_device} netns {}",
-        b.name()
-    ))
+    a.ip(&format!("link add {a_device} type veth peer name {b_device} netns {}", b.name()))
 }
 
 /// Runs `command` to its end; a failure carries the command and what it said.
@@ -146,9 +133,7 @@ pub fn run(command: &mut Command) -> Result<Output> {
 fn sweep() {
     for entry in fs::read_dir(FOLDER).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let owner = name
-            .strip_prefix(MARK)
-            .and_then(|rest| rest.split('-').next());
+        let owner = name.strip_prefix(MARK).and_then(|rest| rest.split('-').next());
         if owner.is_some_and(|owner| !Path::new("/proc").join(owner).exists()) {
             drop(NetNs { name });
         }

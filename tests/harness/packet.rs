@@ -337,23 +337,7 @@ impl Answer {
         if checksum(&[&pseudo_header, &tail, segment]) != 0 || segment.len() != 20 {
             return None;
         }
-        let [
-            p0,
-            p1,
-            p2,
-            p3,
-            s0,
-            s1,
-            s2,
-            s3,
-            a0,
-            a1,
-            a2,
-            a3,
-            length,
-            flags,
-            ..,
-        ] = *header;
+        let [p0, p1, p2, p3, s0, s1, s2, s3, a0, a1, a2, a3, length, flags, ..] = *header;
         (length == 5 << 4).then_some(Self {
             to_mac: *to_mac,
             from_mac: *from_mac,
@@ -450,11 +434,9 @@ mod tests {
 
     #[test]
     fn a_packet_is_read_back_and_a_broken_one_is_not() {
-        let packet = Packet::syn(
-            "192.0.2.1:40000".parse().unwrap(),
-            "192.0.2.2:25".parse().unwrap(),
-        )
-        .sequence(0);
+        let packet =
+            Packet::syn("192.0.2.1:40000".parse().unwrap(), "192.0.2.2:25".parse().unwrap())
+                .sequence(0);
         let frame = packet.bytes();
         assert_eq!(frame.len(), 54);
         assert_eq!(checksum(&[&frame[14..34]]), 0);
@@ -470,10 +452,7 @@ mod tests {
 
     #[test]
     fn the_checksum_is_that_of_rfc_1071() {
-        assert_eq!(
-            checksum(&[&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]]),
-            !0xddf2
-        );
+        assert_eq!(checksum(&[&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]]), !0xddf2);
         assert_eq!(checksum(&[&[0xff], &[0xff, 0x80]]), !0x8000);
     }
 }

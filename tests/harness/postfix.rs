@@ -55,9 +55,7 @@ pub struct Postfix {
 impl Postfix {
     /// Starts it from the unpacked packages in `packages`, in `netns` where one is given, and waits until it listens.
     pub fn start(packages: &Path, netns: Option<&NetNs>, options: &Options) -> Result<Self> {
-        let folder = tempfile::Builder::new()
-            .prefix("portcullis-postfix-")
-            .tempdir()?;
+        let folder = tempfile::Builder::new().prefix("portcullis-postfix-").tempdir()?;
         lay_out(folder.path(), packages, options)?;
         let master = packages.join("usr/lib/postfix/sbin/master");
         let mut command =
@@ -75,10 +73,7 @@ impl Postfix {
             .stderr(fs::File::create(folder.path().join("stderr"))?)
             .spawn()
             .context("start the unpacked Postfix")?;
-        let mut postfix = Self {
-            master: child,
-            folder,
-        };
+        let mut postfix = Self { master: child, folder };
         postfix.wait_until_started()?;
         Ok(postfix)
     }
@@ -93,9 +88,7 @@ impl Postfix {
     pub fn wait_for_log(&self, parts: &[&str], within: Duration) -> Result<String> {
         wait_for(&format!("a log line with {parts:?}"), within, || {
             let log = self.log();
-            let found = log
-                .lines()
-                .find(|line| parts.iter().all(|part| line.contains(part)));
+            let found = log.lines().find(|line| parts.iter().all(|part| line.contains(part)));
             Ok(found.map(ToOwned::to_owned))
         })
         .with_context(|| self.log())
@@ -108,14 +101,9 @@ impl Postfix {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries?,
         };
-        let mut files = entries
-            .map(|entry| Ok(entry?.path()))
-            .collect::<io::Result<Vec<_>>>()?;
+        let mut files = entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
         files.sort();
-        files
-            .iter()
-            .map(|file| Ok(fs::read_to_string(file)?))
-            .collect()
+        files.iter().map(|file| Ok(fs::read_to_string(file)?)).collect()
     }
 
     /// Waits until `count` messages are delivered; all of them.
@@ -192,9 +180,7 @@ fn libraries(packages: &Path) -> Result<String> {
         }
     }
     let folders = env::join_paths(folders)?;
-    folders
-        .into_string()
-        .map_err(|folders| anyhow::anyhow!("{} is not UTF-8", folders.display()))
+    folders.into_string().map_err(|folders| anyhow::anyhow!("{} is not UTF-8", folders.display()))
 }
 
 /// Makes the folders of one instance: `config`, `queue`, `data`, `mail`, `log`.
@@ -221,10 +207,7 @@ fn lay_out(folder: &Path, packages: &Path, options: &Options) -> Result<()> {
     }
     chown(folder.join("data"), Some(owner), Some(group))?;
     chown(folder.join("mail"), Some(RECIPIENT), Some(RECIPIENT))?;
-    fs::write(
-        folder.join("config/main.cf"),
-        main_cf(folder, packages, options)?,
-    )?;
+    fs::write(folder.join("config/main.cf"), main_cf(folder, packages, options)?)?;
     fs::write(folder.join("config/master.cf"), master_cf(options))?;
     let maps = packages.join("usr/share/postfix/dynamicmaps.cf");
     fs::copy(maps, folder.join("config/dynamicmaps.cf"))?;
@@ -273,11 +256,7 @@ maximal_backoff_time = 2s
         Some(hop) => {
             let ip = hop.ip();
             let family = if ip.is_ipv6() { "IPv6:" } else { "" };
-            writeln!(
-                text,
-                "default_transport = smtp:[{family}{ip}]:{}",
-                hop.port()
-            )?;
+            writeln!(text, "default_transport = smtp:[{family}{ip}]:{}", hop.port())?;
         }
         None => writeln!(
             text,
@@ -297,13 +276,9 @@ virtual_minimum_uid = 100"
 
 fn master_cf(options: &Options) -> String {
     let mut lines = Vec::new();
-    for (listen, settings) in [
-        (options.listen, ""),
-        (
-            options.listen_proxy,
-            " -o smtpd_upstream_proxy_protocol=haproxy",
-        ),
-    ] {
+    for (listen, settings) in
+        [(options.listen, ""), (options.listen_proxy, " -o smtpd_upstream_proxy_protocol=haproxy")]
+    {
         lines.extend(listen.map(|listen| format!("{listen} inet n - n - - smtpd{settings}")));
     }
     lines.extend(

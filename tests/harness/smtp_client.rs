@@ -54,9 +54,7 @@ impl Reply {
 
     /// Whether one of the lines is `keyword` or begins with it and a blank, as EHLO announces a capability.
     pub fn announces(&self, keyword: &str) -> bool {
-        self.lines
-            .iter()
-            .any(|line| line.split(' ').next() == Some(keyword))
+        self.lines.iter().any(|line| line.split(' ').next() == Some(keyword))
     }
 
     /// 2xx or 3xx.

@@ -48,8 +48,7 @@ impl Options {
     /// Without the capability that begins with `keyword`.
     #[must_use]
     pub fn without(mut self, keyword: &str) -> Self {
-        self.capabilities
-            .retain(|capability| capability.split(' ').next() != Some(keyword));
+        self.capabilities.retain(|capability| capability.split(' ').next() != Some(keyword));
         self
     }
 }
@@ -196,12 +195,7 @@ impl SmtpServer {
         });
         let (accepting, accepting_shared) = (listener.try_clone()?, Arc::clone(&shared));
         let thread = thread::spawn(move || accept(&accepting, &accepting_shared));
-        Ok(Self {
-            address,
-            shared,
-            listener,
-            thread: Some(thread),
-        })
+        Ok(Self { address, shared, listener, thread: Some(thread) })
     }
 
     /// Where it listens.
@@ -272,10 +266,7 @@ impl Shared {
         lock(&self.script)
             .iter()
             .find(|(at, part, _)| *at == stage && text.contains(part.as_str()))
-            .map_or_else(
-                || Answer::Reply(usually.to_owned()),
-                |(_, _, it)| it.clone(),
-            )
+            .map_or_else(|| Answer::Reply(usually.to_owned()), |(_, _, it)| it.clone())
     }
 
     /// Adds one line to the record of a connection.

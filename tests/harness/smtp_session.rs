@@ -201,9 +201,7 @@ impl Session {
 
     fn announces(&self, keyword: &str) -> bool {
         let capabilities = &self.shared.options.capabilities;
-        capabilities
-            .iter()
-            .any(|capability| capability.split(' ').next() == Some(keyword))
+        capabilities.iter().any(|capability| capability.split(' ').next() == Some(keyword))
     }
 
     fn is_over_size(&self, mail: &str) -> bool {
@@ -260,9 +258,7 @@ impl Session {
         for line in text.split("\r\n") {
             self.shared.said(self.number, format!("S: {line}"));
         }
-        self.stream
-            .write_all(format!("{text}\r\n").as_bytes())
-            .map_err(|_gone| Over)
+        self.stream.write_all(format!("{text}\r\n").as_bytes()).map_err(|_gone| Over)
     }
 
     /// The next command; one that is not a clean line is answered here and never looked at.
@@ -284,8 +280,7 @@ impl Session {
             match text.strip_suffix("\r\n") {
                 Some(line) if !line.contains(['\r', '\0']) => return Ok(line.to_owned()),
                 _ => {
-                    self.shared
-                        .fault(self.number, "bare CR, bare LF or NUL in a command");
+                    self.shared.fault(self.number, "bare CR, bare LF or NUL in a command");
                     self.reply("500 5.5.2 expected a line that ends with CR LF")?;
                 }
             }
@@ -326,8 +321,7 @@ impl Session {
         loop {
             match HandedOver::proxy(&self.buffer) {
                 Ok(Some((client, length))) => {
-                    self.shared
-                        .said(self.number, format!("C: (PROXY {client:?})"));
+                    self.shared.said(self.number, format!("C: (PROXY {client:?})"));
                     self.buffer.drain(..length);
                     self.handed_over = Some(client);
                     return Ok(());

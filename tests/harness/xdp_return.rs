@@ -33,12 +33,8 @@ fn program(verdict: Returns) -> [u8; 16] {
 /// Every name in the file; a name is found by its offset in here.
 const NAMES: &[u8] = b"\0xdp\0license\0names\0symbols\0only\0";
 /// No symbol at all, which every table begins with, then `only`: a global function at the start of section 1.
-const SYMBOLS: [[u8; 24]; 2] = [
-    [0; 24],
-    [
-        27, 0, 0, 0, 0x12, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0,
-    ],
-];
+const SYMBOLS: [[u8; 24]; 2] =
+    [[0; 24], [27, 0, 0, 0, 0x12, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0]];
 const LICENSE: &[u8] = b"GPL\0";
 
 const FILE_HEADER: u64 = 64;
@@ -74,12 +70,7 @@ fn object(program: &[u8]) -> Vec<u8> {
         section(1, bits, text, program, 8),
         section(5, bits, 2, LICENSE, 1),
         section(13, strings, 0, NAMES, 1),
-        Section {
-            link: 3,
-            info: 1,
-            entry: 24,
-            ..section(19, 2, 0, &symbols, 8)
-        },
+        Section { link: 3, info: 1, entry: 24, ..section(19, 2, 0, &symbols, 8) },
     ];
 
     let mut contents = Vec::new();
@@ -138,13 +129,9 @@ mod tests {
 
     #[test]
     fn the_offsets_of_the_names_are_right() {
-        for (offset, name) in [
-            (1, "xdp"),
-            (5, "license"),
-            (13, "names"),
-            (19, "symbols"),
-            (27, "only"),
-        ] {
+        for (offset, name) in
+            [(1, "xdp"), (5, "license"), (13, "names"), (19, "symbols"), (27, "only")]
+        {
             assert!(NAMES[offset..].starts_with(name.as_bytes()), "{name}");
             assert_eq!(NAMES[offset + name.len()], 0, "{name}");
         }

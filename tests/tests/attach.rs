@@ -1,8 +1,5 @@
 //! The life of the filter on interfaces: native and generic, adopted by the next daemon, in the way of others, removed.
-#![expect(
-    clippy::unwrap_used,
-    reason = "helpers of tests fail the test that uses them"
-)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test that uses them")]
 
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
@@ -51,12 +48,8 @@ impl Hosts {
     /// Lays the cable, with `device` at the edge's end.
     fn join(&self, device: &str) {
         veth(&self.edge, device, &self.sender, "eth0").unwrap();
-        self.edge
-            .addresses(device, &[format!("{EDGE}/24")])
-            .unwrap();
-        self.sender
-            .addresses("eth0", &[format!("{SENDER}/24")])
-            .unwrap();
+        self.edge.addresses(device, &[format!("{EDGE}/24")]).unwrap();
+        self.sender.addresses("eth0", &[format!("{SENDER}/24")]).unwrap();
         self.sender.attach_pass_program("eth0").unwrap();
     }
 
@@ -65,9 +58,7 @@ impl Hosts {
         self.edge
             .run(|| {
                 let mut filter = Filter::open(&self.config).unwrap();
-                filter
-                    .sync(&rules(action), &[EDGE.parse().unwrap()])
-                    .unwrap();
+                filter.sync(&rules(action), &[EDGE.parse().unwrap()]).unwrap();
                 let attachments = filter.attach().unwrap();
                 (filter, attachments)
             })
@@ -105,21 +96,12 @@ fn rules(action: KernelAction) -> Rules {
         version: 1,
         lists: vec!["bad".into()],
         good: Vec::new(),
-        bad: vec![Rule {
-            prefix: SENDER.parse().unwrap(),
-            list: 0,
-            action,
-        }],
+        bad: vec![Rule { prefix: SENDER.parse().unwrap(), list: 0, action }],
     }
 }
 
 fn attachment(interface: &str, mode: RunsIn, adopted: bool) -> Attachment {
-    Attachment {
-        interface: interface.to_owned(),
-        mode,
-        adopted,
-        reason: None,
-    }
+    Attachment { interface: interface.to_owned(), mode, adopted, reason: None }
 }
 
 fn dropped(filter: &Filter) -> u64 {
@@ -230,10 +212,7 @@ fn each_interface_has_its_own_fate() {
     let (filter, attachments) = hosts.start(KernelAction::Drop);
     assert!(attachments[0].adopted && attachments[2].adopted);
     let reason = attachments[2].reason.as_deref().unwrap();
-    assert!(
-        reason.starts_with("generic since an earlier start"),
-        "{reason}"
-    );
+    assert!(reason.starts_with("generic since an earlier start"), "{reason}");
     drop(filter);
 
     // An interface that is no longer configured is left alone.
@@ -252,16 +231,8 @@ fn the_configured_mode_is_obeyed() {
     }
     let mut hosts = Hosts::new(&["eth0"]);
     for (mode, pins, connect) in [
-        (
-            Mode::Generic,
-            vec!["link-eth0-generic"],
-            io::ErrorKind::TimedOut,
-        ),
-        (
-            Mode::Native,
-            vec!["link-eth0-native"],
-            io::ErrorKind::TimedOut,
-        ),
+        (Mode::Generic, vec!["link-eth0-generic"], io::ErrorKind::TimedOut),
+        (Mode::Native, vec!["link-eth0-native"], io::ErrorKind::TimedOut),
         (Mode::Off, vec![], io::ErrorKind::ConnectionRefused),
     ] {
         hosts.config.mode = mode;
@@ -311,10 +282,7 @@ fn an_interface_made_anew_is_attached_anew() {
     // An interface that took over the name of another: the pin leads to the wrong one.
     hosts.edge.ip("link set eth0 down").unwrap();
     hosts.edge.ip("link set eth0 name old0").unwrap();
-    hosts
-        .edge
-        .ip("link add eth0 type veth peer name peer0")
-        .unwrap();
+    hosts.edge.ip("link add eth0 type veth peer name peer0").unwrap();
     let attachments = hosts.edge.run(|| filter.attach().unwrap()).unwrap();
     assert_eq!(attachments, [attachment("eth0", RunsIn::Native, false)]);
 }
@@ -327,10 +295,7 @@ fn the_default_routes_interface_is_found() {
     let hosts = Hosts::new(&[]);
     let (_filter, attachments) = hosts.start(KernelAction::Drop);
     assert_eq!(attachments, []);
-    hosts
-        .edge
-        .ip(&format!("route add default via {SENDER}"))
-        .unwrap();
+    hosts.edge.ip(&format!("route add default via {SENDER}")).unwrap();
     let (_filter, attachments) = hosts.start(KernelAction::Drop);
     assert_eq!(attachments, [attachment("eth0", RunsIn::Native, false)]);
 }
@@ -346,10 +311,7 @@ fn a_vlan_interfaces_name_can_be_pinned() {
     hosts.config.interfaces = vec!["eth0.100".to_owned()];
     for adopted in [false, true] {
         let (_filter, attachments) = hosts.start(KernelAction::Drop);
-        assert_eq!(
-            attachments,
-            [attachment("eth0.100", RunsIn::Native, adopted)]
-        );
+        assert_eq!(attachments, [attachment("eth0.100", RunsIn::Native, adopted)]);
         assert_eq!(hosts.pins(), ["link-eth0%2e100-native"]);
     }
 }

@@ -122,12 +122,7 @@ fn rules(rules: &[(&str, &str)]) -> Rules {
     }
     good.sort();
     bad.sort();
-    Rules {
-        version: 1,
-        lists: LISTS.map(Into::into).to_vec(),
-        good,
-        bad,
-    }
+    Rules { version: 1, lists: LISTS.map(Into::into).to_vec(), good, bad }
 }
 
 fn standard_rules() -> Rules {
@@ -165,11 +160,7 @@ fn from(source: &str) -> Packet {
 
 fn to(destination: &str) -> Packet {
     let destination: SocketAddr = destination.parse().unwrap();
-    let source = if destination.is_ipv4() {
-        "198.18.1.1"
-    } else {
-        "2001:db8:1::1"
-    };
+    let source = if destination.is_ipv4() { "198.18.1.1" } else { "2001:db8:1::1" };
     Packet::syn(SocketAddr::new(source.parse().unwrap(), 40000), destination)
 }
 
@@ -191,17 +182,9 @@ fn cases() -> Vec<(&'static str, Packet, &'static str)> {
         ("good alone", from("198.18.9.1"), "unlisted"),
         ("good host in a bad prefix", from("198.18.1.7"), "good"),
         ("its neighbour", from("198.18.1.8"), "dropped"),
-        (
-            "good host in a bad prefix, IPv6",
-            from("2001:db8:1::7"),
-            "good",
-        ),
+        ("good host in a bad prefix, IPv6", from("2001:db8:1::7"), "good"),
         ("good prefix in a bad one", from("198.18.2.1"), "good"),
-        (
-            "good prefix in a bad one, IPv6",
-            from("2001:db8:2:8000::1"),
-            "good",
-        ),
+        ("good prefix in a bad one, IPv6", from("2001:db8:2:8000::1"), "good"),
         ("counted", from("198.18.3.1"), "counted"),
         ("counted, IPv6", from("2001:db8:3::1"), "counted"),
         ("left to the daemon", from("198.18.1.65"), "off"),
@@ -211,16 +194,8 @@ fn cases() -> Vec<(&'static str, Packet, &'static str)> {
         // Where to.
         ("port 587, filtered too", to("192.0.2.25:587"), "dropped"),
         ("another port", to("192.0.2.25:26"), "other-port"),
-        (
-            "another port, IPv6",
-            to("[2001:db8:25::25]:26"),
-            "other-port",
-        ),
-        (
-            "port 0, which fills unused places",
-            to("192.0.2.25:0"),
-            "other-port",
-        ),
+        ("another port, IPv6", to("[2001:db8:25::25]:26"), "other-port"),
+        ("port 0, which fills unused places", to("192.0.2.25:0"), "other-port"),
         ("transit", to("192.0.2.26:25"), "not-own"),
         ("transit, IPv6", to("[2001:db8:25::26]:25"), "not-own"),
         // Which flags.
@@ -240,16 +215,8 @@ fn cases() -> Vec<(&'static str, Packet, &'static str)> {
         ("QinQ", d4().provider_vlan(7).vlan(8), "dropped"),
         ("QinQ, IPv6", d6().provider_vlan(7).vlan(8), "dropped"),
         ("QinQ, answered", r4().provider_vlan(7).vlan(8), "reset"),
-        (
-            "QinQ, answered, IPv6",
-            r6().provider_vlan(7).vlan(8),
-            "reset",
-        ),
-        (
-            "three tags",
-            d4().vlan(7).vlan(8).vlan(9),
-            "too-many-vlan-tags",
-        ),
+        ("QinQ, answered, IPv6", r6().provider_vlan(7).vlan(8), "reset"),
+        ("three tags", d4().vlan(7).vlan(8).vlan(9), "too-many-vlan-tags"),
         ("ARP", d4().ethertype(0x0806), "not-ip"),
         ("ARP in a VLAN", d4().vlan(7).ethertype(0x0806), "not-ip"),
         ("padded", d4().padding(6), "dropped"),
@@ -263,59 +230,23 @@ fn cases() -> Vec<(&'static str, Packet, &'static str)> {
         ("last fragment", d4().fragment(185, false), "later-fragment"),
         ("don't fragment", d4().fragment(0x4000, false), "dropped"),
         ("UDP", d4().protocol(17), "not-tcp"),
-        (
-            "UDP fragment",
-            d4().protocol(17).fragment(9, true),
-            "not-tcp",
-        ),
-        (
-            "IPv4 that says version 6",
-            d4().overwrite(14, 0x65),
-            "bad-ipv4",
-        ),
+        ("UDP fragment", d4().protocol(17).fragment(9, true), "not-tcp"),
+        ("IPv4 that says version 6", d4().overwrite(14, 0x65), "bad-ipv4"),
         ("header of 16 bytes", d4().overwrite(14, 0x44), "bad-ipv4"),
-        (
-            "packet shorter than its header",
-            d4().overwrite(17, 19),
-            "bad-ipv4",
-        ),
-        (
-            "header longer than the packet",
-            d4().overwrite(14, 0x4f),
-            "bad-ipv4",
-        ),
-        (
-            "packet that ends in TCP",
-            d4().overwrite(17, 39),
-            "truncated-tcp",
-        ),
-        (
-            "packet longer than the frame",
-            d4().overwrite(17, 41),
-            "truncated-payload",
-        ),
-        (
-            "packet of 64 KiB in 54 bytes",
-            d4().overwrite(16, 0xff),
-            "truncated-payload",
-        ),
+        ("packet shorter than its header", d4().overwrite(17, 19), "bad-ipv4"),
+        ("header longer than the packet", d4().overwrite(14, 0x4f), "bad-ipv4"),
+        ("packet that ends in TCP", d4().overwrite(17, 39), "truncated-tcp"),
+        ("packet longer than the frame", d4().overwrite(17, 41), "truncated-payload"),
+        ("packet of 64 KiB in 54 bytes", d4().overwrite(16, 0xff), "truncated-payload"),
         // IPv6.
         ("hop-by-hop", d6().hop_by_hop(), "dropped"),
         ("destination options", d6().destination_options(), "dropped"),
         ("routing, done", d6().routing(0), "dropped"),
         ("routing, not there yet", d6().routing(1), "not-own"),
         ("authentication", d6().authentication(), "dropped"),
-        (
-            "first fragment, IPv6",
-            d6().fragment_header(0, true),
-            "dropped",
-        ),
+        ("first fragment, IPv6", d6().fragment_header(0, true), "dropped"),
         ("atomic fragment", d6().fragment_header(0, false), "dropped"),
-        (
-            "later fragment, IPv6",
-            d6().fragment_header(1, true),
-            "later-fragment",
-        ),
+        ("later fragment, IPv6", d6().fragment_header(1, true), "later-fragment"),
         (
             "six headers",
             d6().hop_by_hop()
@@ -343,9 +274,7 @@ fn cases() -> Vec<(&'static str, Packet, &'static str)> {
         ),
         (
             "six headers and UDP",
-            (0..6)
-                .fold(d6(), |packet, _| packet.destination_options())
-                .protocol(17),
+            (0..6).fold(d6(), |packet, _| packet.destination_options()).protocol(17),
             "not-tcp",
         ),
         ("UDP, IPv6", d6().protocol(17), "not-tcp"),
@@ -365,48 +294,20 @@ fn cases() -> Vec<(&'static str, Packet, &'static str)> {
             }),
             "dropped",
         ),
-        (
-            "IPv6 that says version 4",
-            d6().overwrite(14, 0x40),
-            "bad-ipv6",
-        ),
+        ("IPv6 that says version 4", d6().overwrite(14, 0x40), "bad-ipv6"),
         ("jumbogram", d6().overwrite(19, 0), "bad-ipv6"),
-        (
-            "packet that ends in TCP, IPv6",
-            d6().overwrite(19, 19),
-            "truncated-tcp",
-        ),
-        (
-            "packet longer than the frame, IPv6",
-            d6().overwrite(19, 21),
-            "truncated-payload",
-        ),
+        ("packet that ends in TCP, IPv6", d6().overwrite(19, 19), "truncated-tcp"),
+        ("packet longer than the frame, IPv6", d6().overwrite(19, 21), "truncated-payload"),
         // TCP.
         ("TCP options", d4().tcp_options(&[1; 40]), "dropped"),
         ("TCP options, answered", r4().tcp_options(&[1; 40]), "reset"),
-        (
-            "header of 16 bytes, TCP",
-            d4().overwrite(46, 0x40),
-            "bad-tcp",
-        ),
-        (
-            "header longer than the packet, TCP",
-            d4().overwrite(46, 0x60),
-            "bad-tcp",
-        ),
+        ("header of 16 bytes, TCP", d4().overwrite(46, 0x40), "bad-tcp"),
+        ("header longer than the packet, TCP", d4().overwrite(46, 0x60), "bad-tcp"),
         ("data", d4().data(b"EHLO early"), "dropped"),
         ("data, answered", r4().data(b"EHLO early"), "reset"),
-        (
-            "data, answered, IPv6",
-            r6().tcp_options(&[1; 12]).data(b"EHLO early"),
-            "reset",
-        ),
+        ("data, answered, IPv6", r6().tcp_options(&[1; 12]).data(b"EHLO early"), "reset"),
         ("full frame, answered", r4().data(&[b'x'; 1460]), "reset"),
-        (
-            "highest number, answered",
-            r4().sequence(u32::MAX).data(b"xy"),
-            "reset",
-        ),
+        ("highest number, answered", r4().sequence(u32::MAX).data(b"xy"), "reset"),
     ]
 }
 
@@ -461,11 +362,7 @@ fn the_answer_is_the_one_of_the_rfc() {
             _ if name.starts_with("data") => (0x1234_5678, 10),
             _ => (0x1234_5678_u32, 0),
         };
-        let tags = if name.contains("QinQ") {
-            vec![(0x88a8, 7), (0x8100, 8)]
-        } else {
-            Vec::new()
-        };
+        let tags = if name.contains("QinQ") { vec![(0x88a8, 7), (0x8100, 8)] } else { Vec::new() };
         let expected = Answer {
             to_mac: CLIENT_MAC,
             from_mac: HOST_MAC,
@@ -497,10 +394,7 @@ fn a_packet_cut_short_anywhere_passes() {
         for length in (14..frame.len()).filter(|length| *length < 200 || length % 97 == 0) {
             let (outcome, verdict, out) = kernel.outcome(&frame[..length]);
             assert_eq!(verdict, PASS, "{name}, {length} bytes");
-            assert!(
-                outcome.starts_with("truncated-"),
-                "{name}, {length} bytes: {outcome}"
-            );
+            assert!(outcome.starts_with("truncated-"), "{name}, {length} bytes: {outcome}");
             assert_eq!(out, frame[..length], "{name}, {length} bytes");
         }
     }
@@ -535,17 +429,11 @@ fn every_list_counts_what_was_done_for_it() {
         ("good", "off", 6, 6 * 54),
     ] {
         for (name, count) in &counters.lists[list] {
-            let expected = if *name == action {
-                (packets, bytes)
-            } else {
-                (0, 0)
-            };
+            let expected = if *name == action { (packets, bytes) } else { (0, 0) };
             assert_eq!((count.packets, count.bytes), expected, "{list} {name}");
         }
     }
-    let uncounted = counters.lists["left"]
-        .values()
-        .all(|count| count.packets == 0);
+    let uncounted = counters.lists["left"].values().all(|count| count.packets == 0);
     assert!(uncounted, "what is left to the daemon is not counted");
 }
 
@@ -556,10 +444,7 @@ fn before_the_first_sync_everything_passes() {
     }
     let kernel = Kernel::new(&[25]);
     assert_eq!(kernel.outcome(&from("198.18.1.1").bytes()).0, "not-own");
-    assert_eq!(
-        kernel.filter.lookup("198.18.1.1".parse().unwrap()).unwrap(),
-        None
-    );
+    assert_eq!(kernel.filter.lookup("198.18.1.1".parse().unwrap()).unwrap(), None);
 }
 
 #[test]
@@ -568,28 +453,14 @@ fn a_sync_writes_differences_alone_and_a_restart_changes_nothing() {
         return;
     }
     let mut kernel = Kernel::new(&[25]);
-    let report = |added, changed, removed, entries| SyncReport {
-        added,
-        changed,
-        removed,
-        entries,
-    };
+    let report = |added, changed, removed, entries| SyncReport { added, changed, removed, entries };
     let first = standard_rules();
-    assert_eq!(
-        kernel.filter.sync(&first, &own()).unwrap(),
-        report(13, 0, 0, 13)
-    );
-    assert_eq!(
-        kernel.filter.sync(&first, &own()).unwrap(),
-        report(0, 0, 0, 13)
-    );
+    assert_eq!(kernel.filter.sync(&first, &own()).unwrap(), report(13, 0, 0, 13));
+    assert_eq!(kernel.filter.sync(&first, &own()).unwrap(), report(0, 0, 0, 13));
 
     kernel.filter = Filter::open(&kernel.config).unwrap();
     assert_eq!(kernel.outcome(&from("198.18.1.1").bytes()).0, "dropped");
-    assert_eq!(
-        kernel.filter.sync(&first, &own()).unwrap(),
-        report(0, 0, 0, 13)
-    );
+    assert_eq!(kernel.filter.sync(&first, &own()).unwrap(), report(0, 0, 0, 13));
 
     // The lists in another order: each keeps its slot, so no rule changes.
     kernel.filter = Filter::open(&kernel.config).unwrap();
@@ -598,20 +469,14 @@ fn a_sync_writes_differences_alone_and_a_restart_changes_nothing() {
     for rule in reordered.good.iter_mut().chain(&mut reordered.bad) {
         rule.list = 4 - rule.list;
     }
-    assert_eq!(
-        kernel.filter.sync(&reordered, &own()).unwrap(),
-        report(0, 0, 0, 13)
-    );
+    assert_eq!(kernel.filter.sync(&reordered, &own()).unwrap(), report(0, 0, 0, 13));
 
     let second = rules(&[
         ("198.18.1.0/24", "reset"),
         ("198.18.4.0/24", "dropped"),
         ("2001:db8:1::7", "good"),
     ]);
-    assert_eq!(
-        kernel.filter.sync(&second, &own()).unwrap(),
-        report(1, 1, 11, 3)
-    );
+    assert_eq!(kernel.filter.sync(&second, &own()).unwrap(), report(1, 1, 11, 3));
     assert_eq!(kernel.outcome(&from("198.18.1.7").bytes()).0, "reset");
     assert_eq!(kernel.outcome(&from("198.18.4.1").bytes()).0, "dropped");
     assert_eq!(kernel.outcome(&from("2001:db8:1::1").bytes()).0, "unlisted");
@@ -639,23 +504,14 @@ fn a_lookup_answers_as_the_program_does() {
         ("2001:db8:2::1", Some(("reset", KernelAction::Reset))),
         ("2001:db8:2:8000::1", Some(("good", KernelAction::Off))),
     ] {
-        let expected = expected.map(|(list, action)| KernelRule {
-            list: list.into(),
-            action,
-        });
+        let expected = expected.map(|(list, action)| KernelRule { list: list.into(), action });
         let address = address.parse().unwrap();
-        assert_eq!(
-            kernel.filter.lookup(address).unwrap(),
-            expected,
-            "{address}"
-        );
+        assert_eq!(kernel.filter.lookup(address).unwrap(), expected, "{address}");
         let pinned = read_pinned(&kernel.config, address).unwrap();
         assert_eq!(pinned, expected, "{address}, read from the pins");
     }
-    let elsewhere = Config {
-        pin_dir: "/sys/fs/bpf/portcullis-never-was".into(),
-        ..Config::default()
-    };
+    let elsewhere =
+        Config { pin_dir: "/sys/fs/bpf/portcullis-never-was".into(), ..Config::default() };
     let error = read_pinned(&elsewhere, own()[0]).unwrap_err().to_string();
     assert!(error.contains("nothing is pinned there"), "{error}");
 }
@@ -697,18 +553,10 @@ fn foreign_maps_under_our_names_are_not_trusted() {
         }
         kernel.filter = Filter::open(&kernel.config).unwrap();
         assert_eq!(kernel.counters().passed.packets, 0, "{what}: made anew");
-        assert_eq!(
-            kernel.outcome(&from("198.18.1.1").bytes()).0,
-            "not-own",
-            "{what}"
-        );
+        assert_eq!(kernel.outcome(&from("198.18.1.1").bytes()).0, "not-own", "{what}");
         let report = kernel.filter.sync(&standard_rules(), &own()).unwrap();
         assert_eq!((report.added, report.entries), (13, 13), "{what}");
-        assert_eq!(
-            kernel.outcome(&from("198.18.1.1").bytes()).0,
-            "dropped",
-            "{what}"
-        );
+        assert_eq!(kernel.outcome(&from("198.18.1.1").bytes()).0, "dropped", "{what}");
     }
 }
 
@@ -733,10 +581,7 @@ fn corrupt_rules_pass_and_are_repaired() {
     let key = aya::maps::lpm_trie::Key::new(24, [198, 18, 1, 0]);
     map.insert(&key, [0xff, 0xff, 0xff, 0xff], 0).unwrap();
     assert_eq!(kernel.outcome(&from("198.18.1.1").bytes()).0, "bad-rule");
-    assert_eq!(
-        kernel.filter.lookup(DROPPED[0].parse().unwrap()).unwrap(),
-        None
-    );
+    assert_eq!(kernel.filter.lookup(DROPPED[0].parse().unwrap()).unwrap(), None);
 
     kernel.filter = Filter::open(&kernel.config).unwrap();
     let report = kernel.filter.sync(&standard_rules(), &own()).unwrap();
@@ -753,41 +598,23 @@ fn what_does_not_fit_is_refused_and_nothing_changes() {
     kernel.filter.sync(&standard_rules(), &own()).unwrap();
     let mut many_lists = standard_rules();
     many_lists.lists = (0..257).map(|n| format!("list-{n}").into()).collect();
-    let many_own: Vec<IpAddr> = (0..4097_u32)
-        .map(|n| Ipv4Addr::from(0x0a00_0000 + n).into())
-        .collect();
+    let many_own: Vec<IpAddr> =
+        (0..4097_u32).map(|n| Ipv4Addr::from(0x0a00_0000 + n).into()).collect();
     for (rules, own, expected) in [
-        (
-            many_lists,
-            own().to_vec(),
-            "257 lists do not fit, expected at most 256",
-        ),
-        (
-            standard_rules(),
-            many_own,
-            "4097 own addresses do not fit, expected at most 4096",
-        ),
+        (many_lists, own().to_vec(), "257 lists do not fit, expected at most 256"),
+        (standard_rules(), many_own, "4097 own addresses do not fit, expected at most 4096"),
     ] {
         let error = kernel.filter.sync(&rules, &own).unwrap_err();
         assert_eq!(error.to_string(), expected);
         assert_eq!(kernel.outcome(&from("198.18.1.1").bytes()).0, "dropped");
     }
     // Somebody else's folder is not used, whatever is in it.
-    let config = Config {
-        pin_dir: kernel.config.pin_dir.join("v1"),
-        ..kernel.config.clone()
-    };
+    let config = Config { pin_dir: kernel.config.pin_dir.join("v1"), ..kernel.config.clone() };
     fs::set_permissions(&config.pin_dir, Permissions::from_mode(0o777)).unwrap();
     let error = Filter::open(&config).unwrap_err().to_string();
     fs::set_permissions(&config.pin_dir, Permissions::from_mode(0o700)).unwrap();
-    assert!(
-        error.contains("belongs to another user or is open to others"),
-        "{error}"
-    );
-    let config = Config {
-        ports: (1..=9).collect(),
-        ..kernel.config.clone()
-    };
+    assert!(error.contains("belongs to another user or is open to others"), "{error}");
+    let config = Config { ports: (1..=9).collect(), ..kernel.config.clone() };
     let error = Filter::open(&config).unwrap_err();
     assert_eq!(error.to_string(), "9 ports do not fit, expected at most 8");
 }
@@ -838,10 +665,8 @@ fn random_rules() -> impl Strategy<Value = Rules> {
             let good = LISTS[list] == "good";
             by_prefix.insert((good, prefix.to_string()), LISTS[list]);
         }
-        let chosen: Vec<(&str, &str)> = by_prefix
-            .iter()
-            .map(|((_, prefix), list)| (prefix.as_str(), *list))
-            .collect();
+        let chosen: Vec<(&str, &str)> =
+            by_prefix.iter().map(|((_, prefix), list)| (prefix.as_str(), *list)).collect();
         rules(&chosen)
     })
 }
@@ -868,12 +693,7 @@ fn the_kernel_agrees_with_a_naive_search() {
             let (outcome, _, _) = kernel.outcome(&from(&address.to_string()).bytes());
             prop_assert_eq!(outcome, expected.name(), "{}", address);
             let found = kernel.filter.lookup(address).unwrap();
-            prop_assert_eq!(
-                found.is_none(),
-                expected == Outcome::Unlisted,
-                "{}",
-                address
-            );
+            prop_assert_eq!(found.is_none(), expected == Outcome::Unlisted, "{}", address);
         }
         Ok(())
     })

@@ -44,9 +44,7 @@ impl Kind {
 impl Toolchain {
     /// Whether all three tools are there.
     pub(crate) fn usable(&self) -> bool {
-        [&self.cargo, &self.rustc, &self.linker]
-            .iter()
-            .all(|tool| tool.is_file())
+        [&self.cargo, &self.rustc, &self.linker].iter().all(|tool| tool.is_file())
     }
 }
 
@@ -99,10 +97,7 @@ fn parse(text: &str) -> Result<Toolchain, String> {
     };
     let path = |key: &str| match PathBuf::from(value(key)?) {
         path if path.is_absolute() => Ok(path),
-        path => Err(format!(
-            "`{}` as {key}, expected an absolute path",
-            path.display()
-        )),
+        path => Err(format!("`{}` as {key}, expected an absolute path", path.display())),
     };
     Ok(Toolchain {
         cargo: path("cargo")?,
@@ -112,9 +107,7 @@ fn parse(text: &str) -> Result<Toolchain, String> {
             "debian" => Kind::Debian,
             "rustup-nightly" => Kind::RustupNightly,
             other => {
-                return Err(format!(
-                    "`{other}` as kind, expected debian or rustup-nightly"
-                ));
+                return Err(format!("`{other}` as kind, expected debian or rustup-nightly"));
             }
         },
     })
@@ -139,10 +132,7 @@ mod tests {
     fn says_what_is_wrong() {
         for (text, expected) in [
             ("", "`cargo` is missing"),
-            (
-                "cargo = cargo",
-                "`cargo` as cargo, expected an absolute path",
-            ),
+            ("cargo = cargo", "`cargo` as cargo, expected an absolute path"),
             (
                 "cargo = /c\nrustc = /r\nlinker = /l\nkind = snap",
                 "`snap` as kind, expected debian or rustup-nightly",

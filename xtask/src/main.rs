@@ -1,17 +1,23 @@
 //! The project's own tasks, one file each: `cargo xtask --help` names them.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
 use owo_colors::Style;
 
 mod bpf_linker;
+mod demo;
 mod ebpf_toolchain;
+mod mail_servers;
 mod packages;
 mod setup;
 mod step;
+mod test;
+mod tidy;
 mod toolchain_probe;
 mod toolchain_search;
+mod unsupported;
 
 /// The tasks of the project.
 #[derive(Debug, Parser)]
@@ -19,11 +25,20 @@ mod toolchain_search;
 enum Task {
     /// Find or make the eBPF toolchain; the other tasks do it by themselves
     Setup(setup::Options),
+    /// Play the whole job once: two hosts, real packets, real mail, and who answered what
+    Demo(demo::Options),
+    /// Check everything: formatting, lints, tidiness, unit tests, real packets and real mail
+    Test(test::Options),
+    /// Check what the compiler does not: who imports whom, first lines, licences, duplicate dependencies
+    Tidy(tidy::Options),
 }
 
 fn main() -> ExitCode {
     let result = match Task::parse() {
         Task::Setup(options) => setup::run(&options),
+        Task::Demo(options) => demo::run(&options),
+        Task::Test(options) => test::run(&options),
+        Task::Tidy(options) => tidy::run(&options),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,
@@ -34,4 +49,10 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The folder of the workspace.
+fn root() -> &'static Path {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.parent().unwrap_or(own)
 }

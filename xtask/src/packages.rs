@@ -23,11 +23,17 @@ pub(crate) const TOOLCHAIN: &[Package] = &[
     package("llvm-22-dev", "the LLVM that bpf-linker is built against"),
 ];
 
+/// What the demo joins hosts with.
+pub(crate) const DEMO: &[Package] = &[IPROUTE2];
+
 /// What the tests send mail and join hosts with.
-pub(crate) const TESTS: &[Package] = &[
-    package("iproute2", "network namespaces and virtual cables"),
-    package("swaks", "mail from a client that is not ours"),
-];
+pub(crate) const TESTS: &[Package] =
+    &[IPROUTE2, package("swaks", "mail from a client that is not ours")];
+
+const IPROUTE2: Package = package("iproute2", "network namespaces and virtual cables");
+
+/// One line per package for `dpkg-query`.
+const STATUS: &str = "${db:Status-Status} ${Package}\n";
 
 const fn package(name: &'static str, purpose: &'static str) -> Package {
     Package { name, purpose }
@@ -44,6 +50,12 @@ pub(crate) fn missing(wanted: &[Package]) -> Result<Vec<Package>> {
     let mut missing = wanted.to_vec();
     missing.retain(|package| !installed.iter().any(|name| name == package.name));
     Ok(missing)
+}
+
+/// Whether the package `name` is installed.
+pub(crate) fn is_installed(name: &str) -> bool {
+    captured(Command::new("dpkg-query").args(["--show", "--showformat", STATUS, name]))
+        .is_ok_and(|status| status.starts_with("installed "))
 }
 
 /// Installs those of `wanted` that are missing, after naming them; who is not root is told what to type.
@@ -88,9 +100,7 @@ pub(crate) fn ensure_lists(steps: &mut Steps) -> Result<()> {
 }
 
 fn update(steps: &mut Steps) -> Result<()> {
-    steps.quiet("apt-get update", || {
-        captured(apt_get().arg("update")).map(|_| ((), String::new()))
-    })
+    steps.quiet("apt-get update", || captured(apt_get().arg("update")).map(|_| ((), String::new())))
 }
 
 fn apt_get() -> Command {
@@ -105,7 +115,7 @@ fn apt_get() -> Command {
 fn installed(wanted: &[Package]) -> Result<Vec<String>> {
     // Unknown packages make it fail, and are as missing as any other.
     let output = Command::new("dpkg-query")
-        .args(["--show", "--showformat", "${db:Status-Status} ${Package}\n"])
+        .args(["--show", "--showformat", STATUS])
         .args(wanted.iter().map(|package| package.name))
         .output()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -25,11 +25,7 @@ pub(crate) struct Options {
 
 /// Runs the task; whether the toolchain is there.
 pub(crate) fn run(options: &Options) -> Result<bool> {
-    let result = if options.check {
-        recorded()
-    } else {
-        ensure(&mut Steps::default())
-    };
+    let result = if options.check { recorded() } else { ensure(&mut Steps::default()) };
     if options.json {
         let answer = match &result {
             Ok(found) => json!({
@@ -144,11 +140,7 @@ fn find_or_make(steps: &mut Steps) -> Result<Toolchain> {
          - {}\n\
          - as root: apt-get install {}",
         toolchain_search::how_to_install(),
-        packages::TOOLCHAIN
-            .iter()
-            .map(|package| package.name)
-            .collect::<Vec<_>>()
-            .join(" "),
+        packages::TOOLCHAIN.iter().map(|package| package.name).collect::<Vec<_>>().join(" "),
     );
 }
 

@@ -47,9 +47,7 @@ impl Steps {
         };
         say(&format!("{mark} {name} {detail} {}", took(started)));
         self.add(name, started, result.is_ok());
-        result
-            .map(|(found, _)| found)
-            .with_context(|| name.to_owned())
+        result.map(|(found, _)| found).with_context(|| name.to_owned())
     }
 
     /// Runs `command` under a headline, with all that it prints.
@@ -72,10 +70,7 @@ impl Steps {
     /// Does `work`, which prints for itself, under a headline.
     pub(crate) fn open(&mut self, name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
         let started = now();
-        say(&format!(
-            "\n{}",
-            paint(&format!("== {name}"), Style::new().bold())
-        ));
+        say(&format!("\n{}", paint(&format!("== {name}"), Style::new().bold())));
         let result = work();
         self.finish(name, started, result.is_ok());
         result.with_context(|| name.to_owned())
@@ -117,8 +112,7 @@ pub(crate) fn verdict(ok: bool) -> String {
 
 /// `text` in `style`, where standard error shows colours.
 pub(crate) fn paint(text: &impl Display, style: Style) -> String {
-    text.if_supports_color(Stream::Stderr, |text| text.style(style))
-        .to_string()
+    text.if_supports_color(Stream::Stderr, |text| text.style(style)).to_string()
 }
 
 /// Runs `command` to its end without showing what it prints; a failure carries the end of that.
@@ -130,7 +124,12 @@ pub(crate) fn captured(command: &mut Command) -> Result<String> {
         let said = format!("{text}{}", String::from_utf8_lossy(&output.stderr));
         let lines = said.trim_end().lines().collect::<Vec<_>>();
         let from = lines.len().saturating_sub(30);
-        let tail = lines.get(from..).unwrap_or_default().join("\n");
+        let tail = lines.get(from..).unwrap_or_default().iter();
+        // Compilers quote command lines as long as a page.
+        let tail = tail
+            .map(|line| line.chars().take(200).collect::<String>())
+            .collect::<Vec<_>>()
+            .join("\n");
         bail!("`{shown}` ended with {}:\n{tail}", output.status);
     }
     Ok(text)
@@ -175,9 +174,7 @@ impl Live {
                 }
             }
         });
-        Self {
-            ticking: Some((stop, thread)),
-        }
+        Self { ticking: Some((stop, thread)) }
     }
 
     fn stop(self) {
@@ -189,10 +186,7 @@ impl Live {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "tasks measure how long real programs take"
-)]
+#[expect(clippy::disallowed_methods, reason = "tasks measure how long real programs take")]
 fn now() -> Instant {
     Instant::now()
 }

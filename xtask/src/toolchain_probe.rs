@@ -52,13 +52,8 @@ pub(crate) fn clean(program: impl AsRef<OsStr>) -> Command {
         ["CARGO_", "RUSTUP_", "RUSTC", "RUSTFLAGS", "RUSTDOC"]
             .iter()
             .any(|prefix| name.starts_with(prefix))
-            && ![
-                "CARGO_HOME",
-                "CARGO_BUILD_JOBS",
-                "CARGO_NET_OFFLINE",
-                "RUSTUP_HOME",
-            ]
-            .contains(&name)
+            && !["CARGO_HOME", "CARGO_BUILD_JOBS", "CARGO_NET_OFFLINE", "RUSTUP_HOME"]
+                .contains(&name)
             && !["CARGO_HTTP_", "CARGO_REGISTR", "CARGO_SOURCE_"]
                 .iter()
                 .any(|prefix| name.starts_with(prefix))
@@ -76,10 +71,7 @@ fn build(toolchain: &Toolchain) -> Result<String> {
     fs::create_dir_all(folder.join("src")).with_context(|| folder.display().to_string())?;
     fs::write(folder.join("Cargo.toml"), MANIFEST)?;
     fs::write(folder.join("src/main.rs"), PROGRAM)?;
-    let flags = [
-        format!("-Clinker={}", toolchain.linker.display()),
-        "-Clink-arg=--btf".to_owned(),
-    ];
+    let flags = [format!("-Clinker={}", toolchain.linker.display()), "-Clink-arg=--btf".to_owned()];
     captured(
         clean(&toolchain.cargo)
             .args(["build", "--release", "-Z", "build-std=core"])

@@ -46,9 +46,7 @@ pub(crate) fn how_to_install() -> String {
         .and_then(|rustc| captured(toolchain_probe::clean(rustc).arg("-vV")))
         .ok()
         .and_then(|text| {
-            let version = text
-                .lines()
-                .find_map(|line| line.strip_prefix("LLVM version: "))?;
+            let version = text.lines().find_map(|line| line.strip_prefix("LLVM version: "))?;
             version.split('.').next().map(ToOwned::to_owned)
         });
     let features = llvm.map_or_else(

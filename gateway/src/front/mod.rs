@@ -1,5 +1,6 @@
 //! Fronts: how mail reaches the engine.
 
 mod config;
+pub mod smtp;
 
 pub use config::{BareNewline, Direction, Listener, NextHop, PassClient};

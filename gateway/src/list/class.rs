@@ -20,13 +20,8 @@ pub enum Class {
 
 impl Class {
     /// All classes, in their order of precedence.
-    pub const ALL: [Self; 5] = [
-        Self::LocalGood,
-        Self::GlobalGood,
-        Self::LocalBad,
-        Self::GlobalBad,
-        Self::OpenProxy,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::LocalGood, Self::GlobalGood, Self::LocalBad, Self::GlobalBad, Self::OpenProxy];
 
     /// The word that configuration and records use.
     pub const fn name(self) -> &'static str {

@@ -2,10 +2,14 @@
 
 mod class;
 mod entry;
+mod line;
+mod membership;
 mod rules;
 mod spec;
 
 pub use class::Class;
 pub use entry::{Entry, Match};
+pub use line::{LineError, LineFault, Parsed, parse};
+pub use membership::{Loaded, Membership};
 pub use rules::{Rule, Rules};
 pub use spec::{HopScope, List, ListAction, Weight};

@@ -1,5 +1,6 @@
 //! One list as configured: what its entries mean and what is done about them.
 
+use std::cmp::Reverse;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -27,6 +28,14 @@ pub struct List {
     pub enforce: bool,
     /// The file with its entries.
     pub file: PathBuf,
+}
+
+impl List {
+    /// Where several lists have an address, the one with the least of these decides, in the kernel as in the daemon:
+    /// lists in force before dry runs, then by class, then the most severe action.
+    pub fn precedence(&self) -> impl Ord + use<> {
+        (!self.enforce, self.class, Reverse(self.action), Reverse(self.kernel))
+    }
 }
 
 /// What is done about a match of a list; the order is from the mildest to the most severe.
@@ -72,10 +81,7 @@ impl ListAction {
 
     /// Whether it decides when the header of a message is there.
     pub const fn acts_at_message(self) -> bool {
-        matches!(
-            self,
-            Self::Observe | Self::Tag | Self::Discard | Self::RejectMessage
-        )
+        matches!(self, Self::Observe | Self::Tag | Self::Discard | Self::RejectMessage)
     }
 }
 
@@ -87,10 +93,7 @@ pub struct Weight(i16);
 impl Weight {
     /// The weight; `None` outside -1000 to 1000.
     pub fn new(weight: i64) -> Option<Self> {
-        i16::try_from(weight)
-            .ok()
-            .filter(|weight| (-1000..=1000).contains(weight))
-            .map(Self)
+        i16::try_from(weight).ok().filter(|weight| (-1000..=1000).contains(weight)).map(Self)
     }
 
     /// The number.

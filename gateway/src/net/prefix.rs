@@ -21,7 +21,7 @@ impl Prefix {
             length: length.to_string(),
             longest: if address.is_ipv4() { 32 } else { 128 },
         })?;
-        Ok(Self(folded(net.trunc())))
+        Ok(Self::from(net))
     }
 
     /// The prefix that holds `address` alone.
@@ -44,6 +44,11 @@ impl Prefix {
         self.0.contains(&fold(address))
     }
 
+    /// Whether all of `other` lies in the prefix.
+    pub fn covers(self, other: Self) -> bool {
+        self.0.contains(&other.0)
+    }
+
     /// The prefix as `ipnet` has it, for tries and maps.
     pub fn net(self) -> IpNet {
         self.0
@@ -56,14 +61,20 @@ impl Prefix {
             return Err(PrefixError::Backwards { first, last });
         }
         match (first, last) {
-            (IpAddr::V4(first), IpAddr::V4(last)) => Ok(Ipv4Subnets::new(first, last, 0)
-                .map(|net| Self(net.into()))
-                .collect()),
-            (IpAddr::V6(first), IpAddr::V6(last)) => Ok(Ipv6Subnets::new(first, last, 0)
-                .map(|net| Self(net.into()))
-                .collect()),
+            (IpAddr::V4(first), IpAddr::V4(last)) => {
+                Ok(Ipv4Subnets::new(first, last, 0).map(|net| Self(net.into())).collect())
+            }
+            (IpAddr::V6(first), IpAddr::V6(last)) => {
+                Ok(Ipv6Subnets::new(first, last, 0).map(|net| Self(net.into())).collect())
+            }
             _ => Err(PrefixError::Families { first, last }),
         }
+    }
+}
+
+impl From<IpNet> for Prefix {
+    fn from(net: IpNet) -> Self {
+        Self(folded(net.trunc()))
     }
 }
 
@@ -97,11 +108,7 @@ impl FromStr for Prefix {
             None => (text, None),
         };
         let address =
-            address
-                .parse::<IpAddr>()
-                .map_err(|_not_an_address| PrefixError::Address {
-                    found: address.to_owned(),
-                })?;
+            address.parse::<IpAddr>().map_err(|_not_an_address| PrefixError::address(address))?;
         let Some(length) = length else {
             return Ok(Self::host(address));
         };
@@ -110,10 +117,7 @@ impl FromStr for Prefix {
             Ok(bits) if bits <= longest && length.bytes().all(|byte| byte.is_ascii_digit()) => {
                 Self::new(address, bits)
             }
-            _ => Err(PrefixError::Length {
-                length: length.to_owned(),
-                longest,
-            }),
+            _ => Err(PrefixError::Length { length: length.to_owned(), longest }),
         }
     }
 }
@@ -159,6 +163,18 @@ pub enum PrefixError {
     },
 }
 
+impl PrefixError {
+    /// `found` stands where an address should.
+    pub fn address(found: &str) -> Self {
+        Self::Address { found: shown(found) }
+    }
+}
+
+/// The head of a text that somebody else wrote, with its control characters escaped.
+fn shown(text: &str) -> String {
+    text.chars().take(60).flat_map(char::escape_debug).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,11 +191,7 @@ mod tests {
             ("::ffff:192.0.2.0/120", "192.0.2.0/24"),
             ("0.0.0.0/0", "0.0.0.0/0"),
         ] {
-            assert_eq!(
-                text.parse::<Prefix>().unwrap().to_string(),
-                expected,
-                "{text}"
-            );
+            assert_eq!(text.parse::<Prefix>().unwrap().to_string(), expected, "{text}");
         }
     }
 
@@ -189,10 +201,7 @@ mod tests {
             ("300.1.1.1", "`300.1.1.1` is no IP address"),
             ("192.0.2.0/33", "`33` is no prefix length, expected 0 to 32"),
             ("192.0.2.0/+8", "`+8` is no prefix length"),
-            (
-                "2001:db8::/129",
-                "`129` is no prefix length, expected 0 to 128",
-            ),
+            ("2001:db8::/129", "`129` is no prefix length, expected 0 to 128"),
             ("192.0.2.0/", "`` is no prefix length"),
             ("", "`` is no IP address"),
         ] {
@@ -208,22 +217,10 @@ mod tests {
                 .map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>())
         };
         assert_eq!(cover("192.0.2.0", "192.0.2.255").unwrap(), ["192.0.2.0/24"]);
-        assert_eq!(
-            cover("192.0.2.1", "192.0.2.3").unwrap(),
-            ["192.0.2.1", "192.0.2.2/31"]
-        );
+        assert_eq!(cover("192.0.2.1", "192.0.2.3").unwrap(), ["192.0.2.1", "192.0.2.2/31"]);
         assert_eq!(cover("0.0.0.0", "255.255.255.255").unwrap(), ["0.0.0.0/0"]);
-        assert_eq!(
-            cover("2001:db8::", "2001:db8::1").unwrap(),
-            ["2001:db8::/127"]
-        );
-        assert!(matches!(
-            cover("192.0.2.9", "192.0.2.1"),
-            Err(PrefixError::Backwards { .. })
-        ));
-        assert!(matches!(
-            cover("192.0.2.9", "2001:db8::"),
-            Err(PrefixError::Families { .. })
-        ));
+        assert_eq!(cover("2001:db8::", "2001:db8::1").unwrap(), ["2001:db8::/127"]);
+        assert!(matches!(cover("192.0.2.9", "192.0.2.1"), Err(PrefixError::Backwards { .. })));
+        assert!(matches!(cover("192.0.2.9", "2001:db8::"), Err(PrefixError::Families { .. })));
     }
 }

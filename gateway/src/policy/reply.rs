@@ -28,11 +28,7 @@ impl Reply {
         } else {
             2
         };
-        Self {
-            code,
-            enhanced: (class, subject, detail),
-            text: ReplyText::new(text),
-        }
+        Self { code, enhanced: (class, subject, detail), text: ReplyText::new(text) }
     }
 
     /// Whether a sender may try again later.
@@ -66,11 +62,7 @@ impl ReplyText {
     /// Makes `text` safe: whatever is not printable ASCII becomes `?`, what is too long is cut.
     pub fn new(text: &str) -> Self {
         let safe = |letter: char| {
-            if (' '..='~').contains(&letter) {
-                letter
-            } else {
-                '?'
-            }
+            if (' '..='~').contains(&letter) { letter } else { '?' }
         };
         Self(text.chars().take(Self::LIMIT).map(safe).collect())
     }
@@ -106,12 +98,7 @@ impl Reference {
                 .copied()
                 .unwrap_or(b'0')
         };
-        Self(
-            (0..13)
-                .rev()
-                .map(|index| char::from(digit(index)))
-                .collect(),
-        )
+        Self((0..13).rev().map(|index| char::from(digit(index))).collect())
     }
 }
 
@@ -140,11 +127,7 @@ pub struct ReplyStyle {
 
 impl Default for ReplyStyle {
     fn default() -> Self {
-        Self {
-            address: true,
-            label: true,
-            reference: true,
-        }
+        Self { address: true, label: true, reference: true }
     }
 }
 
@@ -163,10 +146,9 @@ impl ReplyStyle {
             parts.push(format!("client [{address}]"));
         }
         if self.label {
-            parts.push(label.map_or_else(
-                || verdict.to_string(),
-                |label| format!("{verdict}: {label}"),
-            ));
+            parts.push(
+                label.map_or_else(|| verdict.to_string(), |label| format!("{verdict}: {label}")),
+            );
         }
         if self.reference {
             parts.push(format!("reference {reference}"));
@@ -189,10 +171,7 @@ mod tests {
     #[test]
     fn the_class_follows_the_code() {
         assert_eq!(Reply::new(554, 7, 1, "no").to_string(), "554 5.7.1 no");
-        assert_eq!(
-            Reply::new(421, 4, 3, "later").to_string(),
-            "421 4.4.3 later"
-        );
+        assert_eq!(Reply::new(421, 4, 3, "later").to_string(), "421 4.4.3 later");
         assert_eq!(Reply::new(250, 0, 0, "ok").to_string(), "250 2.0.0 ok");
     }
 

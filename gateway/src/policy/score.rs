@@ -33,12 +33,7 @@ impl Score {
     pub fn new(evidence: Vec<Evidence>, thresholds: Thresholds) -> Self {
         let sum: i32 = evidence.iter().map(|item| item.weight).sum();
         let value = u16::try_from(sum.clamp(0, 1000)).unwrap_or(0);
-        Self {
-            value,
-            thresholds,
-            band: thresholds.band(value),
-            evidence,
-        }
+        Self { value, thresholds, band: thresholds.band(value), evidence }
     }
 }
 
@@ -55,14 +50,8 @@ mod tests {
             (&[-300], 0),
             (&[700, -150], 550),
         ] {
-            let evidence = weights.iter().map(|&weight| Evidence {
-                name: "list:x".into(),
-                weight,
-            });
-            assert_eq!(
-                Score::new(evidence.collect(), Thresholds::default()).value,
-                expected
-            );
+            let evidence = weights.iter().map(|&weight| Evidence { name: "list:x".into(), weight });
+            assert_eq!(Score::new(evidence.collect(), Thresholds::default()).value, expected);
         }
     }
 }

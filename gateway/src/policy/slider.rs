@@ -66,10 +66,7 @@ pub struct Thresholds {
 impl Default for Thresholds {
     /// 0 % allow, 20 % delay, 80 % reject: 500 to 600 is delayed, 601 and more refused.
     fn default() -> Self {
-        Self {
-            delay_from: FLOOR,
-            reject_above: 600,
-        }
+        Self { delay_from: FLOOR, reject_above: 600 }
     }
 }
 
@@ -78,32 +75,18 @@ impl Thresholds {
     pub fn from_percent(allow: u16, delay: u16, reject: u16) -> Result<Self, SliderError> {
         let sum = u32::from(allow) + u32::from(delay) + u32::from(reject);
         if sum != 100 {
-            return Err(SliderError::Sum {
-                sum,
-                allow,
-                delay,
-                reject,
-            });
+            return Err(SliderError::Sum { sum, allow, delay, reject });
         }
         let delay_from = FLOOR + STEP * allow;
-        Ok(Self {
-            delay_from,
-            reject_above: delay_from + STEP * delay,
-        })
+        Ok(Self { delay_from, reject_above: delay_from + STEP * delay })
     }
 
     /// From raw scores: `500 <= delay_from <= reject_above <= 1000`.
     pub fn from_scores(delay_from: u16, reject_above: u16) -> Result<Self, SliderError> {
         if !(FLOOR..=TOP).contains(&delay_from) || !(delay_from..=TOP).contains(&reject_above) {
-            return Err(SliderError::Scores {
-                delay_from,
-                reject_above,
-            });
+            return Err(SliderError::Scores { delay_from, reject_above });
         }
-        Ok(Self {
-            delay_from,
-            reject_above,
-        })
+        Ok(Self { delay_from, reject_above })
     }
 
     /// The first score that is not allowed.
@@ -119,15 +102,9 @@ impl Thresholds {
     /// The shares of allow, delay and reject.
     pub fn percent(self) -> [Percent; 3] {
         [
-            Percent {
-                scores: self.delay_from - FLOOR,
-            },
-            Percent {
-                scores: self.reject_above - self.delay_from,
-            },
-            Percent {
-                scores: TOP - self.reject_above,
-            },
+            Percent { scores: self.delay_from - FLOOR },
+            Percent { scores: self.reject_above - self.delay_from },
+            Percent { scores: TOP - self.reject_above },
         ]
     }
 
@@ -201,11 +178,7 @@ mod tests {
             (0, 0, 100, 500, Reject),
         ] {
             let thresholds = Thresholds::from_percent(allow, delay, reject).unwrap();
-            assert_eq!(
-                thresholds.band(score),
-                expected,
-                "{allow}/{delay}/{reject} at {score}"
-            );
+            assert_eq!(thresholds.band(score), expected, "{allow}/{delay}/{reject} at {score}");
         }
     }
 

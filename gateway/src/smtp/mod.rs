@@ -1,5 +1,25 @@
 //! SMTP without sockets: lines, commands, replies, the data of a message, and the limits on all of them.
 
+mod capabilities;
+mod command;
+mod data;
+mod header;
 mod limits;
+mod line;
+mod path;
+mod proxy_protocol;
+mod recipient_domains;
+mod reply;
+mod xclient;
 
+pub use capabilities::{Capabilities, Extension};
+pub use command::{Command, CommandError, HelloName, Mail, Rcpt};
+pub use data::{DataDecoder, DataEncoder, DataFault, Fed};
+pub use header::{fields, header_end, header_fault, header_too_long, is_named};
 pub use limits::Limits;
+pub use line::{LineBuffer, LineFault};
+pub use path::{Mailbox, PathError};
+pub use proxy_protocol::proxy_header;
+pub use recipient_domains::RecipientDomains;
+pub use reply::{NextHopReply, ReplyFault, ReplyParser};
+pub use xclient::{XclientAttributes, xclient_command};

@@ -11,8 +11,8 @@ use super::links::LinkPin;
 use super::pins::Pins;
 use super::{Config, Mode, interface};
 
-/// Where on an interface the program runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+/// Where on an interface the program runs, the best place first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunsIn {
     /// In the driver.
@@ -54,10 +54,8 @@ pub(super) fn attach(program: &mut Xdp, config: &Config, pins: &Pins) -> Vec<Att
     } else {
         config.interfaces.clone()
     };
-    let attachments: Vec<Attachment> = interfaces
-        .into_iter()
-        .map(|name| attach_one(program, name, config.mode, pins))
-        .collect();
+    let attachments: Vec<Attachment> =
+        interfaces.into_iter().map(|name| attach_one(program, name, config.mode, pins)).collect();
     discard_others(&attachments, pins);
     attachments
 }
@@ -199,10 +197,7 @@ fn attach_new(
     };
     link.pin(pin.path())
         .map(|_pinned| None)
-        .map_err(|error| Refusal {
-            reason: chain(&error),
-            is_final: true,
-        })
+        .map_err(|error| Refusal { reason: chain(&error), is_final: true })
 }
 
 /// Why a program is not attached, and whether another mode is worth a try.

@@ -98,14 +98,9 @@ impl XdpError {
     /// The kernel refused; a verifier says why at the end of a long log.
     pub(super) fn program(error: &dyn std::error::Error) -> Self {
         let text = chain(error);
-        let lines: Vec<&str> = text
-            .lines()
-            .filter(|line| !line.trim().is_empty())
-            .collect();
+        let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
         let shown = lines.len().saturating_sub(LOG_LINES);
-        Self::Program {
-            reason: lines.get(shown..).unwrap_or_default().join("\n"),
-        }
+        Self::Program { reason: lines.get(shown..).unwrap_or_default().join("\n") }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The kernel filter as a whole: opened, kept in step with the rules, attached, asked, and removed.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use aya::programs::{ProgramError, Xdp};
 use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
 use aya_log::LEVEL;
 use gateway_ebpf::abi::{KernelAction, MAX_PORTS, MAX_RULES, PORTS, PROGRAM, RuleValue, map};
+use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
 use super::attach::{self, Attachment};
@@ -53,6 +55,13 @@ pub struct SyncReport {
     pub entries: usize,
 }
 
+impl fmt::Display for SyncReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { added, changed, removed, entries } = self;
+        write!(f, "added={added} changed={changed} removed={removed} entries={entries}")
+    }
+}
+
 /// The rule that the kernel has for an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KernelRule {
@@ -64,7 +73,10 @@ pub struct KernelRule {
 
 impl Serialize for KernelRule {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map([("list", &*self.list), ("action", self.action.name())])
+        let mut rule = serializer.serialize_struct("KernelRule", 2)?;
+        rule.serialize_field("list", &self.list)?;
+        rule.serialize_field("action", self.action.name())?;
+        rule.end()
     }
 }
 
@@ -82,10 +94,7 @@ impl Filter {
         };
         let tables = Tables::open(&pins)?;
         let slots = tables.slots()?;
-        let nothing = Held {
-            good: Entries::new(),
-            bad: Entries::new(),
-        };
+        let nothing = Held { good: Entries::new(), bad: Entries::new() };
         Ok(Self {
             config: config.clone(),
             pins,
@@ -110,10 +119,7 @@ impl Filter {
         };
         let held = match self.held.take() {
             Some(held) => held,
-            None => Held {
-                good: self.tables.good.entries()?,
-                bad: self.tables.bad.entries()?,
-            },
+            None => Held { good: self.tables.good.entries()?, bad: self.tables.bad.entries()? },
         };
         for slot in &assignment.named {
             if let Some(name) = slots.name(*slot) {
@@ -181,9 +187,7 @@ pub fn detach(config: &Config) -> Result<(), XdpError> {
 pub fn read_pinned(config: &Config, address: IpAddr) -> Result<Option<KernelRule>, XdpError> {
     let pins = Pins::new(config);
     if !pins.exist()? {
-        return Err(XdpError::NothingPinned {
-            path: config.pin_dir.clone(),
-        });
+        return Err(XdpError::NothingPinned { path: config.pin_dir.clone() });
     }
     let tables = Tables::open(&pins)?;
     lookup(&tables, &tables.slots()?, address)
@@ -192,40 +196,24 @@ pub fn read_pinned(config: &Config, address: IpAddr) -> Result<Option<KernelRule
 fn lookup(tables: &Tables, slots: &Slots, address: IpAddr) -> Result<Option<KernelRule>, XdpError> {
     let rule = tables.decide(address)?;
     Ok(rule.and_then(|rule| {
-        Some(KernelRule {
-            list: Arc::clone(slots.name(rule.list())?),
-            action: rule.action()?,
-        })
+        Some(KernelRule { list: Arc::clone(slots.name(rule.list())?), action: rule.action()? })
     }))
 }
 
 fn load(config: &Config, pins: &Pins) -> Result<Ebpf, XdpError> {
     let mut ports = [0_u16; MAX_PORTS];
-    let wanted: Vec<u16> = config
-        .ports
-        .iter()
-        .copied()
-        .filter(|port| *port != 0)
-        .collect();
+    let wanted: Vec<u16> = config.ports.iter().copied().filter(|port| *port != 0).collect();
     let Some(places) = ports.get_mut(..wanted.len()) else {
-        return Err(XdpError::DoesNotFit {
-            what: "ports",
-            found: wanted.len(),
-            most: MAX_PORTS,
-        });
+        return Err(XdpError::DoesNotFit { what: "ports", found: wanted.len(), most: MAX_PORTS });
     };
     places.copy_from_slice(&wanted);
     let level = log::level();
     let mut loader = EbpfLoader::new();
-    loader
-        .override_global(PORTS, &ports, true)
-        .override_global(LEVEL, &level, false);
+    loader.override_global(PORTS, &ports, true).override_global(LEVEL, &level, false);
     for shape in map::ALL {
         loader.map_pin_path(shape.name, pins.map(shape));
     }
-    let mut ebpf = loader
-        .load(OBJECT)
-        .map_err(|error| XdpError::program(&error))?;
+    let mut ebpf = loader.load(OBJECT).map_err(|error| XdpError::program(&error))?;
     let program = ebpf.program_mut(PROGRAM).ok_or_else(no_program)?;
     let program: &mut Xdp = program.try_into().map_err(refused)?;
     program.load().map_err(refused)?;
@@ -237,35 +225,24 @@ fn refused(error: ProgramError) -> XdpError {
 }
 
 fn no_program() -> XdpError {
-    XdpError::Program {
-        reason: format!("the object holds no program named {PROGRAM}"),
-    }
+    XdpError::Program { reason: format!("the object holds no program named {PROGRAM}") }
 }
 
 /// Rules as the kernel holds them.
 fn entries(rules: &[Rule], slots: &[u16]) -> Result<Entries, XdpError> {
-    let v4 = rules
-        .iter()
-        .filter(|rule| rule.prefix.address().is_ipv4())
-        .count();
+    let v4 = rules.iter().filter(|rule| rule.prefix.address().is_ipv4()).count();
     let families = [("IPv4 rules", v4), ("IPv6 rules", rules.len() - v4)];
     if let Some((what, found)) = families.into_iter().find(|(_, found)| *found > MAX_RULES) {
-        return Err(XdpError::DoesNotFit {
-            what,
-            found,
-            most: MAX_RULES,
-        });
+        return Err(XdpError::DoesNotFit { what, found, most: MAX_RULES });
     }
     let mut entries = rules
         .iter()
         .map(|rule| {
-            let slot = slots
-                .get(usize::from(rule.list))
-                .ok_or(XdpError::ListNumber {
-                    prefix: rule.prefix,
-                    list: rule.list,
-                    lists: slots.len(),
-                })?;
+            let slot = slots.get(usize::from(rule.list)).ok_or(XdpError::ListNumber {
+                prefix: rule.prefix,
+                list: rule.list,
+                lists: slots.len(),
+            })?;
             Ok((rule.prefix, RuleValue::new(*slot, rule.action)))
         })
         .collect::<Result<Entries, XdpError>>()?;

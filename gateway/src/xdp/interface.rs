@@ -25,12 +25,7 @@ pub(super) fn of_default_routes() -> Vec<String> {
 
 /// The number of the interface named `name`.
 pub(super) fn index(name: &str) -> io::Result<u32> {
-    let socket = socket_with(
-        AddressFamily::INET,
-        SocketType::DGRAM,
-        SocketFlags::CLOEXEC,
-        None,
-    )?;
+    let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
     Ok(name_to_index(&socket, name)?)
 }
 

@@ -33,10 +33,7 @@ impl LinkPin {
     pub(super) fn from_path(path: PathBuf) -> Option<Self> {
         let name = path.file_name()?.to_str()?;
         let (escaped, _mode) = name.strip_prefix("link-")?.rsplit_once('-')?;
-        Some(Self {
-            interface: unescape(escaped)?,
-            path,
-        })
+        Some(Self { interface: unescape(escaped)?, path })
     }
 
     /// The file.
@@ -120,13 +117,7 @@ mod tests {
 
     #[test]
     fn other_files_are_no_links() {
-        for name in [
-            "BAD_V4",
-            "link-eth0",
-            "link-%-native",
-            "link-%zz-native",
-            "link-%ff-native",
-        ] {
+        for name in ["BAD_V4", "link-eth0", "link-%-native", "link-%zz-native", "link-%ff-native"] {
             assert_eq!(LinkPin::from_path(PathBuf::from(name)), None, "{name}");
         }
     }

@@ -46,8 +46,6 @@ impl Printer {
             })
             .inspect_err(|error| tracing::debug!("the program's log is not printed: {error}"))
             .ok()?;
-        Some(Self {
-            _ends_when_dropped: sender,
-        })
+        Some(Self { _ends_when_dropped: sender })
     }
 }

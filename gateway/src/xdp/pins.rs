@@ -31,9 +31,7 @@ pub(super) struct Pins {
 
 impl Pins {
     pub(super) fn new(config: &Config) -> Self {
-        Self {
-            folder: config.pin_dir.join(format!("v{SCHEMA}")),
-        }
+        Self { folder: config.pin_dir.join(format!("v{SCHEMA}")) }
     }
 
     /// Makes the folder and removes from it what may not be adopted. True when the maps in it are adopted.
@@ -53,8 +51,7 @@ impl Pins {
     /// Whether a filter was pinned here and not detached since.
     pub(super) fn exist(&self) -> Result<bool, XdpError> {
         let path = self.map(map::BAD_V4);
-        path.try_exists()
-            .map_err(|error| XdpError::path(&path, error))
+        path.try_exists().map_err(|error| XdpError::path(&path, error))
     }
 
     /// Where a map is pinned.
@@ -96,16 +93,12 @@ impl Pins {
 
     /// Removes the maps, for a filter that came to nothing.
     pub(super) fn remove_maps(&self) -> Result<(), XdpError> {
-        map::ALL
-            .into_iter()
-            .try_for_each(|shape| remove(&self.map(shape)))
+        map::ALL.into_iter().try_for_each(|shape| remove(&self.map(shape)))
     }
 
     /// The folder that is configured, and in it that of this version.
     fn folders(&self) -> impl DoubleEndedIterator<Item = &Path> {
-        [self.folder.parent(), Some(self.folder.as_path())]
-            .into_iter()
-            .flatten()
+        [self.folder.parent(), Some(self.folder.as_path())].into_iter().flatten()
     }
 
     fn files(&self) -> Result<Vec<PathBuf>, XdpError> {
@@ -124,16 +117,12 @@ impl Pins {
         if !map::ALL.into_iter().any(|shape| self.map(shape).exists()) {
             return Ok(false);
         }
-        let fault = map::ALL
-            .into_iter()
-            .find_map(|shape| self.fault(shape).map(|fault| (shape, fault)));
+        let fault =
+            map::ALL.into_iter().find_map(|shape| self.fault(shape).map(|fault| (shape, fault)));
         let Some((shape, fault)) = fault else {
             return Ok(true);
         };
-        tracing::warn!(
-            map = shape.name,
-            "the pinned maps are not adopted but made anew: {fault}"
-        );
+        tracing::warn!(map = shape.name, "the pinned maps are not adopted but made anew: {fault}");
         self.remove_maps()?;
         Ok(false)
     }
@@ -189,9 +178,7 @@ fn mount_bpffs(folder: &Path) -> Result<(), XdpError> {
     if is_bpffs(existing.unwrap_or(folder))? {
         return Ok(());
     }
-    Err(XdpError::NotBpffs {
-        path: folder.to_owned(),
-    })
+    Err(XdpError::NotBpffs { path: folder.to_owned() })
 }
 
 /// Whoever may write in the folder can end the filter, by removing a pin.
@@ -200,9 +187,7 @@ fn refuse_foreign(folder: &Path) -> Result<(), XdpError> {
     if found.uid() == geteuid().as_raw() && found.mode() & 0o022 == 0 {
         return Ok(());
     }
-    Err(XdpError::ForeignFolder {
-        path: folder.to_owned(),
-    })
+    Err(XdpError::ForeignFolder { path: folder.to_owned() })
 }
 
 fn is_bpffs(path: &Path) -> Result<bool, XdpError> {
@@ -218,10 +203,7 @@ mod tests {
     #[test]
     fn an_ordinary_folder_is_no_place_for_pins() {
         let folder = tempfile::tempdir().unwrap();
-        let config = Config {
-            pin_dir: folder.path().join("pins"),
-            ..Config::default()
-        };
+        let config = Config { pin_dir: folder.path().join("pins"), ..Config::default() };
         let error = Pins::new(&config).prepare().unwrap_err();
         assert!(matches!(error, XdpError::NotBpffs { .. }), "{error}");
         assert!(!config.pin_dir.exists());

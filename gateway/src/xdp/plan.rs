@@ -48,8 +48,7 @@ impl Plan {
                 (None, None) => {}
             }
         }
-        plan.write
-            .sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.length()));
+        plan.write.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.length()));
         plan.remove.sort_by_key(|prefix| prefix.length());
         plan
     }
@@ -73,10 +72,7 @@ mod tests {
         let mut entries: Entries = rules
             .iter()
             .map(|(prefix, list)| {
-                (
-                    prefix.parse().unwrap(),
-                    RuleValue::new(*list, KernelAction::Drop),
-                )
+                (prefix.parse().unwrap(), RuleValue::new(*list, KernelAction::Drop))
             })
             .collect();
         entries.sort_by_key(|(prefix, _)| *prefix);
@@ -102,10 +98,7 @@ mod tests {
         let plan = Plan::new(&old, &new);
         let written: Vec<String> = plan.write.iter().map(|(p, _)| p.to_string()).collect();
         let removed: Vec<String> = plan.remove.iter().map(ToString::to_string).collect();
-        assert_eq!(
-            written,
-            ["2001:db8::/64", "10.0.0.1", "192.0.2.0/24", "10.0.0.0/9"]
-        );
+        assert_eq!(written, ["2001:db8::/64", "10.0.0.1", "192.0.2.0/24", "10.0.0.0/9"]);
         assert_eq!(removed, ["10.0.0.0/8", "10.1.0.0/16", "10.1.1.0/24"]);
         assert_eq!((plan.added(), plan.changed), (3, 1));
         assert_eq!(Plan::new(&new, &new), Plan::default());

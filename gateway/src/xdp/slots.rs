@@ -82,9 +82,7 @@ impl Slots {
 
     /// All slots that have a name.
     pub(super) fn named(&self) -> impl Iterator<Item = (u16, &Arc<str>)> {
-        (0..)
-            .zip(&self.0)
-            .filter_map(|(slot, name)| Some((slot, name.as_ref()?)))
+        (0..).zip(&self.0).filter_map(|(slot, name)| Some((slot, name.as_ref()?)))
     }
 }
 
@@ -99,10 +97,7 @@ pub(super) fn encode(name: &str) -> Result<NameBytes, XdpError> {
             tail.copy_from_slice(name.as_bytes());
             Ok(bytes)
         }
-        _ => Err(XdpError::ListName {
-            name: name.to_owned(),
-            most: MAX_LIST_NAME,
-        }),
+        _ => Err(XdpError::ListName { name: name.to_owned(), most: MAX_LIST_NAME }),
     }
 }
 
@@ -120,10 +115,11 @@ mod tests {
     }
 
     fn through_the_kernel(slots: &Slots) -> Slots {
-        Slots::from_kernel(slots.0.iter().map(|name| {
-            name.as_ref()
-                .map_or([0; 1 + MAX_LIST_NAME], |name| encode(name).unwrap())
-        }))
+        Slots::from_kernel(
+            slots.0.iter().map(|name| {
+                name.as_ref().map_or([0; 1 + MAX_LIST_NAME], |name| encode(name).unwrap())
+            }),
+        )
     }
 
     #[test]

@@ -34,10 +34,7 @@ impl Tables {
         Ok(Self {
             bad: RuleTable::open(pins, map::BAD_V4, map::BAD_V6)?,
             good: RuleTable::open(pins, map::GOOD_V4, map::GOOD_V6)?,
-            own: OwnTable {
-                v4: open(pins, map::OWN_V4)?,
-                v6: open(pins, map::OWN_V6)?,
-            },
+            own: OwnTable { v4: open(pins, map::OWN_V4)?, v6: open(pins, map::OWN_V6)? },
             outcomes: open(pins, map::OUTCOMES)?,
             lists: open(pins, map::LISTS)?,
             names: open(pins, map::NAMES)?,
@@ -75,9 +72,7 @@ impl Tables {
 
     /// Writes the name of the list in `slot`.
     pub(super) fn name_slot(&mut self, slot: u16, name: &str) -> Result<(), XdpError> {
-        self.names
-            .set(slot.into(), slots::encode(name)?, 0)
-            .map_err(failed(map::NAMES))
+        self.names.set(slot.into(), slots::encode(name)?, 0).map_err(failed(map::NAMES))
     }
 
     /// Sets all counters of a slot to zero.
@@ -87,9 +82,7 @@ impl Tables {
             let processors = self.lists.get(&index, 0).map_err(failed(map::LISTS))?.len();
             let zeros = PerCpuValues::try_from(vec![[0; 2]; processors])
                 .map_err(|error| failed(map::LISTS)(error.into()))?;
-            self.lists
-                .set(index, zeros, 0)
-                .map_err(failed(map::LISTS))?;
+            self.lists.set(index, zeros, 0).map_err(failed(map::LISTS))?;
         }
         Ok(())
     }
@@ -133,11 +126,7 @@ pub(super) struct RuleTable {
 
 impl RuleTable {
     fn open(pins: &Pins, v4: MapShape, v6: MapShape) -> Result<Self, XdpError> {
-        Ok(Self {
-            v4: open(pins, v4)?,
-            v6: open(pins, v6)?,
-            shapes: (v4, v6),
-        })
+        Ok(Self { v4: open(pins, v4)?, v6: open(pins, v6)?, shapes: (v4, v6) })
     }
 
     /// What the kernel holds, sorted.
@@ -178,14 +167,12 @@ impl RuleTable {
         for prefix in &plan.remove {
             let length = prefix.length().into();
             match prefix.address() {
-                IpAddr::V4(v4) => self
-                    .v4
-                    .remove(&Key::new(length, v4.octets()))
-                    .map_err(failed(self.shapes.0))?,
-                IpAddr::V6(v6) => self
-                    .v6
-                    .remove(&Key::new(length, v6.octets()))
-                    .map_err(failed(self.shapes.1))?,
+                IpAddr::V4(v4) => {
+                    self.v4.remove(&Key::new(length, v4.octets())).map_err(failed(self.shapes.0))?
+                }
+                IpAddr::V6(v6) => {
+                    self.v6.remove(&Key::new(length, v6.octets())).map_err(failed(self.shapes.1))?
+                }
             }
         }
         Ok(())
@@ -219,10 +206,7 @@ fn open<M: TryFrom<Map, Error = MapError>>(pins: &Pins, shape: MapShape) -> Resu
 }
 
 fn failed(shape: MapShape) -> impl Fn(MapError) -> XdpError {
-    move |source| XdpError::Map {
-        map: shape.name,
-        source,
-    }
+    move |source| XdpError::Map { map: shape.name, source }
 }
 
 /// An IPv4-mapped IPv6 prefix is written nowhere; if one is there all the same, `None` leaves it alone.
@@ -242,11 +226,7 @@ where
 {
     let most = usize::try_from(shape.entries).unwrap_or(usize::MAX);
     if wanted.len() > most {
-        return Err(XdpError::DoesNotFit {
-            what: "own addresses",
-            found: wanted.len(),
-            most,
-        });
+        return Err(XdpError::DoesNotFit { what: "own addresses", found: wanted.len(), most });
     }
     let present: Result<BTreeSet<[u8; N]>, _> = table.keys().collect();
     let present = present.map_err(failed(shape))?;

@@ -73,9 +73,7 @@ fn connect(context: &XdpContext, segment: &Segment) -> Decision {
     if !maps::is_own(&segment.addresses) {
         return Decision::without_rule(Outcome::NotOwn);
     }
-    let decision = Decision::new(maps::bad(&segment.addresses), || {
-        maps::good(&segment.addresses)
-    });
+    let decision = Decision::new(maps::bad(&segment.addresses), || maps::good(&segment.addresses));
     if decision.outcome == Outcome::Reset && reset(context, segment).is_none() {
         return decision.without_reply();
     }

@@ -99,11 +99,7 @@ impl<const N: usize> TrieKey<N> {
     /// The key that asks for the longest prefix that covers `address`.
     #[inline(always)]
     fn new(address: [u32; N]) -> Self {
-        Self {
-            unused: 0,
-            length: 32 * N as u32,
-            address,
-        }
+        Self { unused: 0, length: 32 * N as u32, address }
     }
 
     #[inline(always)]

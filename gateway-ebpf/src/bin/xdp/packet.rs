@@ -16,10 +16,7 @@ pub(crate) struct Packet {
 impl Packet {
     #[inline(always)]
     pub(crate) fn new(context: &XdpContext) -> Self {
-        Self {
-            start: context.data(),
-            end: context.data_end(),
-        }
+        Self { start: context.data(), end: context.data_end() }
     }
 
     /// How many bytes it has, for a counter.

@@ -1,0 +1,119 @@
+//! What the daemon is doing, as `status` shows it: put together from those who know.
+
+use std::sync::{Arc, PoisonError};
+
+use arc_swap::ArcSwap;
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::alarm::{Alarm, Alarms};
+use crate::audit::WriterStatus;
+use crate::engine::Engine;
+use crate::front::smtp::{CountersSnapshot, Front, NextHopStatus};
+use crate::policy::{Action, Verdict};
+use crate::refresh::{self, SharedFilter};
+use crate::xdp::{Attachment, Counters};
+
+/// Those who know.
+#[derive(Debug)]
+pub struct Sources {
+    /// The name of this host.
+    pub hostname: String,
+    /// When the daemon was ready.
+    pub started: Instant,
+    /// Decisions and the audit trail.
+    pub engine: Arc<Engine>,
+    /// Lists and rules.
+    pub rules: Arc<ArcSwap<refresh::Status>>,
+    /// The kernel filter.
+    pub filter: SharedFilter,
+    /// Where it is attached.
+    pub attachments: ArcSwap<Vec<Attachment>>,
+    /// The SMTP proxy.
+    pub front: Arc<Front>,
+    /// What is wrong now.
+    pub alarms: Alarms,
+}
+
+/// The state of the daemon.
+#[derive(Debug, Serialize)]
+pub struct Status {
+    version: &'static str,
+    pid: u32,
+    hostname: String,
+    uptime_s: u64,
+    enforce: bool,
+    rules: Arc<refresh::Status>,
+    xdp: XdpStatus,
+    smtp: CountersSnapshot,
+    next_hop: NextHopStatus,
+    decisions: Vec<Decisions>,
+    audit: WriterStatus,
+    alarms: Vec<Alarm>,
+}
+
+#[derive(Debug, Serialize)]
+struct XdpStatus {
+    /// The weakest mode of all interfaces.
+    mode: &'static str,
+    /// Why it is not native.
+    reason: Option<String>,
+    interfaces: Vec<Attachment>,
+    /// `null` where there is no filter.
+    counters: Option<Counters>,
+}
+
+/// How many decisions had one verdict and one action.
+#[derive(Debug, Serialize)]
+pub struct Decisions {
+    verdict: Verdict,
+    code: &'static str,
+    action: Action,
+    count: u64,
+}
+
+impl Sources {
+    /// Asks all of them.
+    pub fn status(&self) -> Status {
+        Status {
+            version: env!("CARGO_PKG_VERSION"),
+            pid: std::process::id(),
+            hostname: self.hostname.clone(),
+            uptime_s: self.started.elapsed().as_secs(),
+            enforce: self.engine.enforces(),
+            rules: self.rules.load_full(),
+            xdp: self.xdp(),
+            smtp: self.front.counters(),
+            next_hop: self.front.next_hop(),
+            decisions: self.decisions(),
+            audit: self.engine.audit().status(),
+            alarms: self.alarms.list(),
+        }
+    }
+
+    fn xdp(&self) -> XdpStatus {
+        let interfaces = self.attachments.load().to_vec();
+        let weakest = interfaces.iter().max_by_key(|attachment| attachment.mode);
+        let filter = self.filter.lock().unwrap_or_else(PoisonError::into_inner);
+        XdpStatus {
+            mode: weakest.map_or("off", |attachment| attachment.mode.name()),
+            reason: weakest.and_then(|attachment| attachment.reason.clone()),
+            counters: filter.as_ref().and_then(|filter| filter.counters().ok()),
+            interfaces,
+        }
+    }
+
+    fn decisions(&self) -> Vec<Decisions> {
+        let counters = self.engine.decisions();
+        let slots = Verdict::ALL
+            .into_iter()
+            .flat_map(|verdict| Action::ALL.map(|action| (verdict, action)));
+        let counted = slots.map(|(verdict, action)| Decisions {
+            verdict,
+            code: verdict.code(),
+            action,
+            count: counters.get(verdict, action),
+        });
+        counted.filter(|decisions| decisions.count > 0).collect()
+    }
+}

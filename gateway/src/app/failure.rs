@@ -1,0 +1,97 @@
+//! Why a command or the daemon could not do what it was asked, with the exit code that tells it.
+
+use std::io;
+
+use crate::admin::{AdminError, ClientError};
+use crate::config::Faults;
+
+/// Why a command or the daemon could not do what it was asked; the codes are those of sysexits(3).
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// 2: the arguments do not fit together.
+    #[error("{0}")]
+    Usage(String),
+    /// 69: a daemon, an address or a file is not to be had.
+    #[error("{text}")]
+    Unavailable {
+        /// What and why.
+        text: String,
+        /// What to do about it.
+        hint: String,
+    },
+    /// 70: a fault of our own.
+    #[error("{0}")]
+    Internal(String),
+    /// 78: the configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] Faults),
+    /// 78: the configuration asks for something that this host does not give.
+    #[error("{text}")]
+    Setup {
+        /// What and why.
+        text: String,
+        /// What to do about it.
+        hint: String,
+    },
+    /// Nobody reads our output any more; no fault of ours.
+    #[error("broken pipe")]
+    BrokenPipe,
+}
+
+impl Failure {
+    /// The exit code, 0 where nothing is wrong.
+    pub const fn code(&self) -> u8 {
+        match self {
+            Self::BrokenPipe => 0,
+            Self::Usage(_) => 2,
+            Self::Unavailable { .. } => 69,
+            Self::Internal(_) => 70,
+            Self::Config(_) | Self::Setup { .. } => 78,
+        }
+    }
+
+    /// What to do about it, where there is something.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Unavailable { hint, .. } | Self::Setup { hint, .. } => Some(hint),
+            _ => None,
+        }
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            Self::BrokenPipe
+        } else {
+            Self::Internal(error.to_string())
+        }
+    }
+}
+
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Self {
+        io::Error::from(error).into()
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        Self::Unavailable { text: error.to_string(), hint: error.hint().to_owned() }
+    }
+}
+
+impl From<AdminError> for Failure {
+    fn from(error: AdminError) -> Self {
+        let hint = match &error {
+            AdminError::Taken { .. } => {
+                "stop it first, or give this one another `[admin] socket` and `state_dir`"
+            }
+            AdminError::NotASocket { .. } => "remove it, or set `[admin] socket` to another path",
+            AdminError::Io { .. } => {
+                "run as root, or set `[admin] socket` to a path that this user can write"
+            }
+        };
+        Self::Unavailable { text: error.to_string(), hint: hint.to_owned() }
+    }
+}

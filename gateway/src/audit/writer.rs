@@ -1,0 +1,201 @@
+//! Writes records as JSON lines behind a bounded queue; a full disk costs records, never mail, and is counted.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use serde::Serialize;
+use tracing::{error, info};
+
+use crate::policy::Record;
+
+/// Records that may wait; at a kilobyte each this is the most memory that the queue can hold.
+const QUEUE: usize = 65_536;
+
+/// How long a record may wait in memory before it is handed to the system.
+const FLUSH: Duration = Duration::from_millis(100);
+
+/// The sending end: cheap to clone, never blocks.
+#[derive(Clone, Debug)]
+pub struct Writer {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    queue: Mutex<Option<SyncSender<String>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    written: Arc<AtomicU64>,
+    lost: Arc<AtomicU64>,
+    fault: Arc<Mutex<Option<String>>>,
+}
+
+/// How the audit trail is doing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WriterStatus {
+    /// Records written since the start.
+    pub written: u64,
+    /// Records that found no place in the queue or on the disk.
+    pub lost: u64,
+    /// What is wrong now.
+    pub fault: Option<String>,
+}
+
+impl Writer {
+    /// Opens `path` for appending, readable by the owner and the group, and starts the writing thread.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let file = append(path)?;
+        let (sender, receiver) = sync_channel(QUEUE);
+        let writer = Self::with_queue(Some(sender));
+        let sink = Sink {
+            path: path.to_owned(),
+            file: BufWriter::new(file),
+            torn: false,
+            pending: 0,
+            written: Arc::clone(&writer.shared.written),
+            lost: Arc::clone(&writer.shared.lost),
+            fault: Arc::clone(&writer.shared.fault),
+        };
+        let thread =
+            std::thread::Builder::new().name("audit".to_owned()).spawn(|| sink.run(receiver))?;
+        *writer.shared.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok(writer)
+    }
+
+    /// A writer that keeps nothing, for one-off questions of the command line.
+    pub fn none() -> Self {
+        Self::with_queue(None)
+    }
+
+    fn with_queue(queue: Option<SyncSender<String>>) -> Self {
+        let shared = Shared {
+            queue: Mutex::new(queue),
+            thread: Mutex::new(None),
+            written: Arc::default(),
+            lost: Arc::default(),
+            fault: Arc::default(),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Queues `record`; where there is no room it is lost and counted, since mail must not wait.
+    pub fn write(&self, record: &Record<'_>) {
+        let queue = self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(queue) = queue.as_ref() else { return };
+        let sent = serde_json::to_string(record).map(|line| queue.try_send(line));
+        if !matches!(sent, Ok(Ok(()))) {
+            self.shared.lost.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Ok(Err(TrySendError::Disconnected(_line))) = sent {
+            error!(target: "alarm", "audit: the writing thread is gone, records are lost until a restart");
+        }
+    }
+
+    /// How the trail is doing.
+    pub fn status(&self) -> WriterStatus {
+        WriterStatus {
+            written: self.shared.written.load(Ordering::Relaxed),
+            lost: self.shared.lost.load(Ordering::Relaxed),
+            fault: self.shared.fault.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
+    }
+
+    /// Writes out all that waits; afterwards nothing is kept any more. Blocks for as long as the disk does.
+    pub fn close(&self) {
+        drop(self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let thread = self.shared.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            error!(target: "alarm", "audit: the writing thread died, its last records are lost");
+        }
+    }
+}
+
+fn append(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).mode(0o640).open(path)
+}
+
+/// The receiving end: the file, with what is not flushed yet.
+struct Sink {
+    path: PathBuf,
+    file: BufWriter<File>,
+    /// Whether the file may end in half a line.
+    torn: bool,
+    pending: u64,
+    written: Arc<AtomicU64>,
+    lost: Arc<AtomicU64>,
+    fault: Arc<Mutex<Option<String>>>,
+}
+
+impl Sink {
+    fn run(mut self, queue: Receiver<String>) {
+        loop {
+            match queue.recv_timeout(FLUSH) {
+                Ok(line) => {
+                    self.line(&line);
+                    // A burst is written as one piece.
+                    for line in queue.try_iter().take(QUEUE) {
+                        self.line(&line);
+                    }
+                    self.flush();
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        self.flush();
+    }
+
+    fn line(&mut self, line: &str) {
+        self.pending += 1;
+        let start: &[u8] = if std::mem::take(&mut self.torn) { b"\n" } else { b"" };
+        let written =
+            [start, line.as_bytes(), b"\n"].iter().try_for_each(|part| self.file.write_all(part));
+        if let Err(fault) = written {
+            self.fail(&fault);
+        }
+    }
+
+    fn flush(&mut self) {
+        if self.pending == 0 {
+            return;
+        }
+        match self.file.flush() {
+            Ok(()) => {
+                self.written.fetch_add(std::mem::take(&mut self.pending), Ordering::Relaxed);
+                self.note(None);
+            }
+            Err(fault) => self.fail(&fault),
+        }
+    }
+
+    /// Gives up what is not written, and starts over with the file as it is named now.
+    fn fail(&mut self, fault: &io::Error) {
+        self.lost.fetch_add(std::mem::take(&mut self.pending), Ordering::Relaxed);
+        self.torn = true;
+        self.note(Some(format!("cannot write {}: {fault}", self.path.display())));
+        let fresh = append(&self.path).map(BufWriter::new);
+        if let Ok(fresh) = fresh {
+            // Unwritten octets of the old buffer would come out twice, or in the middle of a line.
+            drop(std::mem::replace(&mut self.file, fresh).into_parts());
+        }
+    }
+
+    /// Tells of a change, once.
+    fn note(&self, fault: Option<String>) {
+        let mut known = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
+        match (&fault, known.is_some()) {
+            (Some(text), false) => {
+                error!(target: "alarm", "audit: {text}; records are lost, mail goes on");
+            }
+            (None, true) => info!(target: "alarm", "audit: writing again"),
+            _ => {}
+        }
+        *known = fault;
+    }
+}

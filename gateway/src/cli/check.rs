@@ -1,0 +1,58 @@
+//! `portcullis check`: everything that is wrong with the configuration, at once.
+
+use std::path::Path;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::output::{self, Meaning};
+use super::{Exit, Failure};
+use crate::config::{Config, Faults};
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    ok: bool,
+    faults: Vec<String>,
+    notices: Vec<String>,
+}
+
+pub(super) fn run(options: &Options, path: &Path) -> Result<Exit, Failure> {
+    let loaded = Config::load(path).and_then(|(config, notices)| {
+        config.for_daemon()?;
+        Ok((config, notices))
+    });
+    match loaded {
+        Ok((config, notices)) => {
+            let notices: Vec<_> = notices.iter().map(ToString::to_string).collect();
+            if options.json {
+                output::json(&Answer { ok: true, faults: Vec::new(), notices })?;
+            } else {
+                notices.iter().for_each(output::warn);
+                show(&config)?;
+            }
+            Ok(Exit::Done)
+        }
+        Err(Faults(faults)) => {
+            if options.json {
+                let faults = faults.iter().map(ToString::to_string).collect();
+                output::json(&Answer { ok: false, faults, notices: Vec::new() })?;
+            }
+            Err(Faults(faults).into())
+        }
+    }
+}
+
+fn show(config: &Config) -> Result<(), Failure> {
+    let (lists, listeners) = (config.lists.len(), config.listeners.len());
+    let file = config.file.display();
+    let well = output::coloured("in order", Meaning::Good);
+    output::line(format_args!("{file} is {well}: {lists} lists, {listeners} listeners"))
+}

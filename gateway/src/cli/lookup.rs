@@ -1,0 +1,130 @@
+//! `portcullis lookup`: what would be decided about an address that connects now, and why.
+
+use std::net::IpAddr;
+use std::path::Path;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::output::{self, Meaning};
+use super::{Exit, Failure, offline};
+use crate::net::fold;
+use crate::policy::{Action, Band, Decision, Evidence, MatchRecord, Skipped, Verdict};
+use crate::xdp;
+
+/// Arguments of `lookup`.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// The addresses
+    #[arg(required = true, value_name = "IP")]
+    addresses: Vec<IpAddr>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    ip: IpAddr,
+    verdict: Verdict,
+    code: &'static str,
+    action: Action,
+    enforced: bool,
+    skipped: Option<Skipped>,
+    score: Option<u16>,
+    band: Option<Band>,
+    evidence: &'a [Evidence],
+    matches: Vec<MatchRecord<'a>>,
+    /// The rule in the kernel, `null` where there is none, no filter, or no right to look.
+    kernel: Option<xdp::KernelRule>,
+}
+
+pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
+    let config = offline::config(config)?;
+    let engine = offline::engine(&config);
+    let addresses = options.addresses.iter().map(|&address| fold(address));
+    let decisions: Vec<_> =
+        addresses.map(|address| (address, engine.judge_address(address))).collect();
+    let answers: Vec<_> = decisions
+        .iter()
+        .map(|(address, decision)| {
+            Answer::new(*address, decision, kernel_rule(&config.xdp, *address))
+        })
+        .collect();
+    if options.json {
+        output::json(&answers)?;
+    } else {
+        answers.iter().try_for_each(show)?;
+    }
+    let refused = decisions.iter().any(|(_address, decision)| decision.effective().refuses());
+    Ok(if refused { Exit::Refused } else { Exit::Done })
+}
+
+/// Asks the kernel itself. Without a filter, or the right to see it, there is nothing to say.
+fn kernel_rule(config: &xdp::Config, address: IpAddr) -> Option<xdp::KernelRule> {
+    xdp::read_pinned(config, address).ok().flatten()
+}
+
+impl<'a> Answer<'a> {
+    fn new(ip: IpAddr, decision: &'a Decision, kernel: Option<xdp::KernelRule>) -> Self {
+        let facts = decision.addresses.first();
+        let score = decision.score.as_ref();
+        Self {
+            ip,
+            verdict: decision.verdict,
+            code: decision.verdict.code(),
+            action: decision.action,
+            enforced: decision.enforced,
+            skipped: facts.and_then(|facts| facts.skipped),
+            score: score.map(|score| score.value),
+            band: score.map(|score| score.band),
+            evidence: score.map_or(&[], |score| &score.evidence),
+            matches: facts
+                .map(|facts| facts.matches.iter().map(MatchRecord::new).collect())
+                .unwrap_or_default(),
+            kernel,
+        }
+    }
+}
+
+fn show(answer: &Answer<'_>) -> Result<(), Failure> {
+    output::headline(answer.ip)?;
+    let meaning = match answer.action {
+        Action::Accept | Action::Observe | Action::Tag => Meaning::Good,
+        Action::Defer => Meaning::Doubtful,
+        Action::Discard | Action::RejectMessage | Action::Reject => Meaning::Bad,
+    };
+    let dry = if answer.enforced { "" } else { ", dry run" };
+    let verdict = output::coloured(answer.verdict, meaning);
+    output::field("verdict", format_args!("{verdict} ({}), {}{dry}", answer.code, answer.action))?;
+    if let Some(skipped) = answer.skipped {
+        output::field("skipped", skipped)?;
+    }
+    if let (Some(score), Some(band)) = (answer.score, answer.band) {
+        output::field("score", format_args!("{score}, {band}"))?;
+    }
+    for item in answer.evidence {
+        output::field("evidence", format_args!("{} {:+}", item.name, item.weight))?;
+    }
+    for found in &answer.matches {
+        let reason = found.reason.map(|reason| format!(", {reason}")).unwrap_or_default();
+        let dry = if found.enforce { "" } else { ", dry run" };
+        output::field(
+            "listed",
+            format_args!(
+                "{} ({}, {}{dry}): {} at {}{reason}",
+                found.list,
+                found.class.name(),
+                found.action,
+                found.entry,
+                found.origin
+            ),
+        )?;
+    }
+    match &answer.kernel {
+        Some(rule) => {
+            output::field("kernel", format_args!("{} by list {}", rule.action.name(), rule.list))
+        }
+        None => output::field("kernel", "no rule"),
+    }
+}

@@ -1,0 +1,72 @@
+//! The command line: one file per command.
+
+mod check;
+mod exit;
+mod list;
+mod lookup;
+mod offline;
+mod output;
+mod run;
+mod scan;
+mod slider;
+mod status;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use exit::Exit;
+
+use crate::app::Failure;
+
+/// Refuses bad mail senders in the kernel, judges the others, and says why.
+#[derive(Debug, Parser)]
+#[command(name = "portcullis", version, max_term_width = 100)]
+struct Cli {
+    /// The configuration file; the files of `conf.d` beside it are read too
+    #[arg(
+        long,
+        short,
+        global = true,
+        value_name = "FILE",
+        default_value = "/etc/portcullis/portcullis.toml"
+    )]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon in the foreground
+    Run(run::Options),
+    /// Say everything that is wrong with the configuration
+    Check(check::Options),
+    /// Show what the daemon is doing
+    Status(status::Options),
+    /// Show what would be decided about an address, and why
+    Lookup(lookup::Options),
+    /// Show what would be decided about a message, and why
+    Scan(scan::Options),
+    /// Show or check lists
+    #[command(subcommand)]
+    List(list::Command),
+    /// Convert the thresholds of the reputation score
+    Slider(slider::Options),
+}
+
+/// Runs the command that the arguments name.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        Command::Run(options) => run::run(&options, &cli.config),
+        Command::Check(options) => check::run(&options, &cli.config),
+        Command::Status(options) => status::run(&options, &cli.config),
+        Command::Lookup(options) => lookup::run(&options, &cli.config),
+        Command::Scan(options) => scan::run(&options, &cli.config),
+        Command::List(command) => list::run(&command, &cli.config),
+        Command::Slider(options) => slider::run(&options),
+    };
+    exit::code(done)
+}

@@ -1,0 +1,53 @@
+//! What commands need that work with the configuration file alone: the configuration, and an engine with its lists.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{Failure, output};
+use crate::audit;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::engine::Engine;
+use crate::feed::FileFeed;
+use crate::host;
+use crate::list::{Loaded, Membership};
+use crate::net::Prefix;
+
+/// Reads the configuration; what the operator should know goes to standard error.
+pub(super) fn config(path: &Path) -> Result<Config, Failure> {
+    let (config, notices) = Config::load(path)?;
+    for notice in notices {
+        output::warn(notice);
+    }
+    Ok(config)
+}
+
+/// An engine that judges as the daemon would after reading the same files now; it records nothing.
+pub(super) fn engine(config: &Config) -> Engine {
+    let engine = Engine::new(config.engine_settings(), audit::Writer::none(), Clock::System);
+    let loaded: Vec<_> = config.lists.iter().map(|list| load(list, config)).collect();
+    let own = host::own_addresses()
+        .unwrap_or_default()
+        .into_iter()
+        .map(|address: IpAddr| Prefix::host(address));
+    let protected: Vec<_> = own.chain(host::dependencies()).chain(config.protected()).collect();
+    engine.set_lists(Arc::new(Membership::new(&loaded, &protected)), 0);
+    engine
+}
+
+fn load(list: &Arc<crate::list::List>, config: &Config) -> Loaded {
+    let mut feed = FileFeed::reader(Arc::clone(list), &config.list_copies());
+    let load = feed.load();
+    if let Some(fault) = load.fault {
+        output::warn(format_args!("list {}: {fault}", list.name));
+    }
+    if !load.rejected.is_empty() {
+        let count = load.rejected.len();
+        output::warn(format_args!(
+            "list {0}: {count} lines are no entries; see `portcullis list check {0}`",
+            list.name
+        ));
+    }
+    Loaded { list: Arc::clone(list), entries: feed.entries().to_vec() }
+}

@@ -1,0 +1,76 @@
+//! Prints: JSON for machines, tables with colour for people on a terminal.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+
+use owo_colors::{OwoColorize, Stream};
+use serde::Serialize;
+
+use super::Failure;
+
+/// Prints `value` as indented JSON.
+pub(super) fn json(value: &impl Serialize) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    serde_json::to_writer_pretty(&mut out, value)?;
+    Ok(writeln!(out)?)
+}
+
+/// Prints one line.
+pub(super) fn line(text: impl Display) -> Result<(), Failure> {
+    Ok(writeln!(io::stdout().lock(), "{text}")?)
+}
+
+/// Prints a headline.
+pub(super) fn headline(text: impl Display) -> Result<(), Failure> {
+    line(text.if_supports_color(Stream::Stdout, |text| text.bold()))
+}
+
+/// Prints a `name: value` line with the names in one column.
+pub(super) fn field(name: &str, value: impl Display) -> Result<(), Failure> {
+    line(format_args!(
+        "  {:<16} {value}",
+        name.if_supports_color(Stream::Stdout, |text| text.dimmed())
+    ))
+}
+
+/// A text in the colour of its meaning.
+pub(super) fn coloured(text: impl Display, meaning: Meaning) -> String {
+    let text = text.to_string();
+    match meaning {
+        Meaning::Good => text.if_supports_color(Stream::Stdout, |text| text.green()).to_string(),
+        Meaning::Doubtful => {
+            text.if_supports_color(Stream::Stdout, |text| text.yellow()).to_string()
+        }
+        Meaning::Bad => text.if_supports_color(Stream::Stdout, |text| text.red()).to_string(),
+    }
+}
+
+/// What a colour means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// Green.
+    Good,
+    /// Yellow.
+    Doubtful,
+    /// Red.
+    Bad,
+}
+
+/// Says on standard error what is wrong, with a hint on its own line.
+pub(super) fn complain(text: &str, hint: Option<&str>) {
+    let mut err = io::stderr().lock();
+    let error = "error:".if_supports_color(Stream::Stderr, |text| text.red()).to_string();
+    // Where standard error is closed there is nobody left to tell.
+    drop(writeln!(err, "{error} {text}"));
+    if let Some(hint) = hint {
+        let word = "hint:".if_supports_color(Stream::Stderr, |text| text.cyan()).to_string();
+        drop(writeln!(err, "{word} {hint}"));
+    }
+}
+
+/// Says on standard error what the operator should know.
+pub(super) fn warn(text: impl Display) {
+    let mut err = io::stderr().lock();
+    let word = "warning:".if_supports_color(Stream::Stderr, |text| text.yellow()).to_string();
+    drop(writeln!(err, "{word} {text}"));
+}

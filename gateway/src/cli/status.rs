@@ -1,0 +1,146 @@
+//! `portcullis status`: what the daemon is doing.
+
+use std::path::Path;
+
+use clap::Args;
+use serde_json::Value;
+
+use super::output::{self, Meaning};
+use super::{Exit, Failure, offline};
+use crate::admin;
+
+/// Arguments of `status`.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
+    let config = offline::config(config)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let status = runtime.block_on(admin::get(&config.admin_socket, "/api/v1/status"))?;
+    if options.json {
+        output::json(&status)?;
+    } else {
+        show(&status)?;
+    }
+    Ok(Exit::Done)
+}
+
+/// The answer may come from a daemon of another version, so nothing in it is taken for granted.
+fn show(status: &Value) -> Result<(), Failure> {
+    let text = |pointer: &str| match status.pointer(pointer) {
+        Some(Value::String(text)) => text.clone(),
+        None | Some(Value::Null) => "-".to_owned(),
+        Some(other) => other.to_string(),
+    };
+    output::headline(format_args!(
+        "portcullis {} on {}, pid {}",
+        text("/version"),
+        text("/hostname"),
+        text("/pid")
+    ))?;
+    output::field("up", format_args!("{} s", text("/uptime_s")))?;
+    output::field("enforce", text("/enforce"))?;
+    let mode = text("/xdp/mode");
+    let meaning = match mode.as_str() {
+        "native" => Meaning::Good,
+        "generic" => Meaning::Doubtful,
+        _ => Meaning::Bad,
+    };
+    let reason =
+        status.pointer("/xdp/reason").and_then(Value::as_str).map(|why| format!(" ({why})"));
+    output::field(
+        "kernel filter",
+        format_args!("{}{}", output::coloured(mode, meaning), reason.unwrap_or_default()),
+    )?;
+    for interface in items(status, "/xdp/interfaces") {
+        let adopted = if interface["adopted"] == Value::Bool(true) { ", adopted" } else { "" };
+        output::field(
+            "",
+            format_args!(
+                "{} {}{adopted}",
+                plain(&interface["interface"]),
+                plain(&interface["mode"])
+            ),
+        )?;
+    }
+    output::field(
+        "SYNs",
+        format_args!(
+            "{} dropped, {} reset, {} passed",
+            text("/xdp/counters/dropped"),
+            text("/xdp/counters/reset"),
+            text("/xdp/counters/passed")
+        ),
+    )?;
+    output::field(
+        "rules",
+        format_args!(
+            "version {}, {} bad, {} good",
+            text("/rules/version"),
+            text("/rules/bad"),
+            text("/rules/good")
+        ),
+    )?;
+    output::field(
+        "connections",
+        format_args!(
+            "{} now, {} in all",
+            text("/smtp/connections_active"),
+            text("/smtp/connections_total")
+        ),
+    )?;
+    output::field(
+        "next hop",
+        format_args!("{} {}", text("/next_hop/address"), text("/next_hop/state")),
+    )?;
+    output::field(
+        "audit",
+        format_args!("{} written, {} lost", text("/audit/written"), text("/audit/lost")),
+    )?;
+    output::headline("Lists")?;
+    for list in items(status, "/rules/lists") {
+        output::line(format_args!(
+            "  {:<20} {:<12} {:<8} {:>9} entries, {} rejected lines",
+            plain(&list["name"]),
+            plain(&list["class"]),
+            plain(&list["action"]),
+            plain(&list["entries"]),
+            plain(&list["rejected"]),
+        ))?;
+    }
+    let decisions: Vec<_> = items(status, "/decisions").collect();
+    if !decisions.is_empty() {
+        output::headline("Decisions")?;
+    }
+    for decision in decisions {
+        output::line(format_args!(
+            "  {:<24} {:<16} {:<16} {:>9}",
+            plain(&decision["verdict"]),
+            plain(&decision["code"]),
+            plain(&decision["action"]),
+            plain(&decision["count"]),
+        ))?;
+    }
+    for alarm in items(status, "/alarms") {
+        let line = format!(
+            "alarm {}: {} (since {})",
+            plain(&alarm["about"]),
+            plain(&alarm["text"]),
+            plain(&alarm["since"])
+        );
+        output::line(output::coloured(line, Meaning::Bad))?;
+    }
+    Ok(())
+}
+
+fn items<'a>(status: &'a Value, pointer: &str) -> impl Iterator<Item = &'a Value> {
+    status.pointer(pointer).and_then(Value::as_array).into_iter().flatten()
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}

@@ -1,0 +1,463 @@
+//! Every key that a configuration can have: for suggestions, for the reference, for the tests that hold both true.
+
+use strsim::damerau_levenshtein;
+
+use self::IfAbsent::{Required, Value, Words};
+
+/// The keys of one table.
+#[derive(Debug)]
+pub(super) struct TableKeys {
+    /// The table's name; empty for the top of the file.
+    pub(super) name: &'static str,
+    /// How its beginning is written.
+    pub(super) heading: &'static str,
+    /// What it is about.
+    pub(super) text: &'static str,
+    /// Its keys, in the order of the reference.
+    pub(super) keys: &'static [Key],
+}
+
+/// One key.
+#[derive(Debug)]
+pub(super) struct Key {
+    /// Its name.
+    pub(super) name: &'static str,
+    /// What holds when it is absent.
+    pub(super) default: IfAbsent,
+    /// A value that it can have, as TOML.
+    pub(super) example: &'static str,
+    /// What it does.
+    pub(super) text: &'static str,
+}
+
+/// What holds when a key is absent.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum IfAbsent {
+    /// This value, as TOML.
+    Value(&'static str),
+    /// Something that no value says.
+    Words(&'static str),
+    /// The key cannot be absent.
+    Required,
+}
+
+impl TableKeys {
+    /// Whether the table has this key.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.keys.iter().any(|key| key.name == name)
+    }
+
+    /// The names of all keys.
+    pub(super) fn names(&self) -> String {
+        let names: Vec<_> = self.keys.iter().map(|key| key.name).collect();
+        names.join(", ")
+    }
+
+    /// What the writer of an unknown key may have meant: a key of another table, or a name much like it.
+    pub(super) fn suggestion(&self, unknown: &str) -> Option<String> {
+        let nearest = self
+            .keys
+            .iter()
+            .map(|key| (damerau_levenshtein(key.name, unknown), key.name))
+            .min()
+            .filter(|(distance, name)| *distance <= 2 && *distance < name.len() / 2);
+        if let Some((_, name)) = nearest {
+            return Some(format!("did you mean `{name}`?"));
+        }
+        let homes: Vec<_> = TABLES
+            .iter()
+            .filter(|table| table.has(unknown))
+            .map(|table| match table.heading {
+                "" => "the top of the file",
+                heading => heading,
+            })
+            .collect();
+        (!homes.is_empty()).then(|| format!("`{unknown}` belongs to {}", homes.join(" or ")))
+    }
+}
+
+const fn key(
+    name: &'static str,
+    default: IfAbsent,
+    example: &'static str,
+    text: &'static str,
+) -> Key {
+    Key { name, default, example, text }
+}
+
+/// All tables, the top of the file first.
+pub(super) static TABLES: [TableKeys; 13] = [
+    TableKeys {
+        name: "",
+        heading: "",
+        text: "Before the first table header.",
+        keys: &[
+            key(
+                "hostname",
+                Words("the system's"),
+                "\"mx1.example.org\"",
+                "The name in the greeting, in Received fields and in records.",
+            ),
+            key(
+                "state_dir",
+                Value("\"/var/lib/portcullis\""),
+                "\"/var/lib/portcullis\"",
+                "Where the daemon keeps what must outlive it.",
+            ),
+            key(
+                "trusted_relays",
+                Value("[]"),
+                "[\"192.0.2.10\", \"2001:db8:1::/64\"]",
+                "Hosts whose Received fields are believed: behind them the logical client is looked for. At the widest /8 for IPv4, /16 for IPv6.",
+            ),
+            key(
+                "enforce",
+                Value("true"),
+                "false",
+                "`false` is the dry run: everything is recorded, nothing is refused.",
+            ),
+            key(
+                "recipient_domains",
+                Value("[]"),
+                "[\"example.org\", \".example.org\"]",
+                "The domains for which mail is taken; `.example.org` means the subdomains of `example.org` without itself. Empty: the next hop decides.",
+            ),
+            key("xdp", Words("as below"), "{ ports = [25] }", "See [xdp]."),
+            key("listener", Words("none"), "[{ address = \"192.0.2.1:25\" }]", "See [[listener]]."),
+            key("next_hop", Words("none"), "{ address = \"127.0.0.1:10025\" }", "See [next_hop]."),
+            key("list", Words("none"), "[]", "See [[list]]."),
+            key("zone", Words("none"), "[]", "See [[zone]]."),
+            key("score", Words("as below"), "{ delay = 20 }", "See [score]."),
+            key("reply", Words("as below"), "{ address = true }", "See [reply]."),
+            key("limits", Words("as below"), "{ errors = 20 }", "See [limits]."),
+            key("scan", Words("as below"), "{ headers = [] }", "See [scan]."),
+            key(
+                "admin",
+                Words("as below"),
+                "{ socket = \"/run/portcullis/admin.sock\" }",
+                "See [admin].",
+            ),
+            key(
+                "audit",
+                Words("as below"),
+                "{ file = \"/var/lib/portcullis/audit.jsonl\" }",
+                "See [audit].",
+            ),
+            key("log", Words("as below"), "{ level = \"info\" }", "See [log]."),
+        ],
+    },
+    TableKeys {
+        name: "xdp",
+        heading: "[xdp]",
+        text: "The filter in the kernel.",
+        keys: &[
+            key(
+                "interfaces",
+                Value("[]"),
+                "[\"eth0\"]",
+                "Where SYNs are filtered. Empty: on the interface of the default route.",
+            ),
+            key(
+                "mode",
+                Value("\"auto\""),
+                "\"native\"",
+                "`auto` (native where the driver can, else generic, with an alarm), `native`, `generic`, or `off`: the daemon alone decides.",
+            ),
+            key("ports", Value("[25]"), "[25, 587]", "The TCP ports that are filtered, at most 8."),
+            key(
+                "action",
+                Value("\"reset\""),
+                "\"drop\"",
+                "What the kernel does with a SYN that a `reject` list hits: `reset` (answer with a RST), `drop` (say nothing), `count` (count it, leave it to the daemon), `off`. `refuse` (answer with a 554) comes with a later version; until then it means `reset`.",
+            ),
+            key(
+                "pin_dir",
+                Value("\"/sys/fs/bpf/portcullis\""),
+                "\"/sys/fs/bpf/portcullis\"",
+                "The folder of a BPF file system that keeps the filter while the daemon is away.",
+            ),
+        ],
+    },
+    TableKeys {
+        name: "listener",
+        heading: "[[listener]]",
+        text: "An address on which mail is taken; there may be many.",
+        keys: &[
+            key("address", Required, "\"192.0.2.1:25\"", "IP address and port."),
+            key(
+                "direction",
+                Value("\"auto\""),
+                "\"inbound\"",
+                "`inbound`, `outbound`, or `auto`: told from the client.",
+            ),
+            key(
+                "bare_newline",
+                Value("\"reject\""),
+                "\"normalise\"",
+                "A CR or LF that stands alone in a message: `reject` it, or `normalise` it to CRLF, which breaks signatures.",
+            ),
+        ],
+    },
+    TableKeys {
+        name: "next_hop",
+        heading: "[next_hop]",
+        text: "The mail server behind this one; `portcullis run` needs it.",
+        keys: &[
+            key("address", Required, "\"127.0.0.1:10025\"", "IP address and port."),
+            key(
+                "client",
+                Value("\"xclient\""),
+                "\"proxy\"",
+                "How it learns who the client is: `xclient`, `proxy` (PROXY protocol), or `none`. With `none` it sees every client as this host, so `recipient_domains` must be set.",
+            ),
+        ],
+    },
+    TableKeys {
+        name: "list",
+        heading: "[[list]]",
+        text: "A named list of addresses; there may be many. Good beats bad, whatever the prefix lengths.",
+        keys: &[
+            key(
+                "name",
+                Required,
+                "\"office-bad\"",
+                "The name in records, metrics and commands; no two lists share one.",
+            ),
+            key(
+                "class",
+                Required,
+                "\"local-bad\"",
+                "What it says about its addresses: `local-good`, `global-good`, `local-bad`, `global-bad`, `open-proxy`; the order is that of precedence.",
+            ),
+            key(
+                "file",
+                Required,
+                "\"bad.txt\"",
+                "The file with the addresses. Relative to the folder of the main configuration file.",
+            ),
+            key(
+                "url",
+                Words("none"),
+                "\"https://lists.example.org/bad.txt\"",
+                "Comes with a later version; until then it is refused.",
+            ),
+            key(
+                "format",
+                Value("\"auto\""),
+                "\"plain\"",
+                "`auto` or `plain`: one address, prefix or range in a line, comments after `#` or `;`.",
+            ),
+            key(
+                "action",
+                Words("`reject` for bad classes, `accept` for good ones"),
+                "\"tag\"",
+                "Good lists `accept`. Bad ones act at connect (`reject`: 5xx, `defer`: 4xx, `score`: add `weight`) or at the message (`observe`: record, `tag`: add a header field, `reject-message`: 5xx after the data, `discard`: accept and delete).",
+            ),
+            key(
+                "weight",
+                Words("none"),
+                "600",
+                "What a match adds to the score, -1000 to 1000; with `action = \"score\"` only.",
+            ),
+            key(
+                "hops",
+                Words("`connect` for `reject`, `defer`, `score`; else `all`"),
+                "\"unauthenticated\"",
+                "Which addresses are looked up: the connecting client (`connect`), also those in the header of a message (`all`), or of these only the ones whose Received field names no authenticated sender (`unauthenticated`).",
+            ),
+            key(
+                "label",
+                Words("the name"),
+                "\"Our own list\"",
+                "The name that refused senders read.",
+            ),
+            key(
+                "enforce",
+                Value("true"),
+                "false",
+                "`false`: matches are recorded, nothing is done about them.",
+            ),
+            key(
+                "kernel",
+                Words("`action` of [xdp] for `reject` lists, else `off`"),
+                "\"off\"",
+                "What the kernel does with SYNs from its addresses; the words of `action` in [xdp].",
+            ),
+        ],
+    },
+    TableKeys {
+        name: "zone",
+        heading: "[[zone]]",
+        text: "DNS lists come with a later version: the table is accepted and not looked at.",
+        keys: &[],
+    },
+    TableKeys {
+        name: "score",
+        heading: "[score]",
+        text: "The slider of the reputation score, in percent of the scale from 500 to 1000, or as raw scores.",
+        keys: &[
+            key(
+                "enabled",
+                Value("true"),
+                "false",
+                "`false`: the score is neither computed nor used.",
+            ),
+            key(
+                "allow",
+                Value("0"),
+                "0",
+                "Percent that are let in; the three parts add up to 100.",
+            ),
+            key("delay", Value("20"), "20", "Percent that are answered with a 4xx."),
+            key("reject", Value("80"), "80", "Percent that are refused with a 5xx."),
+            key(
+                "delay_from",
+                Words("from the percent"),
+                "500",
+                "The first score that is not let in; with `reject_above`, instead of the percent.",
+            ),
+            key(
+                "reject_above",
+                Words("from the percent"),
+                "600",
+                "The last score that is delayed; with `delay_from`, instead of the percent.",
+            ),
+            key(
+                "delay_mode",
+                Value("\"static\""),
+                "\"static\"",
+                "`static`: each try is scored anew. `greylist` comes with a later version; until then it means `static`.",
+            ),
+        ],
+    },
+    TableKeys {
+        name: "reply",
+        heading: "[reply]",
+        text: "What a refused sender is told beyond the fixed words.",
+        keys: &[
+            key("address", Value("true"), "true", "The address that was seen."),
+            key("label", Value("true"), "true", "The verdict, and the label of the list."),
+            key(
+                "reference",
+                Value("true"),
+                "true",
+                "The reference under which the decision is recorded.",
+            ),
+            key("bare", Value("false"), "false", "`true`: nothing of all that."),
+        ],
+    },
+    TableKeys {
+        name: "limits",
+        heading: "[limits]",
+        text: "How much of everything a peer may use. Sizes are octets, as a number or a text with `K`, `M`, `G`; times a text like `\"10s\"` or `\"5m\"`.",
+        keys: &[
+            key("connections", Value("10000"), "10000", "Connections at the same time."),
+            key(
+                "connections_per_client",
+                Value("50"),
+                "50",
+                "Connections at the same time from one address.",
+            ),
+            key("command_line", Value("2048"), "\"2K\"", "Size of a command line."),
+            key("commands", Value("10000"), "10000", "Commands in one session."),
+            key(
+                "errors",
+                Value("20"),
+                "20",
+                "Commands of one session answered with a 5xx before it is closed.",
+            ),
+            key("recipients", Value("1000"), "1000", "Recipients of one message."),
+            key(
+                "header",
+                Value("\"256K\""),
+                "\"256K\"",
+                "Size of a header block; a larger one is refused, never passed unscanned.",
+            ),
+            key("data_line", Value("\"64K\""), "\"64K\"", "Size of a line in a message."),
+            key("message", Value("\"100M\""), "\"100M\"", "Size of a message."),
+            key("received", Value("100"), "100", "Received fields of a message; more mean a loop."),
+            key("command_timeout", Value("\"5m\""), "\"5m\"", "Wait for the next command."),
+            key("data_timeout", Value("\"3m\""), "\"3m\"", "Wait for the next piece of a message."),
+            key("session_timeout", Value("\"1h\""), "\"1h\"", "Length of a session."),
+            key(
+                "refused_timeout",
+                Value("\"10s\""),
+                "\"10s\"",
+                "Wait for the QUIT of a refused client.",
+            ),
+            key(
+                "next_hop_connect_timeout",
+                Value("\"10s\""),
+                "\"10s\"",
+                "Wait for the next hop's connection and greeting.",
+            ),
+            key(
+                "next_hop_timeout",
+                Value("\"5m\""),
+                "\"5m\"",
+                "Wait for the next hop's answer to a command.",
+            ),
+            key(
+                "next_hop_final_timeout",
+                Value("\"10m\""),
+                "\"10m\"",
+                "Wait for the next hop's answer to the end of the data.",
+            ),
+        ],
+    },
+    TableKeys {
+        name: "scan",
+        heading: "[scan]",
+        text: "Addresses in the header of a message.",
+        keys: &[
+            key(
+                "headers",
+                Value("[]"),
+                "[\"X-Originating-IP\"]",
+                "Fields that are scanned beside Received, every address in them.",
+            ),
+            key(
+                "good_client_skips_headers",
+                Value("false"),
+                "false",
+                "`true`: a client on a good list clears the addresses in its messages, too.",
+            ),
+        ],
+    },
+    TableKeys {
+        name: "admin",
+        heading: "[admin]",
+        text: "How the commands reach the daemon.",
+        keys: &[key(
+            "socket",
+            Value("\"/run/portcullis/admin.sock\""),
+            "\"/run/portcullis/admin.sock\"",
+            "The Unix socket on which it answers.",
+        )],
+    },
+    TableKeys {
+        name: "audit",
+        heading: "[audit]",
+        text: "The record of decisions.",
+        keys: &[key(
+            "file",
+            Words("`audit.jsonl` in `state_dir`"),
+            "\"/var/lib/portcullis/audit.jsonl\"",
+            "One JSON line for each decision is appended here.",
+        )],
+    },
+    TableKeys {
+        name: "log",
+        heading: "[log]",
+        text: "What the daemon says on standard error.",
+        keys: &[
+            key(
+                "level",
+                Value("\"info\""),
+                "\"debug\"",
+                "`error`, `warn`, `info`, `debug` or `trace`.",
+            ),
+            key("format", Value("\"text\""), "\"json\"", "`text` for people, `json` for machines."),
+        ],
+    },
+];

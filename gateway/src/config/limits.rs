@@ -1,0 +1,89 @@
+//! The tables that are nothing but numbers: limits, and the slider of the score.
+
+use super::reader::Reader;
+use super::values::{Parsed, Wrong, boolean, choice, duration, integer, size};
+use crate::policy::Thresholds;
+use crate::smtp::Limits;
+
+/// Reads `[limits]`. A lower bound is where the daemon would stop working, not where it becomes wise.
+pub(super) fn limits(mut reader: Reader<'_>) -> Limits {
+    const MANY: usize = 1_000_000;
+    let default = Limits::default();
+    let limits = Limits {
+        connections: reader.or("connections", default.connections, integer(1..=MANY)),
+        connections_per_client: reader.or(
+            "connections_per_client",
+            default.connections_per_client,
+            integer(1..=MANY),
+        ),
+        command_line: reader.or("command_line", default.command_line, size(512..=64 << 10)),
+        commands: reader.or("commands", default.commands, integer(1..=MANY)),
+        errors: reader.or("errors", default.errors, integer(1..=MANY)),
+        recipients: reader.or("recipients", default.recipients, integer(1..=MANY)),
+        header: reader.or("header", default.header, size(1 << 10..=16 << 20)),
+        data_line: reader.or("data_line", default.data_line, size(1000..=1 << 20)),
+        message: reader.or("message", default.message, size(1 << 10..=1 << 40)),
+        received: reader.or("received", default.received, integer(1..=10_000)),
+        command_timeout: reader.or("command_timeout", default.command_timeout, duration),
+        data_timeout: reader.or("data_timeout", default.data_timeout, duration),
+        session_timeout: reader.or("session_timeout", default.session_timeout, duration),
+        refused_timeout: reader.or("refused_timeout", default.refused_timeout, duration),
+        next_hop_connect_timeout: reader.or(
+            "next_hop_connect_timeout",
+            default.next_hop_connect_timeout,
+            duration,
+        ),
+        next_hop_timeout: reader.or("next_hop_timeout", default.next_hop_timeout, duration),
+        next_hop_final_timeout: reader.or(
+            "next_hop_final_timeout",
+            default.next_hop_final_timeout,
+            duration,
+        ),
+    };
+    reader.finish();
+    limits
+}
+
+/// Reads `[score]`: where the bands are, and whether there is a score at all.
+pub(super) fn score(mut reader: Reader<'_>) -> (Thresholds, bool) {
+    let enabled = reader.or("enabled", true, boolean);
+    if let Some(mode) =
+        reader.optional("delay_mode", choice(&[("static", false), ("greylist", true)]))
+        && mode.value
+    {
+        let text = "\"greylist\" comes with a later version; \"static\" is used";
+        reader.notice(mode.key, mode.place, text);
+    }
+    let percent = ["allow", "delay", "reject"].map(|key| reader.optional(key, integer(0..=100)));
+    let scores = ["delay_from", "reject_above"].map(|key| reader.optional(key, integer(0..=1000)));
+    let written = scores.iter().chain(&percent).flatten().next().cloned();
+    let thresholds = thresholds(
+        percent.map(|part| part.map(|at| at.value)),
+        scores.map(|score| score.map(|at| at.value)),
+    )
+    .unwrap_or_else(|wrong| {
+        // The defaults fit, so one of the keys is there.
+        if let Some(at) = written {
+            reader.wrong_at(&at, wrong);
+        }
+        Thresholds::default()
+    });
+    reader.finish();
+    (thresholds, enabled)
+}
+
+fn thresholds(percent: [Option<u16>; 3], scores: [Option<u16>; 2]) -> Parsed<Thresholds> {
+    match (percent, scores) {
+        ([allow, delay, reject], [None, None]) => {
+            let (allow, delay) = (allow.unwrap_or(0), delay.unwrap_or(20));
+            Thresholds::from_percent(allow, delay, reject.unwrap_or(80)).map_err(Wrong::new)
+        }
+        ([None, None, None], [Some(delay_from), Some(reject_above)]) => {
+            Thresholds::from_scores(delay_from, reject_above).map_err(Wrong::new)
+        }
+        ([None, None, None], _) => {
+            Err(Wrong::new("one raw score alone, expected both delay_from and reject_above"))
+        }
+        _ => Err(Wrong::new("percent and raw scores, expected one kind of them")),
+    }
+}

@@ -1,0 +1,219 @@
+//! The tables `[[list]]`: which class may do what, where, and in the kernel.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use gateway_ebpf::abi::KernelAction;
+
+use super::reader::{At, Reader};
+use super::tree::Value;
+use super::values::{Parsed, Wrong, boolean, choice, integer, label, list_name, text};
+use crate::list::{Class, HopScope, List, ListAction, Weight};
+
+/// What holds for all lists.
+#[derive(Debug)]
+pub(super) struct Common<'a> {
+    /// Relative files are relative to this folder.
+    pub(super) folder: &'a Path,
+    /// False: no list is enforced.
+    pub(super) enforce: bool,
+    /// What the kernel does for a `reject` list that says nothing about it.
+    pub(super) kernel: KernelAction,
+    /// Whether there is a score to which a list can add.
+    pub(super) score_enabled: bool,
+}
+
+/// Reads all lists; one with a fault is left out.
+pub(super) fn lists(readers: Vec<Reader<'_>>, common: &Common<'_>) -> Vec<Arc<List>> {
+    let mut lists: Vec<Arc<List>> = Vec::new();
+    let mut names: Vec<At<String>> = Vec::new();
+    for mut reader in readers {
+        let name = reader.required("name", "the name of the list", list_name);
+        if let Some(name) = &name {
+            match names.iter().find(|earlier| earlier.value == name.value) {
+                Some(earlier) => {
+                    let found =
+                        format!("{:?}, the name of the list at {}", name.value, earlier.place);
+                    reader.wrong_at(name, Wrong::expected(&found, "another"));
+                }
+                None => names.push(name.clone()),
+            }
+        }
+        lists.extend(list(&mut reader, name, common).map(Arc::new));
+        reader.finish();
+    }
+    lists
+}
+
+/// What the kernel does with SYNs from listed addresses. `refuse` is a word of a later version.
+pub(super) fn kernel_action(
+    reader: &mut Reader<'_>,
+    key: &'static str,
+) -> Option<At<KernelAction>> {
+    let mut words = vec![("refuse", None)];
+    words.extend(KernelAction::ALL.iter().rev().map(|action| (action.name(), Some(*action))));
+    let At { value, key, place } = reader.optional(key, choice(&words))?;
+    let value = value.unwrap_or_else(|| {
+        let text = "\"refuse\" comes with a later version; \"reset\" is used";
+        reader.notice(key, place.clone(), text);
+        KernelAction::Reset
+    });
+    Some(At { value, key, place })
+}
+
+fn list(reader: &mut Reader<'_>, name: Option<At<String>>, common: &Common<'_>) -> Option<List> {
+    let class = reader.required("class", &class_words(), class);
+    let file = file(reader);
+    reader.optional("format", choice(&[("auto", ()), ("plain", ())]));
+    let action = action(reader, class.as_ref(), common.score_enabled);
+    let hops = reader.optional("hops", hop_scope);
+    let label = reader.optional("label", label);
+    let enforce = reader.or("enforce", true, boolean) && common.enforce;
+    let kernel = kernel(reader, action, enforce, common.kernel);
+    let (name, class, action, file) = (name?.value, class?.value, action?, file?);
+    Some(List {
+        label: label.map_or_else(|| name.as_str().into(), |label| label.value.into()),
+        name: name.into(),
+        class,
+        action,
+        hops: hops.map_or_else(|| default_hops(action), |hops| hops.value),
+        kernel,
+        enforce,
+        file: common.folder.join(file),
+    })
+}
+
+fn class(value: &Value) -> Parsed<Class> {
+    choice(&Class::ALL.map(|class| (class.name(), class)))(value)
+}
+
+fn class_words() -> String {
+    format!("one of {}", Class::ALL.map(Class::name).join(", "))
+}
+
+fn hop_scope(value: &Value) -> Parsed<HopScope> {
+    choice(&[
+        ("connect", HopScope::Connect),
+        ("unauthenticated", HopScope::Unauthenticated),
+        ("all", HopScope::All),
+    ])(value)
+}
+
+/// What acts at connect looks at the connecting client. What acts at the message, and what is good, looks everywhere: a good
+/// entry clears its own hop.
+const fn default_hops(action: ListAction) -> HopScope {
+    match action {
+        ListAction::Reject | ListAction::Defer | ListAction::Score(_) => HopScope::Connect,
+        _ => HopScope::All,
+    }
+}
+
+fn file(reader: &mut Reader<'_>) -> Option<PathBuf> {
+    if let Some(url) = reader.take("url") {
+        let wrong = Wrong::expected(&url.value, "`file`");
+        let hint = "fetching lists comes with a later version; until then fetch it into a file";
+        reader.wrong("url", url.place, wrong.hint(hint));
+        return reader.optional("file", text).map(|file| file.value.into());
+    }
+    let file = reader.required("file", "the file with its addresses", text)?;
+    Some(file.value.into())
+}
+
+fn action(
+    reader: &mut Reader<'_>,
+    class: Option<&At<Class>>,
+    score_enabled: bool,
+) -> Option<ListAction> {
+    let nothing = Weight::new(0)?;
+    let has_weight = reader.has("weight");
+    let weight = reader.optional("weight", weight);
+    let score = ListAction::Score(weight.as_ref().map_or(nothing, |weight| weight.value));
+    let is_good = class.is_some_and(|class| class.value.is_good());
+    let expected: &[ListAction] = if is_good {
+        &[ListAction::Accept]
+    } else {
+        &[
+            ListAction::Reject,
+            ListAction::Defer,
+            score,
+            ListAction::Observe,
+            ListAction::Tag,
+            ListAction::RejectMessage,
+            ListAction::Discard,
+        ]
+    };
+    let default = expected.first().copied()?;
+    let action = if reader.has("action") {
+        reader.optional("action", |value| one_action(value, expected, class))
+    } else {
+        Some(At { value: default, key: "action", place: reader.place().clone() })
+    };
+    // Where the action itself is wrong, nobody can say whether a weight belongs to it.
+    let action = action?;
+    match (action.value, weight) {
+        (ListAction::Score(_), None) if !has_weight => {
+            let wrong = Wrong::expected(&"\"score\" without weight", "weight, -1000 to 1000");
+            reader.wrong_at(&action, wrong);
+        }
+        (ListAction::Score(_), Some(_)) if !score_enabled => {
+            let text = "\"score\" has no effect, since [score] is not enabled";
+            reader.notice(action.key, action.place.clone(), text);
+        }
+        (ListAction::Score(_), _) | (_, None) => (),
+        (other, Some(weight)) => {
+            let found = format!("{} with action {:?}", weight.value.value(), other.name());
+            let wrong = Wrong::expected(&found, "a weight with action \"score\" only");
+            reader.wrong_at(&weight, wrong);
+        }
+    }
+    Some(action.value)
+}
+
+fn one_action(
+    value: &Value,
+    expected: &[ListAction],
+    class: Option<&At<Class>>,
+) -> Parsed<ListAction> {
+    let words: Vec<_> = expected.iter().map(|action| (action.name(), *action)).collect();
+    choice(&words)(value).map_err(|wrong| match (value, class) {
+        (Value::Text(word), _) if word == "quarantine" => {
+            wrong.hint("\"quarantine\" comes with a later version")
+        }
+        (Value::Text(_), Some(class)) => {
+            let class = class.value.name();
+            let all = expected.iter().map(|action| action.name());
+            let all: Vec<_> = all.collect();
+            Wrong::expected(value, format_args!("one of {} for class \"{class}\"", all.join(", ")))
+        }
+        _ => wrong,
+    })
+}
+
+fn weight(value: &Value) -> Parsed<Weight> {
+    let number = integer(-1000..=1000_i64)(value)?;
+    Weight::new(number).ok_or_else(|| Wrong::expected(value, "a number from -1000 to 1000"))
+}
+
+/// The kernel acts for `reject` lists alone, and does no more than count where nothing is enforced.
+fn kernel(
+    reader: &mut Reader<'_>,
+    action: Option<ListAction>,
+    enforce: bool,
+    default: KernelAction,
+) -> KernelAction {
+    let configured = kernel_action(reader, "kernel");
+    if action != Some(ListAction::Reject) {
+        if let (Some(kernel), Some(action)) = (&configured, action)
+            && kernel.value != KernelAction::Off
+        {
+            let found = format!("{:?} with action {:?}", kernel.value.name(), action.name());
+            let wrong = Wrong::expected(&found, "a kernel action with action \"reject\" only");
+            reader.wrong_at(kernel, wrong);
+        }
+        return KernelAction::Off;
+    }
+    match configured.map_or(default, |kernel| kernel.value) {
+        KernelAction::Reset | KernelAction::Drop if !enforce => KernelAction::Count,
+        kernel => kernel,
+    }
+}

@@ -1,0 +1,132 @@
+//! Configuration: TOML files into one resolved `Config`, or all of their faults at once.
+
+mod fault;
+mod keys;
+mod limits;
+mod listeners;
+mod lists;
+mod parts;
+mod reader;
+mod reference;
+mod resolve;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod values;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use fault::{Fault, Faults, Notice, Place};
+pub use reference::reference;
+
+use crate::front::{Listener, NextHop};
+use crate::list::List;
+use crate::net::Prefix;
+use crate::policy::{ReplyStyle, Thresholds};
+use crate::smtp::Limits;
+use crate::xdp;
+
+/// Where the configuration is when nobody says otherwise.
+pub const DEFAULT_PATH: &str = "/etc/portcullis/portcullis.toml";
+
+/// All that an operator said, with defaults where he said nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The main file that it was read from.
+    pub file: PathBuf,
+    /// The name in the greeting, in Received fields and in records.
+    pub hostname: String,
+    /// Where the daemon keeps what must outlive it.
+    pub state_dir: PathBuf,
+    /// Hosts whose Received fields are believed.
+    pub trusted_relays: Vec<Prefix>,
+    /// False: everything is recorded, nothing is refused. Each list says so, too.
+    pub enforce: bool,
+    /// The domains for which mail is taken, in lower case; one with a dot before it stands for its subdomains alone.
+    /// Empty: the next hop decides.
+    pub recipient_domains: Vec<String>,
+    /// The kernel filter.
+    pub xdp: xdp::Config,
+    /// The addresses to listen on.
+    pub listeners: Vec<Listener>,
+    /// Where accepted mail goes; only `portcullis run` needs it.
+    pub next_hop: Option<NextHop>,
+    /// The lists, in the order in which they are written.
+    pub lists: Vec<Arc<List>>,
+    /// Where the bands of the score begin and end.
+    pub thresholds: Thresholds,
+    /// Whether a score is computed at all.
+    pub score_enabled: bool,
+    /// How much a refused client is told.
+    pub reply_style: ReplyStyle,
+    /// How much of everything a peer may use.
+    pub limits: Limits,
+    /// What is looked at in the header of a message.
+    pub scan: ScanConfig,
+    /// The Unix socket on which the commands reach the daemon.
+    pub admin_socket: PathBuf,
+    /// Where decisions are recorded.
+    pub audit_file: PathBuf,
+    /// What the daemon says.
+    pub log: LogConfig,
+}
+
+/// What is looked at in the header of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScanConfig {
+    /// Fields beside Received, as spelled in the configuration.
+    pub headers: Vec<Arc<str>>,
+    /// Whether a client on a good list clears the addresses in its messages, too.
+    pub good_client_skips_headers: bool,
+}
+
+/// What the daemon says, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// `error`, `warn`, `info`, `debug` or `trace`.
+    pub level: String,
+    /// The form of a line.
+    pub format: LogFormat,
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+impl Config {
+    /// Reads `path` and what lies in `conf.d` beside it. Lists and other files that it names are not opened.
+    pub fn load(path: &Path) -> Result<(Self, Vec<Notice>), Faults> {
+        let findings = fault::Findings::default();
+        let root = tree::read_files(path, &findings);
+        resolve::resolve(path, root, findings)
+    }
+
+    /// What the daemon needs and the other commands do not: a listener and a next hop.
+    pub fn for_daemon(&self) -> Result<&NextHop, Faults> {
+        let fault = |key: &str, hint: &str| Fault {
+            place: Place { file: self.file.as_path().into(), line: 0 },
+            key: key.to_owned(),
+            text: "missing, expected it for `portcullis run`".to_owned(),
+            hint: Some(hint.to_owned()),
+        };
+        let mut faults = Vec::new();
+        if self.listeners.is_empty() {
+            faults.push(fault("listener", "add [[listener]] with address = \"0.0.0.0:25\""));
+        }
+        match &self.next_hop {
+            Some(next_hop) if faults.is_empty() => return Ok(next_hop),
+            Some(_) => (),
+            None => faults.push(fault(
+                "next_hop",
+                "add [next_hop] with the address of the mail server behind",
+            )),
+        }
+        Err(Faults(faults))
+    }
+}

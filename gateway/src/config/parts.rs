@@ -1,0 +1,74 @@
+//! The parts of the configuration, each as the module that it is for wants it.
+
+use std::path::PathBuf;
+
+use super::{Config, Faults};
+use crate::engine;
+use crate::front::smtp;
+use crate::net::Prefix;
+use crate::policy::Policy;
+use crate::refresh::Sources;
+use crate::smtp::RecipientDomains;
+
+impl Config {
+    /// How connections and messages are judged.
+    pub fn engine_settings(&self) -> engine::Settings {
+        engine::Settings {
+            policy: Policy {
+                enforce: self.enforce,
+                thresholds: self.score_enabled.then_some(self.thresholds),
+                reply_style: self.reply_style,
+            },
+            trusted_relays: self.trusted_relays.clone(),
+            scan_headers: self.scan.headers.clone(),
+            good_client_skips_headers: self.scan.good_client_skips_headers,
+        }
+    }
+
+    /// What the proxy does; a fault where the daemon needs more than was said.
+    pub fn front_settings(&self) -> Result<smtp::Settings, Faults> {
+        let domains = &self.recipient_domains;
+        Ok(smtp::Settings {
+            hostname: self.hostname.clone(),
+            next_hop: self.for_daemon()?.clone(),
+            recipient_domains: (!domains.is_empty()).then(|| RecipientDomains::new(domains)),
+            limits: self.limits.clone(),
+        })
+    }
+
+    /// What rules are made of.
+    pub fn sources(&self) -> Sources {
+        Sources {
+            lists: self.lists.clone(),
+            protected: self.protected(),
+            copies: self.list_copies(),
+        }
+    }
+
+    /// The hosts that the configuration itself depends on.
+    pub fn protected(&self) -> Vec<Prefix> {
+        let next_hop = self.next_hop.iter().map(|next_hop| Prefix::host(next_hop.address.ip()));
+        next_hop.chain(self.trusted_relays.iter().copied()).collect()
+    }
+
+    /// The folder for the last good copy of each list.
+    pub fn list_copies(&self) -> PathBuf {
+        self.state_dir.join("lists")
+    }
+
+    /// The keys whose changes since `running` only a restart can put in force; `None` where there are none.
+    pub fn needs_restart(&self, running: &Self) -> Option<String> {
+        let changed = [
+            ("[xdp]", self.xdp != running.xdp),
+            ("[[listener]]", self.listeners != running.listeners),
+            ("[admin]", self.admin_socket != running.admin_socket),
+            ("[audit]", self.audit_file != running.audit_file),
+            ("[log]", self.log != running.log),
+            ("hostname", self.hostname != running.hostname),
+            ("state_dir", self.state_dir != running.state_dir),
+        ];
+        let keys: Vec<_> =
+            changed.iter().filter(|(_key, changed)| *changed).map(|(key, _)| *key).collect();
+        (!keys.is_empty()).then(|| keys.join(", "))
+    }
+}

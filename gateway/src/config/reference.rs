@@ -1,0 +1,147 @@
+//! The reference of all keys, written from the table that the reader itself uses.
+
+use std::fmt::Write as _;
+
+use super::keys::{IfAbsent, Key, TABLES, TableKeys};
+
+/// The reference of all keys, in Markdown.
+pub fn reference() -> String {
+    let mut page = INTRODUCTION.to_owned();
+    for table in &TABLES {
+        page.push('\n');
+        page.push_str(&section(table));
+    }
+    page
+}
+
+const INTRODUCTION: &str = r#"# Configuration
+
+Portcullis reads `/etc/portcullis/portcullis.toml` (or the file after `--config`), then every `*.toml` in the folder `conf.d`
+beside it, in the order of their names. Tables of the same name are merged and arrays appended; any other key may be written
+once. Relative paths begin in the folder of the main file. `portcullis check` prints every fault at once, each with file, line,
+key, value and what was expected; a configuration with a fault starts nothing (exit code 78).
+
+This page is generated from the source; a test keeps it so.
+
+The least that `portcullis run` needs, with one list:
+
+```toml
+[[listener]]
+address = "0.0.0.0:25"
+
+[next_hop]
+address = "127.0.0.1:10025"
+
+[[list]]
+name = "office-bad"
+class = "local-bad"
+file = "bad.txt"
+```
+
+An edge host in front of a Postfix that accepts XCLIENT from it:
+
+```toml
+hostname = "mx1.example.org"
+trusted_relays = ["192.0.2.10"]
+
+[xdp]
+interfaces = ["eth0"]
+action = "drop"
+
+[[listener]]
+address = "0.0.0.0:25"
+direction = "inbound"
+
+[[listener]]
+address = "[2001:db8::25]:25"
+
+[next_hop]
+address = "127.0.0.1:10025"
+client = "xclient"
+
+[[list]]
+name = "partners"
+class = "local-good"
+file = "partners.txt"
+
+[[list]]
+name = "office-bad"
+label = "Blocked by example.org"
+class = "local-bad"
+file = "bad.txt"
+
+[[list]]
+name = "proxies"
+class = "open-proxy"
+file = "proxies.txt"
+action = "reject-message"
+hops = "unauthenticated"
+
+[[list]]
+name = "doubtful"
+class = "global-bad"
+file = "doubtful.txt"
+action = "score"
+weight = 550
+
+[score]
+allow = 0
+delay = 20
+reject = 80
+
+[scan]
+headers = ["X-Originating-IP"]
+
+[limits]
+message = "50M"
+command_timeout = "5m"
+```
+
+The dry run beside a next hop that must not learn the client's address:
+
+```toml
+enforce = false
+recipient_domains = ["example.org", ".example.org"]
+
+[xdp]
+mode = "off"
+
+[[listener]]
+address = "192.0.2.1:25"
+
+[next_hop]
+address = "192.0.2.2:25"
+client = "none"
+```
+"#;
+
+fn section(table: &TableKeys) -> String {
+    let heading = match table.heading {
+        "" => "Top of the file".to_owned(),
+        heading => format!("`{heading}`"),
+    };
+    let mut section = format!("## {heading}\n\n{}\n", table.text);
+    if !table.keys.is_empty() {
+        section.push_str("\n| key | default | example | meaning |\n|---|---|---|---|\n");
+    }
+    // At the top stand the tables, too; each has a section of its own.
+    for key in table.keys.iter().filter(|key| !is_table(key)) {
+        section.push_str(&row(key));
+    }
+    section
+}
+
+fn is_table(key: &Key) -> bool {
+    TABLES.iter().any(|table| table.name == key.name)
+}
+
+fn row(key: &Key) -> String {
+    let mut row = format!("| `{}` |", key.name);
+    // Writing to a `String` cannot fail.
+    let _infallible = match key.default {
+        IfAbsent::Value(value) => write!(row, " `{value}` |"),
+        IfAbsent::Words(words) => write!(row, " {words} |"),
+        IfAbsent::Required => write!(row, " required |"),
+    };
+    row + &format!(" `{}` | {} |\n", key.example, key.text)
+}

@@ -1,0 +1,233 @@
+//! The tree of values into a `Config`: one function for each table.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use gateway_ebpf::abi::{KernelAction, MAX_PORTS};
+
+use super::fault::{Faults, Findings, Notice, Place};
+use super::limits::{limits, score};
+use super::listeners::{listeners, next_hop};
+use super::lists::{Common, kernel_action, lists};
+use super::reader::{At, Reader, table_keys};
+use super::tree::{Table, Value};
+use super::values::{
+    Parsed, Wrong, boolean, choice, domain, header_name, integer, interface, is_domain, prefix,
+    recipient_domain, text,
+};
+use super::{Config, LogConfig, LogFormat, ScanConfig};
+use crate::net::Prefix;
+use crate::policy::ReplyStyle;
+use crate::xdp;
+
+/// Reads all of `root`, which came from `file` and what lies beside it.
+pub(super) fn resolve(
+    file: &Path,
+    root: Table,
+    findings: Findings,
+) -> Result<(Config, Vec<Notice>), Faults> {
+    let place = Place { file: file.into(), line: 0 };
+    let folder = file.parent().unwrap_or_else(|| Path::new(""));
+    let mut top = Reader::new(table_keys(""), place, root, &findings);
+    let state_dir = path(&mut top, "state_dir", folder, "/var/lib/portcullis");
+    let enforce = top.or("enforce", true, boolean);
+    let recipient_domains = values(top.each("recipient_domains", recipient_domain));
+    let (xdp, kernel) = xdp(top.table("xdp"), folder);
+    let (thresholds, score_enabled) = score(top.table("score"));
+    let common = Common { folder, enforce, kernel, score_enabled };
+    let listeners = listeners(top.tables("listener"));
+    let next_hop = if top.has("next_hop") {
+        next_hop(top.table("next_hop"), !recipient_domains.is_empty(), &listeners)
+    } else {
+        None
+    };
+    zones(&mut top);
+    let config = Config {
+        file: file.to_owned(),
+        hostname: hostname(&mut top),
+        trusted_relays: values(top.each("trusted_relays", trusted_relay)),
+        enforce,
+        recipient_domains,
+        xdp,
+        listeners,
+        next_hop,
+        lists: lists(top.tables("list"), &common),
+        thresholds,
+        score_enabled,
+        reply_style: reply_style(top.table("reply")),
+        limits: limits(top.table("limits")),
+        scan: scan(top.table("scan")),
+        admin_socket: admin_socket(top.table("admin"), folder),
+        audit_file: audit_file(top.table("audit"), folder, &state_dir),
+        log: log(top.table("log")),
+        state_dir,
+    };
+    top.finish();
+    findings.finish().map(|notices| (config, notices))
+}
+
+fn values<T>(items: Option<Vec<At<T>>>) -> Vec<T> {
+    items.into_iter().flatten().map(|at| at.value).collect()
+}
+
+/// A path; a relative one begins in the folder of the main file, wherever it is written.
+fn path(
+    reader: &mut Reader<'_>,
+    key: &'static str,
+    folder: &Path,
+    default: impl Into<PathBuf>,
+) -> PathBuf {
+    let path = reader.optional(key, text);
+    path.map_or_else(|| default.into(), |path| folder.join(path.value))
+}
+
+fn hostname(top: &mut Reader<'_>) -> String {
+    if top.has("hostname") {
+        return top.or("hostname", String::new(), domain);
+    }
+    let system = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let system = system.trim().to_ascii_lowercase();
+    if !is_domain(&system) {
+        let missing = format!("missing, and the system's is {system:?}");
+        let wrong = Wrong::expected(&missing, "a domain name like \"mx1.example.org\"");
+        top.wrong("hostname", top.place().clone(), wrong);
+    }
+    system
+}
+
+/// Whoever is believed can blame any address for his mail, so nobody may believe the whole world by mistake.
+fn trusted_relay(value: &Value) -> Parsed<Prefix> {
+    let prefix = prefix(value)?;
+    let (widest, family) = match prefix.address() {
+        IpAddr::V4(_) => (8, "IPv4"),
+        IpAddr::V6(_) => (16, "IPv6"),
+    };
+    if prefix.length() < widest {
+        return Err(Wrong::expected(value, format_args!("at the widest /{widest} for {family}"))
+            .hint(
+                "the Received fields of a trusted relay are believed; name your own hosts only",
+            ));
+    }
+    Ok(prefix)
+}
+
+fn xdp(mut reader: Reader<'_>, folder: &Path) -> (xdp::Config, KernelAction) {
+    let default = xdp::Config::default();
+    let mode = choice(&[
+        ("auto", xdp::Mode::Auto),
+        ("native", xdp::Mode::Native),
+        ("generic", xdp::Mode::Generic),
+        ("off", xdp::Mode::Off),
+    ]);
+    let config = xdp::Config {
+        interfaces: values(reader.each("interfaces", interface)),
+        mode: reader.or("mode", default.mode, mode),
+        ports: ports(&mut reader).unwrap_or(default.ports),
+        pin_dir: path(&mut reader, "pin_dir", folder, default.pin_dir),
+    };
+    let kernel = kernel_action(&mut reader, "action");
+    reader.finish();
+    (config, kernel.map_or(KernelAction::Reset, |kernel| kernel.value))
+}
+
+fn ports(reader: &mut Reader<'_>) -> Option<Vec<u16>> {
+    let items = reader.each("ports", integer(1..=u16::MAX))?;
+    let expected = format!("1 to {MAX_PORTS} ports");
+    match items.get(MAX_PORTS) {
+        Some(beyond) => {
+            let found = format!("{} ports", items.len());
+            reader.wrong_at(beyond, Wrong::expected(&found, expected));
+        }
+        None if items.is_empty() => {
+            let wrong = Wrong::expected(&"no port", expected);
+            let hint = "mode = \"off\" switches the filter off";
+            reader.wrong("ports", reader.place().clone(), wrong.hint(hint));
+        }
+        None => (),
+    }
+    Some(values(Some(items)))
+}
+
+/// Zones are of a later version; saying so is better than an unknown key.
+fn zones(top: &mut Reader<'_>) {
+    let Some(node) = top.take("zone") else { return };
+    let places = match node.value {
+        Value::Array(items) => items.into_iter().map(|item| item.place).collect(),
+        _ => vec![node.place],
+    };
+    for place in places {
+        top.notice("zone", place, "DNS lists come with a later version; this one is not asked");
+    }
+}
+
+fn reply_style(mut reader: Reader<'_>) -> ReplyStyle {
+    let bare = reader.or("bare", false, boolean);
+    let mut part = |key| match reader.optional(key, boolean) {
+        Some(at) if at.value && bare => {
+            let wrong = Wrong::expected(&"true with bare = true", "one of them");
+            reader.wrong_at(&at, wrong);
+            false
+        }
+        Some(at) => at.value,
+        None => !bare,
+    };
+    let style =
+        ReplyStyle { address: part("address"), label: part("label"), reference: part("reference") };
+    reader.finish();
+    style
+}
+
+fn scan(mut reader: Reader<'_>) -> ScanConfig {
+    let mut headers: Vec<At<String>> = Vec::new();
+    for header in reader.each("headers", header_name).into_iter().flatten() {
+        match headers.iter().find(|earlier| earlier.value.eq_ignore_ascii_case(&header.value)) {
+            Some(earlier) => {
+                let found = format!("{:?}, the same field as {:?}", header.value, earlier.value);
+                reader.wrong_at(&header, Wrong::expected(&found, "it once"));
+            }
+            None => headers.push(header),
+        }
+    }
+    let config = ScanConfig {
+        headers: headers.into_iter().map(|header| header.value.into()).collect(),
+        good_client_skips_headers: reader.or("good_client_skips_headers", false, boolean),
+    };
+    reader.finish();
+    config
+}
+
+fn admin_socket(mut reader: Reader<'_>, folder: &Path) -> PathBuf {
+    /// What `sun_path` holds beside its final NUL (unix(7)).
+    const LONGEST: usize = 107;
+    let at = reader.optional("socket", text);
+    let socket = at
+        .as_ref()
+        .map_or_else(|| PathBuf::from("/run/portcullis/admin.sock"), |at| folder.join(&at.value));
+    let length = socket.as_os_str().len();
+    if let Some(at) = at
+        && length > LONGEST
+    {
+        let found = format!("{} with {length} octets", socket.display());
+        let expected = format!("a path of at most {LONGEST}, for a Unix socket");
+        reader.wrong_at(&at, Wrong::expected(&found, expected));
+    }
+    reader.finish();
+    socket
+}
+
+fn audit_file(mut reader: Reader<'_>, folder: &Path, state_dir: &Path) -> PathBuf {
+    let file = path(&mut reader, "file", folder, state_dir.join("audit.jsonl"));
+    reader.finish();
+    file
+}
+
+fn log(mut reader: Reader<'_>) -> LogConfig {
+    let levels = ["error", "warn", "info", "debug", "trace"].map(|level| (level, level));
+    let format = choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)]);
+    let config = LogConfig {
+        level: reader.or("level", "info", choice(&levels)).to_owned(),
+        format: reader.or("format", LogFormat::Text, format),
+    };
+    reader.finish();
+    config
+}

@@ -1,0 +1,291 @@
+//! Configurations with what becomes of them.
+
+mod documents;
+mod faults;
+
+use std::time::Duration;
+
+use gateway_ebpf::abi::KernelAction;
+use proptest::prelude::*;
+
+use super::fault::Findings;
+use super::keys::TABLES;
+use super::*;
+use crate::front::PassClient;
+use crate::list::{HopScope, ListAction, Weight};
+
+const FILE: &str = "/etc/portcullis/portcullis.toml";
+
+/// The host that the tests run on must not matter.
+const HOSTNAME: &str = "hostname = \"mx1.example.org\"\n";
+
+fn read(text: &str) -> Result<(Config, Vec<Notice>), Faults> {
+    let findings = Findings::default();
+    let root = tree::parse(&Path::new(FILE).into(), text, &findings);
+    resolve::resolve(Path::new(FILE), root, findings)
+}
+
+/// Reads `text` after a line that names the host, so that its first line is line 2.
+fn read_hosted(text: &str) -> Result<(Config, Vec<Notice>), Faults> {
+    read(&format!("{HOSTNAME}{text}"))
+}
+
+fn config(text: &str) -> Config {
+    match read_hosted(text) {
+        Ok((config, _)) => config,
+        Err(faults) => panic!("{text}\n{faults}"),
+    }
+}
+
+/// The faults of `text`, one in a line, each with its line, key and text but without the file; hints in brackets.
+#[track_caller]
+fn check_faults(text: &str, expected: &[&str]) {
+    let faults = match read_hosted(text) {
+        Ok(_) => Vec::new(),
+        Err(Faults(faults)) => faults,
+    };
+    let told: Vec<_> = faults
+        .iter()
+        .map(|fault| fault.to_string().replace(&format!("{FILE}:"), "").replace('\n', " "))
+        .collect();
+    assert_eq!(told, expected, "{text}");
+}
+
+#[track_caller]
+fn check_notices(text: &str, expected: &[&str]) {
+    let (_, notices) = read_hosted(text).unwrap();
+    let told: Vec<_> =
+        notices.iter().map(|notice| notice.to_string().replace(&format!("{FILE}:"), "")).collect();
+    assert_eq!(told, expected, "{text}");
+}
+
+fn list(keys: &str) -> String {
+    format!("[[list]]\nname = \"a\"\nfile = \"a.txt\"\n{keys}\n")
+}
+
+#[test]
+fn what_holds_when_nothing_is_said() {
+    let config = config("");
+    assert_eq!(config.hostname, "mx1.example.org");
+    assert_eq!(config.admin_socket, Path::new("/run/portcullis/admin.sock"));
+    assert_eq!(config.audit_file, Path::new("/var/lib/portcullis/audit.jsonl"));
+    assert_eq!(config.limits, Limits::default());
+    assert_eq!(config.xdp, xdp::Config::default());
+    assert_eq!(config.thresholds, Thresholds::default());
+    assert_eq!(config.reply_style, ReplyStyle::default());
+    assert_eq!(config.next_hop, None);
+    assert!(config.enforce && config.score_enabled);
+}
+
+#[test]
+fn the_name_of_the_host_is_the_systems() {
+    let system = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    match read("") {
+        Ok((config, _)) => assert_eq!(config.hostname, system.trim().to_ascii_lowercase()),
+        Err(faults) => assert_eq!(faults.0[0].key, "hostname"),
+    }
+}
+
+#[test]
+fn all_keys_resolve() {
+    let config = config(
+        r#"
+state_dir = "state"
+trusted_relays = ["192.0.2.10", "2001:db8::/64"]
+recipient_domains = ["Example.org", ".example.org"]
+[xdp]
+interfaces = ["eth0"]
+mode = "off"
+ports = [25, 2525]
+action = "drop"
+pin_dir = "/sys/fs/bpf/x"
+[[listener]]
+address = "[::]:25"
+direction = "outbound"
+bare_newline = "normalise"
+[next_hop]
+address = "127.0.0.1:10025"
+client = "none"
+[score]
+enabled = false
+delay_from = 700
+reject_above = 900
+[reply]
+bare = true
+[limits]
+message = "1M"
+header = 1024
+command_timeout = "30s"
+[scan]
+headers = ["X-Originating-IP"]
+good_client_skips_headers = true
+[log]
+level = "debug"
+format = "json"
+"#,
+    );
+    assert_eq!(config.state_dir, Path::new("/etc/portcullis/state"));
+    assert_eq!(config.audit_file, Path::new("/etc/portcullis/state/audit.jsonl"));
+    assert_eq!(config.trusted_relays.len(), 2);
+    assert_eq!(config.recipient_domains, ["example.org", ".example.org"]);
+    assert_eq!(config.xdp.mode, xdp::Mode::Off);
+    assert_eq!(config.xdp.ports, [25, 2525]);
+    assert_eq!(config.listeners[0].address, "[::]:25".parse().unwrap());
+    assert_eq!(config.for_daemon().unwrap().client, PassClient::None);
+    assert_eq!(config.thresholds, Thresholds::from_scores(700, 900).unwrap());
+    assert!(
+        !config.reply_style.address && !config.reply_style.label && !config.reply_style.reference
+    );
+    assert_eq!(config.limits.message, 1 << 20);
+    assert_eq!(config.limits.header, 1024);
+    assert_eq!(config.limits.command_timeout, Duration::from_secs(30));
+    assert_eq!(config.scan.headers, ["X-Originating-IP".into()]);
+    assert_eq!(config.log.format, LogFormat::Json);
+}
+
+#[test]
+fn what_a_list_does_follows_from_its_class() {
+    use HopScope::{All, Connect};
+    use KernelAction::{Count, Drop, Off, Reset};
+    let score = ListAction::Score(Weight::new(-50).unwrap());
+    for (keys, action, hops, kernel) in [
+        ("class = \"local-good\"", ListAction::Accept, All, Off),
+        ("class = \"local-bad\"", ListAction::Reject, Connect, Reset),
+        ("class = \"local-bad\"\nkernel = \"drop\"", ListAction::Reject, Connect, Drop),
+        ("class = \"local-bad\"\nkernel = \"refuse\"", ListAction::Reject, Connect, Reset),
+        ("class = \"local-bad\"\nkernel = \"off\"", ListAction::Reject, Connect, Off),
+        ("class = \"local-bad\"\nenforce = false", ListAction::Reject, Connect, Count),
+        (
+            "class = \"local-bad\"\nenforce = false\nkernel = \"off\"",
+            ListAction::Reject,
+            Connect,
+            Off,
+        ),
+        ("class = \"open-proxy\"\naction = \"defer\"", ListAction::Defer, Connect, Off),
+        ("class = \"global-bad\"\naction = \"score\"\nweight = -50", score, Connect, Off),
+        ("class = \"global-bad\"\naction = \"tag\"", ListAction::Tag, All, Off),
+        (
+            "class = \"global-bad\"\naction = \"tag\"\nhops = \"connect\"",
+            ListAction::Tag,
+            Connect,
+            Off,
+        ),
+        ("class = \"global-bad\"\naction = \"tag\"\nkernel = \"off\"", ListAction::Tag, All, Off),
+    ] {
+        let config = config(&list(keys));
+        let list = &config.lists[0];
+        assert_eq!((list.action, list.hops, list.kernel), (action, hops, kernel), "{keys}");
+        assert_eq!(list.file, Path::new("/etc/portcullis/a.txt"));
+        assert_eq!((&*list.name, &*list.label), ("a", "a"));
+    }
+    let kernel =
+        |top: &str| config(&format!("{top}\n{}", list("class = \"open-proxy\""))).lists[0].kernel;
+    assert_eq!(kernel("[xdp]\naction = \"drop\""), Drop);
+    assert_eq!(kernel("[xdp]\naction = \"off\""), Off);
+    assert_eq!(kernel("enforce = false"), Count);
+    assert!(
+        !config(&format!("enforce = false\n{}", list("class = \"open-proxy\""))).lists[0].enforce
+    );
+}
+
+#[test]
+fn notices() {
+    check_notices(
+        "[xdp]\naction = \"refuse\"\n[score]\ndelay_mode = \"greylist\"\n[[zone]]\nname = 5\n[[zone]]\n",
+        &[
+            "3:xdp.action: \"refuse\" comes with a later version; \"reset\" is used",
+            "5:score.delay_mode: \"greylist\" comes with a later version; \"static\" is used",
+            "6:zone: DNS lists come with a later version; this one is not asked",
+            "8:zone: DNS lists come with a later version; this one is not asked",
+        ],
+    );
+    check_notices(
+        &format!(
+            "score = {{ enabled = false }}\n{}",
+            list("class = \"open-proxy\"\naction = \"score\"\nweight = 1")
+        ),
+        &["7:list.action: \"score\" has no effect, since [score] is not enabled"],
+    );
+    check_notices(&list("class = \"open-proxy\""), &[]);
+}
+
+#[test]
+fn drop_ins_are_merged() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let main = folder.path().join("main.toml");
+    let load = || {
+        Config::load(&main).map_err(|faults| {
+            faults.to_string().replace(&format!("{}/", folder.path().display()), "")
+        })
+    };
+    assert_eq!(
+        load().unwrap_err(),
+        "main.toml: No such file or directory (os error 2), expected a readable file of TOML"
+    );
+    write(
+        "main.toml",
+        "hostname = \"a.example\"\ntrusted_relays = [\"192.0.2.1\"]\n[xdp]\nmode = \"off\"\n",
+    );
+    std::fs::create_dir(folder.path().join("conf.d")).unwrap();
+    write("conf.d/20.toml", &list("class = \"open-proxy\"").replace("\"a\"", "\"second\""));
+    write(
+        "conf.d/10.toml",
+        &format!(
+            "trusted_relays = [\"192.0.2.2\"]\n[xdp]\naction = \"drop\"\n{}",
+            list("class = \"open-proxy\"")
+        ),
+    );
+    write("conf.d/.hidden.toml", "bogus = 1");
+    write("conf.d/notes.txt", "bogus = 1");
+    let (config, notices) = load().unwrap();
+    assert_eq!(notices, []);
+    assert_eq!(config.trusted_relays.len(), 2);
+    let lists: Vec<_> = config.lists.iter().map(|list| (&*list.name, list.kernel)).collect();
+    assert_eq!(lists, [("a", KernelAction::Drop), ("second", KernelAction::Drop)]);
+    assert_eq!(config.lists[0].file, folder.path().join("a.txt"));
+    write("conf.d/30.toml", "[xdp]\nmode = \"auto\"\n");
+    write("conf.d/40.toml", "xdp = 1\nfoo = 1\n");
+    assert_eq!(
+        load().unwrap_err(),
+        format!(
+            "conf.d/30.toml:2:xdp.mode: \"auto\" here, \"off\" at main.toml:4, expected one of them\n\
+             conf.d/40.toml:1:xdp: 1 here, a table at main.toml:3, expected one of them\n\
+             conf.d/40.toml:2:foo: unknown key, expected one of the tables or keys at the top: {}",
+            TABLES[0].names()
+        )
+    );
+}
+
+#[test]
+fn the_daemon_needs_a_listener_and_a_next_hop() {
+    assert_eq!(config("").for_daemon().unwrap_err().0.len(), 2);
+    assert_eq!(
+        config("[next_hop]\naddress = \"127.0.0.1:26\"").for_daemon().unwrap_err().0.len(),
+        1
+    );
+    assert_eq!(
+        config("[[listener]]\naddress = \"127.0.0.1:25\"").for_daemon().unwrap_err().0.len(),
+        1
+    );
+}
+
+proptest! {
+    #[test]
+    fn text_never_panics(text: String) {
+        drop(read(&text));
+    }
+
+    #[test]
+    fn toml_never_panics(lines in proptest::collection::vec((
+        prop::sample::select(TABLES.iter().flat_map(|table| table.keys).collect::<Vec<_>>()),
+        prop::sample::select(vec!["", "[xdp]", "[[list]]", "[score]", "[limits]", "[[listener]]", "[next_hop]", "[list]", "[[xdp]]"]),
+        prop::sample::select(vec!["1", "-1", "\"\"", "\"é\"", "[]", "[[]]", "{}", "true", "1.5", "2024-01-01", "99999999999999999999", "[\"x\", 1]", "\"1K\"", "'''x\n'''", "=", "[{ a = 1 }]"]),
+    ), 0..12)) {
+        let lines: Vec<_> = lines.iter().map(|(key, heading, value)| format!("{heading}\n{} = {value}\n", key.name)).collect();
+        let text = lines.concat();
+        if let Err(faults) = read(&text) {
+            prop_assert!(!faults.to_string().is_empty());
+        }
+    }
+}

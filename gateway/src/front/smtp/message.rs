@@ -1,0 +1,429 @@
+//! The data of one message: held until its header is judged, then passed on as it comes, ended when all agree.
+
+use super::client::Gone;
+use super::next_hop::{Interrupted, NextHopConnection, NextHopError};
+use super::session::{Flow, Session};
+use crate::front::BareNewline;
+use crate::policy::{Action, Decision, Envelope, Outcome, Phase, Reply, Verdict};
+use crate::smtp::{
+    DataDecoder, DataEncoder, DataFault, Limits, NextHopReply, fields, header_end, is_named,
+};
+
+/// Octets that are read at once, and so about what is held back of a message.
+const PIECE: usize = 16 * 1024;
+
+/// A message on its way through.
+struct Message {
+    envelope: Envelope,
+    decoder: DataDecoder,
+    encoder: DataEncoder,
+    /// Content that was not looked at yet.
+    content: Vec<u8>,
+    /// Octets of it in which no end of the header was found.
+    searched: usize,
+    /// The header block, kept since it may be judged again.
+    header: Vec<u8>,
+    /// What waits to be sent to the next hop: sent only when more came, so that the end is never among it.
+    held: Vec<u8>,
+    octets: u64,
+    fate: Fate,
+}
+
+/// What becomes of a message.
+enum Fate {
+    /// Its header is not here yet.
+    Unknown,
+    /// It goes to the next hop.
+    Pass(Decision),
+    /// It goes nowhere; its sender hears so when it has said all.
+    Refused(Refusal),
+}
+
+/// Why a message goes nowhere, and what its sender hears.
+struct Refusal {
+    decision: Decision,
+    /// The lines with their CRLF.
+    reply: String,
+    next_hop: Option<String>,
+    /// Whether the addresses were the reason, so that other rules may make it another decision.
+    judged: bool,
+}
+
+/// What ended a wait for more data.
+enum More {
+    Came,
+    Gone,
+    Interrupted(Interrupted),
+    Timeout,
+}
+
+impl Session {
+    /// Takes the data of a message whose DATA the next hop has accepted.
+    pub(super) async fn receive(&mut self, envelope: Envelope) -> Flow {
+        let limits = &self.settings.limits;
+        let normalise = self.bare_newline == BareNewline::Normalise;
+        let mut message = Message {
+            envelope,
+            decoder: DataDecoder::new(normalise, limits.data_line),
+            encoder: DataEncoder::default(),
+            content: Vec::new(),
+            searched: 0,
+            header: Vec::new(),
+            held: Vec::new(),
+            octets: 0,
+            fate: Fate::Unknown,
+        };
+        loop {
+            let before = message.content.len();
+            let fed = message.decoder.feed(self.stream.input.unread(), &mut message.content);
+            self.stream.input.consume(fed.consumed);
+            let new = message.content.len() - before;
+            message.octets += u64::try_from(new).unwrap_or(u64::MAX);
+            self.look_at(&mut message, fed.end);
+            if fed.end {
+                return self.finish(message).await;
+            }
+            if message.octets > self.settings.limits.message.saturating_mul(2) {
+                // It was refused long ago, and goes on.
+                self.conclude(message);
+                return Flow::Close;
+            }
+            match self.more(&mut message).await {
+                More::Came => {}
+                More::Gone => return self.broken_off(message, None),
+                More::Timeout => {
+                    let reply = Reply::new(421, 4, 2, "timed out waiting for data");
+                    return self.broken_off(message, Some(reply));
+                }
+                More::Interrupted(interruption) => self.interrupted(&mut message, interruption),
+            }
+        }
+    }
+
+    /// Judges and prepares what came.
+    fn look_at(&mut self, message: &mut Message, end: bool) {
+        if matches!(message.fate, Fate::Refused(_)) {
+            message.content.clear();
+            return;
+        }
+        if let Some(reply) = message.fault(&self.settings.limits) {
+            return self.refuse_message(message, reply);
+        }
+        if matches!(message.fate, Fate::Unknown) {
+            let found = header_end(&message.content, message.searched);
+            message.searched = message.content.len();
+            let Some(length) = found.or(end.then_some(message.content.len())) else {
+                // One octet over the limit is enough to know that the header does not fit.
+                if message.content.len() > self.settings.limits.header {
+                    self.refuse_message(message, header_too_long());
+                }
+                return;
+            };
+            let body = message.content.split_off(length);
+            message.header = std::mem::replace(&mut message.content, body);
+            if let Some(reply) = header_fault(&message.header, &self.settings.limits) {
+                return self.refuse_message(message, reply);
+            }
+            let decision = self.front.engine.judge_message(&self.client, &message.header);
+            self.settle(message, decision);
+        }
+        if let Fate::Pass(_) = message.fate {
+            message.encoder.encode(&message.content, &mut message.held);
+            message.content.clear();
+        }
+    }
+
+    /// Does what a judgement of the header says.
+    fn settle(&mut self, message: &mut Message, decision: Decision) {
+        if let Some(reply) = decision_reply(&decision) {
+            return message.refuse(&mut self.next_hop, Refusal::judged(decision, &reply));
+        }
+        if let Some(field) = decision.header() {
+            let field = field.replace(char::is_control, "?");
+            message.encoder.encode(format!("{field}\r\n").as_bytes(), &mut message.held);
+        }
+        // What a sender wrote under our name is no word of ours.
+        for field in fields(&message.header).filter(|field| !is_named(field, Decision::HEADER)) {
+            message.encoder.encode(field, &mut message.held);
+        }
+        message.fate = Fate::Pass(decision);
+    }
+
+    /// Refuses a message for what it is, not for where it comes from.
+    fn refuse_message(&mut self, message: &mut Message, reply: Reply) {
+        self.front.counters.protocol_errors.add();
+        let lines = format!("{reply}\r\n");
+        let decision = self.own(Phase::Message, Verdict::Protocol, Action::RejectMessage, reply);
+        let refusal = Refusal { decision, reply: lines, next_hop: None, judged: false };
+        message.refuse(&mut self.next_hop, refusal);
+    }
+
+    /// The next hop answered in the middle of the data, or went away.
+    fn interrupted(&mut self, message: &mut Message, interruption: Interrupted) {
+        let own = |session: &Self, reply| {
+            session.own(Phase::Message, Verdict::NextHop, Action::Defer, reply)
+        };
+        let (decision, reply, said) = match interruption {
+            Interrupted::Reply(reply) if is_refusal(&reply) => {
+                let ours = Reply::new(reply.code, 0, 0, "refused by the next hop");
+                let decision = match std::mem::replace(&mut message.fate, Fate::Unknown) {
+                    Fate::Pass(decision) => decision,
+                    Fate::Unknown | Fate::Refused(_) => own(self, ours),
+                };
+                (decision, reply.wire(), reply.summary())
+            }
+            Interrupted::Reply(reply) => {
+                let said = reply.summary();
+                let ours = self.lost(&NextHopError::Unexpected(reply));
+                (own(self, ours.clone()), format!("{ours}\r\n"), said)
+            }
+            Interrupted::Lost(error) => {
+                let ours = self.lost(&error);
+                (own(self, ours.clone()), format!("{ours}\r\n"), error.to_string())
+            }
+        };
+        let refusal = Refusal { decision, reply, next_hop: Some(said), judged: false };
+        message.refuse(&mut self.next_hop, refusal);
+    }
+
+    fn lost(&mut self, error: &NextHopError) -> Reply {
+        self.next_hop = None;
+        self.front.counters.next_hop_failures.add();
+        self.front.next_hop.failed(error);
+        error.reply()
+    }
+
+    /// Waits for more, and sends what was held so far: now it is not the end.
+    async fn more(&mut self, message: &mut Message) -> More {
+        let more = self.more_from_client().await;
+        let (More::Came, Some(next_hop)) = (&more, &mut self.next_hop) else { return more };
+        if message.held.len() < PIECE {
+            return more;
+        }
+        let wait = self.settings.limits.next_hop_timeout;
+        let sent = self.patience.within(wait, next_hop.data(&message.held)).await;
+        message.held.clear();
+        match sent {
+            Some(Ok(())) => more,
+            Some(Err(interruption)) => More::Interrupted(interruption),
+            None => More::Interrupted(Interrupted::Lost(NextHopError::Timeout)),
+        }
+    }
+
+    async fn more_from_client(&mut self) -> More {
+        let limits = &self.settings.limits;
+        let (stream, next_hop) = (&mut self.stream, &mut self.next_hop);
+        let wait = async {
+            if stream.flush().await.is_err() {
+                return More::Gone;
+            }
+            let interruption = async {
+                match next_hop {
+                    Some(next_hop) => next_hop.interruption().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                came = stream.fill(PIECE) => match came {
+                    Ok(()) => More::Came,
+                    Err(Gone) => More::Gone,
+                },
+                interruption = interruption => More::Interrupted(interruption),
+            }
+        };
+        self.patience.within(limits.data_timeout, wait).await.unwrap_or(More::Timeout)
+    }
+
+    /// The data is over: the last judgement, the dot, the next hop's answer.
+    async fn finish(&mut self, mut message: Message) -> Flow {
+        let rules = self.front.engine.rules_version();
+        if message.fate.judgement().is_some_and(|decision| decision.rules != rules) {
+            let again = self.front.engine.judge_message(&self.client, &message.header);
+            message.settle_again(&mut self.next_hop, again);
+        }
+        let Fate::Pass(decision) = &message.fate else {
+            self.conclude(message);
+            return Flow::Continue;
+        };
+        let decision = decision.clone();
+        let mut last = std::mem::take(&mut message.held);
+        std::mem::take(&mut message.encoder).finish(&mut last);
+        match self.hand_over(&last).await {
+            Ok(reply) if reply.code != 421 && !(300..400).contains(&reply.code) => {
+                let counters = &self.front.counters;
+                if reply.is_positive() {
+                    counters.messages_relayed.add();
+                } else {
+                    counters.messages_refused.add();
+                }
+                self.stream.say_lines(&reply.wire());
+                let outcome = Outcome {
+                    reply: Some(reply.summary()),
+                    next_hop: Some(reply.summary()),
+                    rules_at_end: Some(rules),
+                    octets: Some(message.octets),
+                };
+                self.front.engine.record(&self.client, Some(&message.envelope), &decision, outcome);
+            }
+            Ok(reply) => {
+                self.interrupted(&mut message, Interrupted::Reply(reply));
+                self.conclude(message);
+            }
+            Err(interruption) => {
+                self.interrupted(&mut message, interruption);
+                self.conclude(message);
+            }
+        }
+        Flow::Continue
+    }
+
+    /// Sends the end of the data and waits for the answer to it.
+    async fn hand_over(&mut self, last: &[u8]) -> Result<NextHopReply, Interrupted> {
+        let wait = self.settings.limits.next_hop_timeout;
+        let final_wait = self.final_wait();
+        let timeout = || Interrupted::Lost(NextHopError::Timeout);
+        let closed = || Interrupted::Lost(NextHopError::Closed);
+        let next_hop = self.next_hop.as_mut().ok_or_else(closed)?;
+        self.patience.within(wait, next_hop.data(last)).await.ok_or_else(timeout)??;
+        let answer = self.patience.within(final_wait, next_hop.reply()).await;
+        answer.ok_or_else(timeout)?.map_err(Interrupted::Lost)
+    }
+
+    /// Tells the sender that its message went nowhere, and records why.
+    fn conclude(&mut self, message: Message) {
+        let Fate::Refused(refusal) = message.fate else { return };
+        self.front.counters.messages_refused.add();
+        self.stream.say_lines(&refusal.reply);
+        let outcome = Outcome {
+            reply: Some(refusal.reply.trim_end().replace("\r\n", " / ")),
+            next_hop: refusal.next_hop,
+            rules_at_end: Some(self.front.engine.rules_version()),
+            octets: Some(message.octets),
+        };
+        self.front.engine.record(&self.client, Some(&message.envelope), &refusal.decision, outcome);
+    }
+
+    /// The client went away, or fell silent, in the middle of its data: nothing was acknowledged, nothing goes on.
+    fn broken_off(&mut self, message: Message, reply: Option<Reply>) -> Flow {
+        self.next_hop = None;
+        self.front.counters.messages_refused.add();
+        let decision = match message.fate {
+            Fate::Refused(refusal) => refusal.decision,
+            Fate::Pass(_) | Fate::Unknown => {
+                let lost = Reply::new(421, 4, 2, "connection lost in the middle of the data");
+                let told = reply.clone().unwrap_or(lost);
+                self.own(Phase::Message, Verdict::Protocol, Action::Defer, told)
+            }
+        };
+        if let Some(reply) = &reply {
+            self.stream.say(reply);
+        }
+        let outcome = Outcome {
+            reply: reply.map(|reply| reply.to_string()),
+            octets: Some(message.octets),
+            ..Outcome::default()
+        };
+        self.front.engine.record(&self.client, Some(&message.envelope), &decision, outcome);
+        Flow::Close
+    }
+}
+
+impl Message {
+    /// Drops the next hop with what it has of the message; the rest of the data is taken in and forgotten.
+    fn refuse(&mut self, next_hop: &mut Option<NextHopConnection>, refusal: Refusal) {
+        *next_hop = None;
+        self.content = Vec::new();
+        self.held = Vec::new();
+        self.fate = Fate::Refused(refusal);
+    }
+
+    /// The rules changed while the message came in (S0.6). It can be stopped still; to be let in after all, or to be
+    /// tagged, it has to come again.
+    fn settle_again(&mut self, next_hop: &mut Option<NextHopConnection>, again: Decision) {
+        let Some(first) = self.fate.judgement() else { return };
+        let (rules, tagged) = (first.rules, first.header().is_some());
+        let stopped = matches!(self.fate, Fate::Refused(_));
+        // The record names both versions: this one, and the one at the end.
+        let again = Decision { rules, ..again };
+        if let Some(reply) = decision_reply(&again) {
+            self.refuse(next_hop, Refusal::judged(again, &reply));
+        } else if stopped || (again.header().is_some() && !tagged) {
+            let reply = Reply::new(451, 7, 1, "rules changed in the meantime, try again");
+            let again = Decision {
+                action: Action::Defer,
+                enforced: true,
+                reply: Some(reply.clone()),
+                ..again
+            };
+            self.refuse(next_hop, Refusal::judged(again, &reply));
+        }
+    }
+
+    /// What is wrong with the data so far.
+    fn fault(&self, limits: &Limits) -> Option<Reply> {
+        if self.octets > limits.message {
+            return Some(Reply::new(
+                552,
+                3,
+                4,
+                &format!("message too big, limit {}", limits.message),
+            ));
+        }
+        self.decoder.fault().map(|fault| match fault {
+            DataFault::BareCr | DataFault::BareLf => Reply::new(550, 6, 11, &fault.to_string()),
+            DataFault::LongLine => Reply::new(550, 6, 0, &fault.to_string()),
+        })
+    }
+}
+
+impl Fate {
+    /// The judgement of the addresses that stands so far.
+    fn judgement(&self) -> Option<&Decision> {
+        match self {
+            Self::Pass(decision) => Some(decision),
+            Self::Refused(refusal) => refusal.judged.then_some(&refusal.decision),
+            Self::Unknown => None,
+        }
+    }
+}
+
+impl Refusal {
+    fn judged(decision: Decision, reply: &Reply) -> Self {
+        Self { decision, reply: format!("{reply}\r\n"), next_hop: None, judged: true }
+    }
+}
+
+/// What is wrong with a header block, whoever sent it.
+fn header_fault(header: &[u8], limits: &Limits) -> Option<Reply> {
+    if header.len() > limits.header {
+        return Some(header_too_long());
+    }
+    if header.contains(&0) {
+        return Some(Reply::new(550, 6, 0, "NUL in the header"));
+    }
+    let received = fields(header).filter(|field| is_named(field, "Received")).count();
+    (received > limits.received)
+        .then(|| Reply::new(554, 4, 6, &format!("mail loop: {received} Received fields")))
+}
+
+fn header_too_long() -> Reply {
+    Reply::new(552, 3, 4, "header too long")
+}
+
+/// What the sender hears instead of the next hop's answer; `None` where the message goes on.
+fn decision_reply(decision: &Decision) -> Option<Reply> {
+    let words = |otherwise| decision.reply.clone().unwrap_or(otherwise);
+    match decision.effective() {
+        Action::Accept | Action::Observe | Action::Tag => None,
+        // The configuration says so in words: no other way leads here.
+        Action::Discard => Some(Reply::new(250, 0, 0, "ok")),
+        Action::Defer => Some(words(Reply::new(451, 7, 1, "try again later"))),
+        Action::Reject | Action::RejectMessage => Some(words(Reply::new(554, 7, 1, "refused"))),
+    }
+}
+
+/// Whether the next hop says no, and says it to the client.
+fn is_refusal(reply: &NextHopReply) -> bool {
+    reply.code >= 400 && reply.code != 421
+}

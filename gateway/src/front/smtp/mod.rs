@@ -1,0 +1,213 @@
+//! The SMTP proxy: takes connections, has them judged, relays what may pass to the next hop.
+
+mod client;
+mod connections;
+mod counters;
+mod message;
+mod next_hop;
+mod next_hop_state;
+mod patience;
+mod session;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{sleep, sleep_until};
+
+use self::connections::{Connections, Full};
+use self::counters::Counters;
+pub use self::counters::CountersSnapshot;
+use self::next_hop_state::NextHopState;
+pub use self::next_hop_state::NextHopStatus;
+pub use self::patience::{Stop, stopped};
+use self::session::Session;
+use super::{Listener, NextHop, PassClient};
+use crate::alarm::Alarms;
+use crate::engine::{Client, Engine};
+use crate::net::fold;
+use crate::policy::{Action, Outcome, Phase, Reply, Verdict};
+use crate::smtp::{Limits, Mailbox, RecipientDomains};
+
+/// How long sessions may take beyond the deadline of a stop to say goodbye.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// What the proxy is told by the configuration; a session keeps those that it began with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Our name in greetings.
+    pub hostname: String,
+    /// Where accepted mail goes.
+    pub next_hop: NextHop,
+    /// The domains for which mail is taken; `None` leaves that to the next hop, which then must know the client.
+    pub recipient_domains: Option<RecipientDomains>,
+    /// How much of everything a peer may use.
+    pub limits: Limits,
+}
+
+impl Settings {
+    /// Whether mail for `recipient` may be taken. Without a way to pass the client on, only listed domains may (B0).
+    fn accept_recipient(&self, recipient: &Mailbox) -> bool {
+        match &self.recipient_domains {
+            Some(domains) => domains.accept(recipient),
+            None => self.next_hop.client != PassClient::None,
+        }
+    }
+}
+
+/// The proxy; all listeners share one, with its limits and what it knows of the next hop.
+#[derive(Debug)]
+pub struct Front {
+    settings: ArcSwap<Settings>,
+    engine: Arc<Engine>,
+    alarms: Alarms,
+    connections: Arc<Connections>,
+    next_hop: NextHopState,
+    counters: Counters,
+}
+
+impl Front {
+    /// A proxy that serves nobody yet.
+    pub fn new(settings: Settings, engine: Arc<Engine>, alarms: Alarms) -> Self {
+        Self {
+            settings: ArcSwap::from_pointee(settings),
+            engine,
+            next_hop: NextHopState::new(alarms.clone()),
+            alarms,
+            connections: Arc::default(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Puts other settings in force, for connections from now on.
+    pub fn set_settings(&self, settings: Settings) {
+        let previous = self.settings.swap(Arc::new(settings));
+        if previous.next_hop != self.settings.load().next_hop {
+            self.next_hop.forget();
+        }
+    }
+
+    /// What happened so far.
+    pub fn counters(&self) -> CountersSnapshot {
+        self.counters.snapshot(self.connections.total())
+    }
+
+    /// How the next hop is doing.
+    pub fn next_hop(&self) -> NextHopStatus {
+        self.next_hop.status(self.settings.load().next_hop.address)
+    }
+
+    /// Asks the next hop every minute what it offers, sooner after trouble, until `stop`; one task for all listeners.
+    pub async fn watch_next_hop(self: Arc<Self>, mut stop: Stop) {
+        loop {
+            let settings = self.settings.load_full();
+            tokio::select! {
+                () = self.next_hop.probe_and_wait(&settings) => {}
+                _deadline = stopped(&mut stop) => return,
+            }
+        }
+    }
+
+    /// Serves the connections of one listening socket until `stop`, then until all are finished or its deadline is over.
+    pub async fn serve(self: Arc<Self>, socket: TcpListener, listener: Listener, mut stop: Stop) {
+        let alarm = format!("listener:{}", listener.address);
+        let mut sessions = JoinSet::new();
+        let deadline = loop {
+            tokio::select! {
+                accepted = socket.accept() => match accepted {
+                    Ok((stream, _address)) => {
+                        self.alarms.clear(&alarm);
+                        if let Some(session) = self.admit(stream, &listener, &stop) {
+                            sessions.spawn(session.run());
+                        }
+                    }
+                    Err(error) => {
+                        self.alarms.raise(&alarm, &format!("cannot accept connections: {error}"));
+                        // Out of descriptors, most likely: some will be closed in the meantime.
+                        sleep(Duration::from_millis(100)).await;
+                    }
+                },
+                Some(finished) = sessions.join_next() => report_panic(finished),
+                deadline = stopped(&mut stop) => break deadline,
+            }
+        };
+        drop(socket);
+        let drained = async {
+            while let Some(finished) = sessions.join_next().await {
+                report_panic(finished);
+            }
+        };
+        tokio::select! {
+            () = drained => {}
+            () = sleep_until(deadline + GRACE) => {}
+        }
+    }
+
+    /// A session for a new connection, if there is room for it.
+    fn admit(
+        self: &Arc<Self>,
+        stream: TcpStream,
+        listener: &Listener,
+        stop: &Stop,
+    ) -> Option<Session> {
+        let client = ends(&stream)?;
+        let settings = self.settings.load_full();
+        self.counters.connections.add();
+        match self.connections.admit(client.address.ip(), &settings.limits) {
+            Ok(place) => Some(Session::new(
+                Arc::clone(self),
+                settings,
+                stream,
+                client,
+                listener,
+                stop.clone(),
+                place,
+            )),
+            Err(full) => {
+                self.turn_away(&stream, &client, full);
+                None
+            }
+        }
+    }
+
+    /// Says that there is no room, and closes; costs no task, and never waits.
+    fn turn_away(&self, stream: &TcpStream, client: &Client, full: Full) {
+        let reply = match full {
+            Full::All => Reply::new(421, 3, 2, "all connections are taken, try again later"),
+            Full::Client => Reply::new(421, 7, 0, "too many connections from your address"),
+        };
+        self.counters.capacity.add();
+        let decision = self.engine.own(
+            client,
+            Phase::Connect,
+            Verdict::Capacity,
+            Action::Defer,
+            reply.clone(),
+        );
+        // Nothing was sent before: the line fits into the socket's empty buffer, or the client is gone.
+        let line = format!("{reply}\r\n");
+        let sent = rustix::net::send(stream, line.as_bytes(), rustix::net::SendFlags::DONTWAIT);
+        let reply = sent.is_ok().then(|| reply.to_string());
+        self.engine.record(client, None, &decision, Outcome { reply, ..Outcome::default() });
+    }
+}
+
+/// Both ends of the connection; `None` when it is gone already.
+fn ends(stream: &TcpStream) -> Option<Client> {
+    // Replies are small, and waited for.
+    stream.set_nodelay(true).ok()?;
+    let (mut address, mut local) = (stream.peer_addr().ok()?, stream.local_addr().ok()?);
+    address.set_ip(fold(address.ip()));
+    local.set_ip(fold(local.ip()));
+    Some(Client { address, local })
+}
+
+fn report_panic(finished: Result<(), JoinError>) {
+    if let Err(error) = finished {
+        tracing::error!(target: "alarm", "session died: {error}");
+    }
+}

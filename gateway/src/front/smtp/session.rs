@@ -1,0 +1,565 @@
+//! One session with one client: greeting, commands, transactions.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+
+use super::client::{ClientStream, Gone};
+use super::connections::Place;
+use super::next_hop::{Hello, NextHopConnection, NextHopError};
+use super::patience::Patience;
+use super::{Front, Settings, Stop};
+use crate::engine::Client;
+use crate::front::{BareNewline, Listener};
+use crate::policy::{Action, Decision, Envelope, Outcome, Phase, Reply, Verdict};
+use crate::smtp::{
+    Capabilities, Command, CommandError, HelloName, LineFault, Mail, NextHopReply, Rcpt,
+};
+
+/// Octets that are read at once while waiting for commands.
+const PIECE: usize = 4096;
+/// Lines of a refused client that are answered before it is left.
+const REFUSED_LINES: usize = 10;
+/// Letters of a name or an address that a record keeps.
+const RECORDED: usize = 320;
+
+/// One session with one client.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) front: Arc<Front>,
+    pub(super) settings: Arc<Settings>,
+    pub(super) client: Client,
+    pub(super) bare_newline: BareNewline,
+    pub(super) stream: ClientStream,
+    pub(super) patience: Patience,
+    /// Open from the first MAIL on, over all transactions; without it an open transaction is lost.
+    pub(super) next_hop: Option<NextHopConnection>,
+    hello: Option<Hello>,
+    /// What the client was offered.
+    offered: Capabilities,
+    transaction: Option<Transaction>,
+    commands: usize,
+    errors: usize,
+    _place: Place,
+}
+
+/// A transaction that the next hop has begun.
+#[derive(Debug)]
+struct Transaction {
+    envelope: Envelope,
+    utf8: bool,
+    /// Whether its end was recorded.
+    recorded: bool,
+}
+
+/// Whether a session goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flow {
+    Continue,
+    Close,
+}
+
+/// What ends a wait for a command.
+enum Next {
+    Line(Result<Vec<u8>, LineFault>),
+    Gone,
+    Stop,
+    Timeout,
+}
+
+impl Session {
+    pub(super) fn new(
+        front: Arc<Front>,
+        settings: Arc<Settings>,
+        stream: TcpStream,
+        client: Client,
+        listener: &Listener,
+        stop: Stop,
+        place: Place,
+    ) -> Self {
+        Self {
+            client,
+            bare_newline: listener.bare_newline,
+            stream: ClientStream::new(stream, settings.limits.command_line),
+            patience: Patience::new(stop, settings.limits.session_timeout),
+            next_hop: None,
+            hello: None,
+            offered: Capabilities::default(),
+            transaction: None,
+            commands: 0,
+            errors: 0,
+            front,
+            settings,
+            _place: place,
+        }
+    }
+
+    /// Serves the client from the judgement to the end.
+    pub(super) async fn run(mut self) {
+        if self.greet().await == Flow::Continue {
+            while self.step().await == Flow::Continue {}
+        }
+        self.abort();
+        self.leave_next_hop();
+        self.stream.hang_up().await;
+    }
+
+    async fn greet(&mut self) -> Flow {
+        let front = Arc::clone(&self.front);
+        let mut decision = front.engine.judge_connection(&self.client);
+        let is_good = matches!(decision.verdict, Verdict::LocalGood | Verdict::GlobalGood);
+        if !decision.effective().refuses() && !is_good && self.stream.spoke_early() {
+            front.counters.early_talkers.add();
+            let reply = Reply::new(554, 5, 1, "you spoke before the greeting");
+            decision = self.own(Phase::Connect, Verdict::EarlyTalker, Action::Reject, reply);
+        }
+        match decision.effective() {
+            Action::Defer => {
+                front.counters.deferred.add();
+                self.answer_connection(&decision, Reply::new(421, 7, 1, "try again later"));
+                Flow::Close
+            }
+            Action::Reject | Action::RejectMessage => {
+                front.counters.refused.add();
+                let reply = Reply::new(554, 7, 1, "you are not allowed to connect");
+                self.answer_connection(&decision, reply);
+                self.wait_for_quit().await;
+                Flow::Close
+            }
+            Action::Accept | Action::Observe | Action::Tag | Action::Discard => {
+                let greeting = format!("220 {} ESMTP", self.settings.hostname);
+                self.stream.say(&greeting);
+                let outcome = Outcome { reply: Some(greeting), ..Outcome::default() };
+                self.front.engine.record(&self.client, None, &decision, outcome);
+                Flow::Continue
+            }
+        }
+    }
+
+    /// Says the reply of a decision, `otherwise` where it has none, and records it.
+    fn answer_connection(&mut self, decision: &Decision, otherwise: Reply) {
+        let reply = decision.reply.clone().unwrap_or(otherwise).to_string();
+        self.stream.say(&reply);
+        let outcome = Outcome { reply: Some(reply), ..Outcome::default() };
+        self.front.engine.record(&self.client, None, decision, outcome);
+    }
+
+    /// RFC 5321 section 3.1: after a 554 the client may only quit.
+    async fn wait_for_quit(&mut self) {
+        let wait = self.settings.limits.refused_timeout;
+        let stream = &mut self.stream;
+        let talk = async {
+            for _line in 0..REFUSED_LINES {
+                let line = loop {
+                    if let Some(line) = stream.input.next_line() {
+                        break line;
+                    }
+                    stream.flush().await?;
+                    stream.fill(PIECE).await?;
+                };
+                if matches!(line.as_deref().map(Command::parse), Ok(Ok(Command::Quit))) {
+                    stream.say(Reply::new(221, 0, 0, "bye"));
+                    return Ok(());
+                }
+                stream.say(Reply::new(503, 5, 1, "you are not allowed to connect, expected QUIT"));
+            }
+            Ok(())
+        };
+        let _outcome: Option<Result<(), Gone>> = self.patience.within(wait, talk).await;
+    }
+
+    /// Waits for a command and answers it.
+    async fn step(&mut self) -> Flow {
+        let line = match self.next_line().await {
+            Next::Line(Ok(line)) => line,
+            Next::Line(Err(fault)) => return self.faulty_line(fault),
+            Next::Gone => return Flow::Close,
+            Next::Stop => {
+                self.stream.say(Reply::new(421, 3, 2, "service is going down"));
+                return Flow::Close;
+            }
+            Next::Timeout => {
+                self.stream.say(Reply::new(421, 4, 2, "timed out waiting for a command"));
+                return Flow::Close;
+            }
+        };
+        self.commands += 1;
+        if self.commands > self.settings.limits.commands {
+            return self.break_off(Reply::new(421, 7, 0, "too many commands"));
+        }
+        match Command::parse(&line) {
+            Ok(command) => self.command(command).await,
+            Err(CommandError::OtherProtocol) => self.break_off(CommandError::OtherProtocol.reply()),
+            Err(error) => self.refuse(error.reply()),
+        }
+    }
+
+    async fn next_line(&mut self) -> Next {
+        // Where mail is in hand, a stop waits for its end, up to the deadline.
+        let idle = self.transaction.is_none();
+        if idle && self.patience.is_stopping() {
+            return Next::Stop;
+        }
+        let stream = &mut self.stream;
+        let read = async {
+            loop {
+                if stream.is_full() {
+                    stream.flush().await?;
+                }
+                if let Some(line) = stream.input.next_line() {
+                    return Ok::<_, Gone>(line);
+                }
+                stream.flush().await?;
+                stream.fill(PIECE).await?;
+            }
+        };
+        tokio::select! {
+            biased;
+            line = self.patience.within(self.settings.limits.command_timeout, read) => match line {
+                Some(Ok(line)) => Next::Line(line),
+                Some(Err(Gone)) => Next::Gone,
+                None if self.patience.is_stopping() => Next::Stop,
+                None => Next::Timeout,
+            },
+            () = self.patience.stopping(), if idle => Next::Stop,
+        }
+    }
+
+    fn faulty_line(&mut self, fault: LineFault) -> Flow {
+        match fault {
+            // Where lines end is the one thing on which both sides must agree.
+            LineFault::BareLf => self.break_off(Reply::new(554, 5, 2, &fault.to_string())),
+            LineFault::BareCr | LineFault::Nul | LineFault::TooLong => {
+                self.refuse(Reply::new(500, 5, 2, &fault.to_string()))
+            }
+        }
+    }
+
+    async fn command(&mut self, command: Command) -> Flow {
+        match command {
+            Command::Data => return self.data().await,
+            Command::Ehlo(name) => return self.ehlo(&name).await,
+            Command::Helo(name) => {
+                self.greeted(&name, false);
+                self.stream.say(format!("250 {}", self.settings.hostname));
+            }
+            Command::Help => {
+                let text = "EHLO HELO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT";
+                self.stream.say(format!("214 2.0.0 {text}"));
+            }
+            Command::Mail(mail) => return self.mail(&mail).await,
+            Command::Noop => self.stream.say(Reply::new(250, 0, 0, "ok")),
+            Command::Quit => {
+                self.abort();
+                self.stream.say(Reply::new(221, 0, 0, "bye"));
+                return Flow::Close;
+            }
+            Command::Rcpt(rcpt) => return self.rcpt(&rcpt).await,
+            Command::Rset => {
+                self.reset().await;
+                self.stream.say(Reply::new(250, 0, 0, "ok"));
+            }
+            Command::Vrfy => self.stream.say(Reply::new(252, 0, 0, "send mail and see")),
+        }
+        Flow::Continue
+    }
+
+    async fn ehlo(&mut self, name: &HelloName) -> Flow {
+        self.greeted(name, true);
+        let front = Arc::clone(&self.front);
+        let settings = Arc::clone(&self.settings);
+        let wait = settings.limits.next_hop_timeout;
+        let asked = self.patience.within(wait, front.next_hop.capabilities(&settings)).await;
+        let Some(capabilities) = asked.flatten() else {
+            front.counters.next_hop_failures.add();
+            let reply = Reply::new(421, 3, 2, "next hop does not answer, try again later");
+            let decision = self.own(Phase::Connect, Verdict::NextHop, Action::Defer, reply.clone());
+            self.answer_connection(&decision, reply);
+            return Flow::Close;
+        };
+        let mut lines = vec![self.settings.hostname.clone()];
+        lines.extend(capabilities.offered(self.settings.limits.message));
+        self.offered = capabilities;
+        let last = lines.len() - 1;
+        for (index, line) in lines.iter().enumerate() {
+            self.stream.say(format!("250{}{line}", if index == last { ' ' } else { '-' }));
+        }
+        Flow::Continue
+    }
+
+    /// Notes the name; the next hop learns it with the next transaction, on a connection of its own.
+    fn greeted(&mut self, name: &HelloName, extended: bool) {
+        self.abort();
+        self.leave_next_hop();
+        self.offered = Capabilities::default();
+        self.hello = Some(Hello { name: name.as_str().to_owned(), extended });
+    }
+
+    async fn mail(&mut self, mail: &Mail) -> Flow {
+        let Some(hello) = self.hello.clone() else {
+            return self.refuse(Reply::new(503, 5, 1, "send HELO or EHLO first"));
+        };
+        if self.transaction.is_some() {
+            return self.refuse(Reply::new(503, 5, 1, "a transaction is open already"));
+        }
+        let limit = self.offered.size(self.settings.limits.message);
+        if mail.size.is_some_and(|size| size > limit) {
+            return self.refuse(Reply::new(552, 3, 4, &format!("message too big, limit {limit}")));
+        }
+        let transaction = Transaction {
+            envelope: Envelope {
+                helo: capped(&hello.name),
+                sender: mail
+                    .sender
+                    .as_ref()
+                    .map(|sender| capped(&sender.to_string()))
+                    .unwrap_or_default(),
+                recipients: Vec::new(),
+            },
+            utf8: mail.is_utf8(),
+            recorded: false,
+        };
+        self.transaction = Some(transaction);
+        let reply = match self.begin(&hello, mail).await {
+            Ok(Begun::Reply(reply)) => reply,
+            Ok(Begun::Unsupported(keyword)) => {
+                self.transaction = None;
+                return self.refuse(CommandError::Parameter(keyword).reply());
+            }
+            Err(error) => {
+                if let Some(refusal) = error.client_refusal() {
+                    self.stream.say_lines(&refusal.wire());
+                } else {
+                    self.next_hop_lost(&error);
+                }
+                self.next_hop = None;
+                self.transaction = None;
+                return Flow::Continue;
+            }
+        };
+        let began = reply.is_positive();
+        self.pass_on(&reply);
+        if !began || self.next_hop.is_none() {
+            self.transaction = None;
+        }
+        Flow::Continue
+    }
+
+    /// Says MAIL to the next hop, over the connection at hand or a new one.
+    async fn begin(&mut self, hello: &Hello, mail: &Mail) -> Result<Begun, NextHopError> {
+        let wait = self.settings.limits.next_hop_timeout;
+        let at_hand = self.next_hop.take();
+        if let Some(mut next_hop) =
+            at_hand.filter(|known| mail.unsupported(&known.capabilities).is_none())
+        {
+            let command = mail.line(&next_hop.capabilities);
+            let answer = self.patience.within(wait, next_hop.command(&command, wait)).await;
+            // It may have tired of waiting for another transaction; then this one has a new connection.
+            if let Some(Ok(reply)) = answer
+                && reply.code != 421
+            {
+                self.next_hop = Some(next_hop);
+                return Ok(Begun::Reply(reply));
+            }
+        }
+        let (settings, client) = (Arc::clone(&self.settings), self.client);
+        let connect = NextHopConnection::for_client(&settings, &client, hello);
+        let connected = self.patience.within(wait, connect).await;
+        let mut next_hop = connected.ok_or(NextHopError::Timeout)??;
+        self.front.next_hop.succeeded();
+        if let Some(keyword) = mail.unsupported(&next_hop.capabilities) {
+            if mail.unsupported(&self.offered).is_some() {
+                return Ok(Begun::Unsupported(keyword.to_owned()));
+            }
+            // It was offered, and is no longer there: not the client's fault.
+            return Err(NextHopError::Withdrawn(keyword.to_owned()));
+        }
+        let command = mail.line(&next_hop.capabilities);
+        let answer = self.patience.within(wait, next_hop.command(&command, wait)).await;
+        let reply = answer.ok_or(NextHopError::Timeout)??;
+        self.next_hop = Some(next_hop);
+        Ok(Begun::Reply(reply))
+    }
+
+    async fn rcpt(&mut self, rcpt: &Rcpt) -> Flow {
+        let Some(transaction) = &self.transaction else {
+            return self.refuse(Reply::new(503, 5, 1, "send MAIL first"));
+        };
+        if !rcpt.recipient.is_ascii() && !transaction.utf8 {
+            return self.refuse(CommandError::Utf8.reply());
+        }
+        if transaction.envelope.recipients.len() >= self.settings.limits.recipients {
+            self.stream.say(Reply::new(452, 5, 3, "too many recipients"));
+            return Flow::Continue;
+        }
+        if !self.settings.accept_recipient(&rcpt.recipient) {
+            return self.refuse(Reply::new(550, 7, 1, "relaying denied"));
+        }
+        let Some(next_hop) = &self.next_hop else {
+            self.say_lost();
+            return Flow::Continue;
+        };
+        if let Some(keyword) = rcpt.unsupported(&next_hop.capabilities) {
+            return self.refuse(CommandError::Parameter(keyword.to_owned()).reply());
+        }
+        let Some(reply) = self.ask(&rcpt.line()).await else {
+            return Flow::Continue;
+        };
+        self.pass_on(&reply);
+        if let (true, Some(transaction)) = (reply.is_positive(), &mut self.transaction) {
+            transaction.envelope.recipients.push(capped(&rcpt.recipient.to_string()));
+        }
+        Flow::Continue
+    }
+
+    async fn data(&mut self) -> Flow {
+        let Some(transaction) = &self.transaction else {
+            return self.refuse(Reply::new(503, 5, 1, "send MAIL first"));
+        };
+        if self.next_hop.is_none() {
+            self.say_lost();
+            self.transaction = None;
+            return Flow::Continue;
+        }
+        if transaction.envelope.recipients.is_empty() {
+            return self.refuse(Reply::new(554, 5, 1, "no valid recipients"));
+        }
+        let Some(reply) = self.ask("DATA").await else {
+            self.transaction = None;
+            return Flow::Continue;
+        };
+        if reply.code != 354 {
+            if reply.is_positive() {
+                // No answer to DATA that anybody knows: what it would do with a message is a guess.
+                self.next_hop_lost(&NextHopError::Unexpected(reply));
+            } else {
+                self.pass_on(&reply);
+            }
+            return Flow::Continue;
+        }
+        self.stream.say("354 end data with <CR><LF>.<CR><LF>");
+        match self.transaction.take() {
+            Some(transaction) => self.receive(transaction.envelope).await,
+            None => Flow::Continue,
+        }
+    }
+
+    /// Asks the next hop; `None` when it is lost, which the client has been told then.
+    async fn ask(&mut self, command: &str) -> Option<NextHopReply> {
+        let wait = self.settings.limits.next_hop_timeout;
+        let next_hop = self.next_hop.as_mut()?;
+        let answer = self.patience.within(wait, next_hop.command(command, wait)).await;
+        match answer.unwrap_or(Err(NextHopError::Timeout)) {
+            Ok(reply) => Some(reply),
+            Err(error) => {
+                self.next_hop_lost(&error);
+                None
+            }
+        }
+    }
+
+    /// Tells the client what the next hop said; a 421 is the next hop's goodbye to us, not ours to the client.
+    fn pass_on(&mut self, reply: &NextHopReply) {
+        match reply.code {
+            421 | 300..400 => self.next_hop_lost(&NextHopError::Unexpected(reply.clone())),
+            _ => self.stream.say_lines(&reply.wire()),
+        }
+    }
+
+    /// Drops the next hop, tells the client, and records it, once for each transaction.
+    fn next_hop_lost(&mut self, error: &NextHopError) {
+        self.next_hop = None;
+        self.front.counters.next_hop_failures.add();
+        self.front.next_hop.failed(error);
+        let reply = error.reply();
+        self.stream.say(&reply);
+        let decision = self.own(Phase::Message, Verdict::NextHop, Action::Defer, reply);
+        let Some(transaction) = self.transaction.as_mut().filter(|known| !known.recorded) else {
+            return;
+        };
+        transaction.recorded = true;
+        let outcome = Outcome { next_hop: Some(error.to_string()), ..Outcome::default() };
+        self.front.engine.record(&self.client, Some(&transaction.envelope), &decision, outcome);
+    }
+
+    fn say_lost(&mut self) {
+        self.stream.say(NextHopError::Closed.reply());
+    }
+
+    /// Ends an open transaction for good: by the connection's end, never by words.
+    fn abort(&mut self) {
+        if self.transaction.take().is_some() {
+            self.next_hop = None;
+        }
+    }
+
+    /// Leaves a next hop that has nothing in hand.
+    fn leave_next_hop(&mut self) {
+        if let Some(next_hop) = self.next_hop.take() {
+            tokio::spawn(next_hop.quit());
+        }
+    }
+
+    /// Ends an open transaction because the client takes it back; no data has gone to the next hop.
+    async fn reset(&mut self) {
+        let wait = self.settings.limits.next_hop_timeout;
+        if self.transaction.take().is_none() {
+            return;
+        }
+        if let Some(mut next_hop) = self.next_hop.take() {
+            let answer = self.patience.within(wait, next_hop.command("RSET", wait)).await;
+            self.next_hop =
+                matches!(answer, Some(Ok(reply)) if reply.code == 250).then_some(next_hop);
+        }
+    }
+
+    /// Says a 5xx of our own; too many of them end the session.
+    pub(super) fn refuse(&mut self, reply: Reply) -> Flow {
+        self.front.counters.protocol_errors.add();
+        self.errors += 1;
+        if self.errors > self.settings.limits.errors {
+            self.stream.say(reply);
+            return self.break_off(Reply::new(421, 7, 0, "too many errors"));
+        }
+        self.stream.say(reply);
+        Flow::Continue
+    }
+
+    /// Ends the session because of the client's manners.
+    fn break_off(&mut self, reply: Reply) -> Flow {
+        self.front.counters.protocol_errors.add();
+        self.abort();
+        let action = if reply.is_temporary() { Action::Defer } else { Action::Reject };
+        let decision = self.own(Phase::Connect, Verdict::Protocol, action, reply.clone());
+        self.answer_connection(&decision, reply);
+        Flow::Close
+    }
+
+    pub(super) fn own(
+        &self,
+        phase: Phase,
+        verdict: Verdict,
+        action: Action,
+        reply: Reply,
+    ) -> Decision {
+        self.front.engine.own(&self.client, phase, verdict, action, reply)
+    }
+
+    /// The wait for the next hop's verdict on a message.
+    pub(super) fn final_wait(&self) -> Duration {
+        self.settings.limits.next_hop_final_timeout
+    }
+}
+
+/// How a transaction began at the next hop.
+enum Begun {
+    /// With its reply.
+    Reply(NextHopReply),
+    /// Not at all: it offers nothing for this parameter, nor did we.
+    Unsupported(String),
+}
+
+fn capped(text: &str) -> String {
+    text.chars().take(RECORDED).collect()
+}

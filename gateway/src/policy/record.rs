@@ -1,0 +1,213 @@
+//! The audit record: one decision as one flat JSON object, in which absent is `null` and nothing is omitted.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::{
+    Action, AddressFacts, Band, Decision, Evidence, Offending, Phase, Reference, Skipped, Verdict,
+};
+use crate::clock::Timestamp;
+use crate::list::{Class, Match};
+use crate::net::{Hop, Prefix};
+
+/// The version of the record's fields.
+const SCHEMA: u8 = 1;
+
+/// What the SMTP dialogue said about a message; lossily decoded, capped.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Envelope {
+    /// The name given with HELO or EHLO.
+    pub helo: String,
+    /// The address of MAIL FROM, empty for a bounce.
+    pub sender: String,
+    /// The addresses of the RCPT TO that were accepted.
+    pub recipients: Vec<String>,
+}
+
+/// What became of a decision.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// What the client was told in the end.
+    pub reply: Option<String>,
+    /// What the next hop said in the end.
+    pub next_hop: Option<String>,
+    /// The version of the rules when the data had ended; `None` before that.
+    pub rules_at_end: Option<u64>,
+    /// The size of the message.
+    pub octets: Option<u64>,
+}
+
+/// One decision as the audit trail keeps it.
+#[derive(Debug, Serialize)]
+pub struct Record<'a> {
+    /// The version of these fields.
+    pub schema: u8,
+    /// When the outcome was final.
+    pub time: Timestamp,
+    /// The name of the decision, also in the reply.
+    pub reference: &'a Reference,
+    /// When the decision was taken.
+    pub phase: Phase,
+    /// The outcome for people.
+    pub verdict: Verdict,
+    /// The outcome for machines.
+    pub code: &'static str,
+    /// What was decided.
+    pub action: Action,
+    /// False: a dry run, nothing was done.
+    pub enforced: bool,
+    /// The peer of the connection.
+    pub client: IpAddr,
+    /// Its port.
+    pub client_port: u16,
+    /// The address on which it was received.
+    pub local: SocketAddr,
+    /// The first hop that is not one of our relays.
+    pub logical_client: Option<IpAddr>,
+    /// The address that decided.
+    pub offending: Option<&'a Offending>,
+    /// The list that decided.
+    pub list: Option<&'a str>,
+    /// Its entry.
+    pub entry: Option<Prefix>,
+    /// Where the entry was written, as `file:line`.
+    pub entry_origin: Option<String>,
+    /// The text beside the entry.
+    pub entry_reason: Option<&'a str>,
+    /// The version of the rules that were asked.
+    pub rules: u64,
+    /// The version of the rules when the data had ended.
+    pub rules_at_end: Option<u64>,
+    /// The score of the logical client.
+    pub score: Option<u16>,
+    /// Its band.
+    pub band: Option<Band>,
+    /// The first score of the delay band.
+    pub delay_from: Option<u16>,
+    /// The last score of the delay band.
+    pub reject_above: Option<u16>,
+    /// What made the score.
+    pub evidence: &'a [Evidence],
+    /// Every address that was looked at.
+    pub addresses: Vec<AddressRecord<'a>>,
+    /// What the dialogue said, `None` at connect.
+    pub envelope: Option<&'a Envelope>,
+    /// The size of the message.
+    pub octets: Option<u64>,
+    /// What the client was told.
+    pub reply: Option<String>,
+    /// What the next hop said in the end.
+    pub next_hop: Option<String>,
+}
+
+impl<'a> Record<'a> {
+    /// Writes down `decision` about the connection from `client` to `local`, with what became of it.
+    pub fn new(
+        time: Timestamp,
+        client: SocketAddr,
+        local: SocketAddr,
+        envelope: Option<&'a Envelope>,
+        decision: &'a Decision,
+        outcome: Outcome,
+    ) -> Self {
+        let cause = decision.cause.as_ref();
+        let score = decision.score.as_ref();
+        Self {
+            schema: SCHEMA,
+            time,
+            reference: &decision.reference,
+            phase: decision.phase,
+            verdict: decision.verdict,
+            code: decision.verdict.code(),
+            action: decision.action,
+            enforced: decision.enforced,
+            client: client.ip(),
+            client_port: client.port(),
+            local,
+            logical_client: decision.logical_client,
+            offending: decision.offending.as_ref(),
+            list: cause.map(|cause| &*cause.list.name),
+            entry: cause.map(|cause| cause.entry.prefix),
+            entry_origin: cause.map(origin),
+            entry_reason: cause.and_then(|cause| cause.entry.reason.as_deref()),
+            rules: decision.rules,
+            rules_at_end: outcome.rules_at_end,
+            score: score.map(|score| score.value),
+            band: score.map(|score| score.band),
+            delay_from: score.map(|score| score.thresholds.delay_from()),
+            reject_above: score.map(|score| score.thresholds.reject_above()),
+            evidence: score.map_or(&[], |score| &score.evidence),
+            addresses: decision.addresses.iter().map(AddressRecord::new).collect(),
+            envelope,
+            octets: outcome.octets,
+            reply: outcome.reply.or_else(|| decision.reply.as_ref().map(ToString::to_string)),
+            next_hop: outcome.next_hop,
+        }
+    }
+}
+
+/// One address of a decision as records and the command line show it.
+#[derive(Debug, Serialize)]
+pub struct AddressRecord<'a> {
+    /// The address.
+    pub ip: IpAddr,
+    /// Where it was seen.
+    pub hop: &'a Hop,
+    /// Why nothing was decided from it.
+    pub skipped: Option<Skipped>,
+    /// Every entry that covers it.
+    pub matches: Vec<MatchRecord<'a>>,
+}
+
+impl<'a> AddressRecord<'a> {
+    /// Shows `facts`.
+    pub fn new(facts: &'a AddressFacts) -> Self {
+        Self {
+            ip: facts.address,
+            hop: &facts.hop,
+            skipped: facts.skipped,
+            matches: facts.matches.iter().map(MatchRecord::new).collect(),
+        }
+    }
+}
+
+/// One match as records and the command line show it.
+#[derive(Debug, Serialize)]
+pub struct MatchRecord<'a> {
+    /// The list.
+    pub list: &'a str,
+    /// Its class.
+    pub class: Class,
+    /// What the list does about a match.
+    pub action: &'static str,
+    /// Whether the list is in force.
+    pub enforce: bool,
+    /// The entry.
+    pub entry: Prefix,
+    /// Where it was written, as `file:line`.
+    pub origin: String,
+    /// The text beside it.
+    pub reason: Option<&'a str>,
+}
+
+impl<'a> MatchRecord<'a> {
+    /// Shows `found`.
+    pub fn new(found: &'a Match) -> Self {
+        Self {
+            list: &found.list.name,
+            class: found.list.class,
+            action: found.list.action.name(),
+            enforce: found.list.enforce,
+            entry: found.entry.prefix,
+            origin: origin(found),
+            reason: found.entry.reason.as_deref(),
+        }
+    }
+}
+
+/// Where an entry was written.
+fn origin(found: &Match) -> String {
+    format!("{}:{}", Path::display(&found.list.file), found.entry.line)
+}

@@ -1,0 +1,386 @@
+//! From list files to rules to the kernel: the only writer of rules.
+
+use std::fs;
+use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use serde::Serialize;
+use tracing::{info, warn};
+
+use crate::alarm::Alarms;
+use crate::clock::{Clock, Timestamp};
+use crate::engine::Engine;
+use crate::feed::{FileFeed, Load};
+use crate::host;
+use crate::list::{Class, List, Loaded, Membership, Rules};
+use crate::net::Prefix;
+use crate::xdp::Filter;
+
+/// How often files are looked at. A change is read when it has stood still for one look, so within two of them.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Every so many looks the host's own addresses are read again.
+const LOOKS_PER_HOST_CHECK: u32 = 10;
+
+/// A file that changes at every look is read all the same after so many.
+const LOOKS_BEFORE_IMPATIENCE: u32 = 3;
+
+/// Rejected lines that are logged one by one; `list check` shows all.
+const REJECTED_LOGGED: usize = 100;
+
+/// The kernel filter, shared with those who read its counters; `None` where there is none.
+pub type SharedFilter = Arc<Mutex<Option<Filter>>>;
+
+/// What rules are made of.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// The lists, in configuration order.
+    pub lists: Vec<Arc<List>>,
+    /// Trusted relays, next hops: what the configuration says must never be blocked.
+    pub protected: Vec<Prefix>,
+    /// The folder for the last good copy of each list.
+    pub copies: PathBuf,
+}
+
+/// What the thread of the refresher can be asked for.
+#[derive(Debug)]
+pub enum Request {
+    /// Use other sources, read everything again.
+    Reload(Sources),
+    /// End the thread; what is in the kernel stays.
+    Stop,
+}
+
+/// The lists and rules in force, for `status`.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Status {
+    /// The version of the rules; the time at which they were made, in milliseconds since 1970, or one more.
+    pub version: u64,
+    /// Entries of all lists together.
+    pub entries: usize,
+    /// Bad prefixes in the rules.
+    pub bad: usize,
+    /// Good prefixes in the rules, protected hosts among them.
+    pub good: usize,
+    /// Hosts that no list can hit.
+    pub protected: Vec<Prefix>,
+    /// Each list.
+    pub lists: Vec<ListStatus>,
+}
+
+/// One list, for `status`.
+#[derive(Clone, Debug, Serialize)]
+pub struct ListStatus {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its class.
+    pub class: Class,
+    /// What is done about a match.
+    pub action: &'static str,
+    /// What the kernel does.
+    pub kernel: &'static str,
+    /// Whether it is in force.
+    pub enforce: bool,
+    /// Where its entries come from.
+    pub file: PathBuf,
+    /// The entries in force.
+    pub entries: usize,
+    /// The lines of the file that are no entries.
+    pub rejected: usize,
+    /// Why the file as it is now is not in force.
+    pub fault: Option<String>,
+    /// When the entries in force were read.
+    pub loaded: Timestamp,
+}
+
+/// Keeps rules, engine and kernel in step with the files and with the host.
+#[derive(Debug)]
+pub struct Refresher {
+    sources: Sources,
+    feeds: Vec<Watched>,
+    own: Vec<IpAddr>,
+    dependencies: Vec<Prefix>,
+    rules: Rules,
+    engine: Arc<Engine>,
+    filter: SharedFilter,
+    alarms: Alarms,
+    clock: Clock,
+    status: Arc<ArcSwap<Status>>,
+}
+
+impl Refresher {
+    /// A refresher that has read nothing yet.
+    pub fn new(engine: Arc<Engine>, filter: SharedFilter, alarms: Alarms, clock: Clock) -> Self {
+        Self {
+            sources: Sources::default(),
+            feeds: Vec::new(),
+            own: Vec::new(),
+            dependencies: Vec::new(),
+            rules: Rules::default(),
+            engine,
+            filter,
+            alarms,
+            clock,
+            status: Arc::default(),
+        }
+    }
+
+    /// Where the lists and rules in force can be read.
+    pub fn status(&self) -> Arc<ArcSwap<Status>> {
+        Arc::clone(&self.status)
+    }
+
+    /// Reads everything from `sources` and puts it in force. Lists that stay keep their last good entries.
+    pub fn reload(&mut self, sources: Sources) {
+        let mut known = std::mem::take(&mut self.feeds);
+        for list in &sources.lists {
+            let same_file = |feed: &Watched| {
+                feed.feed.list().name == list.name && feed.feed.list().file == list.file
+            };
+            let feed = match known.iter().position(same_file) {
+                Some(index) => {
+                    let mut feed = known.swap_remove(index);
+                    feed.feed.set_list(Arc::clone(list));
+                    feed
+                }
+                None => Watched::new(Arc::clone(list), &sources.copies, self.clock.now()),
+            };
+            self.feeds.push(feed);
+        }
+        for gone in known {
+            self.alarms.clear(&about(gone.feed.list()));
+        }
+        self.sources = sources;
+        for feed in &mut self.feeds {
+            feed.load(&self.alarms, self.clock);
+        }
+        self.look_at_host();
+        self.publish();
+    }
+
+    /// Serves requests and watches files until it is told to stop.
+    pub fn run(mut self, requests: &Receiver<Request>) {
+        let mut looks = 0_u32;
+        loop {
+            match requests.recv_timeout(LOOK) {
+                Ok(Request::Reload(sources)) => self.reload(sources),
+                Ok(Request::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => {
+                    looks = looks.wrapping_add(1);
+                    self.look(looks.is_multiple_of(LOOKS_PER_HOST_CHECK));
+                }
+            }
+        }
+    }
+
+    /// Takes up what has changed since the last look.
+    fn look(&mut self, at_host: bool) {
+        let mut changed = false;
+        for feed in &mut self.feeds {
+            if feed.settled() {
+                changed |= feed.load(&self.alarms, self.clock);
+            }
+        }
+        if at_host {
+            changed |= self.look_at_host();
+        }
+        if changed {
+            self.publish();
+        } else {
+            self.tell();
+        }
+    }
+
+    /// Reads the host's own needs again; says whether they are others than before.
+    fn look_at_host(&mut self) -> bool {
+        let dependencies = host::dependencies();
+        let own = match host::own_addresses() {
+            Ok(own) => {
+                self.alarms.clear("host");
+                own
+            }
+            Err(error) => {
+                self.alarms.raise(
+                    "host",
+                    &format!(
+                        "cannot read this host's own addresses: {error}; the earlier ones stay"
+                    ),
+                );
+                self.own.clone()
+            }
+        };
+        let changed = own != self.own || dependencies != self.dependencies;
+        self.own = own;
+        self.dependencies = dependencies;
+        changed
+    }
+
+    /// Compiles what is known now and puts it in force, in the daemon first, then in the kernel.
+    fn publish(&mut self) {
+        let loaded: Vec<_> = self.feeds.iter().map(Watched::loaded).collect();
+        let membership = Arc::new(Membership::new(&loaded, &self.protected()));
+        let version = version(self.rules.version, self.clock);
+        self.rules = Rules::compile(&membership, version);
+        self.engine.set_lists(Arc::clone(&membership), version);
+        info!(
+            target: "rules",
+            "version={version} entries={} bad={} good={}",
+            membership.entry_count(),
+            self.rules.bad.len(),
+            self.rules.good.len()
+        );
+        self.sync();
+        self.tell();
+    }
+
+    fn sync(&self) {
+        let mut filter = self.filter.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(filter) = filter.as_mut() else { return };
+        match filter.sync(&self.rules, &self.own) {
+            Ok(report) => {
+                self.alarms.clear("xdp-sync");
+                info!(target: "rules", "kernel version={} {report}", self.rules.version);
+            }
+            Err(error) => {
+                let text = format!(
+                    "the kernel keeps its earlier rules: {error}; the daemon decides by the new ones"
+                );
+                self.alarms.raise("xdp-sync", &text);
+            }
+        }
+    }
+
+    /// All that no list may hit.
+    fn protected(&self) -> Vec<Prefix> {
+        let own = self.own.iter().copied().map(Prefix::host);
+        let mut protected: Vec<_> = own
+            .chain(self.dependencies.iter().copied())
+            .chain(self.sources.protected.iter().copied())
+            .collect();
+        protected.sort_unstable();
+        protected.dedup();
+        protected
+    }
+
+    fn tell(&self) {
+        self.status.store(Arc::new(Status {
+            version: self.rules.version,
+            entries: self.feeds.iter().map(|feed| feed.feed.entries().len()).sum(),
+            bad: self.rules.bad.len(),
+            good: self.rules.good.len(),
+            protected: self.protected(),
+            lists: self.feeds.iter().map(Watched::status).collect(),
+        }));
+    }
+}
+
+/// The time as a version, and always more than the last one.
+fn version(last: u64, clock: Clock) -> u64 {
+    u64::try_from(clock.now().as_millisecond()).unwrap_or(0).max(last + 1)
+}
+
+/// The subject of a list's alarms.
+fn about(list: &List) -> String {
+    format!("list:{}", list.name)
+}
+
+/// A list file with what is known of its last reading.
+#[derive(Debug)]
+struct Watched {
+    feed: FileFeed,
+    last: Load,
+    loaded: Timestamp,
+    read_mark: Option<Mark>,
+    seen_mark: Option<Mark>,
+    impatience: u32,
+}
+
+/// What tells one state of a file from another: inode, length, change time.
+type Mark = (u64, u64, i64, i64);
+
+impl Watched {
+    fn new(list: Arc<List>, copies: &Path, now: Timestamp) -> Self {
+        let feed = FileFeed::new(list, copies);
+        Self {
+            feed,
+            last: Load::default(),
+            loaded: now,
+            read_mark: None,
+            seen_mark: None,
+            impatience: 0,
+        }
+    }
+
+    fn mark(&self) -> Option<Mark> {
+        let metadata = fs::metadata(&self.feed.list().file).ok()?;
+        Some((metadata.ino(), metadata.len(), metadata.ctime(), metadata.ctime_nsec()))
+    }
+
+    /// Whether the file has changed since it was read, and stands still: a file that is being written is left alone.
+    fn settled(&mut self) -> bool {
+        let mark = self.mark();
+        let still = std::mem::replace(&mut self.seen_mark, mark) == mark;
+        if mark == self.read_mark {
+            self.impatience = 0;
+            return false;
+        }
+        self.impatience += 1;
+        still || self.impatience > LOOKS_BEFORE_IMPATIENCE
+    }
+
+    /// Reads the file; says whether the entries are others than before.
+    fn load(&mut self, alarms: &Alarms, clock: Clock) -> bool {
+        self.read_mark = self.mark();
+        self.seen_mark = self.read_mark;
+        self.impatience = 0;
+        let load = self.feed.load();
+        if load.changed {
+            self.loaded = clock.now();
+        }
+        let changed = load.changed;
+        if load != self.last {
+            tell(self.feed.list(), &load, alarms);
+        }
+        self.last = load;
+        changed
+    }
+
+    fn loaded(&self) -> Loaded {
+        Loaded { list: Arc::clone(self.feed.list()), entries: self.feed.entries().to_vec() }
+    }
+
+    fn status(&self) -> ListStatus {
+        let list = self.feed.list();
+        ListStatus {
+            name: Arc::clone(&list.name),
+            class: list.class,
+            action: list.action.name(),
+            kernel: list.kernel.name(),
+            enforce: list.enforce,
+            file: list.file.clone(),
+            entries: self.feed.entries().len(),
+            rejected: self.last.rejected.len(),
+            fault: self.last.fault.clone(),
+            loaded: self.loaded,
+        }
+    }
+}
+
+/// Says in the log and as an alarm how reading a list went.
+fn tell(list: &List, load: &Load, alarms: &Alarms) {
+    let file = list.file.display();
+    for error in load.rejected.iter().take(REJECTED_LOGGED) {
+        warn!(target: "list", "rejected list={} {file}:{}: `{}`: {}", list.name, error.line, error.text, error.fault);
+    }
+    let rejected = load.rejected.first().map(|first| {
+        let count = load.rejected.len();
+        let name = &list.name;
+        format!("{count} lines of {file} are no entries, the first is {first}; see `portcullis list check {name}`")
+    });
+    alarms.set(&about(list), load.fault.as_deref().or(rejected.as_deref()));
+}

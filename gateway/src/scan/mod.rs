@@ -1,0 +1,9 @@
+//! The header block of a message: its fields, and the addresses in them as hops.
+
+mod header;
+mod literal;
+mod received;
+mod sighting;
+
+pub use header::{Field, Fields, HeaderBlock};
+pub use sighting::{Sighting, count_received, sightings};

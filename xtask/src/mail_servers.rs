@@ -1,0 +1,86 @@
+//! Fetches the mail servers that the tests talk to; they are unpacked into the cache folder, never installed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use harness::postfix;
+
+use crate::packages::{Package, ensure_lists, is_installed};
+use crate::step::{Steps, captured, say};
+
+const POSTFIX: Package = Package {
+    name: "postfix",
+    purpose: "a real next hop and a real sender (unpacked, not installed)",
+};
+
+/// Unpacks Postfix with those of its libraries that this system lacks, unless that was done before.
+pub(crate) fn ensure(steps: &mut Steps) -> Result<()> {
+    let folder = postfix::unpacked();
+    if folder.join("usr/lib/postfix/sbin/master").is_file() {
+        return Ok(());
+    }
+    say(&format!("this Debian package will be fetched:\n  {}: {}", POSTFIX.name, POSTFIX.purpose));
+    ensure_lists(steps)?;
+    steps.quiet("fetching Postfix", || fetch(&folder).map(|detail| ((), detail)))
+}
+
+/// Unpacks beside the place and moves the folder there when it is whole.
+fn fetch(folder: &Path) -> Result<String> {
+    let parent = folder.parent().context("the root is no cache folder")?;
+    fs::create_dir_all(parent)?;
+    let fresh = tempfile::tempdir_in(parent)?;
+    let unpacked = fresh.path().join("unpacked");
+    let mut wanted = vec![POSTFIX.name.to_owned()];
+    let mut fetched = Vec::<String>::new();
+    while let Some(name) = wanted.pop() {
+        let package = download(&name, fresh.path())?;
+        captured(Command::new("dpkg-deb").arg("-x").arg(&package).arg(&unpacked))?;
+        let depends = captured(Command::new("dpkg-deb").arg("-f").arg(&package).arg("Depends"))?;
+        fetched.push(name);
+        wanted.extend(
+            libraries(&depends)
+                .into_iter()
+                .filter(|library| !fetched.contains(library) && !is_installed(library)),
+        );
+        wanted.sort();
+        wanted.dedup();
+    }
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    fs::rename(&unpacked, folder).with_context(|| folder.display().to_string())?;
+    Ok(fetched.join(" "))
+}
+
+/// Downloads into a folder of its own, so that the one file in it is the package.
+fn download(name: &str, parent: &Path) -> Result<PathBuf> {
+    let folder = parent.join(name);
+    fs::create_dir(&folder)?;
+    captured(Command::new("apt-get").args(["download", name]).current_dir(&folder))?;
+    let file = fs::read_dir(&folder)?.next();
+    Ok(file.with_context(|| format!("no package {name}"))??.path())
+}
+
+/// The shared libraries in a `Depends` field; every system has the C library.
+fn libraries(depends: &str) -> Vec<String> {
+    depends
+        .split(',')
+        .filter_map(|dependency| dependency.split_whitespace().next())
+        .map(|name| name.split(':').next().unwrap_or(name))
+        .filter(|name| name.starts_with("lib") && *name != "libc6")
+        .map(ToOwned::to_owned)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_are_found_among_the_dependencies() {
+        let depends = "libc6 (>= 2.34), libdb5.3, libicu72 (>= 72.1~rc-1~), debconf (>= 0.5) | debconf-2.0, libssl3:any\n";
+        assert_eq!(libraries(depends), ["libdb5.3", "libicu72", "libssl3"]);
+    }
+}

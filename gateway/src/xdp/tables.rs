@@ -168,10 +168,14 @@ impl RuleTable {
             let length = prefix.length().into();
             match prefix.address() {
                 IpAddr::V4(v4) => {
-                    self.v4.remove(&Key::new(length, v4.octets())).map_err(failed(self.shapes.0))?
+                    self.v4
+                        .remove(&Key::new(length, v4.octets()))
+                        .map_err(failed(self.shapes.0))?;
                 }
                 IpAddr::V6(v6) => {
-                    self.v6.remove(&Key::new(length, v6.octets())).map_err(failed(self.shapes.1))?
+                    self.v6
+                        .remove(&Key::new(length, v6.octets()))
+                        .map_err(failed(self.shapes.1))?;
                 }
             }
         }

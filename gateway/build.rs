@@ -52,7 +52,7 @@ fn build() -> Result<(), String> {
     };
     // Clippy and the tests have output folders of their own; `core` need not be built for each of them.
     let target_dir = out_dir.ancestors().nth(4).unwrap_or(&out_dir);
-    let target_dir = target_dir.join("ebpf").join(features.replace(",", "-"));
+    let target_dir = target_dir.join("ebpf").join(features.replace(',', "-"));
     let output = cargo(&toolchain, features)?
         .arg("--target-dir")
         .arg(&target_dir)

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::Failure;
+use super::descriptors::raise_limit;
 use super::signals::{Asked, Signals};
 use crate::admin;
 use crate::alarm::Alarms;
@@ -38,6 +39,7 @@ pub async fn run(config: Config) -> Result<(), Failure> {
     let _lock = lock(&config.state_dir)?;
     let bound = Bound::bind(&config).await?;
     let alarms = Alarms::default();
+    raise_limit(config.limits.connections, &alarms);
     let audit = audit::Writer::open(&config.audit_file, alarms.clone()).map_err(|error| {
         Failure::Setup {
             text: format!("cannot write {}: {error}", config.audit_file.display()),

@@ -1,7 +1,10 @@
 //! What both sides must agree on: actions, map names, keys, values, their sizes and the schema version.
 
+use crate::line::Head;
+use crate::reference;
+
 /// The version of all that this file says. Pins of another version are never adopted.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// The name of the program in the object file and in the kernel.
 pub const PROGRAM: &str = "portcullis";
@@ -34,21 +37,25 @@ pub enum KernelAction {
     Off = 0,
     /// Count it, pass it on.
     Count = 1,
+    /// Answer the SYN, and say a 554 to whoever completes the handshake.
+    Refuse = 2,
     /// Answer the SYN with a RST.
-    Reset = 2,
+    Reset = 3,
     /// Drop the SYN without an answer.
-    Drop = 3,
+    Drop = 4,
 }
 
 impl KernelAction {
     /// All actions, by number.
-    pub const ALL: [Self; 4] = [Self::Off, Self::Count, Self::Reset, Self::Drop];
+    pub const ALL: [Self; 5] =
+        [Self::Off, Self::Count, Self::Refuse, Self::Reset, Self::Drop];
 
     /// The word that configuration, metrics and records use.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Off => "off",
             Self::Count => "count",
+            Self::Refuse => "refuse",
             Self::Reset => "reset",
             Self::Drop => "drop",
         }
@@ -60,8 +67,9 @@ impl KernelAction {
         match number {
             0 => Some(Self::Off),
             1 => Some(Self::Count),
-            2 => Some(Self::Reset),
-            3 => Some(Self::Drop),
+            2 => Some(Self::Refuse),
+            3 => Some(Self::Reset),
+            4 => Some(Self::Drop),
             _ => None,
         }
     }
@@ -103,7 +111,7 @@ pub enum Outcome {
     OtherPort,
     /// A TCP header whose length is impossible.
     BadTcp,
-    /// No connection attempt: a segment of a connection, or a flag combination that opens none.
+    /// No connection attempt: a segment of a real connection, or a flag combination that opens none.
     NotSyn,
     /// The frame ends before the packet does.
     TruncatedPayload,
@@ -119,8 +127,22 @@ pub enum Outcome {
     Counted,
     /// Dropped without an answer.
     Dropped,
+    /// A SYN that was answered with the first half of a refusal.
+    RefusedSyn,
+    /// Answered with the 554.
+    Refused554,
+    /// Answered with a 503: a refused client said something else than QUIT.
+    Refused503,
+    /// Answered with the 221 and our FIN.
+    Refused221,
+    /// A refused client hung up; answered with our FIN or an ACK.
+    RefusedClose,
+    /// Part of a refusal to which nothing is to be said; dropped.
+    RefusedAck,
     /// Answered with a RST.
     Reset,
+    /// It should have been answered, but enough was answered in this second; dropped.
+    OverCap,
     /// It should have been answered, but the answer could not be made; it passed.
     ReplyFailed,
     /// The rule holds a number that no action has; it passed.
@@ -129,7 +151,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// All outcomes, by number.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 33] = [
         Self::TruncatedEthernet,
         Self::TruncatedVlan,
         Self::TooManyVlanTags,
@@ -153,7 +175,14 @@ impl Outcome {
         Self::Off,
         Self::Counted,
         Self::Dropped,
+        Self::RefusedSyn,
+        Self::Refused554,
+        Self::Refused503,
+        Self::Refused221,
+        Self::RefusedClose,
+        Self::RefusedAck,
         Self::Reset,
+        Self::OverCap,
         Self::ReplyFailed,
         Self::BadRule,
     ];
@@ -184,7 +213,14 @@ impl Outcome {
             Self::Off => "off",
             Self::Counted => "counted",
             Self::Dropped => "dropped",
+            Self::RefusedSyn => "refused-syn",
+            Self::Refused554 => "refused-554",
+            Self::Refused503 => "refused-503",
+            Self::Refused221 => "refused-221",
+            Self::RefusedClose => "refused-close",
+            Self::RefusedAck => "refused-ack",
             Self::Reset => "reset",
+            Self::OverCap => "over-cap",
             Self::ReplyFailed => "reply-failed",
             Self::BadRule => "bad-rule",
         }
@@ -246,6 +282,40 @@ pub struct Counter {
     pub bytes: u64,
 }
 
+/// All that the program needs to refuse a connection.
+///
+/// There are two of them, see [`Control`]: a new one is written beside the one in force, which stays good for the
+/// connections that it has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Refusal {
+    /// The key of the cookies; another one in each refusal.
+    pub cookie_key: [u64; 2],
+    /// What is added to the kernel's clock (`bpf_ktime_get_coarse_ns`) to get nanoseconds since
+    /// [`reference::FIRST_SECOND`](crate::reference::FIRST_SECOND).
+    pub clock: u64,
+    /// The key of the references.
+    pub reference_key: reference::Key,
+    /// The number of that key, of which references hold 8 bits.
+    pub epoch: u32,
+    /// The beginning of the 554.
+    pub head: Head,
+    /// How many answers a processor gives in a second; 0 is no limit.
+    pub answers_per_second: u32,
+    /// Always 0.
+    pub reserved: u32,
+}
+
+/// Which refusal is in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Control {
+    /// Its index in [`map::REFUSALS`]; the other one is the former.
+    pub current: u32,
+    /// Whether any rule refuses: 1, or 0 and the program looks at nothing but SYNs.
+    pub refuses: u32,
+}
+
 /// Where the list in slot `list` counts what was done by `action` in [`map::LISTS`].
 #[inline(always)]
 pub const fn list_index(list: u16, action: KernelAction) -> u32 {
@@ -283,9 +353,10 @@ pub enum MapKind {
 /// The maps and their shapes.
 pub mod map {
     use super::{
-        Counter, KernelAction, MAX_LIST_NAME, MAX_LISTS, MAX_OWN, MAX_RULES, MapKind, MapShape,
-        Outcome, RuleValue,
+        Control, Counter, KernelAction, MAX_LIST_NAME, MAX_LISTS, MAX_OWN, MAX_RULES, MapKind,
+        MapShape, Outcome, Refusal, RuleValue,
     };
+    use crate::rate::Answers;
 
     /// An update adds before it removes, so old and new rules must fit side by side. Room that is not used costs nothing.
     pub const RULE_ENTRIES: u32 = 2 * MAX_RULES as u32;
@@ -315,9 +386,19 @@ pub mod map {
         entries: MAX_LISTS as u32,
     };
 
+    /// Which refusal is in force, one [`Control`].
+    pub const CONTROL: MapShape = array("CONTROL", MapKind::Array, size_of::<Control>(), 1);
+    /// The refusal in force and the one before.
+    pub const REFUSALS: MapShape = array("REFUSALS", MapKind::Array, size_of::<Refusal>(), 2);
+    /// What each processor has answered lately.
+    pub const ANSWERS: MapShape =
+        array("ANSWERS", MapKind::PerCpuArray, size_of::<Answers>(), 1);
+
     /// All of them.
-    pub const ALL: [MapShape; 9] =
-        [BAD_V4, BAD_V6, GOOD_V4, GOOD_V6, OWN_V4, OWN_V6, OUTCOMES, LISTS, NAMES];
+    pub const ALL: [MapShape; 12] = [
+        BAD_V4, BAD_V6, GOOD_V4, GOOD_V6, OWN_V4, OWN_V6, OUTCOMES, LISTS, NAMES, CONTROL,
+        REFUSALS, ANSWERS,
+    ];
 
     const fn rules(name: &'static str, address: u32) -> MapShape {
         MapShape {
@@ -334,19 +415,25 @@ pub mod map {
     }
 
     const fn counters(name: &'static str, entries: usize) -> MapShape {
-        MapShape {
-            name,
-            kind: MapKind::PerCpuArray,
-            key: 4,
-            value: size_of::<Counter>() as u32,
-            entries: entries as u32,
-        }
+        array(name, MapKind::PerCpuArray, size_of::<Counter>(), entries)
+    }
+
+    const fn array(
+        name: &'static str,
+        kind: MapKind,
+        value: usize,
+        entries: usize,
+    ) -> MapShape {
+        MapShape { name, kind, key: 4, value: value as u32, entries: entries as u32 }
     }
 }
 
 const _: () = assert!(size_of::<RuleValue>() == 4 && align_of::<RuleValue>() == 2);
 const _: () = assert!(size_of::<Counter>() == 16 && align_of::<Counter>() == 8);
-const _: () = assert!(MAX_LISTS <= 1 << 16 && MAX_LIST_NAME <= 255);
+const _: () = assert!(size_of::<Refusal>() == 240 && align_of::<Refusal>() == 8);
+const _: () = assert!(size_of::<Control>() == 8 && align_of::<Control>() == 4);
+// A reference has 8 bits for the list.
+const _: () = assert!(MAX_LISTS <= 1 << 8 && MAX_LIST_NAME <= 255);
 
 #[cfg(test)]
 mod tests {
@@ -360,7 +447,7 @@ mod tests {
         for (number, action) in (0..).zip(KernelAction::ALL) {
             assert_eq!(KernelAction::from_number(number), Some(action));
         }
-        assert_eq!(KernelAction::from_number(4), None);
+        assert_eq!(KernelAction::from_number(5), None);
     }
 
     #[test]

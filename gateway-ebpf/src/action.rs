@@ -23,6 +23,7 @@ impl Decision {
         }
         let outcome = match bad.action() {
             Some(KernelAction::Count) => Outcome::Counted,
+            Some(KernelAction::Refuse) => Outcome::RefusedSyn,
             Some(KernelAction::Reset) => Outcome::Reset,
             Some(KernelAction::Drop) => Outcome::Dropped,
             Some(KernelAction::Off) => return Self::without_rule(Outcome::Off),
@@ -44,13 +45,21 @@ impl Decision {
         Self { outcome: Outcome::ReplyFailed, rule: self.rule }
     }
 
+    /// The same decision when enough was answered in this second.
+    #[inline(always)]
+    #[must_use]
+    pub const fn over_cap(self) -> Self {
+        Self { outcome: Outcome::OverCap, rule: self.rule }
+    }
+
     /// Where the list that decided counts it, under what was really done.
     #[inline(always)]
     pub fn list_index(self) -> Option<u32> {
         let done = match self.outcome {
             Outcome::Good => KernelAction::Off,
+            Outcome::RefusedSyn => KernelAction::Refuse,
             Outcome::Reset => KernelAction::Reset,
-            Outcome::Dropped => KernelAction::Drop,
+            Outcome::Dropped | Outcome::OverCap => KernelAction::Drop,
             _ => KernelAction::Count,
         };
         self.rule.map(|rule| list_index(rule.list(), done))
@@ -63,7 +72,7 @@ mod tests {
 
     #[test]
     fn each_pair_of_rules_has_its_outcome() {
-        use KernelAction::{Count, Drop, Off, Reset};
+        use KernelAction::{Count, Drop, Off, Refuse, Reset};
         let rule = |list, action| Some(RuleValue::new(list, action));
         let unknown = Some(RuleValue::from_bytes([7, 0, 200, 0]));
         for (bad, good, outcome, counted) in [
@@ -71,6 +80,7 @@ mod tests {
             (None, rule(1, Off), Outcome::Unlisted, None),
             (rule(2, Off), None, Outcome::Off, None),
             (rule(2, Count), None, Outcome::Counted, Some((2, Count))),
+            (rule(2, Refuse), None, Outcome::RefusedSyn, Some((2, Refuse))),
             (rule(2, Reset), None, Outcome::Reset, Some((2, Reset))),
             (rule(2, Drop), None, Outcome::Dropped, Some((2, Drop))),
             (rule(2, Drop), rule(1, Off), Outcome::Good, Some((1, Off))),
@@ -92,5 +102,13 @@ mod tests {
         let decision = Decision::new(Some(rule), || None).without_reply();
         assert_eq!(decision.outcome, Outcome::ReplyFailed);
         assert_eq!(decision.list_index(), Some(list_index(5, KernelAction::Count)));
+    }
+
+    #[test]
+    fn an_answer_over_the_cap_counts_as_dropped() {
+        let rule = RuleValue::new(5, KernelAction::Refuse);
+        let decision = Decision::new(Some(rule), || None).over_cap();
+        assert_eq!(decision.outcome, Outcome::OverCap);
+        assert_eq!(decision.list_index(), Some(list_index(5, KernelAction::Drop)));
     }
 }

@@ -24,6 +24,13 @@ impl Checksum {
         words.into_iter().fold(self, Self::word)
     }
 
+    /// Adds what another sum has.
+    #[inline(always)]
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+
     /// What goes into the checksum field.
     #[inline(always)]
     pub const fn finish(self) -> u16 {

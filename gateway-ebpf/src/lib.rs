@@ -4,8 +4,12 @@
 //! |---|---|
 //! | [`abi`] | what must both sides agree on? |
 //! | [`frame`] | how is a packet touched without leaving it? |
-//! | [`parse`] | is this an attempt to connect to one of our ports? |
+//! | [`parse`] | is this an attempt to connect to one of our ports, or may it belong to a refusal? |
 //! | [`action`] | what follows from the rules that cover its source? |
+//! | [`cookie`] | which sequence number proves a handshake that nobody remembers? |
+//! | [`dialogue`] | what is said next to a refused client? |
+//! | [`line`](mod@line), [`reference`] | what does the 554 say? |
+//! | [`rate`] | may another answer be given? |
 //! | [`reply`], [`checksum`] | what does the answer look like? |
 #![no_std]
 #![expect(
@@ -19,6 +23,11 @@ extern crate std;
 pub mod abi;
 pub mod action;
 pub mod checksum;
+pub mod cookie;
+pub mod dialogue;
 pub mod frame;
+pub mod line;
 pub mod parse;
+pub mod rate;
+pub mod reference;
 pub mod reply;

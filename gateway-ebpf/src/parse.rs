@@ -1,8 +1,10 @@
-//! Finds out whether a packet is an attempt to connect to a filtered port, before any map is asked.
+//! Finds out whether a packet is one to decide about, before any map is asked: an attempt to connect to a filtered port,
+//! or a segment small enough to belong to a refusal.
 //!
 //! Lengths come from the IP headers, never from the end of the frame: network cards pad short frames.
 
 use crate::abi::Outcome;
+use crate::dialogue::WINDOW;
 use crate::frame::Frame;
 
 /// How many VLAN tags are looked through (802.1Q and 802.1ad).
@@ -31,8 +33,9 @@ const FIN: u32 = 0x01;
 const SYN: u32 = 0x02;
 const RST: u32 = 0x04;
 const ACK: u32 = 0x10;
+const ACK_FIN: u32 = ACK | FIN;
 
-/// A connection attempt, with all that a decision and an answer need.
+/// A segment, with all that a decision and an answer need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segment {
     /// Where the IP header begins: after the Ethernet header and the VLAN tags.
@@ -45,8 +48,26 @@ pub struct Segment {
     pub port: u16,
     /// The sequence number.
     pub sequence: u32,
-    /// How many bytes of data the SYN carries (TCP Fast Open does).
+    /// What it wants.
+    pub intent: Intent,
+    /// Where its data begins.
+    pub data_at: usize,
+    /// How many bytes of data it carries; a SYN does with TCP Fast Open.
     pub data: u32,
+}
+
+/// What a segment wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Intent {
+    /// To open a connection.
+    Connect,
+    /// To go on with one, if there is one.
+    Continue {
+        /// The next octet that the client expects from us.
+        acknowledged: u32,
+        /// Whether the client ends its side.
+        ends: bool,
+    },
 }
 
 /// Source and destination address, as numbers in host order.
@@ -68,7 +89,7 @@ pub enum Addresses {
     },
 }
 
-/// Reads a frame; an error is the outcome of a packet that passes because it is no connection attempt, or is no readable one.
+/// Reads a frame; an error is the outcome of a packet that passes because there is nothing to decide, or nothing readable.
 #[inline(always)]
 pub fn parse(
     frame: &(impl Frame + ?Sized),
@@ -81,7 +102,7 @@ pub fn parse(
         ETHERTYPE_VLAN | ETHERTYPE_PROVIDER_VLAN => return Err(Outcome::TooManyVlanTags),
         _ => return Err(Outcome::NotIp),
     };
-    let [port_pair, sequence, _, flags, _] = frame.words(tcp.at).ok_or(Outcome::TruncatedTcp)?;
+    let [port_pair, sequence, acknowledged, flags, _] = frame.words(tcp.at).ok_or(Outcome::TruncatedTcp)?;
     let port = low(port_pair);
     if !is_filtered(port) {
         return Err(Outcome::OtherPort);
@@ -92,9 +113,14 @@ pub fn parse(
     };
     // A listening socket opens a connection for a SYN alone. Linux discards SYN with FIN and SYN with RST, so they are
     // no attempts; ECE, CWR, PSH and URG do not matter to it.
-    if (flags >> 16) & (SYN | ACK | RST | FIN) != SYN {
-        return Err(Outcome::NotSyn);
-    }
+    let intent = match (flags >> 16) & (SYN | ACK | RST | FIN) {
+        SYN => Intent::Connect,
+        // A refused client was given a window, so what carries more is no part of a refusal.
+        _ if data as u32 > WINDOW => return Err(Outcome::NotSyn),
+        ACK => Intent::Continue { acknowledged, ends: false },
+        ACK_FIN => Intent::Continue { acknowledged, ends: true },
+        _ => return Err(Outcome::NotSyn),
+    };
     if frame.length() < tcp.at + tcp.length {
         return Err(Outcome::TruncatedPayload);
     }
@@ -104,6 +130,8 @@ pub fn parse(
         client_port: high(port_pair),
         port,
         sequence,
+        intent,
+        data_at: tcp.at + header,
         data: data as u32,
     })
 }
@@ -263,6 +291,8 @@ pub(crate) mod tests {
                     client_port,
                     port: PORT,
                     sequence,
+                    intent: Intent::Connect,
+                    data_at: packet.data_at(),
                     data: data as u32,
                 };
                 (packet, segment)

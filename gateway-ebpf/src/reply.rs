@@ -1,21 +1,73 @@
-//! Turns a connection attempt into its answer, in place.
+//! Turns a segment into its answer, in place.
 //!
-//! An answer keeps the Ethernet header (turned round) and the VLAN tags, and drops IP options and extension headers. It
-//! is never longer than the attempt. Both checksums are computed in full: on virtual interfaces those of the attempt
-//! may not be there yet.
+//! An answer keeps the Ethernet header (turned round) and the VLAN tags, and drops IP options, extension headers and all
+//! TCP options. Both checksums are computed in full: on virtual interfaces those of the segment may not be there yet.
 
 use crate::checksum::Checksum;
-use crate::frame::FrameMut;
+use crate::frame::{Frame, FrameMut};
 use crate::parse::{Addresses, Segment, TCP_LENGTH};
+
+/// TCP's flags in an answer.
+pub mod flags {
+    /// No more data.
+    pub const FIN: u32 = 0x01;
+    /// Opens a connection.
+    pub const SYN: u32 = 0x02;
+    /// Ends a connection at once.
+    pub const RST: u32 = 0x04;
+    /// Deliver at once.
+    pub const PSH: u32 = 0x08;
+    /// The acknowledgement number means something.
+    pub const ACK: u32 = 0x10;
+}
 
 const HOPS: u32 = 64;
 const TCP: u32 = 6;
 const DONT_FRAGMENT: u32 = 0x4000;
-const RST_ACK: u32 = 0x14;
 
-/// How long the frame of a RST is.
+/// What the TCP header of an answer says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The sequence number.
+    pub sequence: u32,
+    /// The acknowledgement number.
+    pub acknowledged: u32,
+    /// The flags.
+    pub flags: u32,
+    /// The window.
+    pub window: u32,
+}
+
+impl Reply {
+    /// The RST that refuses a SYN (RFC 9293 section 3.10.7.1).
+    #[inline(always)]
+    pub const fn reset(segment: &Segment) -> Self {
+        Self {
+            sequence: 0,
+            // The SYN itself takes one number, and so does each byte that came with it.
+            acknowledged: segment.sequence.wrapping_add(1).wrapping_add(segment.data),
+            flags: flags::RST | flags::ACK,
+            window: 0,
+        }
+    }
+}
+
+/// The Ethernet header and the VLAN tags, at their longest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Link([u32; 6]);
+
+impl Link {
+    /// What stands at the beginning of `frame`, with the two Ethernet addresses swapped.
+    #[inline(always)]
+    pub fn turned(frame: &(impl Frame + ?Sized)) -> Option<Self> {
+        let [a, b, c, d, e, f] = frame.words(0)?;
+        Some(Self([b << 16 | c >> 16, c << 16 | a >> 16, a << 16 | b >> 16, d, e, f]))
+    }
+}
+
+/// Where the data of an answer begins, and an answer without data ends.
 #[inline(always)]
-pub const fn reset_length(segment: &Segment) -> usize {
+pub const fn data_at(segment: &Segment) -> usize {
     let ip = match segment.addresses {
         Addresses::V4 { .. } => 20,
         Addresses::V6 { .. } => 40,
@@ -23,51 +75,51 @@ pub const fn reset_length(segment: &Segment) -> usize {
     segment.ip_at + ip + TCP_LENGTH
 }
 
-/// Writes the RST that refuses `segment` into its frame (RFC 9293 section 3.10.7.1); the rest of the frame is to be cut off.
+/// Writes the headers of `reply` to `segment`, whose data is there already: `length` octets that add up to `data`.
 ///
 /// `None` when the frame is too short, which it is not after `parse`.
 #[inline(always)]
-pub fn write_reset(frame: &mut (impl FrameMut + ?Sized), segment: &Segment) -> Option<()> {
+pub fn write_headers(
+    frame: &mut (impl FrameMut + ?Sized),
+    link: Link,
+    segment: &Segment,
+    reply: Reply,
+    length: u32,
+    data: Checksum,
+) -> Option<()> {
+    let tcp_length = TCP_LENGTH as u32 + length;
     let tcp = |pseudo_header: Checksum| {
         let header = [
             u32::from(segment.port) << 16 | u32::from(segment.client_port),
-            0,
-            // The SYN itself takes one number, and so does each byte that came with it.
-            segment.sequence.wrapping_add(1).wrapping_add(segment.data),
-            5 << 28 | RST_ACK << 16,
+            reply.sequence,
+            reply.acknowledged,
+            5 << 28 | reply.flags << 16 | reply.window,
             0,
         ];
         let [ports, sequence, acknowledged, flags, _] = header;
-        let checksum = pseudo_header.word(TCP).word(TCP_LENGTH as u32).words(header).finish();
+        let checksum = pseudo_header.word(TCP).word(tcp_length).words(header).finish();
         [ports, sequence, acknowledged, flags, u32::from(checksum) << 16]
     };
-    turn_round(frame)?;
+    frame.put_words(0, link.0)?;
     match segment.addresses {
         Addresses::V4 { source, destination } => {
             let [start, id, hops] =
-                [0x4500_0000 | (20 + TCP_LENGTH as u32), DONT_FRAGMENT, HOPS << 24 | TCP << 16];
+                [0x4500_0000 | (20 + tcp_length), DONT_FRAGMENT, HOPS << 24 | TCP << 16];
             let addresses = Checksum::new().word(destination).word(source);
             let checksum = addresses.words([start, id, hops]).finish();
             let ip = [start, id, hops | u32::from(checksum), destination, source];
             frame.put_words(segment.ip_at, ip)?;
-            frame.put_words(segment.ip_at + 20, tcp(addresses))
+            frame.put_words(segment.ip_at + 20, tcp(addresses.plus(data)))
         }
         Addresses::V6 { source, destination } => {
             let addresses = Checksum::new().words(destination).words(source);
-            let ip = [0x6000_0000, (TCP_LENGTH as u32) << 16 | TCP << 8 | HOPS];
+            let ip = [0x6000_0000, tcp_length << 16 | TCP << 8 | HOPS];
             frame.put_words(segment.ip_at, ip)?;
             frame.put_words(segment.ip_at + 8, destination)?;
             frame.put_words(segment.ip_at + 24, source)?;
-            frame.put_words(segment.ip_at + 40, tcp(addresses))
+            frame.put_words(segment.ip_at + 40, tcp(addresses.plus(data)))
         }
     }
-}
-
-/// Swaps the two Ethernet addresses, six bytes each.
-#[inline(always)]
-fn turn_round(frame: &mut (impl FrameMut + ?Sized)) -> Option<()> {
-    let [a, b, c] = frame.words(0)?;
-    frame.put_words(0, [b << 16 | c >> 16, c << 16 | a >> 16, a << 16 | b >> 16])
 }
 
 #[cfg(test)]
@@ -78,13 +130,18 @@ mod tests {
     use super::*;
     use crate::parse::tests::attempts;
 
+    fn reset(frame: &mut [u8], segment: &Segment) -> Option<()> {
+        let link = Link::turned(frame)?;
+        write_headers(frame, link, segment, Reply::reset(segment), 0, Checksum::new())
+    }
+
     proptest! {
         #[test]
         fn every_attempt_can_be_answered((packet, segment) in attempts()) {
             let mut frame = packet.bytes();
-            frame.truncate(reset_length(&segment));
-            prop_assert_eq!(frame.len(), reset_length(&segment));
-            prop_assert_eq!(write_reset(frame.as_mut_slice(), &segment), Some(()));
+            frame.truncate(data_at(&segment));
+            prop_assert_eq!(frame.len(), data_at(&segment));
+            prop_assert_eq!(reset(frame.as_mut_slice(), &segment), Some(()));
             let answer = Answer::read(&frame);
             prop_assert!(answer.is_some(), "{:02x?}", frame);
             let answer = answer.unwrap();
@@ -101,9 +158,9 @@ mod tests {
         #[test]
         fn a_frame_too_short_is_not_written_past_its_end((packet, segment) in attempts()) {
             let attempt = packet.bytes();
-            for length in 0..reset_length(&segment) {
+            for length in 0..data_at(&segment) {
                 let mut frame = attempt.clone();
-                let written = write_reset(&mut frame[..length], &segment);
+                let written = reset(&mut frame[..length], &segment);
                 prop_assert_eq!(written, None);
                 prop_assert_eq!(&frame[length..], &attempt[length..]);
             }

@@ -42,6 +42,7 @@ pub struct Packet {
     extensions: Vec<(u8, Vec<u8>)>,
     flags: u8,
     sequence: u32,
+    acknowledged: u32,
     tcp_options: Vec<u8>,
     data: Vec<u8>,
     padding: usize,
@@ -62,6 +63,7 @@ impl Packet {
             extensions: Vec::new(),
             flags: flags::SYN,
             sequence: 0x1234_5678,
+            acknowledged: 0,
             tcp_options: Vec::new(),
             data: Vec::new(),
             padding: 0,
@@ -165,6 +167,13 @@ impl Packet {
         self
     }
 
+    /// TCP's acknowledgement number.
+    #[must_use]
+    pub fn acknowledged(mut self, acknowledged: u32) -> Self {
+        self.acknowledged = acknowledged;
+        self
+    }
+
     /// TCP's options; their length must be a multiple of four.
     #[must_use]
     pub fn tcp_options(mut self, options: &[u8]) -> Self {
@@ -196,6 +205,17 @@ impl Packet {
     /// Where the IP header begins.
     pub fn ip_at(&self) -> usize {
         14 + 4 * self.tags.len()
+    }
+
+    /// Where the data behind the TCP header begins.
+    pub fn data_at(&self) -> usize {
+        let ip = match self.source {
+            SocketAddr::V4(_) => 20 + self.ip_options.len(),
+            SocketAddr::V6(_) => {
+                40 + self.extensions.iter().map(|(_, content)| content.len()).sum::<usize>()
+            }
+        };
+        self.ip_at() + ip + 20 + self.tcp_options.len()
     }
 
     /// The frame.
@@ -268,7 +288,7 @@ impl Packet {
             segment.extend(self.source.port().to_be_bytes());
             segment.extend(self.destination.port().to_be_bytes());
             segment.extend(self.sequence.to_be_bytes());
-            segment.extend([0, 0, 0, 0]);
+            segment.extend(self.acknowledged.to_be_bytes());
             segment.extend([low_byte(header / 4) << 4, self.flags, 0xfa, 0xf0]);
             segment.extend(checksum.to_be_bytes());
             segment.extend([0, 0]);
@@ -303,6 +323,10 @@ pub struct Answer {
     pub acknowledged: u32,
     /// TCP's flags.
     pub flags: u8,
+    /// TCP's window.
+    pub window: u16,
+    /// What is said.
+    pub data: Vec<u8>,
 }
 
 impl Answer {
@@ -334,10 +358,11 @@ impl Answer {
         };
         let tail = [0, TCP, high_byte(segment.len()), low_byte(segment.len())];
         let header = segment.first_chunk::<20>()?;
-        if checksum(&[&pseudo_header, &tail, segment]) != 0 || segment.len() != 20 {
+        if checksum(&[&pseudo_header, &tail, segment]) != 0 {
             return None;
         }
-        let [p0, p1, p2, p3, s0, s1, s2, s3, a0, a1, a2, a3, length, flags, ..] = *header;
+        let [p0, p1, p2, p3, s0, s1, s2, s3, a0, a1, a2, a3, length, flags, w0, w1, ..] =
+            *header;
         (length == 5 << 4).then_some(Self {
             to_mac: *to_mac,
             from_mac: *from_mac,
@@ -348,6 +373,8 @@ impl Answer {
             sequence: u32::from_be_bytes([s0, s1, s2, s3]),
             acknowledged: u32::from_be_bytes([a0, a1, a2, a3]),
             flags,
+            window: u16::from_be_bytes([w0, w1]),
+            data: segment.get(20..)?.to_vec(),
         })
     }
 }

@@ -373,6 +373,8 @@ fn the_answer_is_the_one_of_the_rfc() {
             sequence: 0,
             acknowledged: sequence.wrapping_add(1 + data),
             flags: RST | ACK,
+            window: 0,
+            data: Vec::new(),
         };
         assert_eq!(answer, expected, "{name}");
     }
@@ -634,6 +636,7 @@ fn oracle(rules: &Rules, address: IpAddr) -> Outcome {
         (Some(bad), None) => match bad.action {
             KernelAction::Off => Outcome::Off,
             KernelAction::Count => Outcome::Counted,
+            KernelAction::Refuse => Outcome::RefusedSyn,
             KernelAction::Reset => Outcome::Reset,
             KernelAction::Drop => Outcome::Dropped,
         },

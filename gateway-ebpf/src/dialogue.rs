@@ -1,0 +1,164 @@
+//! The refusal as a dialogue without memory: what is said next follows from what the client has acknowledged.
+//!
+//! The sequence number of our SYN-ACK is a cookie, so the distance of an acknowledgement from it tells how much the
+//! client has heard: nothing, the 554, some 503 after it, or our FIN.
+//!
+//! ```text
+//! said  0             nothing yet          anything        554
+//!       line          the 554              QUIT            221, FIN
+//!       line + n * 28 n times 503          other command   503, or 221 and FIN after the last
+//!       ... + 1       our FIN              FIN             FIN (the client hangs up first)
+//!       ... + 15 + 1  our 221 and FIN      FIN             ACK
+//! ```
+
+/// The answer to any command but QUIT, its CRLF included.
+pub const ONLY_QUIT: [u8; 28] = *b"503 5.5.1 only QUIT please\r\n";
+
+/// The answer to QUIT, filled up to whole words.
+pub const GOODBYE: [u8; 16] = *b"221 2.0.0 Bye\r\n\0";
+
+/// The length of [`GOODBYE`] without what fills it up.
+pub const GOODBYE_LENGTH: u32 = 15;
+
+/// How many commands are answered with a 503; the next one is answered as if it were QUIT.
+pub const MOST_COMMANDS: u32 = 8;
+
+/// The window that we announce, so the most that one segment of a refused client carries.
+pub const WINDOW: u32 = 1024;
+
+/// What we do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The 554, with our FIN when the client has ended already.
+    Refuse,
+    /// The 503.
+    OnlyQuit,
+    /// The 221 and our FIN.
+    Goodbye,
+    /// Our FIN.
+    Finish,
+    /// We have heard it.
+    Acknowledge,
+    /// Nothing.
+    Silence,
+}
+
+/// What a segment of the client brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// Whether there is data.
+    pub data: bool,
+    /// Whether the data begins with QUIT.
+    pub quit: bool,
+    /// Whether the client ends its side.
+    pub ends: bool,
+}
+
+/// What we do about a segment that acknowledges the octet `offset` behind the cookie, when the 554 has `line` octets.
+///
+/// `None` when we never say that much: the segment belongs to a real connection.
+#[inline(always)]
+pub const fn step(offset: u32, line: u32, heard: Heard) -> Option<Step> {
+    const COMMAND: u32 = ONLY_QUIT.len() as u32;
+    // The SYN itself takes one number.
+    let said = offset.wrapping_sub(1);
+    if said > line + MOST_COMMANDS * COMMAND + GOODBYE_LENGTH + 1 {
+        return None;
+    }
+    if said == 0 {
+        return Some(Step::Refuse);
+    }
+    if said < line {
+        // Half of the 554; the client takes the rest from what it has or not at all.
+        return Some(Step::Silence);
+    }
+    let (commands, rest) = ((said - line) / COMMAND, (said - line) % COMMAND);
+    Some(match (rest, heard) {
+        (0, Heard { data: true, quit, ends }) => {
+            if quit || ends || commands == MOST_COMMANDS {
+                Step::Goodbye
+            } else {
+                Step::OnlyQuit
+            }
+        }
+        (0, Heard { ends: true, .. }) => Step::Finish,
+        (FINISHED | PARTED, Heard { data: true, .. } | Heard { ends: true, .. }) => {
+            Step::Acknowledge
+        }
+        _ => Step::Silence,
+    })
+}
+
+/// Our FIN behind the last line.
+const FINISHED: u32 = 1;
+
+/// The 221 and our FIN behind it.
+const PARTED: u32 = GOODBYE_LENGTH + 1;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOTHING: Heard = Heard { data: false, quit: false, ends: false };
+    const COMMAND: Heard = Heard { data: true, ..NOTHING };
+    const QUIT: Heard = Heard { quit: true, ..COMMAND };
+    const FIN: Heard = Heard { ends: true, ..NOTHING };
+
+    #[test]
+    fn each_stage_has_its_answers() {
+        use Step::{Acknowledge, Finish, Goodbye, OnlyQuit, Refuse, Silence};
+        let line = 80;
+        // What the client has heard; the answers to nothing, a command, QUIT, FIN, a command with FIN.
+        for (said, answers) in [
+            (0, [Refuse; 5]),
+            (1, [Silence; 5]),
+            (line - 1, [Silence; 5]),
+            (line, [Silence, OnlyQuit, Goodbye, Finish, Goodbye]),
+            (line + 1, [Silence, Acknowledge, Acknowledge, Acknowledge, Acknowledge]),
+            (line + 2, [Silence; 5]),
+            (line + 15, [Silence; 5]),
+            (line + 16, [Silence, Acknowledge, Acknowledge, Acknowledge, Acknowledge]),
+            (line + 28, [Silence, OnlyQuit, Goodbye, Finish, Goodbye]),
+            (line + 7 * 28, [Silence, OnlyQuit, Goodbye, Finish, Goodbye]),
+            (line + 8 * 28, [Silence, Goodbye, Goodbye, Finish, Goodbye]),
+            (line + 8 * 28 + 16, [Silence, Acknowledge, Acknowledge, Acknowledge, Acknowledge]),
+        ] {
+            let heard = [NOTHING, COMMAND, QUIT, FIN, Heard { ends: true, ..COMMAND }];
+            for (heard, answer) in heard.into_iter().zip(answers) {
+                assert_eq!(step(said + 1, line, heard), Some(answer), "{said} {heard:?}");
+            }
+        }
+        for offset in [0, line + 8 * 28 + 18, 1 << 31, u32::MAX] {
+            assert_eq!(step(offset, line, QUIT), None, "{offset}");
+        }
+    }
+
+    proptest! {
+        /// Whatever a client sends, the dialogue ends, and each answer leads to a stage that we know again.
+        #[test]
+        fn every_dialogue_ends(
+            line in 44_u32..153,
+            heard in prop::collection::vec((any::<bool>(), any::<bool>(), any::<bool>()), 1..40),
+        ) {
+            let mut offset = 1;
+            let mut answers = 0;
+            for (data, quit, ends) in heard {
+                let heard = Heard { data, quit: data && quit, ends };
+                let answer = step(offset, line, heard).unwrap();
+                offset += match answer {
+                    Step::Refuse => line + u32::from(ends),
+                    Step::OnlyQuit => 28,
+                    Step::Goodbye => GOODBYE_LENGTH + 1,
+                    Step::Finish => 1,
+                    Step::Acknowledge | Step::Silence => 0,
+                };
+                answers += u32::from(!matches!(answer, Step::Acknowledge | Step::Silence));
+                prop_assert!(answers <= 2 + MOST_COMMANDS);
+                prop_assert!(step(offset, line, COMMAND).is_some());
+                prop_assert!(step(offset, line, COMMAND) != Some(Step::Silence));
+            }
+        }
+    }
+}

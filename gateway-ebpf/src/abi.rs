@@ -47,8 +47,7 @@ pub enum KernelAction {
 
 impl KernelAction {
     /// All actions, by number.
-    pub const ALL: [Self; 5] =
-        [Self::Off, Self::Count, Self::Refuse, Self::Reset, Self::Drop];
+    pub const ALL: [Self; 5] = [Self::Off, Self::Count, Self::Refuse, Self::Reset, Self::Drop];
 
     /// The word that configuration, metrics and records use.
     pub const fn name(self) -> &'static str {
@@ -391,8 +390,7 @@ pub mod map {
     /// The refusal in force and the one before.
     pub const REFUSALS: MapShape = array("REFUSALS", MapKind::Array, size_of::<Refusal>(), 2);
     /// What each processor has answered lately.
-    pub const ANSWERS: MapShape =
-        array("ANSWERS", MapKind::PerCpuArray, size_of::<Answers>(), 1);
+    pub const ANSWERS: MapShape = array("ANSWERS", MapKind::PerCpuArray, size_of::<Answers>(), 1);
 
     /// All of them.
     pub const ALL: [MapShape; 12] = [
@@ -418,12 +416,7 @@ pub mod map {
         array(name, MapKind::PerCpuArray, size_of::<Counter>(), entries)
     }
 
-    const fn array(
-        name: &'static str,
-        kind: MapKind,
-        value: usize,
-        entries: usize,
-    ) -> MapShape {
+    const fn array(name: &'static str, kind: MapKind, value: usize, entries: usize) -> MapShape {
         MapShape { name, kind, key: 4, value: value as u32, entries: entries as u32 }
     }
 }

@@ -10,6 +10,13 @@ impl Checksum {
         Self(0)
     }
 
+    /// From a sum of 32-bit numbers as they lie in memory: whoever adds with the bytes swapped gets the swapped sum
+    /// (RFC 1071 section 2 (B)).
+    #[inline(always)]
+    pub const fn from_memory(sum: u64) -> Self {
+        Self(u16::from_be(fold(sum)) as u64)
+    }
+
     /// Adds a 32-bit number.
     #[inline(always)]
     #[must_use]
@@ -34,18 +41,31 @@ impl Checksum {
     /// What goes into the checksum field.
     #[inline(always)]
     pub const fn finish(self) -> u16 {
-        // One's complement sums may be folded at the end: 32 bits to 16 in four steps, whatever was added above.
-        let mut sum = (self.0 & 0xffff_ffff) + (self.0 >> 32);
-        sum = (sum & 0xffff) + (sum >> 16);
-        sum = (sum & 0xffff) + (sum >> 16);
-        sum = (sum & 0xffff) + (sum >> 16);
-        !(sum as u16)
+        !fold(self.0)
     }
+}
+
+/// A one's complement sum in 16 bits. It may be folded at the end: in four steps, whatever was added above.
+#[inline(always)]
+const fn fold(sum: u64) -> u16 {
+    let mut sum = (sum & 0xffff_ffff) + (sum >> 32);
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum as u16
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_order_of_bytes_does_not_matter() {
+        let words = [0x0102_f3f4_u32, 0xfffe_fdfc, 0x8000_0001, 0];
+        let sum = words.iter().map(|word| u64::from(word.to_be())).sum();
+        let swapped = Checksum::new().plus(Checksum::from_memory(sum));
+        assert_eq!(swapped.finish(), Checksum::new().words(words).finish());
+    }
 
     #[test]
     fn agrees_with_published_headers() {

@@ -11,11 +11,14 @@
 //!       ... + 15 + 1  our 221 and FIN      FIN             ACK
 //! ```
 
-/// The answer to any command but QUIT, its CRLF included.
-pub const ONLY_QUIT: [u8; 28] = *b"503 5.5.1 only QUIT please\r\n";
+/// The answer to any command but QUIT.
+pub const ONLY_QUIT: [u32; 7] = words(b"503 5.5.1 only QUIT please\r\n");
+
+/// The length of [`ONLY_QUIT`].
+pub const ONLY_QUIT_LENGTH: u32 = 4 * ONLY_QUIT.len() as u32;
 
 /// The answer to QUIT, filled up to whole words.
-pub const GOODBYE: [u8; 16] = *b"221 2.0.0 Bye\r\n\0";
+pub const GOODBYE: [u32; 4] = words(b"221 2.0.0 Bye\r\n\0");
 
 /// The length of [`GOODBYE`] without what fills it up.
 pub const GOODBYE_LENGTH: u32 = 15;
@@ -59,10 +62,9 @@ pub struct Heard {
 /// `None` when we never say that much: the segment belongs to a real connection.
 #[inline(always)]
 pub const fn step(offset: u32, line: u32, heard: Heard) -> Option<Step> {
-    const COMMAND: u32 = ONLY_QUIT.len() as u32;
     // The SYN itself takes one number.
     let said = offset.wrapping_sub(1);
-    if said > line + MOST_COMMANDS * COMMAND + GOODBYE_LENGTH + 1 {
+    if said > line + MOST_COMMANDS * ONLY_QUIT_LENGTH + GOODBYE_LENGTH + 1 {
         return None;
     }
     if said == 0 {
@@ -72,7 +74,7 @@ pub const fn step(offset: u32, line: u32, heard: Heard) -> Option<Step> {
         // Half of the 554; the client takes the rest from what it has or not at all.
         return Some(Step::Silence);
     }
-    let (commands, rest) = ((said - line) / COMMAND, (said - line) % COMMAND);
+    let (commands, rest) = ((said - line) / ONLY_QUIT_LENGTH, (said - line) % ONLY_QUIT_LENGTH);
     Some(match (rest, heard) {
         (0, Heard { data: true, quit, ends }) => {
             if quit || ends || commands == MOST_COMMANDS {
@@ -87,6 +89,32 @@ pub const fn step(offset: u32, line: u32, heard: Heard) -> Option<Step> {
         }
         _ => Step::Silence,
     })
+}
+
+/// Whether the first word of a client's data is QUIT, in either case.
+#[inline(always)]
+pub const fn is_quit(word: u32) -> bool {
+    const UPPER_CASE: u32 = 0xdfdf_dfdf;
+    word & UPPER_CASE == u32::from_be_bytes(*b"QUIT")
+}
+
+/// A text in words of the host's order.
+#[expect(
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "only called for constants, so it fails the build"
+)]
+const fn words<const N: usize>(text: &[u8]) -> [u32; N] {
+    let (chunks, []) = text.as_chunks::<4>() else {
+        panic!("a text in words has a multiple of four octets")
+    };
+    let mut words = [0; N];
+    let mut at = 0;
+    while at < N {
+        words[at] = u32::from_be_bytes(chunks[at]);
+        at += 1;
+    }
+    words
 }
 
 /// Our FIN behind the last line.
@@ -132,6 +160,15 @@ mod tests {
         }
         for offset in [0, line + 8 * 28 + 18, 1 << 31, u32::MAX] {
             assert_eq!(step(offset, line, QUIT), None, "{offset}");
+        }
+    }
+
+    #[test]
+    fn quit_is_told_from_other_commands() {
+        for (command, expected) in
+            [(b"QUIT", true), (b"quit", true), (b"QuIt", true), (b"EHLO", false), (b"QUI\r", false)]
+        {
+            assert_eq!(is_quit(u32::from_be_bytes(*command)), expected, "{command:?}");
         }
     }
 

@@ -102,7 +102,8 @@ pub fn parse(
         ETHERTYPE_VLAN | ETHERTYPE_PROVIDER_VLAN => return Err(Outcome::TooManyVlanTags),
         _ => return Err(Outcome::NotIp),
     };
-    let [port_pair, sequence, acknowledged, flags, _] = frame.words(tcp.at).ok_or(Outcome::TruncatedTcp)?;
+    let [port_pair, sequence, acknowledged, flags, _] =
+        frame.words(tcp.at).ok_or(Outcome::TruncatedTcp)?;
     let port = low(port_pair);
     if !is_filtered(port) {
         return Err(Outcome::OtherPort);

@@ -361,8 +361,7 @@ impl Answer {
         if checksum(&[&pseudo_header, &tail, segment]) != 0 {
             return None;
         }
-        let [p0, p1, p2, p3, s0, s1, s2, s3, a0, a1, a2, a3, length, flags, w0, w1, ..] =
-            *header;
+        let [p0, p1, p2, p3, s0, s1, s2, s3, a0, a1, a2, a3, length, flags, w0, w1, ..] = *header;
         (length == 5 << 4).then_some(Self {
             to_mac: *to_mac,
             from_mac: *from_mac,

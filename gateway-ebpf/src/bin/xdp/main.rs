@@ -1,6 +1,6 @@
 //! The XDP program: refuses connection attempts from listed sources to filtered ports, and passes everything else.
 //!
-//! It decides nothing by itself: parsing, decision and answer are the library's. It never ends in `XDP_ABORTED`, and what
+//! It decides nothing by itself: parsing, decision, dialogue and answer are the library's. It never ends in `XDP_ABORTED`, and what
 //! it cannot read passes, counted.
 #![no_std]
 #![no_main]
@@ -11,6 +11,7 @@
 
 mod maps;
 mod packet;
+mod refuse;
 mod report;
 
 use aya_ebpf::Global;
@@ -19,8 +20,8 @@ use aya_ebpf::macros::xdp;
 use aya_ebpf::programs::XdpContext;
 use gateway_ebpf::abi::{MAX_PORTS, Outcome};
 use gateway_ebpf::action::Decision;
-use gateway_ebpf::parse::{Segment, parse};
-use gateway_ebpf::reply::{reset_length, write_reset};
+use gateway_ebpf::parse::{Intent, Segment, parse};
+use gateway_ebpf::reply::Reply;
 
 use crate::packet::Packet;
 
@@ -41,13 +42,23 @@ fn portcullis(context: XdpContext) -> u32 {
     let packet = Packet::new(&context);
     let bytes = packet.bytes();
     let decision = match parse(&packet, is_filtered) {
-        Ok(segment) => connect(&context, &segment),
+        Ok(segment) => match segment.intent {
+            Intent::Connect => connect(&context, &segment),
+            Intent::Continue { acknowledged, ends } => {
+                refuse::go_on(&context, &packet, &segment, acknowledged, ends)
+            }
+        },
         Err(outcome) => Decision::without_rule(outcome),
     };
     report::count(&context, decision, bytes);
     match decision.outcome {
-        Outcome::Dropped => xdp_action::XDP_DROP,
-        Outcome::Reset => xdp_action::XDP_TX,
+        Outcome::Dropped | Outcome::OverCap | Outcome::RefusedAck => xdp_action::XDP_DROP,
+        Outcome::RefusedSyn
+        | Outcome::Refused554
+        | Outcome::Refused503
+        | Outcome::Refused221
+        | Outcome::RefusedClose
+        | Outcome::Reset => xdp_action::XDP_TX,
         _ => xdp_action::XDP_PASS,
     }
 }
@@ -74,17 +85,12 @@ fn connect(context: &XdpContext, segment: &Segment) -> Decision {
         return Decision::without_rule(Outcome::NotOwn);
     }
     let decision = Decision::new(maps::bad(&segment.addresses), || maps::good(&segment.addresses));
-    if decision.outcome == Outcome::Reset && reset(context, segment).is_none() {
-        return decision.without_reply();
+    match decision.outcome {
+        Outcome::RefusedSyn => refuse::begin(context, segment, decision),
+        Outcome::Reset => refuse::answer(context, segment, Reply::reset(segment))
+            .map_or(decision.without_reply(), |()| decision),
+        _ => decision,
     }
-    decision
-}
-
-/// Cuts the frame to the length of the answer first: when that fails, the attempt is still whole and can pass.
-#[inline(always)]
-fn reset(context: &XdpContext, segment: &Segment) -> Option<()> {
-    packet::cut(context, reset_length(segment))?;
-    write_reset(&mut Packet::new(context), segment)
 }
 
 #[panic_handler]

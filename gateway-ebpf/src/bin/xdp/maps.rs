@@ -5,8 +5,9 @@ use core::ptr;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::{Key, LpmTrie};
 use aya_ebpf::maps::{Array, HashMap, PerCpuArray};
-use gateway_ebpf::abi::{Counter, MapShape, RuleValue, map};
+use gateway_ebpf::abi::{Control, Counter, MapShape, Refusal, RuleValue, map};
 use gateway_ebpf::parse::Addresses;
+use gateway_ebpf::rate::Answers;
 
 /// Addresses as they are on the wire. Words, not bytes: the verifier wants keys on the stack to be aligned.
 type V4 = [u32; 1];
@@ -28,6 +29,12 @@ static OWN_V6: HashMap<V6, u8> = HashMap::with_max_entries(map::OWN_V6.entries, 
 static OUTCOMES: PerCpuArray<Counter> = PerCpuArray::with_max_entries(map::OUTCOMES.entries, 0);
 #[map]
 static LISTS: PerCpuArray<Counter> = PerCpuArray::with_max_entries(map::LISTS.entries, 0);
+#[map]
+static CONTROL: Array<Control> = Array::with_max_entries(map::CONTROL.entries, 0);
+#[map]
+static REFUSALS: Array<Refusal> = Array::with_max_entries(map::REFUSALS.entries, 0);
+#[map]
+static ANSWERS: PerCpuArray<Answers> = PerCpuArray::with_max_entries(map::ANSWERS.entries, 0);
 /// For the daemon alone; declared here so that it is made and pinned with the others.
 #[map]
 static NAMES: Array<[u8; map::NAMES.value as usize]> =
@@ -41,6 +48,9 @@ const _: () = agrees::<V4, u8>(map::OWN_V4);
 const _: () = agrees::<V6, u8>(map::OWN_V6);
 const _: () = agrees::<u32, Counter>(map::OUTCOMES);
 const _: () = agrees::<u32, Counter>(map::LISTS);
+const _: () = agrees::<u32, Control>(map::CONTROL);
+const _: () = agrees::<u32, Refusal>(map::REFUSALS);
+const _: () = agrees::<u32, Answers>(map::ANSWERS);
 
 /// Whether the destination is this host.
 #[inline(always)]
@@ -61,6 +71,24 @@ pub(crate) fn bad(addresses: &Addresses) -> Option<RuleValue> {
 #[inline(always)]
 pub(crate) fn good(addresses: &Addresses) -> Option<RuleValue> {
     covering(addresses, &GOOD_V4, &GOOD_V6)
+}
+
+/// Which refusal is in force.
+#[inline(always)]
+pub(crate) fn control() -> Option<Control> {
+    CONTROL.get(0).copied()
+}
+
+/// One of the two refusals.
+#[inline(always)]
+pub(crate) fn refusal(index: u32) -> Option<&'static Refusal> {
+    REFUSALS.get(index & 1)
+}
+
+/// What this processor has answered lately.
+#[inline(always)]
+pub(crate) fn answers() -> Option<*mut Answers> {
+    ANSWERS.get_ptr_mut(0)
 }
 
 /// The counter for `outcome`, this processor's own.

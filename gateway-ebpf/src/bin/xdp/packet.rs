@@ -3,8 +3,9 @@
 use core::hint::black_box;
 
 use aya_ebpf::EbpfContext as _;
-use aya_ebpf::helpers::bpf_xdp_adjust_tail;
+use aya_ebpf::helpers::{bpf_xdp_adjust_head, bpf_xdp_adjust_tail};
 use aya_ebpf::programs::XdpContext;
+use gateway_ebpf::checksum::Checksum;
 use gateway_ebpf::frame::{Frame, FrameMut};
 
 /// The packet between two pointers; both are void once the packet's length was changed.
@@ -58,6 +59,17 @@ impl Frame for Packet {
         }
         Some(words)
     }
+
+    #[inline(always)]
+    fn sum<const N: usize>(&self, at: usize) -> Option<Checksum> {
+        let address = self.at(at, 4 * N)? as *const u32;
+        let mut sum = 0;
+        for index in 0..N {
+            // SAFETY: the `N` words lie within the packet, as was just checked.
+            sum += u64::from(unsafe { address.add(index).read() });
+        }
+        Some(Checksum::from_memory(sum))
+    }
 }
 
 impl FrameMut for Packet {
@@ -70,6 +82,14 @@ impl FrameMut for Packet {
         }
         Some(())
     }
+}
+
+/// Makes room for `bytes` before the packet. Behind it there may be none: native veth loses frames that grew there.
+#[inline(always)]
+pub(crate) fn grow(context: &XdpContext, bytes: usize) -> Option<()> {
+    // SAFETY: the context is the one that the kernel passed to the program.
+    let result = unsafe { bpf_xdp_adjust_head(context.as_ptr().cast(), -(bytes as i32)) };
+    (result == 0).then_some(())
 }
 
 /// Cuts the packet off after `length` bytes.

@@ -20,7 +20,7 @@ pub trait Frame {
 /// A packet that can be written.
 pub trait FrameMut: Frame {
     /// Writes the numbers at `at`; `None`, and nothing is written, unless all lie within the packet.
-    fn put_words<const N: usize>(&mut self, at: usize, words: [u32; N]) -> Option<()>;
+    fn put_words<const N: usize>(&mut self, at: usize, words: &[u32; N]) -> Option<()>;
 }
 
 impl Frame for [u8] {
@@ -48,7 +48,7 @@ impl Frame for [u8] {
 }
 
 impl FrameMut for [u8] {
-    fn put_words<const N: usize>(&mut self, at: usize, words: [u32; N]) -> Option<()> {
+    fn put_words<const N: usize>(&mut self, at: usize, words: &[u32; N]) -> Option<()> {
         let bytes = self.get_mut(at..)?.get_mut(..4 * N)?;
         for (bytes, word) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(words) {
             *bytes = word.to_be_bytes();
@@ -71,8 +71,8 @@ mod tests {
         assert_eq!(frame.words(1), Some([0x0203_0405, 0x0607_0809]));
         assert_eq!(frame.words::<2>(2), None);
         assert_eq!(frame.words::<1>(usize::MAX), None);
-        assert_eq!(frame.put_words(2, [0, 0]), None);
-        assert_eq!(frame.put_words(5, [0xaabb_ccdd]), Some(()));
+        assert_eq!(frame.put_words(2, &[0, 0]), None);
+        assert_eq!(frame.put_words(5, &[0xaabb_ccdd]), Some(()));
         assert_eq!(bytes, [1, 2, 3, 4, 5, 0xaa, 0xbb, 0xcc, 0xdd]);
     }
 }

@@ -29,7 +29,7 @@ const REST_WORDS: usize = WORDS - HEAD_WORDS;
 pub const WORDS: usize = 39;
 
 /// The line up to the client's address, as the daemon writes it for the program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Head {
     /// Octets, in words of the host's order; 0 behind the end.
@@ -77,8 +77,8 @@ impl Head {
         addresses: &Addresses,
         reference: u64,
     ) -> Option<()> {
-        frame.put_words(at, self.words)?;
-        frame.put_words(at + 4 * HEAD_WORDS, [0; REST_WORDS])?;
+        frame.put_words(at, &self.words)?;
+        frame.put_words(at + 4 * HEAD_WORDS, &[0; REST_WORDS])?;
         let at = at + self.length() as usize;
         let at = match *addresses {
             Addresses::V4 { source, .. } => put_ipv4(frame, at, source)?,
@@ -93,7 +93,7 @@ impl Head {
         };
         frame.put_words(
             at,
-            [
+            &[
                 u32::from_be_bytes(*b"] re"),
                 u32::from_be_bytes(*b"f \0\0") | two(0),
                 letters(2),
@@ -138,7 +138,7 @@ fn put_ipv4(frame: &mut (impl FrameMut + ?Sized), at: usize, address: u32) -> Op
         let digits =
             hundreds << 24 | (tens - 10 * hundreds) << 16 | (octet - 10 * tens) << 8 | 0x3030_302e;
         let more = more_digits(octet);
-        frame.put_words(at, [digits << (16 - 8 * more & 31)])?;
+        frame.put_words(at, &[digits << (16 - 8 * more & 31)])?;
         at += (2 + more & 7) as usize;
     }
     // No dot behind the last octet.
@@ -153,7 +153,7 @@ fn put_ipv6(frame: &mut (impl FrameMut + ?Sized), at: usize, address: [u32; 4]) 
         let (first, second) = (digits(word >> 16), digits(word & 0xffff));
         // `aaaa:bbbb:`, and two octets that the next ones are written over.
         let words = [first, colon << 24 | second >> 8, second << 24 | colon << 16];
-        frame.put_words(at + 10 * index, words)?;
+        frame.put_words(at + 10 * index, &words)?;
     }
     Some(at + 39)
 }

@@ -100,7 +100,7 @@ pub fn write_headers(
         let checksum = pseudo_header.word(TCP).word(tcp_length).words(header).finish();
         [ports, sequence, acknowledged, flags, u32::from(checksum) << 16]
     };
-    frame.put_words(0, link.0)?;
+    frame.put_words(0, &link.0)?;
     match segment.addresses {
         Addresses::V4 { source, destination } => {
             let [start, id, hops] =
@@ -108,16 +108,16 @@ pub fn write_headers(
             let addresses = Checksum::new().word(destination).word(source);
             let checksum = addresses.words([start, id, hops]).finish();
             let ip = [start, id, hops | u32::from(checksum), destination, source];
-            frame.put_words(segment.ip_at, ip)?;
-            frame.put_words(segment.ip_at + 20, tcp(addresses.plus(data)))
+            frame.put_words(segment.ip_at, &ip)?;
+            frame.put_words(segment.ip_at + 20, &tcp(addresses.plus(data)))
         }
         Addresses::V6 { source, destination } => {
             let addresses = Checksum::new().words(destination).words(source);
             let ip = [0x6000_0000, tcp_length << 16 | TCP << 8 | HOPS];
-            frame.put_words(segment.ip_at, ip)?;
-            frame.put_words(segment.ip_at + 8, destination)?;
-            frame.put_words(segment.ip_at + 24, source)?;
-            frame.put_words(segment.ip_at + 40, tcp(addresses.plus(data)))
+            frame.put_words(segment.ip_at, &ip)?;
+            frame.put_words(segment.ip_at + 8, &destination)?;
+            frame.put_words(segment.ip_at + 24, &source)?;
+            frame.put_words(segment.ip_at + 40, &tcp(addresses.plus(data)))
         }
     }
 }

@@ -27,6 +27,9 @@ const LOOK: Duration = Duration::from_millis(200);
 /// Every so many looks the host's own addresses are read again.
 const LOOKS_PER_HOST_CHECK: u32 = 10;
 
+/// Every so many looks the kernel gets a new key: five minutes.
+const LOOKS_PER_KEY: u32 = 1500;
+
 /// A file that changes at every look is read all the same after so many.
 const LOOKS_BEFORE_IMPATIENCE: u32 = 3;
 
@@ -173,6 +176,9 @@ impl Refresher {
                 Err(RecvTimeoutError::Timeout) => {
                     looks = looks.wrapping_add(1);
                     self.look(looks.is_multiple_of(LOOKS_PER_HOST_CHECK));
+                    if looks.is_multiple_of(LOOKS_PER_KEY) {
+                        self.renew_keys();
+                    }
                 }
             }
         }
@@ -253,6 +259,15 @@ impl Refresher {
                 self.alarms.raise("xdp-sync", &text);
             }
         }
+    }
+
+    /// Refusals go on with the former key when there is no new one, but not for ever.
+    fn renew_keys(&self) {
+        let mut filter = self.filter.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(filter) = filter.as_mut() else { return };
+        let failed = filter.renew_keys().err();
+        let text = failed.map(|error| format!("the kernel keeps its earlier keys: {error}"));
+        self.alarms.set("xdp-keys", text.as_deref());
     }
 
     /// All that no list may hit.

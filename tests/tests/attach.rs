@@ -39,6 +39,7 @@ impl Hosts {
                     "/sys/fs/bpf/portcullis-attach-{}-{number}",
                     process::id()
                 )),
+                ..Config::default()
             },
         };
         hosts.join("eth0");
@@ -73,7 +74,7 @@ impl Hosts {
     }
 
     fn pins(&self) -> Vec<String> {
-        let mut pins: Vec<String> = fs::read_dir(self.config.pin_dir.join("v1"))
+        let mut pins: Vec<String> = fs::read_dir(self.config.pin_dir.join("v2"))
             .unwrap()
             .map(|pin| pin.unwrap().file_name().into_string().unwrap())
             .filter(|name| name.starts_with("link-"))

@@ -525,7 +525,7 @@ fn foreign_maps_under_our_names_are_not_trusted() {
     }
     let mut kernel = Kernel::new(&[25]);
     kernel.filter.sync(&standard_rules(), &own()).unwrap();
-    let folder = kernel.config.pin_dir.join("v1");
+    let folder = kernel.config.pin_dir.join("v2");
     for (what, name) in [
         ("another type", "BAD_V4"),
         ("another size", "OUTCOMES"),
@@ -577,7 +577,7 @@ fn corrupt_rules_pass_and_are_repaired() {
     }
     let mut kernel = Kernel::new(&[25]);
     kernel.filter.sync(&standard_rules(), &own()).unwrap();
-    let pin = kernel.config.pin_dir.join("v1/BAD_V4");
+    let pin = kernel.config.pin_dir.join("v2/BAD_V4");
     let map = aya::maps::Map::from_map_data(aya::maps::MapData::from_pin(pin).unwrap()).unwrap();
     let mut map: aya::maps::lpm_trie::LpmTrie<_, [u8; 4], [u8; 4]> = map.try_into().unwrap();
     let key = aya::maps::lpm_trie::Key::new(24, [198, 18, 1, 0]);
@@ -611,7 +611,7 @@ fn what_does_not_fit_is_refused_and_nothing_changes() {
         assert_eq!(kernel.outcome(&from("198.18.1.1").bytes()).0, "dropped");
     }
     // Somebody else's folder is not used, whatever is in it.
-    let config = Config { pin_dir: kernel.config.pin_dir.join("v1"), ..kernel.config.clone() };
+    let config = Config { pin_dir: kernel.config.pin_dir.join("v2"), ..kernel.config.clone() };
     fs::set_permissions(&config.pin_dir, Permissions::from_mode(0o777)).unwrap();
     let error = Filter::open(&config).unwrap_err().to_string();
     fs::set_permissions(&config.pin_dir, Permissions::from_mode(0o700)).unwrap();

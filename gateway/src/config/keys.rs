@@ -166,9 +166,21 @@ pub(super) static TABLES: [TableKeys; 13] = [
             key("ports", Value("[25]"), "[25, 587]", "The TCP ports that are filtered, at most 8."),
             key(
                 "action",
-                Value("\"reset\""),
+                Value("\"refuse\""),
                 "\"drop\"",
-                "What the kernel does with a SYN that a `reject` list hits: `reset` (answer with a RST), `drop` (say nothing), `count` (count it, leave it to the daemon), `off`. `refuse` (answer with a 554) comes with a later version; until then it means `reset`.",
+                "What the kernel does with a SYN that a `reject` list hits: `refuse` (complete the handshake, answer with a 554), `reset` (answer with a RST), `drop` (say nothing), `count` (count it, leave it to the daemon), `off`.",
+            ),
+            key(
+                "refuse_text",
+                Value("\"you are not allowed to connect\""),
+                "\"you are not allowed to connect, see https://example.org/blocked\"",
+                "The words of `refuse`, at most 80 letters; the client's address and a reference follow.",
+            ),
+            key(
+                "answers_per_second",
+                Value("100000"),
+                "0",
+                "How many answers of `refuse` one processor gives in a second; beyond that it drops. `0` is no limit.",
             ),
             key(
                 "pin_dir",

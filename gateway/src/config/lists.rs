@@ -45,20 +45,20 @@ pub(super) fn lists(readers: Vec<Reader<'_>>, common: &Common<'_>) -> Vec<Arc<Li
     lists
 }
 
-/// What the kernel does with SYNs from listed addresses. `refuse` is a word of a later version.
+/// What the kernel does with SYNs from listed addresses.
 pub(super) fn kernel_action(
     reader: &mut Reader<'_>,
     key: &'static str,
 ) -> Option<At<KernelAction>> {
-    let mut words = vec![("refuse", None)];
-    words.extend(KernelAction::ALL.iter().rev().map(|action| (action.name(), Some(*action))));
-    let At { value, key, place } = reader.optional(key, choice(&words))?;
-    let value = value.unwrap_or_else(|| {
-        let text = "\"refuse\" comes with a later version; \"reset\" is used";
-        reader.notice(key, place.clone(), text);
-        KernelAction::Reset
-    });
-    Some(At { value, key, place })
+    /// The default first, then by severity.
+    const ACTIONS: [KernelAction; 5] = [
+        KernelAction::Refuse,
+        KernelAction::Reset,
+        KernelAction::Drop,
+        KernelAction::Count,
+        KernelAction::Off,
+    ];
+    reader.optional(key, choice(&ACTIONS.map(|action| (action.name(), action))))
 }
 
 fn list(reader: &mut Reader<'_>, name: Option<At<String>>, common: &Common<'_>) -> Option<List> {
@@ -213,7 +213,9 @@ fn kernel(
         return KernelAction::Off;
     }
     match configured.map_or(default, |kernel| kernel.value) {
-        KernelAction::Reset | KernelAction::Drop if !enforce => KernelAction::Count,
+        KernelAction::Refuse | KernelAction::Reset | KernelAction::Drop if !enforce => {
+            KernelAction::Count
+        }
         kernel => kernel,
     }
 }

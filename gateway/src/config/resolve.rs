@@ -13,7 +13,7 @@ use super::reader::{At, Reader, table_keys};
 use super::tree::{Table, Value};
 use super::values::{
     Parsed, Wrong, boolean, choice, domain, header_name, integer, interface, is_domain, prefix,
-    recipient_domain, text,
+    recipient_domain, refuse_text, text,
 };
 use super::{Config, LogConfig, LogFormat, ScanConfig};
 use crate::net::Prefix;
@@ -32,7 +32,7 @@ pub(super) fn resolve(
     let state_dir = path(&mut top, "state_dir", folder, "/var/lib/portcullis");
     let enforce = top.or("enforce", true, boolean);
     let recipient_domains = values(top.each("recipient_domains", recipient_domain));
-    let (xdp, kernel) = xdp(top.table("xdp"), folder);
+    let (xdp, kernel) = xdp(top.table("xdp"), folder, &state_dir);
     let (thresholds, score_enabled) = score(top.table("score"));
     let common = Common { folder, enforce, kernel, score_enabled };
     let listeners = listeners(top.tables("listener"));
@@ -111,7 +111,7 @@ fn trusted_relay(value: &Value) -> Parsed<Prefix> {
     Ok(prefix)
 }
 
-fn xdp(mut reader: Reader<'_>, folder: &Path) -> (xdp::Config, KernelAction) {
+fn xdp(mut reader: Reader<'_>, folder: &Path, state_dir: &Path) -> (xdp::Config, KernelAction) {
     let default = xdp::Config::default();
     let mode = choice(&[
         ("auto", xdp::Mode::Auto),
@@ -124,10 +124,17 @@ fn xdp(mut reader: Reader<'_>, folder: &Path) -> (xdp::Config, KernelAction) {
         mode: reader.or("mode", default.mode, mode),
         ports: ports(&mut reader).unwrap_or(default.ports),
         pin_dir: path(&mut reader, "pin_dir", folder, default.pin_dir),
+        refuse_text: reader.or("refuse_text", default.refuse_text, refuse_text),
+        answers_per_second: reader.or(
+            "answers_per_second",
+            default.answers_per_second,
+            integer(0..=u32::MAX),
+        ),
+        references: Some(state_dir.join("reference-keys")),
     };
     let kernel = kernel_action(&mut reader, "action");
     reader.finish();
-    (config, kernel.map_or(KernelAction::Reset, |kernel| kernel.value))
+    (config, kernel.map_or(KernelAction::Refuse, |kernel| kernel.value))
 }
 
 fn ports(reader: &mut Reader<'_>) -> Option<Vec<u16>> {

@@ -146,13 +146,14 @@ format = "json"
 #[test]
 fn what_a_list_does_follows_from_its_class() {
     use HopScope::{All, Connect};
-    use KernelAction::{Count, Drop, Off, Reset};
+    use KernelAction::{Count, Drop, Off, Refuse, Reset};
     let score = ListAction::Score(Weight::new(-50).unwrap());
     for (keys, action, hops, kernel) in [
         ("class = \"local-good\"", ListAction::Accept, All, Off),
-        ("class = \"local-bad\"", ListAction::Reject, Connect, Reset),
+        ("class = \"local-bad\"", ListAction::Reject, Connect, Refuse),
+        ("class = \"local-bad\"\nkernel = \"reset\"", ListAction::Reject, Connect, Reset),
         ("class = \"local-bad\"\nkernel = \"drop\"", ListAction::Reject, Connect, Drop),
-        ("class = \"local-bad\"\nkernel = \"refuse\"", ListAction::Reject, Connect, Reset),
+        ("class = \"local-bad\"\nkernel = \"refuse\"", ListAction::Reject, Connect, Refuse),
         ("class = \"local-bad\"\nkernel = \"off\"", ListAction::Reject, Connect, Off),
         ("class = \"local-bad\"\nenforce = false", ListAction::Reject, Connect, Count),
         (

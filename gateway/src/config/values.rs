@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use gateway_ebpf::line::{Head, MOST_TEXT};
 use jiff::SignedDuration;
 
 use super::tree::Value;
@@ -243,6 +244,14 @@ pub(super) fn label(value: &Value) -> Parsed<String> {
             value,
             "at most 100 printable ASCII letters, since it stands in SMTP replies",
         )
+    })
+}
+
+/// The words that the kernel says.
+pub(super) fn refuse_text(value: &Value) -> Parsed<String> {
+    let words = text(value)?;
+    Head::new(&words).map(|_head| words).ok_or_else(|| {
+        Wrong::expected(value, format_args!("at most {MOST_TEXT} printable ASCII letters"))
     })
 }
 

@@ -13,6 +13,12 @@ pub struct Config {
     pub ports: Vec<u16>,
     /// The folder of a bpffs under which the filter is pinned; a folder per schema version is made in it.
     pub pin_dir: PathBuf,
+    /// The words of a refusal, at most [`gateway_ebpf::line::MOST_TEXT`] octets of printable ASCII.
+    pub refuse_text: String,
+    /// How many answers of refusals a processor gives in a second; 0 is no limit. Beyond it, it drops.
+    pub answers_per_second: u32,
+    /// Where the keys of references are kept; `None` where nobody will ask what a reference says.
+    pub references: Option<PathBuf>,
 }
 
 impl Default for Config {
@@ -22,6 +28,9 @@ impl Default for Config {
             mode: Mode::Auto,
             ports: vec![25],
             pin_dir: PathBuf::from("/sys/fs/bpf/portcullis"),
+            refuse_text: "you are not allowed to connect".to_owned(),
+            answers_per_second: 100_000,
+            references: None,
         }
     }
 }

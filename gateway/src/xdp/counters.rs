@@ -29,9 +29,11 @@ pub struct Counters {
     pub outcomes: BTreeMap<&'static str, Count>,
     /// What was done for each list, by its name and the kernel action. `off` of a good list: it saved a listed address.
     pub lists: BTreeMap<Arc<str>, BTreeMap<&'static str, Count>>,
-    /// Answered with an SMTP refusal; this version has none.
+    /// SYNs that were answered in order to refuse with a 554.
     pub refused: Count,
-    /// Dropped without an answer.
+    /// The further packets of those connections.
+    pub refused_dialogue: Count,
+    /// Dropped without an answer, or over the cap on answers.
     pub dropped: Count,
     /// Answered with a RST.
     pub reset: Count,

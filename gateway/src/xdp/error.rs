@@ -76,6 +76,20 @@ pub enum XdpError {
         /// How many lists there are.
         lists: usize,
     },
+    /// A refusal with words that cannot be sent.
+    #[error("{text:?} for a refusal, expected at most {most} octets of printable ASCII")]
+    Text {
+        /// The words.
+        text: String,
+        /// How long they may be.
+        most: usize,
+    },
+    /// The system has no random numbers, so there are no keys.
+    #[error("no random numbers: {source}")]
+    Random {
+        /// Why.
+        source: getrandom::Error,
+    },
     /// Nothing is pinned, so no filter runs.
     #[error("{path}: nothing is pinned there, expected the maps of a running filter")]
     NothingPinned {
@@ -93,6 +107,11 @@ impl XdpError {
         } else {
             Self::Path { path, source }
         }
+    }
+
+    /// There are no keys.
+    pub(super) const fn random(source: getrandom::Error) -> Self {
+        Self::Random { source }
     }
 
     /// The kernel refused; a verifier says why at the end of a long log.

@@ -16,6 +16,7 @@ use super::counters::Counters;
 use super::log::{self, Printer};
 use super::pins::Pins;
 use super::plan::{Entries, Plan};
+use super::refusals::Refusals;
 use super::slots::Slots;
 use super::tables::Tables;
 use super::{Config, XdpError};
@@ -31,6 +32,7 @@ pub struct Filter {
     ebpf: Ebpf,
     tables: Tables,
     slots: Slots,
+    refusals: Refusals,
     /// What the maps hold; `None` when that must be read from them first.
     held: Option<Held>,
     _log: Option<Printer>,
@@ -94,12 +96,14 @@ impl Filter {
         };
         let tables = Tables::open(&pins)?;
         let slots = tables.slots()?;
+        let refusals = Refusals::open(&pins, config)?;
         let nothing = Held { good: Entries::new(), bad: Entries::new() };
         Ok(Self {
             config: config.clone(),
             pins,
             tables,
             slots,
+            refusals,
             held: (!adopted).then_some(nothing),
             _log: Printer::start(&mut ebpf),
             ebpf,
@@ -129,12 +133,19 @@ impl Filter {
         self.slots = slots;
         let good = Plan::new(&held.good, &wanted.good);
         let bad = Plan::new(&held.bad, &wanted.bad);
+        let refuses = rules.bad.iter().any(|rule| rule.action == KernelAction::Refuse);
+        if refuses {
+            self.refusals.set_in_use(true)?;
+        }
         // In this order nobody who is good before and after is hit, and nobody who is bad before and after slips through.
         self.tables.good.write(&good)?;
         self.tables.bad.write(&bad)?;
         self.tables.bad.remove(&bad)?;
         self.tables.good.remove(&good)?;
         self.tables.set_own(own)?;
+        if !refuses {
+            self.refusals.set_in_use(false)?;
+        }
         // Only now does no rule of the former list count here any more.
         for slot in &assignment.reused {
             self.tables.zero_slot(*slot)?;
@@ -154,6 +165,16 @@ impl Filter {
         let program = self.ebpf.program_mut(PROGRAM).ok_or_else(no_program)?;
         let program = program.try_into().map_err(refused)?;
         Ok(attach::attach(program, &self.config, &self.pins))
+    }
+
+    /// Gives refusals a new key; those begun with the key before still end as they should.
+    pub fn renew_keys(&mut self) -> Result<(), XdpError> {
+        self.refusals.renew()
+    }
+
+    /// The name of the list in a slot.
+    pub fn list_name(&self, slot: u16) -> Option<&Arc<str>> {
+        self.slots.name(slot)
     }
 
     /// What the kernel counted.

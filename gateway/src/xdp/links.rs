@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn each_interface_has_its_own_file_name() {
-        let folder = Path::new("/sys/fs/bpf/portcullis/v1");
+        let folder = Path::new("/sys/fs/bpf/portcullis/v2");
         for (interface, mode, expected) in [
             ("eth0", RunsIn::Native, "link-eth0-native"),
             ("eth0", RunsIn::Generic, "link-eth0-generic"),

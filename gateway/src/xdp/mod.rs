@@ -9,6 +9,8 @@
 //! | `pins`, `links` | what survives the daemon, and may it be trusted? |
 //! | `tables` | what do the kernel's maps hold? |
 //! | `plan`, `slots` | which changes lead from what they hold to what they should hold? |
+//! | `refusals` | how does the kernel refuse? |
+//! | `references` | what does a reference in a refusal say? |
 //! | `counters` | what did the kernel do? |
 //! | `log` | what does a program built for debugging say? |
 
@@ -22,6 +24,8 @@ mod links;
 mod log;
 mod pins;
 mod plan;
+mod references;
+mod refusals;
 mod slots;
 mod tables;
 
@@ -30,3 +34,4 @@ pub use config::{Config, Mode};
 pub use counters::{Count, Counters};
 pub use error::XdpError;
 pub use filter::{Filter, KernelRule, SyncReport, detach, read_pinned};
+pub use references::{KernelReference, References};

@@ -94,7 +94,13 @@ impl Tables {
             let count = total(&self.outcomes, map::OUTCOMES, outcome.index())?;
             counters.outcomes.insert(outcome.name(), count);
             match outcome {
-                Outcome::Dropped => counters.dropped += count,
+                Outcome::RefusedSyn => counters.refused += count,
+                Outcome::Refused554
+                | Outcome::Refused503
+                | Outcome::Refused221
+                | Outcome::RefusedClose
+                | Outcome::RefusedAck => counters.refused_dialogue += count,
+                Outcome::Dropped | Outcome::OverCap => counters.dropped += count,
                 Outcome::Reset => counters.reset += count,
                 _ => counters.passed += count,
             }
@@ -194,14 +200,17 @@ struct OwnTable {
     v6: HashMap<MapData, [u8; 16], u8>,
 }
 
-fn open<M: TryFrom<Map, Error = MapError>>(pins: &Pins, shape: MapShape) -> Result<M, XdpError> {
+pub(super) fn open<M: TryFrom<Map, Error = MapError>>(
+    pins: &Pins,
+    shape: MapShape,
+) -> Result<M, XdpError> {
     MapData::from_pin(pins.map(shape))
         .and_then(Map::from_map_data)
         .and_then(M::try_from)
         .map_err(failed(shape))
 }
 
-fn failed(shape: MapShape) -> impl Fn(MapError) -> XdpError {
+pub(super) fn failed(shape: MapShape) -> impl Fn(MapError) -> XdpError {
     move |source| XdpError::Map { map: shape.name, source }
 }
 

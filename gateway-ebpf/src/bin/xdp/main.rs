@@ -45,7 +45,7 @@ fn portcullis(context: XdpContext) -> u32 {
         Ok(segment) => match segment.intent {
             Intent::Connect => connect(&context, &segment),
             Intent::Continue { acknowledged, ends } => {
-                refuse::go_on(&context, &packet, &segment, acknowledged, ends)
+                Decision::without_rule(refuse::go_on(&context, &segment, acknowledged, ends))
             }
         },
         Err(outcome) => Decision::without_rule(outcome),

@@ -65,8 +65,9 @@ impl Frame for Packet {
         let address = self.at(at, 4 * N)? as *const u32;
         let mut sum = 0;
         for index in 0..N {
+            // Volatile, or the compiler would keep all that was just written, and the stack is small.
             // SAFETY: the `N` words lie within the packet, as was just checked.
-            sum += u64::from(unsafe { address.add(index).read() });
+            sum += u64::from(unsafe { address.add(index).read_volatile() });
         }
         Some(Checksum::from_memory(sum))
     }
@@ -74,9 +75,9 @@ impl Frame for Packet {
 
 impl FrameMut for Packet {
     #[inline(always)]
-    fn put_words<const N: usize>(&mut self, at: usize, words: [u32; N]) -> Option<()> {
+    fn put_words<const N: usize>(&mut self, at: usize, words: &[u32; N]) -> Option<()> {
         let address = self.at(at, 4 * N)? as *mut u32;
-        for (index, word) in words.into_iter().enumerate() {
+        for (index, word) in words.iter().enumerate() {
             // SAFETY: the `N` words lie within the packet, as was just checked.
             unsafe { address.add(index).write(word.to_be()) };
         }

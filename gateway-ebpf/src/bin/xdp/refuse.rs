@@ -38,34 +38,36 @@ pub(crate) fn begin(context: &XdpContext, segment: &Segment, decision: Decision)
 }
 
 /// Goes on with a refusal, if a segment that opens no connection is part of one.
-#[inline(always)]
+///
+/// A function of its own in the kernel, too: with all of this in one, the stack of 512 bytes does not suffice.
+#[inline(never)]
 pub(crate) fn go_on(
     context: &XdpContext,
-    packet: &Packet,
     segment: &Segment,
     acknowledged: u32,
     ends: bool,
-) -> Decision {
+) -> Outcome {
+    let packet = Packet::new(context);
     let quit = || packet.words(segment.data_at).is_some_and(|[word]| is_quit(word));
     let Some((control, rule)) = refused(segment) else {
-        return Decision::without_rule(Outcome::NotSyn);
+        return Outcome::NotSyn;
     };
     let heard = Heard { data: segment.data > 0, quit: segment.data >= 4 && quit(), ends };
     // A cookie proves more than the rules do: whoever has got a SYN-ACK from us gets the rest, too.
     let Some((refusal, step)) = prove(control.current, segment, acknowledged, heard)
         .or_else(|| prove(control.current ^ 1, segment, acknowledged, heard))
     else {
-        return Decision::without_rule(Outcome::NotSyn);
+        return Outcome::NotSyn;
     };
     let outcome = match step {
         Step::Refuse => Outcome::Refused554,
         Step::OnlyQuit => Outcome::Refused503,
         Step::Goodbye => Outcome::Refused221,
         Step::Finish | Step::Acknowledge => Outcome::RefusedClose,
-        Step::Silence => return Decision::without_rule(Outcome::RefusedAck),
+        Step::Silence => return Outcome::RefusedAck,
     };
     if !may_answer(refusal) {
-        return Decision::without_rule(Outcome::OverCap);
+        return Outcome::OverCap;
     }
     let end = if ends || matches!(step, Step::Goodbye | Step::Finish) { FIN } else { 0 };
     let reply = Reply {
@@ -93,17 +95,17 @@ pub(crate) fn go_on(
             segment,
             speaking,
             ONLY_QUIT_LENGTH,
-            |packet, at| packet.put_words(at, ONLY_QUIT),
+            |packet, at| packet.put_words(at, &ONLY_QUIT),
         ),
         Step::Goodbye => {
             say::<{ GOODBYE.len() }>(context, segment, speaking, GOODBYE_LENGTH, |packet, at| {
-                packet.put_words(at, GOODBYE)
+                packet.put_words(at, &GOODBYE)
             })
         }
         Step::Finish => answer(context, segment, Reply { flags: ACK | FIN, ..reply }),
         Step::Acknowledge | Step::Silence => answer(context, segment, reply),
     };
-    Decision::without_rule(if said.is_some() { outcome } else { Outcome::ReplyFailed })
+    if said.is_some() { outcome } else { Outcome::ReplyFailed }
 }
 
 /// The rule that refuses the client. On a host that refuses nobody, no rule is looked for.

@@ -1,0 +1,134 @@
+//! The refusals in the kernel: each new one is written beside the one in force, then switched on.
+#![expect(unsafe_code, reason = "aya takes values that are marked as plain data only")]
+
+use std::fmt;
+
+use aya::maps::{Array, MapData};
+use gateway_ebpf::abi::{Control, Refusal, map};
+use gateway_ebpf::line::{Head, MOST_TEXT};
+use gateway_ebpf::reference::FIRST_SECOND;
+use rustix::time::{ClockId, clock_gettime};
+
+use super::pins::Pins;
+use super::references::References;
+use super::tables::{failed, open};
+use super::{Config, XdpError};
+use crate::clock::{Clock, Timestamp};
+
+/// The refusal in force and the one before.
+pub(super) struct Refusals {
+    control: Array<MapData, ControlValue>,
+    refusals: Array<MapData, RefusalValue>,
+    head: Head,
+    answers_per_second: u32,
+    references: References,
+}
+
+impl Refusals {
+    /// Opens the pinned maps and puts in force what `config` says, unless that is so already.
+    pub(super) fn open(pins: &Pins, config: &Config) -> Result<Self, XdpError> {
+        let head = Head::new(&config.refuse_text)
+            .ok_or_else(|| XdpError::Text { text: config.refuse_text.clone(), most: MOST_TEXT })?;
+        let mut refusals = Self {
+            control: open(pins, map::CONTROL)?,
+            refusals: open(pins, map::REFUSALS)?,
+            head,
+            answers_per_second: config.answers_per_second,
+            references: References::load(config.references.as_deref())?,
+        };
+        let unused = Head::default();
+        let [current, former] = refusals.both()?;
+        if former.head == unused {
+            // A key that anybody can know proves nothing, so there must be two of ours.
+            refusals.renew()?;
+        }
+        let wanted = refusals.make(Clock::System.now())?;
+        let as_wanted = Refusal { cookie_key: current.cookie_key, clock: current.clock, ..wanted };
+        if former.head == unused || current != as_wanted {
+            refusals.put(wanted)?;
+        }
+        Ok(refusals)
+    }
+
+    /// Puts a refusal with new keys in force; the one in force until now stays good for what it has begun.
+    pub(super) fn renew(&mut self) -> Result<(), XdpError> {
+        let refusal = self.make(Clock::System.now())?;
+        self.put(refusal)
+    }
+
+    /// Tells the program whether any rule refuses.
+    pub(super) fn set_in_use(&mut self, in_use: bool) -> Result<(), XdpError> {
+        let control = self.control()?;
+        self.set_control(Control { refuses: in_use.into(), ..control })
+    }
+
+    fn make(&mut self, now: Timestamp) -> Result<Refusal, XdpError> {
+        let epoch = self.references.current(now)?;
+        let random = || getrandom::u64().map_err(XdpError::random);
+        Ok(Refusal {
+            cookie_key: [random()?, random()?],
+            clock: clock(now),
+            reference_key: epoch.key(),
+            epoch: epoch.number,
+            head: self.head,
+            answers_per_second: self.answers_per_second,
+            reserved: 0,
+        })
+    }
+
+    fn put(&mut self, refusal: Refusal) -> Result<(), XdpError> {
+        let control = self.control()?;
+        let next = control.current & 1 ^ 1;
+        let written = self.refusals.set(next, RefusalValue(refusal), 0);
+        written.map_err(failed(map::REFUSALS))?;
+        self.set_control(Control { current: next, ..control })
+    }
+
+    /// The one in force and the former.
+    fn both(&self) -> Result<[Refusal; 2], XdpError> {
+        let current = self.control()?.current & 1;
+        let get = |index| {
+            let value = self.refusals.get(&index, 0).map_err(failed(map::REFUSALS))?;
+            Ok(value.0)
+        };
+        Ok([get(current)?, get(current ^ 1)?])
+    }
+
+    fn control(&self) -> Result<Control, XdpError> {
+        let control = self.control.get(&0, 0).map_err(failed(map::CONTROL))?;
+        Ok(control.0)
+    }
+
+    fn set_control(&mut self, control: Control) -> Result<(), XdpError> {
+        self.control.set(0, ControlValue(control), 0).map_err(failed(map::CONTROL))
+    }
+}
+
+/// Keys belong in no log.
+impl fmt::Debug for Refusals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refusals").finish_non_exhaustive()
+    }
+}
+
+/// What is added to the kernel's clock to get nanoseconds since references begin.
+fn clock(now: Timestamp) -> u64 {
+    let kernel = clock_gettime(ClockId::MonotonicCoarse);
+    let kernel = i128::from(kernel.tv_sec) * 1_000_000_000 + i128::from(kernel.tv_nsec);
+    let ours = now.as_nanosecond() - i128::from(FIRST_SECOND) * 1_000_000_000;
+    u64::try_from(ours - kernel).unwrap_or(0)
+}
+
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct RefusalValue(Refusal);
+
+// SAFETY: it consists of numbers alone, without gaps (the contract asserts its size).
+unsafe impl aya::Pod for RefusalValue {}
+
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct ControlValue(Control);
+
+// SAFETY: it consists of numbers alone, without gaps (the contract asserts its size).
+unsafe impl aya::Pod for ControlValue {}

@@ -46,6 +46,20 @@ pub enum Step {
     Silence,
 }
 
+impl Step {
+    /// Whether it has words.
+    #[inline(always)]
+    pub const fn speaks(self) -> bool {
+        matches!(self, Self::Refuse | Self::OnlyQuit | Self::Goodbye)
+    }
+
+    /// Whether we end our side with it, when the client has ended its own (`ends`), or not.
+    #[inline(always)]
+    pub const fn ends(self, ends: bool) -> bool {
+        matches!((self, ends), (Self::Goodbye | Self::Finish, _) | (Self::Refuse, true))
+    }
+}
+
 /// What a segment of the client brings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heard {
@@ -185,12 +199,11 @@ mod tests {
                 let heard = Heard { data, quit: data && quit, ends };
                 let answer = step(offset, line, heard).unwrap();
                 offset += match answer {
-                    Step::Refuse => line + u32::from(ends),
+                    Step::Refuse => line,
                     Step::OnlyQuit => 28,
-                    Step::Goodbye => GOODBYE_LENGTH + 1,
-                    Step::Finish => 1,
-                    Step::Acknowledge | Step::Silence => 0,
-                };
+                    Step::Goodbye => GOODBYE_LENGTH,
+                    Step::Finish | Step::Acknowledge | Step::Silence => 0,
+                } + u32::from(answer.ends(ends));
                 answers += u32::from(!matches!(answer, Step::Acknowledge | Step::Silence));
                 prop_assert!(answers <= 2 + MOST_COMMANDS);
                 prop_assert!(step(offset, line, COMMAND).is_some());

@@ -192,12 +192,11 @@ fn what_a_list_does_follows_from_its_class() {
 #[test]
 fn notices() {
     check_notices(
-        "[xdp]\naction = \"refuse\"\n[score]\ndelay_mode = \"greylist\"\n[[zone]]\nname = 5\n[[zone]]\n",
+        "[xdp]\n[score]\ndelay_mode = \"greylist\"\n[[zone]]\nname = 5\n[[zone]]\n",
         &[
-            "3:xdp.action: \"refuse\" comes with a later version; \"reset\" is used",
-            "5:score.delay_mode: \"greylist\" comes with a later version; \"static\" is used",
-            "6:zone: DNS lists come with a later version; this one is not asked",
-            "8:zone: DNS lists come with a later version; this one is not asked",
+            "4:score.delay_mode: \"greylist\" comes with a later version; \"static\" is used",
+            "5:zone: DNS lists come with a later version; this one is not asked",
+            "7:zone: DNS lists come with a later version; this one is not asked",
         ],
     );
     check_notices(

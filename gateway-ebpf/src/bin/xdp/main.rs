@@ -41,15 +41,18 @@ static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
 fn portcullis(context: XdpContext) -> u32 {
     let packet = Packet::new(&context);
     let bytes = packet.bytes();
-    let decision = match parse(&packet, is_filtered) {
-        Ok(segment) => match segment.intent {
-            Intent::Connect => connect(&context, &segment),
-            Intent::Continue { acknowledged, ends } => {
-                Decision::without_rule(refuse::go_on(&context, &segment, acknowledged, ends))
+    let decision =
+        match parse(&packet, is_filtered) {
+            Ok(segment) => {
+                match segment.intent {
+                    Intent::Connect => connect(&context, &segment),
+                    Intent::Continue { acknowledged, ends } => Decision::without_rule(
+                        refuse::go_on(&context, &packet, &segment, acknowledged, ends),
+                    ),
+                }
             }
-        },
-        Err(outcome) => Decision::without_rule(outcome),
-    };
+            Err(outcome) => Decision::without_rule(outcome),
+        };
     report::count(&context, decision, bytes);
     match decision.outcome {
         Outcome::Dropped | Outcome::OverCap | Outcome::RefusedAck => xdp_action::XDP_DROP,
@@ -87,8 +90,9 @@ fn connect(context: &XdpContext, segment: &Segment) -> Decision {
     let decision = Decision::new(maps::bad(&segment.addresses), || maps::good(&segment.addresses));
     match decision.outcome {
         Outcome::RefusedSyn => refuse::begin(context, segment, decision),
-        Outcome::Reset => refuse::answer(context, segment, Reply::reset(segment))
-            .map_or(decision.without_reply(), |()| decision),
+        Outcome::Reset if !refuse::answer(context, segment, &Reply::reset(segment)) => {
+            decision.without_reply()
+        }
         _ => decision,
     }
 }

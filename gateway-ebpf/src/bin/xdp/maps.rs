@@ -5,7 +5,7 @@ use core::ptr;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::{Key, LpmTrie};
 use aya_ebpf::maps::{Array, HashMap, PerCpuArray};
-use gateway_ebpf::abi::{Control, Counter, MapShape, Refusal, RuleValue, map};
+use gateway_ebpf::abi::{Control, Counter, KernelAction, MapShape, Refusal, RuleValue, map};
 use gateway_ebpf::parse::Addresses;
 use gateway_ebpf::rate::Answers;
 
@@ -65,6 +65,22 @@ pub(crate) fn is_own(addresses: &Addresses) -> bool {
 #[inline(always)]
 pub(crate) fn bad(addresses: &Addresses) -> Option<RuleValue> {
     covering(addresses, &BAD_V4, &BAD_V6)
+}
+
+/// The longest bad rule that covers the source, or one that leaves it to the daemon.
+///
+/// A value stands for none: the compiler may keep none as whatever lies on the stack, and the verifier forbids that.
+#[inline(always)]
+pub(crate) fn bad_or_off(addresses: &Addresses) -> RuleValue {
+    const OFF: RuleValue = RuleValue::new(0, KernelAction::Off);
+    match addresses {
+        Addresses::V4 { source, .. } => {
+            BAD_V4.get(TrieKey::new(v4(*source)).key()).map_or(OFF, |rule| *rule)
+        }
+        Addresses::V6 { source, .. } => {
+            BAD_V6.get(TrieKey::new(v6(*source)).key()).map_or(OFF, |rule| *rule)
+        }
+    }
 }
 
 /// The longest good rule that covers the source.

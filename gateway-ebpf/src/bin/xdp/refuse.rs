@@ -2,7 +2,7 @@
 
 use aya_ebpf::helpers::generated::bpf_ktime_get_coarse_ns;
 use aya_ebpf::programs::XdpContext;
-use gateway_ebpf::abi::{Control, KernelAction, Outcome, Refusal, RuleValue};
+use gateway_ebpf::abi::{KernelAction, Outcome, Refusal};
 use gateway_ebpf::action::Decision;
 use gateway_ebpf::checksum::Checksum;
 use gateway_ebpf::cookie::cookie;
@@ -22,41 +22,50 @@ use crate::packet::{self, Packet};
 /// Answers a SYN; the sequence number is all that there is of the connection.
 #[inline(always)]
 pub(crate) fn begin(context: &XdpContext, segment: &Segment, decision: Decision) -> Decision {
-    let Some(refusal) = maps::control().and_then(|control| maps::refusal(control.current)) else {
+    let Some((current, refusal)) = maps::control()
+        .and_then(|control| Some((control.current, maps::refusal(control.current)?)))
+    else {
         return decision.without_reply();
     };
     if !may_answer(refusal) {
         return decision.over_cap();
     }
     let reply = Reply {
-        sequence: cookie(refusal.cookie_key, segment),
+        sequence: cookie_by(current, segment),
         acknowledged: segment.sequence.wrapping_add(1),
         flags: SYN | ACK,
         window: WINDOW,
     };
-    answer(context, segment, reply).map_or(decision.without_reply(), |()| decision)
+    if answer(context, segment, &reply) { decision } else { decision.without_reply() }
 }
 
 /// Goes on with a refusal, if a segment that opens no connection is part of one.
-///
-/// A function of its own in the kernel, too: with all of this in one, the stack of 512 bytes does not suffice.
-#[inline(never)]
+#[inline(always)]
 pub(crate) fn go_on(
     context: &XdpContext,
+    packet: &Packet,
     segment: &Segment,
     acknowledged: u32,
     ends: bool,
 ) -> Outcome {
-    let packet = Packet::new(context);
-    let quit = || packet.words(segment.data_at).is_some_and(|[word]| is_quit(word));
-    let Some((control, rule)) = refused(segment) else {
+    // On a host that refuses nobody, no rule is looked for.
+    let Some(control) = maps::control().filter(|control| control.refuses != 0) else {
         return Outcome::NotSyn;
     };
+    let rule = maps::bad_or_off(&segment.addresses);
+    if rule.action() != Some(KernelAction::Refuse) {
+        return Outcome::NotSyn;
+    }
+    let quit = || packet.words(segment.data_at).is_some_and(|[word]| is_quit(word));
     let heard = Heard { data: segment.data > 0, quit: segment.data >= 4 && quit(), ends };
     // A cookie proves more than the rules do: whoever has got a SYN-ACK from us gets the rest, too.
-    let Some((refusal, step)) = prove(control.current, segment, acknowledged, heard)
-        .or_else(|| prove(control.current ^ 1, segment, acknowledged, heard))
-    else {
+    let mut index = control.current & 1;
+    let mut step = prove(index, segment, acknowledged, heard);
+    if step.is_none() {
+        index ^= 1;
+        step = prove(index, segment, acknowledged, heard);
+    }
+    let (Some(step), Some(refusal)) = (step, maps::refusal(index)) else {
         return Outcome::NotSyn;
     };
     let outcome = match step {
@@ -69,65 +78,84 @@ pub(crate) fn go_on(
     if !may_answer(refusal) {
         return Outcome::OverCap;
     }
-    let end = if ends || matches!(step, Step::Goodbye | Step::Finish) { FIN } else { 0 };
+    let end = if step.ends(ends) { FIN } else { 0 };
     let reply = Reply {
         sequence: acknowledged,
         acknowledged: segment.sequence.wrapping_add(segment.data).wrapping_add(u32::from(ends)),
-        flags: ACK,
+        flags: ACK | end | if step.speaks() { PSH } else { 0 },
         window: WINDOW,
     };
-    let speaking = Reply { flags: ACK | PSH | end, ..reply };
     let said = match step {
         Step::Refuse => {
-            let length = refusal.head.line_length(&segment.addresses);
-            let reference = refusal.reference_key.seal(Content {
-                epoch: refusal.epoch as u8,
-                list: rule.list() as u8,
-                minute: minute(refusal),
-                client: fingerprint(&segment.addresses),
-            });
-            say::<{ line::WORDS }>(context, segment, speaking, length, |packet, at| {
-                refusal.head.write(packet, at, &segment.addresses, reference)
-            })
+            let reference = reference(index, segment, rule.list());
+            refuse(context, segment, &reply, index, reference)
         }
-        Step::OnlyQuit => say::<{ ONLY_QUIT.len() }>(
-            context,
-            segment,
-            speaking,
-            ONLY_QUIT_LENGTH,
-            |packet, at| packet.put_words(at, &ONLY_QUIT),
-        ),
-        Step::Goodbye => {
-            say::<{ GOODBYE.len() }>(context, segment, speaking, GOODBYE_LENGTH, |packet, at| {
-                packet.put_words(at, &GOODBYE)
-            })
-        }
-        Step::Finish => answer(context, segment, Reply { flags: ACK | FIN, ..reply }),
-        Step::Acknowledge | Step::Silence => answer(context, segment, reply),
+        Step::OnlyQuit => only_quit(context, segment, &reply),
+        Step::Goodbye => goodbye(context, segment, &reply),
+        Step::Finish | Step::Acknowledge | Step::Silence => answer(context, segment, &reply),
     };
-    if said.is_some() { outcome } else { Outcome::ReplyFailed }
+    if said { outcome } else { Outcome::ReplyFailed }
 }
 
-/// The rule that refuses the client. On a host that refuses nobody, no rule is looked for.
+/// What comes next, if the number that is acknowledged was made with the key of this refusal.
 #[inline(always)]
-fn refused(segment: &Segment) -> Option<(Control, RuleValue)> {
-    let control = maps::control().filter(|control| control.refuses != 0)?;
-    let rule = maps::bad(&segment.addresses)?;
-    (rule.action() == Some(KernelAction::Refuse)).then_some((control, rule))
+fn prove(index: u32, segment: &Segment, acknowledged: u32, heard: Heard) -> Option<Step> {
+    let offset = acknowledged.wrapping_sub(cookie_by(index, segment));
+    let line = maps::refusal(index)?.head.line_length(&segment.addresses);
+    step(offset, line, heard)
 }
 
-/// The refusal whose key made the number that is acknowledged, and what comes next in it.
-#[inline(always)]
-fn prove(
-    index: u32,
+// Each of these is a function of its own in the kernel, too: all in one, they need more than the 512 bytes of the stack.
+
+/// The cookie of a connection by the key of one of the refusals.
+#[inline(never)]
+fn cookie_by(index: u32, segment: &Segment) -> u32 {
+    maps::refusal(index).map_or(0, |refusal| cookie(refusal.cookie_key, segment))
+}
+
+/// The reference for a client, by the key of one of the refusals.
+#[inline(never)]
+fn reference(index: u32, segment: &Segment, list: u16) -> u64 {
+    maps::refusal(index).map_or(0, |refusal| {
+        refusal.reference_key.seal(Content {
+            epoch: refusal.epoch as u8,
+            list: list as u8,
+            minute: minute(refusal),
+            client: fingerprint(&segment.addresses),
+        })
+    })
+}
+
+/// Says the 554.
+#[inline(never)]
+fn refuse(
+    context: &XdpContext,
     segment: &Segment,
-    acknowledged: u32,
-    heard: Heard,
-) -> Option<(&'static Refusal, Step)> {
-    let refusal = maps::refusal(index)?;
-    let offset = acknowledged.wrapping_sub(cookie(refusal.cookie_key, segment));
-    let line = refusal.head.line_length(&segment.addresses);
-    Some((refusal, step(offset, line, heard)?))
+    reply: &Reply,
+    index: u32,
+    reference: u64,
+) -> bool {
+    let Some(refusal) = maps::refusal(index) else {
+        return false;
+    };
+    let length = refusal.head.line_length(&segment.addresses);
+    let write =
+        |packet: &mut Packet, at| refusal.head.write(packet, at, &segment.addresses, reference);
+    say::<{ line::WORDS }>(context, segment, *reply, length, write).is_some()
+}
+
+/// Says that nothing but QUIT is to be said.
+#[inline(never)]
+fn only_quit(context: &XdpContext, segment: &Segment, reply: &Reply) -> bool {
+    let write = |packet: &mut Packet, at| packet.put_words(at, &ONLY_QUIT);
+    say::<{ ONLY_QUIT.len() }>(context, segment, *reply, ONLY_QUIT_LENGTH, write).is_some()
+}
+
+/// Says goodbye.
+#[inline(never)]
+fn goodbye(context: &XdpContext, segment: &Segment, reply: &Reply) -> bool {
+    let write = |packet: &mut Packet, at| packet.put_words(at, &GOODBYE);
+    say::<{ GOODBYE.len() }>(context, segment, *reply, GOODBYE_LENGTH, write).is_some()
 }
 
 /// Whether this processor may give another answer in this second.
@@ -158,12 +186,15 @@ fn now() -> u64 {
 }
 
 /// Turns the frame into an answer without data. It is cut first: when that fails, it is still whole and can pass.
-#[inline(always)]
-pub(crate) fn answer(context: &XdpContext, segment: &Segment, reply: Reply) -> Option<()> {
-    packet::cut(context, data_at(segment))?;
-    let packet = &mut Packet::new(context);
-    let link = Link::turned(packet)?;
-    write_headers(packet, link, segment, reply, 0, Checksum::new())
+#[inline(never)]
+pub(crate) fn answer(context: &XdpContext, segment: &Segment, reply: &Reply) -> bool {
+    let cut_and_write = || {
+        packet::cut(context, data_at(segment))?;
+        let packet = &mut Packet::new(context);
+        let link = Link::turned(packet)?;
+        write_headers(packet, link, segment, *reply, 0, Checksum::new())
+    };
+    cut_and_write().is_some()
 }
 
 /// Turns the frame into an answer of `length` octets, which `write` puts into `WORDS` words filled up with zeros.

@@ -6,17 +6,16 @@
     reason = "helpers of tests fail the test that uses them"
 )]
 
+mod kernel;
+
+use std::fs;
 use std::fs::Permissions;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::{fs, process};
 
-use aya::programs::{TestRun as _, TestRunOptions};
 use gateway::list::{Rule, Rules};
 use gateway::net::Prefix;
-use gateway::xdp::{Config, Counters, Filter, KernelRule, SyncReport, detach, read_pinned};
+use gateway::xdp::{Config, Filter, KernelRule, SyncReport, read_pinned};
 use gateway_ebpf::abi::{KernelAction, Outcome};
 use harness::needs;
 use harness::packet::flags::{ACK, CWR, ECE, FIN, PSH, RST, SYN};
@@ -24,80 +23,7 @@ use harness::packet::{Answer, CLIENT_MAC, HOST_MAC, Packet};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-const PASS: u32 = 2;
-const DROP: u32 = 1;
-const TX: u32 = 3;
-
-/// The kernel filter with pins of its own, which are gone when it is.
-struct Kernel {
-    filter: Filter,
-    config: Config,
-}
-
-impl Kernel {
-    fn new(ports: &[u16]) -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let config = Config {
-            ports: ports.to_vec(),
-            pin_dir: PathBuf::from(format!(
-                "/sys/fs/bpf/portcullis-packets-{}-{number}",
-                process::id()
-            )),
-            ..Config::default()
-        };
-        let filter = Filter::open(&config).unwrap();
-        Self { filter, config }
-    }
-
-    /// What the kernel answers for one frame, and the frame as it is then.
-    fn run(&self, frame: &[u8]) -> (u32, Vec<u8>) {
-        let mut out = vec![0; frame.len() + 64];
-        let result = self
-            .filter
-            .program()
-            .unwrap()
-            .test_run(TestRunOptions {
-                data_in: Some(frame),
-                data_out: Some(&mut out),
-                ..TestRunOptions::default()
-            })
-            .unwrap();
-        out.truncate(result.data_size_out as usize);
-        (result.return_value, out)
-    }
-
-    fn counters(&self) -> Counters {
-        self.filter.counters().unwrap()
-    }
-
-    /// Runs a frame and says under which outcome it was counted, which must be exactly one.
-    fn outcome(&self, frame: &[u8]) -> (&'static str, u32, Vec<u8>) {
-        let before = self.counters();
-        let (verdict, out) = self.run(frame);
-        let after = self.counters();
-        let changed: Vec<&'static str> = before
-            .outcomes
-            .iter()
-            .filter(|(name, count)| after.outcomes[*name] != **count)
-            .map(|(name, _)| *name)
-            .collect();
-        let [name] = *changed.as_slice() else {
-            panic!("counted under {changed:?}, expected one outcome");
-        };
-        let (before, after) = (before.outcomes[name], after.outcomes[name]);
-        assert_eq!(after.packets - before.packets, 1, "{name}");
-        assert_eq!(after.bytes - before.bytes, frame.len() as u64, "{name}");
-        (name, verdict, out)
-    }
-}
-
-impl Drop for Kernel {
-    fn drop(&mut self) {
-        detach(&self.config).unwrap();
-        assert!(!self.config.pin_dir.exists());
-    }
-}
+use crate::kernel::{DROP, Kernel, PASS, TX};
 
 const LISTS: [&str; 5] = ["dropped", "reset", "counted", "left", "good"];
 

@@ -70,7 +70,8 @@ fn show(status: &Value) -> Result<(), Failure> {
     output::field(
         "SYNs",
         format_args!(
-            "{} dropped, {} reset, {} passed",
+            "{} refused, {} dropped, {} reset, {} passed",
+            text("/xdp/counters/refused"),
             text("/xdp/counters/dropped"),
             text("/xdp/counters/reset"),
             text("/xdp/counters/passed")

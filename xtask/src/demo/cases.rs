@@ -48,7 +48,7 @@ trusted_relays = ["198.51.100.25"]
 [xdp]
 interfaces = ["eth0"]
 mode = "auto"
-action = "reset"
+action = "refuse"
 pin_dir = "{pins}"
 
 [admin]
@@ -71,7 +71,7 @@ reject = 80
 "#;
 
 /// Name, class, further keys and entries of each list.
-const LISTS: [(&str, &str, &str, &str); 7] = [
+const LISTS: [(&str, &str, &str, &str); 8] = [
     ("office-good", "local-good", "", "203.0.113.10  # our partner inside a bad network"),
     (
         "office-bad",
@@ -80,6 +80,7 @@ const LISTS: [(&str, &str, &str, &str); 7] = [
         "198.51.100.66  # sent a virus\n2001:db8:bad::/48  # a bad hoster",
     ),
     ("world-bad", "global-bad", "", "203.0.113.0/24 ; SBL-EXAMPLE"),
+    ("rude", "global-bad", "kernel = \"reset\"", "198.18.66.0/24"),
     ("flood", "global-bad", "kernel = \"drop\"", "198.19.0.0/16"),
     ("suspects", "global-bad", "action = \"score\"\nweight = 550", "198.18.0.50\n198.18.0.75"),
     ("residential", "global-bad", "action = \"score\"\nweight = 200", "198.18.0.75"),
@@ -115,6 +116,7 @@ pub(super) fn cases() -> Vec<Case> {
         action,
         reply: None,
     };
+    let refused = |case| Case { reply: Some("554"), ..case };
     let daemon = |name, client: [u8; 4], story, message, code, action, reply| Case {
         name,
         client: client.into(),
@@ -126,14 +128,20 @@ pub(super) fn cases() -> Vec<Case> {
         reply: Some(reply),
     };
     vec![
-        kernel("listed-host", [198, 51, 100, 66], "is on our own list", "sys-deny-ip", "reset"),
-        kernel(
+        refused(kernel(
+            "listed-host",
+            [198, 51, 100, 66],
+            "is on our own list",
+            "sys-deny-ip",
+            "refuse",
+        )),
+        refused(kernel(
             "listed-prefix",
             [203, 0, 113, 77],
             "sits in a listed /24",
             "global-deny-ip",
-            "reset",
-        ),
+            "refuse",
+        )),
         daemon(
             "allowed-host-in-listed-prefix",
             [203, 0, 113, 10],
@@ -145,14 +153,21 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         Case {
             client: IpAddr::from([0x2001, 0xdb8, 0xbad, 0, 0, 0, 0, 0x66]),
-            ..kernel(
+            ..refused(kernel(
                 "listed-ipv6",
                 [0; 4],
                 "comes over IPv6 from a listed /48",
                 "sys-deny-ip",
-                "reset",
-            )
+                "refuse",
+            ))
         },
+        kernel(
+            "reset-prefix",
+            [198, 18, 66, 6],
+            "is on a list that the kernel resets",
+            "global-deny-ip",
+            "reset",
+        ),
         kernel(
             "dropped-prefix",
             [198, 19, 7, 7],

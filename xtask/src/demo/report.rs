@@ -95,8 +95,10 @@ pub(super) fn show(report: &Report, audit: &str, delivered: &[Transaction]) -> R
         ))?;
     }
     headline("Kernel counters, SYNs")?;
-    let Kernel { mode, dropped, reset, passed, .. } = &report.kernel;
-    line(&format!("     mode {mode}: {dropped} dropped, {reset} reset, {passed} packets passed"))?;
+    let Kernel { mode, refused, dropped, reset, passed } = &report.kernel;
+    line(&format!(
+        "     mode {mode}: {refused} refused, {dropped} dropped, {reset} reset, {passed} packets passed"
+    ))?;
     let Burst { sent, dropped, pps } = &report.burst;
     line(&format!(
         "     burst from a listed /16: {sent} SYNs sent, {dropped} dropped, {pps:.0} per second"

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use harness::smtp_client::{Attempt, SmtpClient};
+use harness::smtp_client::{Attempt, Reply, SmtpClient};
 use harness::stage::Stage;
 use serde::Serialize;
 use serde_json::Value;
@@ -12,6 +12,8 @@ use super::cases::{Case, DecidedBy};
 
 /// How long a sender waits for an answer to its SYN before it gives up.
 const PATIENCE: Duration = Duration::from_millis(1500);
+/// Where the refused ones are in `kernel_actions`.
+const REFUSED: usize = 0;
 /// How long a record may take to be written.
 const RECORD_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -39,9 +41,19 @@ pub(super) fn run(stage: &Stage, case: &Case) -> Result<Outcome> {
     let before = kernel_actions(stage)?;
     let records = stage.home.audit()?.len();
     let outcome = match stage.attempt(case.client, PATIENCE)? {
-        Attempt::Refused => by_kernel(stage, case, before, "connection refused (RST)"),
-        Attempt::TimedOut => by_kernel(stage, case, before, "no answer (timeout)"),
-        Attempt::Connected(client) => by_daemon(stage, case, client, records),
+        Attempt::Refused => by_kernel(stage, case, before, None, "connection refused (RST)"),
+        Attempt::TimedOut => by_kernel(stage, case, before, None, "no answer (timeout)"),
+        Attempt::Connected(mut client) => {
+            let greeting = client.reply()?;
+            if kernel_actions(stage)?[REFUSED] > before[REFUSED] {
+                client.send_line("QUIT")?;
+                client.expect(221)?;
+                client.finish()?;
+                by_kernel(stage, case, before, Some(greeting.to_string()), "")
+            } else {
+                by_daemon(stage, case, client, greeting, records)
+            }
+        }
         Attempt::Unreachable(errno) => bail!("{} cannot reach the edge: {errno}", case.client),
     }?;
     let ok = outcome.decided_by == case.decided_by
@@ -55,14 +67,24 @@ pub(super) fn run(stage: &Stage, case: &Case) -> Result<Outcome> {
     Ok(Outcome { ok, ..outcome })
 }
 
-/// The sender got no connection: the kernel's counters say what was done, the lookup says why.
-fn by_kernel(stage: &Stage, case: &Case, before: [u64; 2], seen: &'static str) -> Result<Outcome> {
+/// The kernel dealt with the sender: its counters say what was done, the lookup says why.
+fn by_kernel(
+    stage: &Stage,
+    case: &Case,
+    before: [u64; 3],
+    reply: Option<String>,
+    seen: &'static str,
+) -> Result<Outcome> {
     let after = kernel_actions(stage)?;
-    let action = match (after[0] > before[0], after[1] > before[1]) {
-        (true, false) => "reset",
-        (false, true) => "drop",
-        _ => bail!("no connection, yet the kernel counted no refusal: {before:?} {after:?}"),
+    let mut done = before.iter().zip(after).map(|(before, after)| after > *before);
+    let action = match [done.next(), done.next(), done.next()].map(Option::unwrap_or_default) {
+        [true, false, false] => "refuse",
+        [false, true, false] => "reset",
+        [false, false, true] => "drop",
+        _ => bail!("the kernel counted no one refusal: {before:?} {after:?}"),
     };
+    let reference = reply.as_ref().and_then(|reply| reply.rsplit(' ').next());
+    let reference = reference.map(ToOwned::to_owned);
     let client = case.client.to_string();
     let lookup = stage.home.cli_json(&["lookup", "--json", &client])?;
     let found = lookup.get(0).context("lookup answers with one address")?;
@@ -73,8 +95,8 @@ fn by_kernel(stage: &Stage, case: &Case, before: [u64; 2], seen: &'static str) -
         verdict: text(found, "verdict")?,
         code: text(found, "code")?,
         action: action.to_owned(),
-        reply: None,
-        reference: None,
+        reply,
+        reference,
         ok: false,
         seen,
     })
@@ -85,9 +107,9 @@ fn by_daemon(
     stage: &Stage,
     case: &Case,
     mut client: SmtpClient,
+    greeting: Reply,
     records: usize,
 ) -> Result<Outcome> {
-    let greeting = client.reply()?;
     let (phase, reply) = if greeting.code == 220 {
         client.send_line("EHLO sender.example.com")?;
         client.expect(250)?;
@@ -120,9 +142,10 @@ fn by_daemon(
     })
 }
 
-/// How many SYNs the kernel has reset, and dropped.
-fn kernel_actions(stage: &Stage) -> Result<[u64; 2]> {
+/// How many SYNs the kernel has refused, reset and dropped.
+fn kernel_actions(stage: &Stage) -> Result<[u64; 3]> {
     Ok([
+        stage.status_number("/xdp/counters/refused/packets")?,
         stage.status_number("/xdp/counters/reset/packets")?,
         stage.status_number("/xdp/counters/dropped/packets")?,
     ])

@@ -70,7 +70,8 @@ fn what_holds_when_nothing_is_said() {
     assert_eq!(config.admin_socket, Path::new("/run/portcullis/admin.sock"));
     assert_eq!(config.audit_file, Path::new("/var/lib/portcullis/audit.jsonl"));
     assert_eq!(config.limits, Limits::default());
-    assert_eq!(config.xdp, xdp::Config::default());
+    let references = Some("/var/lib/portcullis/reference-keys".into());
+    assert_eq!(config.xdp, xdp::Config { references, ..xdp::Config::default() });
     assert_eq!(config.thresholds, Thresholds::default());
     assert_eq!(config.reply_style, ReplyStyle::default());
     assert_eq!(config.next_hop, None);

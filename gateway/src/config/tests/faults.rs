@@ -56,9 +56,9 @@ fn faults_of_unknown_keys() {
     check_faults(
         "[xdp]\nmodes = 1\nenforce = false\nfoo = 1",
         &[
-            "3:xdp.modes: unknown key, expected one of interfaces, mode, ports, action, pin_dir hint: did you mean `mode`?",
-            "4:xdp.enforce: unknown key, expected one of interfaces, mode, ports, action, pin_dir hint: `enforce` belongs to the top of the file or [[list]]",
-            "5:xdp.foo: unknown key, expected one of interfaces, mode, ports, action, pin_dir",
+            "3:xdp.modes: unknown key, expected one of interfaces, mode, ports, action, refuse_text, answers_per_second, pin_dir hint: did you mean `mode`?",
+            "4:xdp.enforce: unknown key, expected one of interfaces, mode, ports, action, refuse_text, answers_per_second, pin_dir hint: `enforce` belongs to the top of the file or [[list]]",
+            "5:xdp.foo: unknown key, expected one of interfaces, mode, ports, action, refuse_text, answers_per_second, pin_dir",
         ],
     );
 }
@@ -70,7 +70,7 @@ fn faults_of_the_filter() {
         &[
             "3:xdp.interfaces: \"eth 0\", expected the name of a network interface like \"eth0\", at most 15 letters",
             "4:xdp.mode: \"fast\", expected one of auto, native, generic, off",
-            "5:xdp.action: \"deny\", expected one of refuse, drop, reset, count, off",
+            "5:xdp.action: \"deny\", expected one of refuse, reset, drop, count, off",
             "6:xdp.ports: 0, expected a number from 1 to 65535",
             "6:xdp.ports: 25 again, first at 6, expected it once",
             "6:xdp.ports: \"smtp\", expected a number from 1 to 65535",
@@ -80,6 +80,13 @@ fn faults_of_the_filter() {
     check_faults(
         "[xdp]\nports = [1,2,3,4,5,6,7,8,\n9]",
         &["4:xdp.ports: 9 ports, expected 1 to 8 ports"],
+    );
+    check_faults(
+        "[xdp]\nrefuse_text = \"a\\nb\"\nanswers_per_second = -1",
+        &[
+            "3:xdp.refuse_text: \"a\\nb\", expected at most 80 printable ASCII letters",
+            "4:xdp.answers_per_second: -1, expected a number from 0 to 4294967295",
+        ],
     );
     check_faults(
         "[xdp]\nports = []",
@@ -212,7 +219,7 @@ fn faults_of_lists() {
         ),
         (
             "class = \"local-bad\"\nkernel = \"deny\"",
-            "\"deny\", expected one of refuse, drop, reset, count, off",
+            "\"deny\", expected one of refuse, reset, drop, count, off",
         ),
         (
             "class = \"local-bad\"\naction = \"tag\"\nkernel = \"drop\"",

@@ -1,0 +1,250 @@
+//! Senders that the kernel refuses, over a cable: what they hear, in native and generic mode, and what they make of it.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test that uses them")]
+
+use std::fs;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use gateway::list::{Rule, Rules};
+use gateway::xdp::{Config, Filter, Mode};
+use gateway_ebpf::abi::KernelAction;
+use harness::deadline::wait_for;
+use harness::needs;
+use harness::netns::NetNs;
+use harness::postfix::{self, Postfix};
+use harness::smtp_client::{End, SmtpClient};
+use harness::stage::Stage;
+
+/// How long something may take on a busy machine.
+const LONG: Duration = Duration::from_secs(20);
+
+const REFUSED: [&str; 2] = ["198.51.100.66", "2001:db8:bad::66"];
+const WRITTEN: [&str; 2] = ["198.51.100.66", "2001:0db8:0bad:0000:0000:0000:0000:0066"];
+const CLEAN: &str = "198.18.0.1";
+
+fn config(mode: &str) -> String {
+    format!(
+        r#"
+            hostname = "mx.example.org"
+            state_dir = "{{dir}}"
+            [audit]
+            file = "{{dir}}/audit.jsonl"
+            [admin]
+            socket = "{{dir}}/admin.sock"
+            [xdp]
+            interfaces = ["eth0"]
+            mode = "{mode}"
+            pin_dir = "{{pins}}"
+            [[listener]]
+            address = "[::]:25"
+            [next_hop]
+            address = "{{next_hop}}"
+            client = "xclient"
+            [[list]]
+            name = "bad"
+            class = "local-bad"
+            file = "bad.txt"
+        "#
+    )
+}
+
+fn stage(mode: &str) -> Stage {
+    let senders = [REFUSED[0], REFUSED[1], CLEAN].map(|sender| sender.parse().unwrap());
+    let stage = Stage::new(&config(mode), &senders).unwrap();
+    stage.home.write("bad.txt", &REFUSED.join("\n")).unwrap();
+    stage
+}
+
+/// How many RSTs a host has sent: one for each segment of a connection that it knows nothing of.
+fn resets(host: &NetNs) -> u64 {
+    let text = host.run(|| fs::read_to_string("/proc/thread-self/net/snmp")).unwrap().unwrap();
+    let mut tcp = text.lines().filter(|line| line.starts_with("Tcp:"));
+    let (names, values) = (tcp.next().unwrap(), tcp.next().unwrap());
+    let mut pairs = names.split(' ').zip(values.split(' '));
+    pairs.find(|(name, _)| *name == "OutRsts").unwrap().1.parse().unwrap()
+}
+
+#[test]
+fn every_kind_of_client_hears_the_554_and_no_rst() {
+    if !needs::root() {
+        return;
+    }
+    for mode in ["native", "generic"] {
+        let stage = stage(mode);
+        let daemon = stage.start().unwrap();
+        let before = resets(&stage.edge);
+        for (client, written) in REFUSED.into_iter().zip(WRITTEN) {
+            let connect = || stage.connect(client.parse().unwrap()).unwrap();
+            let words = format!("you are not allowed to connect [{written}] ref ");
+
+            let mut polite = connect();
+            let greeting = polite.expect(554).unwrap().text();
+            assert!(greeting.contains(&words), "{mode}: {greeting}");
+            polite.send_line("EHLO client.example.com").unwrap();
+            polite.expect(503).unwrap();
+            polite.send_line("quit").unwrap();
+            polite.expect(221).unwrap();
+            assert_eq!(polite.ended().unwrap(), End::Closed, "{mode}");
+
+            let mut silent = connect();
+            silent.expect(554).unwrap();
+            assert_eq!(silent.finish().unwrap(), End::Closed, "{mode}");
+
+            // It does not even wait for the 554, and closes with it unread.
+            drop(connect());
+
+            let mut early = connect();
+            early.send_line("EHLO client.example.com").unwrap();
+            early.expect(554).unwrap();
+            early.send_line("QUIT").unwrap();
+            // Whether its EHLO is answered, too, depends on which was on the way first, EHLO or 554.
+            let reply = early.reply().unwrap();
+            if reply.code == 503 {
+                early.expect(221).unwrap();
+            } else {
+                assert_eq!(reply.code, 221, "{mode}");
+            }
+            assert_eq!(early.ended().unwrap(), End::Closed, "{mode}");
+
+            let mut talker = connect();
+            talker.expect(554).unwrap();
+            for _ in 0..8 {
+                assert_eq!(talker.command("NOOP").unwrap().code, 503);
+            }
+            assert_eq!(talker.command("NOOP").unwrap().code, 221);
+            assert_eq!(talker.ended().unwrap(), End::Closed, "{mode}");
+        }
+        let number = |name| stage.status_number(&format!("/xdp/counters/{name}/packets")).unwrap();
+        assert_eq!((number("refused"), number("dropped"), number("reset")), (10, 0, 0), "{mode}");
+        assert_eq!(resets(&stage.edge), before, "{mode}: nothing of it reached the host");
+        assert!(stage.home.audit().unwrap().is_empty(), "{mode}: the daemon saw nobody");
+        daemon.terminate().unwrap();
+    }
+}
+
+#[test]
+fn a_connection_of_an_address_that_becomes_listed_goes_on() {
+    if !needs::root() {
+        return;
+    }
+    let stage = stage("native");
+    let daemon = stage.start().unwrap();
+    let mut client = stage.connect(CLEAN.parse().unwrap()).unwrap();
+    client.greet("client.example.com").unwrap();
+    stage.home.write("bad.txt", &format!("{}\n{CLEAN}", REFUSED.join("\n"))).unwrap();
+    wait_for("the kernel to refuse it", LONG, || {
+        let mut next = stage.connect(CLEAN.parse().unwrap())?;
+        let greeting = next.reply()?.code;
+        next.send_line("QUIT")?;
+        Ok((greeting == 554 && stage.status_number("/xdp/counters/refused/packets")? > 0)
+            .then_some(()))
+    })
+    .unwrap();
+    // Its judgement at the end of the data is the daemon's, by the new rules; the connection is whole.
+    let long = format!("Subject: long\n\n{}\n", "x".repeat(60).repeat(50));
+    let reply = client.deliver("a@example.com", &["b@example.org"], &long).unwrap();
+    assert!(reply.code >= 250, "{reply}");
+    client.send_line("QUIT").unwrap();
+    assert_eq!(client.ended().unwrap(), End::Closed);
+    daemon.terminate().unwrap();
+}
+
+#[test]
+fn over_loopback_too() {
+    if !needs::root() {
+        return;
+    }
+    let host = NetNs::new("loopback").unwrap();
+    let config = Config {
+        interfaces: vec!["lo".to_owned()],
+        mode: Mode::Generic,
+        pin_dir: PathBuf::from("/sys/fs/bpf").join(host.name()),
+        ..Config::default()
+    };
+    let rule =
+        Rule { prefix: "127.66.0.0/16".parse().unwrap(), list: 0, action: KernelAction::Refuse };
+    let rules = Rules { version: 1, lists: vec!["bad".into()], good: Vec::new(), bad: vec![rule] };
+    let edge: IpAddr = "127.0.0.1".parse().unwrap();
+    let filter = host
+        .run(|| {
+            let mut filter = Filter::open(&config).unwrap();
+            filter.sync(&rules, &[edge]).unwrap();
+            filter.attach().unwrap();
+            let from = Some("127.66.1.2".parse().unwrap());
+            let mut client = SmtpClient::connect(from, SocketAddr::new(edge, 25)).unwrap();
+            let greeting = client.expect(554).unwrap().text();
+            assert!(greeting.contains("[127.66.1.2]"), "{greeting}");
+            client.send_line("QUIT").unwrap();
+            client.expect(221).unwrap();
+            assert_eq!(client.ended().unwrap(), End::Closed);
+            filter
+        })
+        .unwrap();
+    assert_eq!(filter.counters().unwrap().refused.packets, 1);
+    host.run(|| filter.detach().unwrap()).unwrap();
+}
+
+#[test]
+fn swaks_reports_the_words() {
+    if !needs::root() || !needs::program("swaks") {
+        return;
+    }
+    let stage = stage("native");
+    let daemon = stage.start().unwrap();
+    let mut swaks = stage.sender.command("swaks");
+    swaks.args(["--server", "192.0.2.1", "--local-interface", REFUSED[0]]);
+    swaks.args(["--from", "a@example.com", "--to", "b@example.org"]);
+    let said = String::from_utf8(swaks.output().unwrap().stdout).unwrap();
+    for part in [
+        "<** 554 5.7.1 you are not allowed to connect [198.51.100.66] ref ",
+        " -> QUIT",
+        "221 2.0.0 Bye",
+    ] {
+        assert!(said.contains(part), "no `{part}` in {said}");
+    }
+    daemon.terminate().unwrap();
+}
+
+/// By its default, Postfix keeps the mail and goes to the next MX; told not to, it bounces at once. Both name our words.
+#[test]
+fn postfix_logs_the_words() {
+    let (true, Some(packages)) = (needs::root(), needs::postfix()) else {
+        return;
+    };
+    let stage = stage("native");
+    let daemon = stage.start().unwrap();
+    for (skip, status) in [("yes", "status=deferred"), ("no", "status=bounced")] {
+        let sender = Postfix::start(
+            &packages,
+            Some(&stage.sender),
+            &postfix::Options {
+                listen: Some("127.0.0.1:2527".parse().unwrap()),
+                relay_to: Some("192.0.2.1:25".parse().unwrap()),
+                settings: vec![
+                    format!("smtp_skip_5xx_greeting = {skip}"),
+                    format!("smtp_bind_address = {}", REFUSED[0]),
+                ],
+                ..postfix::Options::default()
+            },
+        )
+        .unwrap();
+        stage.sender.run(submit).unwrap();
+        let words = "554 5.7.1 you are not allowed to connect [198.51.100.66] ref ";
+        let line = sender.wait_for_log(&["to=<b@example.org>", status, words], LONG).unwrap();
+        println!("smtp_skip_5xx_greeting = {skip}: {line}");
+        sender.stop().unwrap();
+    }
+    assert!(stage.home.audit().unwrap().is_empty());
+    daemon.terminate().unwrap();
+}
+
+/// Hands one message to the sending Postfix.
+fn submit() {
+    let mut client = SmtpClient::connect(None, "127.0.0.1:2527".parse().unwrap()).unwrap();
+    client.greet("client.example.com").unwrap();
+    let reply = client.deliver("a@example.com", &["b@example.org"], "Subject: x\n\nx\n").unwrap();
+    assert!(reply.is_positive(), "{reply}");
+    client.send_line("QUIT").unwrap();
+    client.expect(221).unwrap();
+}

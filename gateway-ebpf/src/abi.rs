@@ -355,6 +355,7 @@ pub mod map {
         Control, Counter, KernelAction, MAX_LIST_NAME, MAX_LISTS, MAX_OWN, MAX_RULES, MapKind,
         MapShape, Outcome, Refusal, RuleValue,
     };
+    use crate::parse::Segment;
     use crate::rate::Answers;
 
     /// An update adds before it removes, so old and new rules must fit side by side. Room that is not used costs nothing.
@@ -392,10 +393,13 @@ pub mod map {
     /// What each processor has answered lately.
     pub const ANSWERS: MapShape = array("ANSWERS", MapKind::PerCpuArray, size_of::<Answers>(), 1);
 
+    /// The segment that each processor is answering.
+    pub const SEGMENT: MapShape = array("SEGMENT", MapKind::PerCpuArray, size_of::<Segment>(), 1);
+
     /// All of them.
-    pub const ALL: [MapShape; 12] = [
+    pub const ALL: [MapShape; 13] = [
         BAD_V4, BAD_V6, GOOD_V4, GOOD_V6, OWN_V4, OWN_V6, OUTCOMES, LISTS, NAMES, CONTROL,
-        REFUSALS, ANSWERS,
+        REFUSALS, ANSWERS, SEGMENT,
     ];
 
     const fn rules(name: &'static str, address: u32) -> MapShape {

@@ -31,6 +31,7 @@ pub const WINDOW: u32 = 1024;
 
 /// What we do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Step {
     /// The 554, with our FIN when the client has ended already.
     Refuse,
@@ -47,6 +48,30 @@ pub enum Step {
 }
 
 impl Step {
+    /// All steps, by number.
+    pub const ALL: [Self; 6] = [
+        Self::Refuse,
+        Self::OnlyQuit,
+        Self::Goodbye,
+        Self::Finish,
+        Self::Acknowledge,
+        Self::Silence,
+    ];
+
+    /// The step with this number; `None` for a number that no step has.
+    #[inline(always)]
+    pub const fn from_number(number: u32) -> Option<Self> {
+        match number {
+            0 => Some(Self::Refuse),
+            1 => Some(Self::OnlyQuit),
+            2 => Some(Self::Goodbye),
+            3 => Some(Self::Finish),
+            4 => Some(Self::Acknowledge),
+            5 => Some(Self::Silence),
+            _ => None,
+        }
+    }
+
     /// Whether it has words.
     #[inline(always)]
     pub const fn speaks(self) -> bool {
@@ -175,6 +200,14 @@ mod tests {
         for offset in [0, line + 8 * 28 + 18, 1 << 31, u32::MAX] {
             assert_eq!(step(offset, line, QUIT), None, "{offset}");
         }
+    }
+
+    #[test]
+    fn numbers_name_what_they_are() {
+        for (number, step) in (0..).zip(Step::ALL) {
+            assert_eq!((step as u32, Step::from_number(number)), (number, Some(step)));
+        }
+        assert_eq!(Step::from_number(6), None);
     }
 
     #[test]

@@ -36,10 +36,14 @@ const ACK: u32 = 0x10;
 const ACK_FIN: u32 = ACK | FIN;
 
 /// A segment, with all that a decision and an answer need.
+///
+/// The program keeps it in a map while it answers, so its layout is fixed and its numbers are no wider than they must be:
+/// what comes back from there can be anything to the verifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
 pub struct Segment {
     /// Where the IP header begins: after the Ethernet header and the VLAN tags.
-    pub ip_at: usize,
+    pub ip_at: u8,
     /// Source and destination.
     pub addresses: Addresses,
     /// The port of the client.
@@ -58,6 +62,7 @@ pub struct Segment {
 
 /// What a segment wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
 pub enum Intent {
     /// To open a connection.
     Connect,
@@ -72,6 +77,7 @@ pub enum Intent {
 
 /// Source and destination address, as numbers in host order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
 pub enum Addresses {
     /// IPv4.
     V4 {
@@ -126,7 +132,7 @@ pub fn parse(
         return Err(Outcome::TruncatedPayload);
     }
     Ok(Segment {
-        ip_at,
+        ip_at: ip_at as u8,
         addresses,
         client_port: high(port_pair),
         port,
@@ -287,7 +293,7 @@ pub(crate) mod tests {
                     .data(&[b'x'; 40][..data])
                     .padding(padding);
                 let segment = Segment {
-                    ip_at: packet.ip_at(),
+                    ip_at: packet.ip_at().try_into().unwrap(),
                     addresses: addresses(source, destination),
                     client_port,
                     port: PORT,
@@ -365,7 +371,7 @@ pub(crate) mod tests {
             frame.truncate(cut.index(frame.len() + 1));
             if let Ok(segment) = parse(frame.as_slice(), is_filtered) {
                 prop_assert_eq!(segment.port, PORT);
-                prop_assert!(segment.ip_at + 40 + segment.data as usize <= frame.len());
+                prop_assert!(usize::from(segment.ip_at) + 40 + segment.data as usize <= frame.len());
             }
         }
 

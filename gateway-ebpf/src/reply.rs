@@ -72,7 +72,7 @@ pub const fn data_at(segment: &Segment) -> usize {
         Addresses::V4 { .. } => 20,
         Addresses::V6 { .. } => 40,
     };
-    segment.ip_at + ip + TCP_LENGTH
+    segment.ip_at as usize + ip + TCP_LENGTH
 }
 
 /// Writes the headers of `reply` to `segment`, whose data is there already: `length` octets that add up to `data`.
@@ -100,6 +100,7 @@ pub fn write_headers(
         let checksum = pseudo_header.word(TCP).word(tcp_length).words(header).finish();
         [ports, sequence, acknowledged, flags, u32::from(checksum) << 16]
     };
+    let ip_at = usize::from(segment.ip_at);
     frame.put_words(0, &link.0)?;
     match segment.addresses {
         Addresses::V4 { source, destination } => {
@@ -108,16 +109,16 @@ pub fn write_headers(
             let addresses = Checksum::new().word(destination).word(source);
             let checksum = addresses.words([start, id, hops]).finish();
             let ip = [start, id, hops | u32::from(checksum), destination, source];
-            frame.put_words(segment.ip_at, &ip)?;
-            frame.put_words(segment.ip_at + 20, &tcp(addresses.plus(data)))
+            frame.put_words(ip_at, &ip)?;
+            frame.put_words(ip_at + 20, &tcp(addresses.plus(data)))
         }
         Addresses::V6 { source, destination } => {
             let addresses = Checksum::new().words(destination).words(source);
             let ip = [0x6000_0000, tcp_length << 16 | TCP << 8 | HOPS];
-            frame.put_words(segment.ip_at, &ip)?;
-            frame.put_words(segment.ip_at + 8, &destination)?;
-            frame.put_words(segment.ip_at + 24, &source)?;
-            frame.put_words(segment.ip_at + 40, &tcp(addresses.plus(data)))
+            frame.put_words(ip_at, &ip)?;
+            frame.put_words(ip_at + 8, &destination)?;
+            frame.put_words(ip_at + 24, &source)?;
+            frame.put_words(ip_at + 40, &tcp(addresses.plus(data)))
         }
     }
 }
@@ -146,7 +147,7 @@ mod tests {
             prop_assert!(answer.is_some(), "{:02x?}", frame);
             let answer = answer.unwrap();
             prop_assert_eq!((answer.to_mac, answer.from_mac), (CLIENT_MAC, HOST_MAC));
-            prop_assert_eq!(answer.tags.len() * 4 + 14, segment.ip_at);
+            prop_assert_eq!(answer.tags.len() * 4 + 14, usize::from(segment.ip_at));
             prop_assert_eq!((answer.source.port(), answer.destination.port()), (25, segment.client_port));
             prop_assert_eq!((answer.sequence, answer.flags), (0, flags::RST | flags::ACK));
             prop_assert_eq!(

@@ -4,6 +4,7 @@
 //! it cannot read passes, counted.
 #![no_std]
 #![no_main]
+#![feature(asm_experimental_arch)]
 #![expect(
     unsafe_code,
     reason = "packets and maps are reached through raw pointers that the kernel's verifier checks"
@@ -88,6 +89,12 @@ fn connect(context: &XdpContext, segment: &Segment) -> Decision {
         return Decision::without_rule(Outcome::NotOwn);
     }
     let decision = Decision::new(maps::bad(&segment.addresses), || maps::good(&segment.addresses));
+    if !matches!(decision.outcome, Outcome::RefusedSyn | Outcome::Reset) {
+        return decision;
+    }
+    let Some(segment) = maps::keep(segment) else {
+        return decision.without_reply();
+    };
     match decision.outcome {
         Outcome::RefusedSyn => refuse::begin(context, segment, decision),
         Outcome::Reset if !refuse::answer(context, segment, &Reply::reset(segment)) => {

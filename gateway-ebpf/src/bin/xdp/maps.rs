@@ -6,7 +6,7 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::{Key, LpmTrie};
 use aya_ebpf::maps::{Array, HashMap, PerCpuArray};
 use gateway_ebpf::abi::{Control, Counter, KernelAction, MapShape, Refusal, RuleValue, map};
-use gateway_ebpf::parse::Addresses;
+use gateway_ebpf::parse::{Addresses, Segment};
 use gateway_ebpf::rate::Answers;
 
 /// Addresses as they are on the wire. Words, not bytes: the verifier wants keys on the stack to be aligned.
@@ -35,6 +35,8 @@ static CONTROL: Array<Control> = Array::with_max_entries(map::CONTROL.entries, 0
 static REFUSALS: Array<Refusal> = Array::with_max_entries(map::REFUSALS.entries, 0);
 #[map]
 static ANSWERS: PerCpuArray<Answers> = PerCpuArray::with_max_entries(map::ANSWERS.entries, 0);
+#[map]
+static SEGMENT: PerCpuArray<Segment> = PerCpuArray::with_max_entries(map::SEGMENT.entries, 0);
 /// For the daemon alone; declared here so that it is made and pinned with the others.
 #[map]
 static NAMES: Array<[u8; map::NAMES.value as usize]> =
@@ -51,6 +53,7 @@ const _: () = agrees::<u32, Counter>(map::LISTS);
 const _: () = agrees::<u32, Control>(map::CONTROL);
 const _: () = agrees::<u32, Refusal>(map::REFUSALS);
 const _: () = agrees::<u32, Answers>(map::ANSWERS);
+const _: () = agrees::<u32, Segment>(map::SEGMENT);
 
 /// Whether the destination is this host.
 #[inline(always)]
@@ -99,6 +102,18 @@ pub(crate) fn control() -> Option<Control> {
 #[inline(always)]
 pub(crate) fn refusal(index: u32) -> Option<&'static Refusal> {
     REFUSALS.get(index & 1)
+}
+
+/// The segment in memory of this processor, until the next packet.
+///
+/// To the verifier all segments are alike there, so it looks at what follows once, not once for each way to get there.
+#[inline(always)]
+pub(crate) fn keep(segment: &Segment) -> Option<&'static Segment> {
+    let place = SEGMENT.get_ptr_mut(0)?;
+    // SAFETY: the pointer is into a map value of this processor, on which XDP programs do not interrupt each other.
+    unsafe { place.write(*segment) };
+    // SAFETY: as above; nothing writes there before the next packet.
+    Some(unsafe { &*place })
 }
 
 /// What this processor has answered lately.

@@ -11,7 +11,7 @@ use gateway_ebpf::dialogue::{
 };
 use gateway_ebpf::frame::{Frame as _, FrameMut as _};
 use gateway_ebpf::line;
-use gateway_ebpf::parse::Segment;
+use gateway_ebpf::parse::{Intent, Segment};
 use gateway_ebpf::reference::{Content, fingerprint};
 use gateway_ebpf::reply::flags::{ACK, FIN, PSH, SYN};
 use gateway_ebpf::reply::{Link, Reply, data_at, write_headers};
@@ -57,13 +57,16 @@ pub(crate) fn go_on(
         return Outcome::NotSyn;
     }
     let quit = || packet.words(segment.data_at).is_some_and(|[word]| is_quit(word));
-    let heard = Heard { data: segment.data > 0, quit: segment.data >= 4 && quit(), ends };
+    let quit = segment.data >= 4 && quit();
+    let Some(segment) = maps::keep(segment) else {
+        return Outcome::NotSyn;
+    };
     // A cookie proves more than the rules do: whoever has got a SYN-ACK from us gets the rest, too.
     let mut index = control.current & 1;
-    let mut step = prove(index, segment, acknowledged, heard);
+    let mut step = Step::from_number(prove(index, segment, quit));
     if step.is_none() {
         index ^= 1;
-        step = prove(index, segment, acknowledged, heard);
+        step = Step::from_number(prove(index, segment, quit));
     }
     let (Some(step), Some(refusal)) = (step, maps::refusal(index)) else {
         return Outcome::NotSyn;
@@ -97,15 +100,22 @@ pub(crate) fn go_on(
     if said { outcome } else { Outcome::ReplyFailed }
 }
 
-/// What comes next, if the number that is acknowledged was made with the key of this refusal.
-#[inline(always)]
-fn prove(index: u32, segment: &Segment, acknowledged: u32, heard: Heard) -> Option<Step> {
-    let offset = acknowledged.wrapping_sub(cookie_by(index, segment));
-    let line = maps::refusal(index)?.head.line_length(&segment.addresses);
-    step(offset, line, heard)
-}
-
 // Each of these is a function of its own in the kernel, too: all in one, they need more than the 512 bytes of the stack.
+
+/// What comes next, if the number that is acknowledged was made with the key of one of the refusals; as a number.
+#[inline(never)]
+fn prove(index: u32, segment: &Segment, quit: bool) -> u32 {
+    const UNPROVEN: u32 = u32::MAX;
+    let (Intent::Continue { acknowledged, ends }, Some(refusal)) =
+        (segment.intent, maps::refusal(index))
+    else {
+        return UNPROVEN;
+    };
+    let heard = Heard { data: segment.data > 0, quit, ends };
+    let offset = acknowledged.wrapping_sub(cookie_by(index, segment));
+    let line = refusal.head.line_length(&segment.addresses);
+    step(offset, line, heard).map_or(UNPROVEN, |step| step as u32)
+}
 
 /// The cookie of a connection by the key of one of the refusals.
 #[inline(never)]

@@ -25,6 +25,10 @@ use proptest::test_runner::TestRunner;
 
 use crate::kernel::{DROP, Kernel, PASS, TX};
 
+fn kernel(ports: &[u16]) -> Kernel {
+    Kernel::with(Config { ports: ports.to_vec(), ..Config::default() })
+}
+
 const LISTS: [&str; 5] = ["dropped", "reset", "counted", "left", "good"];
 
 /// Rules for the lists above, from pairs of a prefix and a list.
@@ -242,7 +246,7 @@ fn each_kind_of_packet_has_its_outcome() {
     if !needs::root() {
         return;
     }
-    let mut kernel = Kernel::new(&[25, 587]);
+    let mut kernel = kernel(&[25, 587]);
     kernel.filter.sync(&standard_rules(), &own()).unwrap();
     let mut sent = 0;
     for (name, packet, expected) in cases() {
@@ -272,7 +276,7 @@ fn the_answer_is_the_one_of_the_rfc() {
     if !needs::root() {
         return;
     }
-    let mut kernel = Kernel::new(&[25, 587]);
+    let mut kernel = kernel(&[25, 587]);
     kernel.filter.sync(&standard_rules(), &own()).unwrap();
     for (name, packet, outcome) in cases() {
         if outcome != "reset" {
@@ -311,7 +315,7 @@ fn a_packet_cut_short_anywhere_passes() {
     if !needs::root() {
         return;
     }
-    let mut kernel = Kernel::new(&[25, 587]);
+    let mut kernel = kernel(&[25, 587]);
     kernel.filter.sync(&standard_rules(), &own()).unwrap();
     for (name, packet, outcome) in cases() {
         if !matches!(outcome, "dropped" | "reset") || name.starts_with("padded") {
@@ -333,7 +337,7 @@ fn every_list_counts_what_was_done_for_it() {
     if !needs::root() {
         return;
     }
-    let mut kernel = Kernel::new(&[25]);
+    let mut kernel = kernel(&[25]);
     kernel.filter.sync(&standard_rules(), &own()).unwrap();
     for (source, times) in [
         ("198.18.1.1", 1),
@@ -370,7 +374,7 @@ fn before_the_first_sync_everything_passes() {
     if !needs::root() {
         return;
     }
-    let kernel = Kernel::new(&[25]);
+    let kernel = kernel(&[25]);
     assert_eq!(kernel.outcome(&from("198.18.1.1").bytes()).0, "not-own");
     assert_eq!(kernel.filter.lookup("198.18.1.1".parse().unwrap()).unwrap(), None);
 }
@@ -380,7 +384,7 @@ fn a_sync_writes_differences_alone_and_a_restart_changes_nothing() {
     if !needs::root() {
         return;
     }
-    let mut kernel = Kernel::new(&[25]);
+    let mut kernel = kernel(&[25]);
     let report = |added, changed, removed, entries| SyncReport { added, changed, removed, entries };
     let first = standard_rules();
     assert_eq!(kernel.filter.sync(&first, &own()).unwrap(), report(13, 0, 0, 13));
@@ -420,7 +424,7 @@ fn a_lookup_answers_as_the_program_does() {
     if !needs::root() {
         return;
     }
-    let mut kernel = Kernel::new(&[25]);
+    let mut kernel = kernel(&[25]);
     kernel.filter.sync(&standard_rules(), &own()).unwrap();
     for (address, expected) in [
         ("198.18.1.1", Some(("dropped", KernelAction::Drop))),
@@ -449,7 +453,7 @@ fn foreign_maps_under_our_names_are_not_trusted() {
     if !needs::root() {
         return;
     }
-    let mut kernel = Kernel::new(&[25]);
+    let mut kernel = kernel(&[25]);
     kernel.filter.sync(&standard_rules(), &own()).unwrap();
     let folder = kernel.config.pin_dir.join("v2");
     for (what, name) in [
@@ -501,7 +505,7 @@ fn corrupt_rules_pass_and_are_repaired() {
     if !needs::root() {
         return;
     }
-    let mut kernel = Kernel::new(&[25]);
+    let mut kernel = kernel(&[25]);
     kernel.filter.sync(&standard_rules(), &own()).unwrap();
     let pin = kernel.config.pin_dir.join("v2/BAD_V4");
     let map = aya::maps::Map::from_map_data(aya::maps::MapData::from_pin(pin).unwrap()).unwrap();
@@ -522,7 +526,7 @@ fn what_does_not_fit_is_refused_and_nothing_changes() {
     if !needs::root() {
         return;
     }
-    let mut kernel = Kernel::new(&[25]);
+    let mut kernel = kernel(&[25]);
     kernel.filter.sync(&standard_rules(), &own()).unwrap();
     let mut many_lists = standard_rules();
     many_lists.lists = (0..257).map(|n| format!("list-{n}").into()).collect();
@@ -605,7 +609,7 @@ fn the_kernel_agrees_with_a_naive_search() {
     if !needs::root() {
         return;
     }
-    let kernel = std::cell::RefCell::new(Kernel::new(&[25]));
+    let kernel = std::cell::RefCell::new(kernel(&[25]));
     let cases = (random_rules(), prop::collection::vec(address(), 24));
     TestRunner::new(ProptestConfig {
         cases: 96,

@@ -29,11 +29,6 @@ pub(crate) struct Kernel {
 }
 
 impl Kernel {
-    /// A filter for `ports` that is otherwise as by default.
-    pub(crate) fn new(ports: &[u16]) -> Self {
-        Self::with(Config { ports: ports.to_vec(), ..Config::default() })
-    }
-
     /// A filter with all of `config` but the place of its pins.
     pub(crate) fn with(config: Config) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);

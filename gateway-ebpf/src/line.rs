@@ -125,7 +125,7 @@ const fn octets(address: u32) -> [u32; 4] {
 /// How many digits an octet has beyond the first.
 #[inline(always)]
 const fn more_digits(octet: u32) -> u32 {
-    (octet + 246 >> 8) + (octet + 156 >> 8)
+    ((octet + 246) >> 8) + ((octet + 156) >> 8)
 }
 
 /// Writes the address at `at`; the place behind it.
@@ -134,12 +134,12 @@ fn put_ipv4(frame: &mut (impl FrameMut + ?Sized), at: usize, address: u32) -> Op
     let mut at = at;
     for octet in octets(address) {
         // Exact for all octets.
-        let (hundreds, tens) = (octet * 41 >> 12, octet * 205 >> 11);
+        let (hundreds, tens) = ((octet * 41) >> 12, (octet * 205) >> 11);
         let digits =
             hundreds << 24 | (tens - 10 * hundreds) << 16 | (octet - 10 * tens) << 8 | 0x3030_302e;
         let more = more_digits(octet);
-        frame.put_words(at, &[digits << (16 - 8 * more & 31)])?;
-        at += (2 + more & 7) as usize;
+        frame.put_words(at, &[digits << ((16 - 8 * more) & 31)])?;
+        at += ((2 + more) & 7) as usize;
     }
     // No dot behind the last octet.
     Some(at - 1)

@@ -59,10 +59,10 @@ impl Key {
     /// The reference with this content.
     #[inline(always)]
     pub fn seal(&self, content: Content) -> u64 {
-        let left = (content.epoch as u32) << 24 | content.client & 0xff_ffff;
-        let right = (content.list as u32) << 24 | content.minute & 0xff_ffff;
+        let left = u32::from(content.epoch) << 24 | content.client & 0xff_ffff;
+        let right = u32::from(content.list) << 24 | content.minute & 0xff_ffff;
         let [left, right] = self.encrypt([left, right]);
-        (left as u64) << 32 | right as u64
+        u64::from(left) << 32 | u64::from(right)
     }
 
     /// What a reference says, if it was made with this key; anything else gives nonsense.

@@ -60,8 +60,16 @@ impl Link {
     /// What stands at the beginning of `frame`, with the two Ethernet addresses swapped.
     #[inline(always)]
     pub fn turned(frame: &(impl Frame + ?Sized)) -> Option<Self> {
-        let [a, b, c, d, e, f] = frame.words(0)?;
-        Some(Self([b << 16 | c >> 16, c << 16 | a >> 16, a << 16 | b >> 16, d, e, f]))
+        let [a, b, c] = frame.words(0)?;
+        let [first_tag, second_tag, rest] = frame.words(12)?;
+        Some(Self([
+            b << 16 | c >> 16,
+            c << 16 | a >> 16,
+            a << 16 | b >> 16,
+            first_tag,
+            second_tag,
+            rest,
+        ]))
     }
 }
 

@@ -433,6 +433,7 @@ fn beyond_the_cap_it_drops() {
 
 /// A jump in this number is a jump in the time to load, and the first sign of a program that older kernels refuse.
 #[test]
+#[expect(clippy::print_stdout, reason = "the number is wanted even while it is right")]
 fn the_verifier_sees_no_more_than_it_did() {
     if !needs::root() {
         return;

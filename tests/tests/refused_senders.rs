@@ -231,8 +231,7 @@ fn postfix_logs_the_words() {
         .unwrap();
         stage.sender.run(submit).unwrap();
         let words = "554 5.7.1 you are not allowed to connect [198.51.100.66] ref ";
-        let line = sender.wait_for_log(&["to=<b@example.org>", status, words], LONG).unwrap();
-        println!("smtp_skip_5xx_greeting = {skip}: {line}");
+        sender.wait_for_log(&["to=<b@example.org>", status, words], LONG).unwrap();
         sender.stop().unwrap();
     }
     assert!(stage.home.audit().unwrap().is_empty());

@@ -92,13 +92,7 @@ impl Epoch {
 impl References {
     /// Reads the keys from `file`, if it is there.
     pub fn load(file: Option<&Path>) -> Result<Self, XdpError> {
-        let text = match file.map(fs::read_to_string) {
-            Some(Err(error)) if error.kind() != ErrorKind::NotFound => {
-                return Err(XdpError::path(file.unwrap_or(Path::new("")), error));
-            }
-            Some(Ok(text)) => text,
-            _ => String::new(),
-        };
+        let text = file.map_or_else(|| Ok(String::new()), read)?;
         let mut epochs: Vec<_> = text.lines().filter_map(Epoch::parse).collect();
         epochs.sort_by_key(|epoch| epoch.number);
         Ok(Self { file: file.map(Path::to_owned), epochs })
@@ -136,6 +130,13 @@ impl References {
         written.write_all(self.epochs.iter().map(Epoch::line).collect::<String>().as_bytes())?;
         written.sync_all()?;
         fs::rename(&fresh, file)
+    }
+}
+
+fn read(file: &Path) -> Result<String, XdpError> {
+    match fs::read_to_string(file) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
+        text => text.map_err(|error| XdpError::path(file, error)),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::clock::{Clock, Timestamp};
 /// The refusal in force and the one before.
 pub(super) struct Refusals {
     control: Array<MapData, ControlValue>,
-    refusals: Array<MapData, RefusalValue>,
+    values: Array<MapData, RefusalValue>,
     head: Head,
     answers_per_second: u32,
     references: References,
@@ -31,7 +31,7 @@ impl Refusals {
             .ok_or_else(|| XdpError::Text { text: config.refuse_text.clone(), most: MOST_TEXT })?;
         let mut refusals = Self {
             control: open(pins, map::CONTROL)?,
-            refusals: open(pins, map::REFUSALS)?,
+            values: open(pins, map::REFUSALS)?,
             head,
             answers_per_second: config.answers_per_second,
             references: References::load(config.references.as_deref())?,
@@ -79,7 +79,7 @@ impl Refusals {
     fn put(&mut self, refusal: Refusal) -> Result<(), XdpError> {
         let control = self.control()?;
         let next = control.current & 1 ^ 1;
-        let written = self.refusals.set(next, RefusalValue(refusal), 0);
+        let written = self.values.set(next, RefusalValue(refusal), 0);
         written.map_err(failed(map::REFUSALS))?;
         self.set_control(Control { current: next, ..control })
     }
@@ -88,7 +88,7 @@ impl Refusals {
     fn both(&self) -> Result<[Refusal; 2], XdpError> {
         let current = self.control()?.current & 1;
         let get = |index| {
-            let value = self.refusals.get(&index, 0).map_err(failed(map::REFUSALS))?;
+            let value = self.values.get(&index, 0).map_err(failed(map::REFUSALS))?;
             Ok(value.0)
         };
         Ok([get(current)?, get(current ^ 1)?])

@@ -1,7 +1,7 @@
-//! Finds out whether a packet is one to decide about, before any map is asked: an attempt to connect to a filtered port,
-//! or a segment small enough to belong to a refusal.
+//! Finds out whether there is anything to decide about a packet, before any map is asked.
 //!
-//! Lengths come from the IP headers, never from the end of the frame: network cards pad short frames.
+//! There is when it is an attempt to connect to a filtered port, or a segment small enough to belong to a refusal. Lengths
+//! come from the IP headers, never from the end of the frame: network cards pad short frames.
 
 use crate::abi::Outcome;
 use crate::dialogue::WINDOW;

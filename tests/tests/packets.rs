@@ -1,7 +1,6 @@
 //! What the XDP program does with each kind of packet, run by the kernel itself (`BPF_PROG_TEST_RUN`).
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     clippy::indexing_slicing,
     reason = "helpers of tests fail the test that uses them"
 )]

@@ -76,11 +76,15 @@ fn every_kind_of_client_hears_the_554_and_no_rst() {
         let before = resets(&stage.edge);
         for (client, written) in REFUSED.into_iter().zip(WRITTEN) {
             let connect = || stage.connect(client.parse().unwrap()).unwrap();
+            let told = client;
             let words = format!("you are not allowed to connect [{written}] ref ");
 
             let mut polite = connect();
             let greeting = polite.expect(554).unwrap().text();
             assert!(greeting.contains(&words), "{mode}: {greeting}");
+            let reference = greeting.rsplit(' ').next().unwrap();
+            let why = stage.home.cli_json(&["why", "--json", "--client", told, reference]).unwrap();
+            assert_eq!((&why["list"], &why["client"]), (&"bad".into(), &true.into()), "{why}");
             polite.send_line("EHLO client.example.com").unwrap();
             polite.expect(503).unwrap();
             polite.send_line("quit").unwrap();

@@ -10,6 +10,7 @@ mod run;
 mod scan;
 mod slider;
 mod status;
+mod why;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -47,6 +48,8 @@ enum Command {
     Status(status::Options),
     /// Show what would be decided about an address, and why
     Lookup(lookup::Options),
+    /// Show what the reference in a reply stands for
+    Why(why::Options),
     /// Show what would be decided about a message, and why
     Scan(scan::Options),
     /// Show or check lists
@@ -64,6 +67,7 @@ pub fn main() -> ExitCode {
         Command::Check(options) => check::run(&options, &cli.config),
         Command::Status(options) => status::run(&options, &cli.config),
         Command::Lookup(options) => lookup::run(&options, &cli.config),
+        Command::Why(options) => why::run(&options, &cli.config),
         Command::Scan(options) => scan::run(&options, &cli.config),
         Command::List(command) => list::run(&command, &cli.config),
         Command::Slider(options) => slider::run(&options),

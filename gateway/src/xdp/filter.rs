@@ -214,6 +214,15 @@ pub fn read_pinned(config: &Config, address: IpAddr) -> Result<Option<KernelRule
     lookup(&tables, &tables.slots()?, address)
 }
 
+/// The name of the list in a slot of the pinned filter, for a process that has no filter open.
+pub fn pinned_list(config: &Config, slot: u16) -> Result<Option<Arc<str>>, XdpError> {
+    let pins = Pins::new(config);
+    if !pins.exist()? {
+        return Err(XdpError::NothingPinned { path: config.pin_dir.clone() });
+    }
+    Ok(Tables::open(&pins)?.slots()?.name(slot).map(Arc::clone))
+}
+
 fn lookup(tables: &Tables, slots: &Slots, address: IpAddr) -> Result<Option<KernelRule>, XdpError> {
     let rule = tables.decide(address)?;
     Ok(rule.and_then(|rule| {

@@ -33,5 +33,5 @@ pub use attach::{Attachment, RunsIn};
 pub use config::{Config, Mode};
 pub use counters::{Count, Counters};
 pub use error::XdpError;
-pub use filter::{Filter, KernelRule, SyncReport, detach, read_pinned};
+pub use filter::{Filter, KernelRule, SyncReport, detach, pinned_list, read_pinned};
 pub use references::{KernelReference, References};

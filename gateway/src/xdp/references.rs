@@ -46,6 +46,8 @@ pub struct References {
     /// Where they are kept; `None` where nobody will ask.
     file: Option<PathBuf>,
     epochs: Vec<Epoch>,
+    /// Whether all of them are in the file.
+    saved: bool,
 }
 
 /// A key and its time.
@@ -95,7 +97,7 @@ impl References {
         let text = file.map_or_else(|| Ok(String::new()), read)?;
         let mut epochs: Vec<_> = text.lines().filter_map(Epoch::parse).collect();
         epochs.sort_by_key(|epoch| epoch.number);
-        Ok(Self { file: file.map(Path::to_owned), epochs })
+        Ok(Self { file: file.map(Path::to_owned), epochs, saved: true })
     }
 
     /// What a reference says; `None` unless one of the keys made it.
@@ -105,19 +107,33 @@ impl References {
     }
 
     /// The epoch at `now`: the last one, or a new one when that has ended.
+    ///
+    /// A full disk is no reason not to refuse: a key that cannot be saved is used all the same, and saved later.
     pub(super) fn current(&mut self, now: Timestamp) -> Result<Epoch, XdpError> {
-        if let Some(last) = self.epochs.last().filter(|last| !last.ended(now)) {
-            return Ok(*last);
+        let epoch = match self.epochs.last() {
+            Some(last) if !last.ended(now) => *last,
+            _ => self.begin(now)?,
+        };
+        if let Some(file) = self.file.as_ref().filter(|_| !self.saved) {
+            match self.save(file) {
+                Ok(()) => self.saved = true,
+                Err(error) => tracing::warn!(
+                    "{}: {error}; without it a restart forgets what references say",
+                    file.display()
+                ),
+            }
         }
+        Ok(epoch)
+    }
+
+    fn begin(&mut self, now: Timestamp) -> Result<Epoch, XdpError> {
         let number = self.epochs.last().map_or(1, |last| last.number.wrapping_add(1));
         let random = || getrandom::u64().map_err(XdpError::random);
         let key = words(u128::from(random()?) << 64 | u128::from(random()?));
         let epoch = Epoch { number, began: now, key };
         self.epochs.retain(|epoch| now.duration_since(epoch.began) < EPOCH + KEPT);
         self.epochs.push(epoch);
-        if let Some(file) = &self.file {
-            self.save(file).map_err(|error| XdpError::path(file, error))?;
-        }
+        self.saved = false;
         Ok(epoch)
     }
 
@@ -210,6 +226,18 @@ mod tests {
         let mut others = References::load(None).unwrap();
         others.current(start).unwrap();
         assert_eq!(others.read(&letters), None);
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_saved_is_used_and_saved_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("not-there/references");
+        let start: Timestamp = "2026-11-21T12:34:56Z".parse().unwrap();
+        let mut references = References::load(Some(&file)).unwrap();
+        let epoch = references.current(start).unwrap();
+        fs::create_dir(file.parent().unwrap()).unwrap();
+        assert_eq!(references.current(start).unwrap(), epoch);
+        assert_eq!(References::load(Some(&file)).unwrap().epochs, [epoch]);
     }
 
     #[test]

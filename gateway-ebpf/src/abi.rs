@@ -301,8 +301,6 @@ pub struct Refusal {
     pub head: Head,
     /// How many answers a processor gives in a second; 0 is no limit.
     pub answers_per_second: u32,
-    /// Always 0.
-    pub reserved: u32,
 }
 
 /// Which refusal is in force.

@@ -1,7 +1,5 @@
 //! Reads and writes a packet by offset, never outside its bounds.
 
-use crate::checksum::Checksum;
-
 /// A packet that can be read. Numbers come in host order.
 pub trait Frame {
     /// How many bytes there are.
@@ -12,9 +10,6 @@ pub trait Frame {
 
     /// The `N` 32-bit numbers at `at`, if all lie within the packet.
     fn words<const N: usize>(&self, at: usize) -> Option<[u32; N]>;
-
-    /// What `N` 32-bit numbers at `at` add up to, if all lie within the packet.
-    fn sum<const N: usize>(&self, at: usize) -> Option<Checksum>;
 }
 
 /// A packet that can be written.
@@ -40,10 +35,6 @@ impl Frame for [u8] {
             *word = u32::from_be_bytes(*bytes);
         }
         Some(words)
-    }
-
-    fn sum<const N: usize>(&self, at: usize) -> Option<Checksum> {
-        self.words::<N>(at).map(|words| Checksum::new().words(words))
     }
 }
 

@@ -1,8 +1,10 @@
 //! The line that refuses: `554 5.7.1 TEXT [ADDRESS] ref REFERENCE`, written straight into the packet.
 //!
 //! Everything is written by words at places that need not be even, each part over the surplus of the one before; there
-//! is no loop over octets and no branch that depends on the address.
+//! is no loop over octets and no branch that depends on the address. The checksum is taken on the way: to read again what
+//! was just written in pieces would cost more than all the rest.
 
+use crate::checksum::Checksum;
 use crate::frame::FrameMut;
 use crate::parse::Addresses;
 use crate::reference::letter;
@@ -22,9 +24,6 @@ pub const MOST_TEXT: usize = 80;
 /// The words in which the line up to the address has room.
 const HEAD_WORDS: usize = (CODE.len() + MOST_TEXT + BEFORE_ADDRESS.len()) / 4;
 
-/// The words behind them.
-const REST_WORDS: usize = WORDS - HEAD_WORDS;
-
 /// The words of the longest line and of what fills it up.
 pub const WORDS: usize = 39;
 
@@ -35,6 +34,8 @@ pub struct Head {
     /// Octets, in words of the host's order; 0 behind the end.
     words: [u32; HEAD_WORDS],
     length: u32,
+    /// What the words add up to, in 16 bits.
+    sum: u32,
 }
 
 impl Head {
@@ -53,7 +54,8 @@ impl Head {
             *word = u32::from_be_bytes(*octets);
         }
         let length = CODE.len() + text.len() + BEFORE_ADDRESS.len();
-        Some(Self { words, length: length as u32 })
+        let sum = !Checksum::new().words(words).finish();
+        Some(Self { words, length: length as u32, sum: u32::from(sum) })
     }
 
     /// How long the whole line to this client is.
@@ -68,7 +70,7 @@ impl Head {
         self.length & 0x7f
     }
 
-    /// Writes the line at `at`, and zeros behind it, [`WORDS`] in all.
+    /// Writes the line at `at`, where there is room for [`WORDS`]; what its octets add up to.
     #[inline(always)]
     pub fn write(
         &self,
@@ -76,32 +78,95 @@ impl Head {
         at: usize,
         addresses: &Addresses,
         reference: u64,
-    ) -> Option<()> {
+    ) -> Option<Checksum> {
         frame.put_words(at, &self.words)?;
-        frame.put_words(at + 4 * HEAD_WORDS, &[0; REST_WORDS])?;
-        let at = at + self.length() as usize;
-        let at = match *addresses {
-            Addresses::V4 { source, .. } => put_ipv4(frame, at, source)?,
-            Addresses::V6 { source, .. } => put_ipv6(frame, at, source)?,
-        };
-        let letters = |from: usize| {
-            let place = |place: usize| u32::from(letter(reference, from + place));
-            place(0) << 24 | place(1) << 16 | place(2) << 8 | place(3)
-        };
-        let two = |from: usize| {
-            u32::from(letter(reference, from)) << 8 | u32::from(letter(reference, from + 1))
-        };
-        frame.put_words(
-            at,
-            &[
-                u32::from_be_bytes(*b"] re"),
-                u32::from_be_bytes(*b"f \0\0") | two(0),
-                letters(2),
-                letters(6),
-                two(10) << 16 | u32::from(letter(reference, 12)) << 8 | u32::from(b'\r'),
-                u32::from(b'\n') << 24,
-            ],
-        )
+        let end = at + self.length() as usize;
+        let mut pen = Pen { frame, start: at, at: end, sum: Checksum::new().word(self.sum) };
+        match *addresses {
+            Addresses::V4 { source, .. } => pen.put_ipv4(source)?,
+            Addresses::V6 { source, .. } => pen.put_ipv6(source)?,
+        }
+        pen.put_tail(reference)?;
+        Some(pen.sum)
+    }
+}
+
+/// Writes parts one behind the other, and adds them up.
+struct Pen<'a, F: FrameMut + ?Sized> {
+    frame: &'a mut F,
+    /// Where the sum begins.
+    start: usize,
+    at: usize,
+    sum: Checksum,
+}
+
+impl<F: FrameMut + ?Sized> Pen<'_, F> {
+    /// Writes words of which `length` octets count; behind them there are zeros.
+    #[inline(always)]
+    fn put<const N: usize>(&mut self, words: [u32; N], length: u32) -> Option<()> {
+        self.frame.put_words(self.at, &words)?;
+        // Behind an odd number of octets, all of them change places in their 16 bits.
+        let shift = 8 * ((self.at - self.start) as u32 & 1);
+        self.sum = words.into_iter().fold(self.sum, |sum, word| sum.word(word.rotate_right(shift)));
+        self.at += length as usize;
+        Some(())
+    }
+
+    #[inline(always)]
+    fn put_ipv4(&mut self, address: u32) -> Option<()> {
+        let [a, b, c, d] = octets(address);
+        self.put_octet(a, b'.')?;
+        self.put_octet(b, b'.')?;
+        self.put_octet(c, b'.')?;
+        // The tail begins with its bracket.
+        self.put_octet(d, 0)?;
+        self.at -= 1;
+        Some(())
+    }
+
+    /// Writes an octet in decimal digits, and `end` behind it.
+    #[inline(always)]
+    fn put_octet(&mut self, octet: u32, end: u8) -> Option<()> {
+        // Exact for all octets.
+        let (hundreds, tens) = ((octet * 41) >> 12, (octet * 205) >> 11);
+        let digits = hundreds << 24 | (tens - 10 * hundreds) << 16 | (octet - 10 * tens) << 8;
+        let digits = digits | 0x3030_3000 | u32::from(end);
+        let more = more_digits(octet);
+        self.put([digits << ((16 - 8 * more) & 31)], (2 + more) & 7)
+    }
+
+    /// Writes all eight groups with all their digits.
+    #[inline(always)]
+    fn put_ipv6(&mut self, [a, b, c, d]: [u32; 4]) -> Option<()> {
+        self.put_groups(a, b':')?;
+        self.put_groups(b, b':')?;
+        self.put_groups(c, b':')?;
+        self.put_groups(d, 0)?;
+        self.at -= 1;
+        Some(())
+    }
+
+    /// Writes two groups, `aaaa:bbbb`, and `end` behind them.
+    #[inline(always)]
+    fn put_groups(&mut self, groups: u32, end: u8) -> Option<()> {
+        let (first, second) = (digits(groups >> 16), digits(groups & 0xffff));
+        let middle = u32::from(b':') << 24 | second >> 8;
+        self.put([first, middle, second << 24 | u32::from(end) << 16], 10)
+    }
+
+    #[inline(always)]
+    fn put_tail(&mut self, reference: u64) -> Option<()> {
+        let letter = |place| u32::from(letter(reference, place));
+        let two = |from: usize| letter(from) << 8 | letter(from + 1);
+        let words = [
+            u32::from_be_bytes(*b"] re"),
+            u32::from_be_bytes(*b"f \0\0") | two(0),
+            two(2) << 16 | two(4),
+            two(6) << 16 | two(8),
+            two(10) << 16 | letter(12) << 8 | u32::from(b'\r'),
+            u32::from(b'\n') << 24,
+        ];
+        self.put(words, TAIL)
     }
 }
 
@@ -128,36 +193,6 @@ const fn more_digits(octet: u32) -> u32 {
     ((octet + 246) >> 8) + ((octet + 156) >> 8)
 }
 
-/// Writes the address at `at`; the place behind it.
-#[inline(always)]
-fn put_ipv4(frame: &mut (impl FrameMut + ?Sized), at: usize, address: u32) -> Option<usize> {
-    let mut at = at;
-    for octet in octets(address) {
-        // Exact for all octets.
-        let (hundreds, tens) = ((octet * 41) >> 12, (octet * 205) >> 11);
-        let digits =
-            hundreds << 24 | (tens - 10 * hundreds) << 16 | (octet - 10 * tens) << 8 | 0x3030_302e;
-        let more = more_digits(octet);
-        frame.put_words(at, &[digits << ((16 - 8 * more) & 31)])?;
-        at += ((2 + more) & 7) as usize;
-    }
-    // No dot behind the last octet.
-    Some(at - 1)
-}
-
-/// Writes the address at `at`, all eight groups with all their digits; the place behind it.
-#[inline(always)]
-fn put_ipv6(frame: &mut (impl FrameMut + ?Sized), at: usize, address: [u32; 4]) -> Option<usize> {
-    for (index, word) in address.into_iter().enumerate() {
-        let colon = u32::from(b':');
-        let (first, second) = (digits(word >> 16), digits(word & 0xffff));
-        // `aaaa:bbbb:`, and two octets that the next ones are written over.
-        let words = [first, colon << 24 | second >> 8, second << 24 | colon << 16];
-        frame.put_words(at + 10 * index, &words)?;
-    }
-    Some(at + 39)
-}
-
 /// Four hexadecimal digits, all at once: the nibbles spread over four octets, and letters moved behind the digits.
 #[inline(always)]
 const fn digits(group: u32) -> u32 {
@@ -182,10 +217,10 @@ mod tests {
     fn written(text: &str, addresses: &Addresses, reference: u64, at: usize) -> Vec<u8> {
         let mut frame = std::vec![0xee; at + 4 * WORDS];
         let head = Head::new(text).unwrap();
-        head.write(frame.as_mut_slice(), at, addresses, reference).unwrap();
-        let (line, zeros) = frame[at..].split_at(head.line_length(addresses) as usize);
-        assert!(zeros.iter().all(|octet| *octet == 0), "{zeros:?}");
+        let sum = head.write(frame.as_mut_slice(), at, addresses, reference).unwrap();
+        let line = &frame[at..][..head.line_length(addresses) as usize];
         assert!(frame[..at].iter().all(|octet| *octet == 0xee));
+        assert_eq!(sum.finish(), harness::packet::checksum(&[line]));
         line.to_vec()
     }
 
@@ -242,7 +277,8 @@ mod tests {
             let mut frame = [0xee; 4 * WORDS];
             let head = Head::new(&text).unwrap();
             let short = frame.get_mut(..length).unwrap();
-            prop_assert_eq!(head.write(short, 0, &addresses, 0), None);
+            let written = head.write(short, 0, &addresses, 0).is_some();
+            prop_assert!(!written || length >= head.line_length(&addresses) as usize);
             prop_assert!(frame[length..].iter().all(|octet| *octet == 0xee));
         }
     }

@@ -72,7 +72,6 @@ impl Refusals {
             epoch: epoch.number,
             head: self.head,
             answers_per_second: self.answers_per_second,
-            reserved: 0,
         })
     }
 

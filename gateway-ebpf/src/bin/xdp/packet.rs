@@ -2,12 +2,10 @@
 
 use core::arch::asm;
 use core::hint::black_box;
-use core::ptr;
 
 use aya_ebpf::EbpfContext as _;
-use aya_ebpf::helpers::{bpf_csum_diff, bpf_xdp_adjust_head, bpf_xdp_adjust_tail};
+use aya_ebpf::helpers::{bpf_xdp_adjust_head, bpf_xdp_adjust_tail};
 use aya_ebpf::programs::XdpContext;
-use gateway_ebpf::checksum::Checksum;
 use gateway_ebpf::frame::{Frame, FrameMut};
 
 /// The packet between two pointers; both are void once the packet's length was changed.
@@ -70,16 +68,6 @@ impl Frame for Packet {
             *word = u32::from_be(unsafe { address.add(index).read() });
         }
         Some(words)
-    }
-
-    /// The kernel adds: the compiler would first put all words on the stack, which is too small for them.
-    #[inline(always)]
-    fn sum<const N: usize>(&self, at: usize) -> Option<Checksum> {
-        let address = self.at(at, 4 * N)? as *mut u32;
-        // SAFETY: the `N` words lie within the packet, as was just checked; there is nothing to subtract.
-        let sum = unsafe { bpf_csum_diff(ptr::null_mut(), 0, address, 4 * N as u32, 0) };
-        // Only a length that is no multiple of four makes it negative.
-        Some(Checksum::from_memory(sum as u32))
     }
 }
 

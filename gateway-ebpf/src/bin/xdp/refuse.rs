@@ -157,14 +157,20 @@ fn refuse(
 /// Says that nothing but QUIT is to be said.
 #[inline(never)]
 fn only_quit(context: &XdpContext, segment: &Segment, reply: &Reply) -> bool {
-    let write = |packet: &mut Packet, at| packet.put_words(at, &ONLY_QUIT);
+    let write = |packet: &mut Packet, at| {
+        packet.put_words(at, &ONLY_QUIT)?;
+        Some(Checksum::new().words(ONLY_QUIT))
+    };
     say::<{ ONLY_QUIT.len() }>(context, segment, *reply, ONLY_QUIT_LENGTH, write).is_some()
 }
 
 /// Says goodbye.
 #[inline(never)]
 fn goodbye(context: &XdpContext, segment: &Segment, reply: &Reply) -> bool {
-    let write = |packet: &mut Packet, at| packet.put_words(at, &GOODBYE);
+    let write = |packet: &mut Packet, at| {
+        packet.put_words(at, &GOODBYE)?;
+        Some(Checksum::new().words(GOODBYE))
+    };
     say::<{ GOODBYE.len() }>(context, segment, *reply, GOODBYE_LENGTH, write).is_some()
 }
 
@@ -207,7 +213,7 @@ pub(crate) fn answer(context: &XdpContext, segment: &Segment, reply: &Reply) -> 
     cut_and_write().is_some()
 }
 
-/// Turns the frame into an answer of `length` octets, which `write` puts into `WORDS` words filled up with zeros.
+/// Turns the frame into an answer of `length` octets, for which `write` gets room for `WORDS` words and which it adds up.
 ///
 /// It is cut to its length at the end: without that, generic mode loses it.
 #[inline(always)]
@@ -216,14 +222,13 @@ fn say<const WORDS: usize>(
     segment: &Segment,
     reply: Reply,
     length: u32,
-    write: impl FnOnce(&mut Packet, usize) -> Option<()>,
+    write: impl FnOnce(&mut Packet, usize) -> Option<Checksum>,
 ) -> Option<()> {
     let link = Link::turned(&Packet::new(context))?;
     packet::grow(context, 4 * WORDS)?;
     let packet = &mut Packet::new(context);
     let at = data_at(segment);
-    write(packet, at)?;
-    let data = packet.sum::<WORDS>(at)?;
+    let data = write(packet, at)?;
     write_headers(packet, link, segment, reply, length, data)?;
     packet::cut(context, at + length as usize)
 }

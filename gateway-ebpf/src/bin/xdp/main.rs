@@ -1,7 +1,7 @@
 //! The XDP program: refuses connection attempts from listed sources to filtered ports, and passes everything else.
 //!
-//! It decides nothing by itself: parsing, decision, dialogue and answer are the library's. It never ends in `XDP_ABORTED`, and what
-//! it cannot read passes, counted.
+//! It decides nothing by itself: parsing, decision, dialogue and answer are the library's. It never ends in
+//! `XDP_ABORTED`, and what it cannot read passes, counted.
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch)]
@@ -42,18 +42,10 @@ static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
 fn portcullis(context: XdpContext) -> u32 {
     let packet = Packet::new(&context);
     let bytes = packet.bytes();
-    let decision =
-        match parse(&packet, is_filtered) {
-            Ok(segment) => {
-                match segment.intent {
-                    Intent::Connect => connect(&context, &segment),
-                    Intent::Continue { acknowledged, ends } => Decision::without_rule(
-                        refuse::go_on(&context, &packet, &segment, acknowledged, ends),
-                    ),
-                }
-            }
-            Err(outcome) => Decision::without_rule(outcome),
-        };
+    let decision = match parse(&packet, is_filtered) {
+        Ok(segment) => decide(&context, &packet, &segment),
+        Err(outcome) => Decision::without_rule(outcome),
+    };
     report::count(&context, decision, bytes);
     match decision.outcome {
         Outcome::Dropped | Outcome::OverCap | Outcome::RefusedAck => xdp_action::XDP_DROP,
@@ -80,6 +72,17 @@ fn is_filtered(port: u16) -> bool {
         }
     }
     false
+}
+
+/// Decides a segment and, if that is what follows, turns it into its answer.
+#[inline(always)]
+fn decide(context: &XdpContext, packet: &Packet, segment: &Segment) -> Decision {
+    match segment.intent {
+        Intent::Connect => connect(context, segment),
+        Intent::Continue { acknowledged, ends } => {
+            Decision::without_rule(refuse::go_on(context, packet, segment, acknowledged, ends))
+        }
+    }
 }
 
 /// Decides a connection attempt and, if that is what follows, turns it into its answer.

@@ -215,7 +215,8 @@ pub(crate) fn answer(context: &XdpContext, segment: &Segment, reply: &Reply) -> 
 
 /// Turns the frame into an answer of `length` octets, for which `write` gets room for `WORDS` words and which it adds up.
 ///
-/// It is cut to its length at the end: without that, generic mode loses it.
+/// It is cut to its length at the end: without that, generic mode loses it. Should that fail, half an answer passes: the
+/// host throws it away, for it comes from an address of its own.
 #[inline(always)]
 fn say<const WORDS: usize>(
     context: &XdpContext,

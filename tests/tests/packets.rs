@@ -5,7 +5,7 @@
     reason = "helpers of tests fail the test that uses them"
 )]
 
-mod kernel;
+mod program;
 
 use std::fs;
 use std::fs::Permissions;
@@ -22,7 +22,7 @@ use harness::packet::{Answer, CLIENT_MAC, HOST_MAC, Packet};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-use crate::kernel::{DROP, Kernel, PASS, TX};
+use crate::program::{DROP, Kernel, PASS, TX};
 
 fn kernel(ports: &[u16]) -> Kernel {
     Kernel::with(Config { ports: ports.to_vec(), ..Config::default() })

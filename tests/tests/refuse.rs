@@ -6,7 +6,7 @@
     reason = "helpers of tests fail the test that uses them"
 )]
 
-mod kernel;
+mod program;
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -17,7 +17,7 @@ use harness::needs;
 use harness::packet::flags::{ACK, FIN, PSH, RST, SYN};
 use harness::packet::{Answer, CLIENT_MAC, HOST_MAC, Packet};
 
-use crate::kernel::{DROP, Kernel, PASS, TX};
+use crate::program::{DROP, Kernel, PASS, TX};
 
 const HOSTS: [&str; 2] = ["192.0.2.25", "2001:db8:25::25"];
 const REFUSED: [&str; 2] = ["198.18.2.200", "2001:db8:2::abc"];

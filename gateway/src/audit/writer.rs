@@ -11,8 +11,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use serde::Serialize;
-use tracing::{error, info};
+use tracing::error;
 
+use crate::alarm::Alarms;
 use crate::policy::Record;
 
 /// Records that may wait; at a kilobyte each this is the most memory that the queue can hold.
@@ -49,7 +50,7 @@ pub struct WriterStatus {
 
 impl Writer {
     /// Opens `path` for appending, readable by the owner and the group, and starts the writing thread.
-    pub fn open(path: &Path) -> io::Result<Self> {
+    pub fn open(path: &Path, alarms: Alarms) -> io::Result<Self> {
         let file = append(path)?;
         let (sender, receiver) = sync_channel(QUEUE);
         let writer = Self::with_queue(Some(sender));
@@ -61,6 +62,7 @@ impl Writer {
             written: Arc::clone(&writer.shared.written),
             lost: Arc::clone(&writer.shared.lost),
             fault: Arc::clone(&writer.shared.fault),
+            alarms,
         };
         let thread =
             std::thread::Builder::new().name("audit".to_owned()).spawn(|| sink.run(receiver))?;
@@ -130,6 +132,7 @@ struct Sink {
     written: Arc<AtomicU64>,
     lost: Arc<AtomicU64>,
     fault: Arc<Mutex<Option<String>>>,
+    alarms: Alarms,
 }
 
 impl Sink {
@@ -186,16 +189,10 @@ impl Sink {
         }
     }
 
-    /// Tells of a change, once.
+    /// Tells how the last try went; the alarm is heard once.
     fn note(&self, fault: Option<String>) {
-        let mut known = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
-        match (&fault, known.is_some()) {
-            (Some(text), false) => {
-                error!(target: "alarm", "audit: {text}; records are lost, mail goes on");
-            }
-            (None, true) => info!(target: "alarm", "audit: writing again"),
-            _ => {}
-        }
-        *known = fault;
+        let text = fault.as_ref().map(|text| format!("{text}; records are lost, mail goes on"));
+        self.alarms.set("audit", text.as_deref());
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
     }
 }

@@ -71,9 +71,9 @@ fn show(status: &Value) -> Result<(), Failure> {
         "SYNs",
         format_args!(
             "{} dropped, {} reset, {} passed",
-            text("/xdp/counters/dropped"),
-            text("/xdp/counters/reset"),
-            text("/xdp/counters/passed")
+            text("/xdp/counters/dropped/packets"),
+            text("/xdp/counters/reset/packets"),
+            text("/xdp/counters/passed/packets")
         ),
     )?;
     output::field(
@@ -90,13 +90,15 @@ fn show(status: &Value) -> Result<(), Failure> {
         format_args!(
             "{} now, {} in all",
             text("/smtp/connections_active"),
-            text("/smtp/connections_total")
+            text("/smtp/connections")
         ),
     )?;
-    output::field(
-        "next hop",
-        format_args!("{} {}", text("/next_hop/address"), text("/next_hop/state")),
-    )?;
+    let state = match status.pointer("/next_hop/up").and_then(Value::as_bool) {
+        Some(true) => output::coloured("up", Meaning::Good),
+        Some(false) => output::coloured("down", Meaning::Bad),
+        None => "not asked yet".to_owned(),
+    };
+    output::field("next hop", format_args!("{} {state}", text("/next_hop/address")))?;
     output::field(
         "audit",
         format_args!("{} written, {} lost", text("/audit/written"), text("/audit/lost")),

@@ -52,8 +52,11 @@ impl Site {
         let audit = folder.path().join("audit.jsonl");
         let policy = Policy { enforce: true, ..Policy::default() };
         let settings = engine::Settings { policy, ..engine::Settings::default() };
-        let engine =
-            Arc::new(Engine::new(settings, Writer::open(&audit).unwrap(), Clock::default()));
+        let engine = Arc::new(Engine::new(
+            settings,
+            Writer::open(&audit, Alarms::default()).unwrap(),
+            Clock::default(),
+        ));
         engine.set_lists(Arc::new(lists(&[])), 1);
         let alarms = Alarms::default();
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();

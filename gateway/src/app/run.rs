@@ -82,7 +82,7 @@ pub async fn run(config: Config) -> Result<(), Failure> {
     let admin_task = tokio::spawn(serve_admin(bound.admin, Arc::clone(&sources), admin_stop));
     notify(&[NotifyState::Ready]);
     info!(target: "start", "ready version={} pid={}", env!("CARGO_PKG_VERSION"), std::process::id());
-    let mut reloader = Reloader { config, requests, sources, front };
+    let mut reloader = Reloader { started: config, requests, sources, front };
     while signals.next().await == Asked::Reload {
         reloader.reload().await;
     }
@@ -201,7 +201,8 @@ async fn serve_admin(
 
 /// Everything that a reload touches.
 struct Reloader {
-    config: Config,
+    /// The one of the start, which the sockets and all else are bound by that only a restart can change.
+    started: Config,
     requests: Sender<Request>,
     sources: Arc<admin::Sources>,
     front: Arc<Front>,
@@ -221,7 +222,7 @@ impl Reloader {
 
     async fn try_reload(&mut self) -> Result<(), Failure> {
         let alarms = &self.sources.alarms;
-        let loaded = Config::load(&self.config.file)
+        let loaded = Config::load(&self.started.file)
             .map_err(Failure::from)
             .and_then(|(config, notices)| Ok((config.front_settings()?, config, notices)));
         let (front_settings, config, notices) = loaded.inspect_err(|failure| {
@@ -231,7 +232,7 @@ impl Reloader {
         for notice in notices {
             warn!(target: "reload", "{notice}");
         }
-        let needs_restart = config.needs_restart(&self.config);
+        let needs_restart = config.needs_restart(&self.started);
         alarms.set(
             "restart",
             needs_restart.map(|keys| format!("changes of {keys} need a restart")).as_deref(),
@@ -242,7 +243,6 @@ impl Reloader {
         // The thread is there until `finish`. A reload is over when its lists are in force: READY says so.
         drop(self.requests.send(Request::Reload(config.sources(), in_force)));
         drop(lists.await);
-        self.config = config;
         Ok(())
     }
 }
@@ -255,7 +255,7 @@ fn finish(reloader: Reloader, refresh_thread: JoinHandle<()>, audit: &audit::Wri
     }
     audit.close();
     // A socket that is already gone is what is wanted.
-    drop(fs::remove_file(&reloader.config.admin_socket));
+    drop(fs::remove_file(&reloader.started.admin_socket));
 }
 
 /// Tells the service manager, if there is one.

@@ -6,8 +6,9 @@ use clap::Args;
 use serde_json::Value;
 
 use super::output::{self, Meaning};
-use super::{Exit, Failure, offline};
+use super::{Exit, Failure};
 use crate::admin;
+use crate::config::Config;
 
 /// Arguments of `status`.
 #[derive(Debug, Args)]
@@ -18,9 +19,9 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
-    let config = offline::config(config)?;
+    let socket = Config::admin_socket_of(config);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let status = runtime.block_on(admin::get(&config.admin_socket, "/api/v1/status"))?;
+    let status = runtime.block_on(admin::get(&socket, "/api/v1/status"))?;
     if options.json {
         output::json(&status)?;
     } else {

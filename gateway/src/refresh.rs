@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use serde::Serialize;
+use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use crate::alarm::Alarms;
@@ -50,8 +51,8 @@ pub struct Sources {
 /// What the thread of the refresher can be asked for.
 #[derive(Debug)]
 pub enum Request {
-    /// Use other sources, read everything again.
-    Reload(Sources),
+    /// Use other sources, read everything again, and say when all is in force.
+    Reload(Sources, oneshot::Sender<()>),
     /// End the thread; what is in the kernel stays.
     Stop,
 }
@@ -168,7 +169,11 @@ impl Refresher {
         let mut looks = 0_u32;
         loop {
             match requests.recv_timeout(LOOK) {
-                Ok(Request::Reload(sources)) => self.reload(sources),
+                Ok(Request::Reload(sources, in_force)) => {
+                    self.reload(sources);
+                    // Nobody may have waited for it.
+                    in_force.send(()).unwrap_or_default();
+                }
                 Ok(Request::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {
                     looks = looks.wrapping_add(1);

@@ -108,6 +108,18 @@ impl Home {
         serde_json::from_slice(&output.stdout).with_context(|| format!("{arguments:?}: {output:?}"))
     }
 
+    /// Runs `portcullis run` where it should give up by itself; what it said then.
+    pub fn run_in_vain(&self, within: Duration) -> Result<Output> {
+        let mut command = self.cli_command(&["run"]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let ended = wait_for("`portcullis run` to give up", within, || Ok(child.try_wait()?));
+        if ended.is_err() {
+            child.kill()?;
+        }
+        let output = child.wait_with_output()?;
+        ended.with_context(|| format!("{output:?}")).map(|_status| output)
+    }
+
     /// One command, not yet started, for tests that feed its standard input.
     pub fn cli_command(&self, arguments: &[&str]) -> Command {
         let mut command = self.command();

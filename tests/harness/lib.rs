@@ -10,6 +10,7 @@ pub mod needs;
 pub mod netns;
 pub mod packet;
 pub mod postfix;
+pub mod site;
 pub mod smtp_client;
 pub mod smtp_server;
 mod smtp_session;

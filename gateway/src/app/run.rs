@@ -1,6 +1,8 @@
 //! The life of the daemon: everything is bound before anything is served, the kernel is filled before it is switched on.
 
 use std::fs::{self, File};
+use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,9 +11,10 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rustix::fs::{FlockOperation, flock};
+use rustix::net::sockopt::set_ipv6_v6only;
 use sd_notify::NotifyState;
-use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::watch;
+use tokio::net::{TcpListener, TcpSocket, UnixListener};
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
@@ -32,6 +35,8 @@ use crate::xdp::{Attachment, Filter, Mode};
 
 /// How long connections may take to finish after SIGTERM.
 const DRAIN: Duration = Duration::from_secs(30);
+/// Connections that may wait to be accepted; the system caps it.
+const BACKLOG: u32 = 1024;
 
 /// Runs the daemon until it is told to stop.
 pub async fn run(config: Config) -> Result<(), Failure> {
@@ -79,9 +84,9 @@ pub async fn run(config: Config) -> Result<(), Failure> {
     let admin_task = tokio::spawn(serve_admin(bound.admin, Arc::clone(&sources), admin_stop));
     notify(&[NotifyState::Ready]);
     info!(target: "start", "ready version={} pid={}", env!("CARGO_PKG_VERSION"), std::process::id());
-    let mut reloader = Reloader { config, requests, sources, front };
+    let mut reloader = Reloader { started: config, requests, sources, front };
     while signals.next().await == Asked::Reload {
-        reloader.reload();
+        reloader.reload().await;
     }
     info!(target: "stop", "stopping: connections may finish for {} s, the kernel filter stays", DRAIN.as_secs());
     notify(&[NotifyState::Stopping]);
@@ -105,7 +110,7 @@ impl Bound {
         for listener in &config.listeners {
             let address = listener.address;
             let socket =
-                TcpListener::bind(address).await.map_err(|error| Failure::Unavailable {
+                listen(address, &config.listeners).map_err(|error| Failure::Unavailable {
                     text: format!("cannot listen on {address}: {error}"),
                     hint:
                         "see with `ss -ltnp` who has the port, or run as root for ports below 1024"
@@ -115,6 +120,20 @@ impl Bound {
         }
         Ok(Self { listeners, admin: admin::bind(&config.admin_socket).await? })
     }
+}
+
+/// `[::]` takes IPv4 clients, too, unless another listener is there for them, which it would exclude.
+fn listen(address: SocketAddr, all: &[Listener]) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // Connections of an earlier daemon may linger on the port.
+    socket.set_reuseaddr(true)?;
+    let has_v4 =
+        all.iter().any(|other| other.address.is_ipv4() && other.address.port() == address.port());
+    if address.is_ipv6() && has_v4 {
+        set_ipv6_v6only(&socket, true)?;
+    }
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Makes sure that no other daemon keeps its state in the same folder. The lock goes with the process.
@@ -184,7 +203,8 @@ async fn serve_admin(
 
 /// Everything that a reload touches.
 struct Reloader {
-    config: Config,
+    /// The one of the start, which the sockets and all else are bound by that only a restart can change.
+    started: Config,
     requests: Sender<Request>,
     sources: Arc<admin::Sources>,
     front: Arc<Front>,
@@ -192,19 +212,19 @@ struct Reloader {
 
 impl Reloader {
     /// Reads the configuration again; a faulty one changes nothing.
-    fn reload(&mut self) {
+    async fn reload(&mut self) {
         let now = NotifyState::monotonic_usec_now();
         notify(&[Some(NotifyState::Reloading), now.ok()].into_iter().flatten().collect::<Vec<_>>());
-        match self.try_reload() {
+        match self.try_reload().await {
             Ok(()) => info!(target: "reload", "done"),
             Err(failure) => error!(target: "reload", "nothing changed: {failure}"),
         }
         notify(&[NotifyState::Ready]);
     }
 
-    fn try_reload(&mut self) -> Result<(), Failure> {
+    async fn try_reload(&mut self) -> Result<(), Failure> {
         let alarms = &self.sources.alarms;
-        let loaded = Config::load(&self.config.file)
+        let loaded = Config::load(&self.started.file)
             .map_err(Failure::from)
             .and_then(|(config, notices)| Ok((config.front_settings()?, config, notices)));
         let (front_settings, config, notices) = loaded.inspect_err(|failure| {
@@ -214,16 +234,17 @@ impl Reloader {
         for notice in notices {
             warn!(target: "reload", "{notice}");
         }
-        let needs_restart = config.needs_restart(&self.config);
+        let needs_restart = config.needs_restart(&self.started);
         alarms.set(
             "restart",
             needs_restart.map(|keys| format!("changes of {keys} need a restart")).as_deref(),
         );
         self.sources.engine.set_settings(config.engine_settings());
         self.front.set_settings(front_settings);
-        // The thread is there until `finish`.
-        drop(self.requests.send(Request::Reload(config.sources())));
-        self.config = config;
+        let (in_force, lists) = oneshot::channel();
+        // The thread is there until `finish`. A reload is over when its lists are in force: READY says so.
+        drop(self.requests.send(Request::Reload(config.sources(), in_force)));
+        drop(lists.await);
         Ok(())
     }
 }
@@ -236,7 +257,7 @@ fn finish(reloader: Reloader, refresh_thread: JoinHandle<()>, audit: &audit::Wri
     }
     audit.close();
     // A socket that is already gone is what is wanted.
-    drop(fs::remove_file(&reloader.config.admin_socket));
+    drop(fs::remove_file(&reloader.started.admin_socket));
 }
 
 /// Tells the service manager, if there is one.

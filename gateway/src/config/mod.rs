@@ -107,6 +107,13 @@ impl Config {
         resolve::resolve(path, root, findings)
     }
 
+    /// Where the daemon that was started with `path` answers. It may run on after a reload that was refused, so that
+    /// faults do not matter here.
+    pub fn admin_socket_of(path: &Path) -> PathBuf {
+        let root = tree::read_files(path, &fault::Findings::default());
+        resolve::admin_socket_alone(path, root)
+    }
+
     /// What the daemon needs and the other commands do not: a listener and a next hop.
     pub fn for_daemon(&self) -> Result<&NextHop, Faults> {
         let fault = |key: &str, hint: &str| Fault {

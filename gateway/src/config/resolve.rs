@@ -66,6 +66,15 @@ pub(super) fn resolve(
     findings.finish().map(|notices| (config, notices))
 }
 
+/// Where the daemon of `file` answers, as far as `root` tells; what is wrong elsewhere does not matter for it.
+pub(super) fn admin_socket_alone(file: &Path, root: Table) -> PathBuf {
+    let findings = Findings::default();
+    let place = Place { file: file.into(), line: 0 };
+    let folder = file.parent().unwrap_or_else(|| Path::new(""));
+    let mut top = Reader::new(table_keys(""), place, root, &findings);
+    admin_socket(top.table("admin"), folder)
+}
+
 fn values<T>(items: Option<Vec<At<T>>>) -> Vec<T> {
     items.into_iter().flatten().map(|at| at.value).collect()
 }

@@ -14,6 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::cleanup::folder_prefix;
 use crate::deadline::{Deadline, wait_for};
 use crate::netns::NetNs;
 
@@ -46,7 +47,7 @@ impl Home {
     /// The same for another program than the daemon of this build.
     pub fn with_binary(binary: PathBuf, config: &str, netns: Option<&NetNs>) -> Result<Self> {
         let home = Self {
-            folder: tempfile::Builder::new().prefix("portcullis-").tempdir()?,
+            folder: tempfile::Builder::new().prefix(&folder_prefix()).tempdir()?,
             netns: netns.map(|netns| netns.path().display().to_string()),
             binary,
         };

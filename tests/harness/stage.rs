@@ -22,7 +22,7 @@ pub const EDGE_V6: IpAddr = IpAddr::V6(std::net::Ipv6Addr::new(0x2001, 0xdb8, 0x
 /// How long the daemon may take to notice something, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Where filters are pinned.
-const BPFFS: &str = "/sys/fs/bpf";
+pub(crate) const BPFFS: &str = "/sys/fs/bpf";
 
 /// Two hosts joined by a cable. Dropping it removes everything, the filter in the kernel included.
 #[derive(Debug)]
@@ -36,13 +36,6 @@ pub struct Stage {
     /// The daemon's folder.
     pub home: Home,
     pin_dir: PathBuf,
-}
-
-/// What a stage leaves behind when its process is killed, for whoever cleans up then.
-#[derive(Clone, Debug)]
-pub struct Remnants {
-    netns: [String; 2],
-    folders: [PathBuf; 2],
 }
 
 impl Stage {
@@ -170,32 +163,12 @@ impl Stage {
         ensure!(records.len() == count, "expected {what}, found {records:#?}");
         Ok(records)
     }
-
-    /// What has to be removed when this process has no time to drop the stage.
-    pub fn remnants(&self) -> Remnants {
-        Remnants {
-            netns: [self.edge.name().to_owned(), self.sender.name().to_owned()],
-            folders: [self.pin_dir.clone(), self.home.path().to_owned()],
-        }
-    }
 }
 
 impl Drop for Stage {
     fn drop(&mut self) {
         // Where nothing was pinned there is nothing to remove.
         fs::remove_dir_all(&self.pin_dir).unwrap_or_default();
-    }
-}
-
-impl Remnants {
-    /// Removes them; what is gone already is as good as removed.
-    pub fn remove(&self) {
-        for folder in &self.folders {
-            fs::remove_dir_all(folder).unwrap_or_default();
-        }
-        for netns in &self.netns {
-            drop(std::process::Command::new("ip").args(["netns", "delete", netns]).status());
-        }
     }
 }
 

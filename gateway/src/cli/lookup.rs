@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::Args;
 use serde::Serialize;
 
-use super::output::{self, Meaning};
+use super::output;
 use super::{Exit, Failure, offline};
 use crate::net::fold;
 use crate::policy::{Action, Band, Decision, Evidence, MatchRecord, Skipped, Verdict};
@@ -89,11 +89,7 @@ impl<'a> Answer<'a> {
 
 fn show(answer: &Answer<'_>) -> Result<(), Failure> {
     output::headline(answer.ip)?;
-    let meaning = match answer.action {
-        Action::Accept | Action::Observe | Action::Tag => Meaning::Good,
-        Action::Defer => Meaning::Doubtful,
-        Action::Discard | Action::RejectMessage | Action::Reject => Meaning::Bad,
-    };
+    let meaning = output::meaning(answer.action);
     let dry = if answer.enforced { "" } else { ", dry run" };
     let verdict = output::coloured(answer.verdict, meaning);
     output::field("verdict", format_args!("{verdict} ({}), {}{dry}", answer.code, answer.action))?;

@@ -10,6 +10,7 @@ mod run;
 mod scan;
 mod slider;
 mod status;
+mod xdp;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -52,6 +53,9 @@ enum Command {
     /// Show or check lists
     #[command(subcommand)]
     List(list::Command),
+    /// End the kernel filter
+    #[command(subcommand)]
+    Xdp(xdp::Command),
     /// Convert the thresholds of the reputation score
     Slider(slider::Options),
 }
@@ -66,6 +70,7 @@ pub fn main() -> ExitCode {
         Command::Lookup(options) => lookup::run(&options, &cli.config),
         Command::Scan(options) => scan::run(&options, &cli.config),
         Command::List(command) => list::run(&command, &cli.config),
+        Command::Xdp(command) => xdp::run(&command, &cli.config),
         Command::Slider(options) => slider::run(&options),
     };
     exit::code(done)

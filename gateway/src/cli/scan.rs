@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 
-use super::output::{self, Meaning};
+use super::output;
 use super::{Exit, Failure, offline};
 use crate::config::Config;
 use crate::engine::{Client, Engine};
@@ -114,11 +114,7 @@ fn judge(engine: &Engine, config: &Config, ip: IpAddr, header: &[u8]) -> Decisio
 }
 
 fn show(answer: &Answer<'_>) -> Result<(), Failure> {
-    let meaning = match answer.action {
-        Action::Accept | Action::Observe | Action::Tag => Meaning::Good,
-        Action::Defer => Meaning::Doubtful,
-        Action::Discard | Action::RejectMessage | Action::Reject => Meaning::Bad,
-    };
+    let meaning = output::meaning(answer.action);
     let dry = if answer.enforced { "" } else { ", dry run" };
     let verdict = output::coloured(answer.verdict, meaning);
     output::headline(format_args!("message from {}", answer.client))?;

@@ -20,9 +20,13 @@ const FILE: &str = "/etc/portcullis/portcullis.toml";
 const HOSTNAME: &str = "hostname = \"mx1.example.org\"\n";
 
 fn read(text: &str) -> Result<(Config, Vec<Notice>), Faults> {
+    read_needing(text, &[])
+}
+
+fn read_needing(text: &str, needed: &[&'static str]) -> Result<(Config, Vec<Notice>), Faults> {
     let findings = Findings::default();
     let root = tree::parse(&Path::new(FILE).into(), text, &findings);
-    resolve::resolve(Path::new(FILE), root, findings)
+    resolve::resolve(Path::new(FILE), root, needed, findings)
 }
 
 /// Reads `text` after a line that names the host, so that its first line is line 2.
@@ -131,7 +135,7 @@ format = "json"
     assert_eq!(config.xdp.mode, xdp::Mode::Off);
     assert_eq!(config.xdp.ports, [25, 2525]);
     assert_eq!(config.listeners[0].address, "[::]:25".parse().unwrap());
-    assert_eq!(config.for_daemon().unwrap().client, PassClient::None);
+    assert_eq!(config.next_hop.unwrap().client, PassClient::None);
     assert_eq!(config.thresholds, Thresholds::from_scores(700, 900).unwrap());
     assert!(
         !config.reply_style.address && !config.reply_style.label && !config.reply_style.reference
@@ -260,15 +264,17 @@ fn drop_ins_are_merged() {
 
 #[test]
 fn the_daemon_needs_a_listener_and_a_next_hop() {
-    assert_eq!(config("").for_daemon().unwrap_err().0.len(), 2);
-    assert_eq!(
-        config("[next_hop]\naddress = \"127.0.0.1:26\"").for_daemon().unwrap_err().0.len(),
-        1
-    );
-    assert_eq!(
-        config("[[listener]]\naddress = \"127.0.0.1:25\"").for_daemon().unwrap_err().0.len(),
-        1
-    );
+    for (text, expected) in [
+        ("", &["listener", "next_hop"][..]),
+        ("[next_hop]\naddress = \"127.0.0.1:26\"", &["listener"]),
+        ("[[listener]]\naddress = \"127.0.0.1:25\"", &["next_hop"]),
+        // All faults at once: what is missing beside what is wrong.
+        ("[[listener]]\naddress = \"x\"", &["next_hop", "listener.address"]),
+    ] {
+        let faults = read_needing(&format!("{HOSTNAME}{text}"), &["listener", "next_hop"]);
+        let keys: Vec<_> = faults.unwrap_err().0.into_iter().map(|fault| fault.key).collect();
+        assert_eq!(keys, expected, "{text}");
+    }
 }
 
 proptest! {

@@ -45,8 +45,15 @@ fn build() -> Result<(), String> {
     let toolchain =
         ebpf_toolchain::read().ok().filter(Toolchain::usable).ok_or(ebpf_toolchain::HINT)?;
     let out_dir = PathBuf::from(variable("OUT_DIR")?);
-    let target_dir = out_dir.join("ebpf");
-    let output = cargo(&toolchain)?
+    // A daemon built for debugging carries a program that can log; it does so only when asked.
+    let features = match variable("PROFILE")?.as_str() {
+        "debug" => "bpf,log",
+        _ => "bpf",
+    };
+    // Clippy and the tests have output folders of their own; `core` need not be built for each of them.
+    let target_dir = out_dir.ancestors().nth(4).unwrap_or(&out_dir);
+    let target_dir = target_dir.join("ebpf").join(features.replace(',', "-"));
+    let output = cargo(&toolchain, features)?
         .arg("--target-dir")
         .arg(&target_dir)
         .output()
@@ -57,6 +64,9 @@ fn build() -> Result<(), String> {
             String::from_utf8_lossy(&output.stderr)
         ));
     }
+    for line in String::from_utf8_lossy(&output.stderr).lines() {
+        println!("cargo::warning={line}");
+    }
     let object = target_dir.join(TARGET).join("release").join(PROGRAM);
     fs::copy(&object, out_dir.join(PROGRAM))
         .map_err(|error| format!("{}: {error}", object.display()))?;
@@ -64,18 +74,10 @@ fn build() -> Result<(), String> {
 }
 
 /// The command that builds the program, free of all that the cargo outside says about its own build.
-fn cargo(toolchain: &Toolchain) -> Result<Command, String> {
+fn cargo(toolchain: &Toolchain, features: &str) -> Result<Command, String> {
     let mut cargo = Command::new(&toolchain.cargo);
     for (name, _) in env::vars_os() {
-        let name_text = name.to_string_lossy();
-        let keep = ["CARGO_HOME", "CARGO_NET_OFFLINE"].contains(&&*name_text);
-        // Clippy comes in through RUSTC_WORKSPACE_WRAPPER, flags through RUSTFLAGS and CARGO_ENCODED_RUSTFLAGS,
-        // and `TARGET`, `PROFILE` and the like only confuse the scripts inside.
-        let ours =
-            ["CARGO", "RUST", "CLIPPY", "DEP_"].iter().any(|prefix| name_text.starts_with(prefix))
-                || ["TARGET", "HOST", "PROFILE", "OPT_LEVEL", "DEBUG", "OUT_DIR", "NUM_JOBS"]
-                    .contains(&&*name_text);
-        if ours && !keep {
+        if is_of_outer_build(&name.to_string_lossy()) {
             cargo.env_remove(&name);
         }
     }
@@ -88,11 +90,6 @@ fn cargo(toolchain: &Toolchain) -> Result<Command, String> {
         // 32-bit arithmetic and jumps (Linux 5.1).
         "-Ctarget-cpu=v3".to_owned(),
     ];
-    // A daemon built for debugging carries a program that can log; it does so only when asked.
-    let features = match variable("PROFILE")?.as_str() {
-        "debug" => "bpf,log",
-        _ => "bpf",
-    };
     cargo
         .env("RUSTC", &toolchain.rustc)
         .env("RUSTC_BOOTSTRAP", "1")
@@ -104,6 +101,24 @@ fn cargo(toolchain: &Toolchain) -> Result<Command, String> {
         .args(["--manifest-path", "../gateway-ebpf/Cargo.toml"])
         .args(["--bin", PROGRAM, "--features", features]);
     Ok(cargo)
+}
+
+/// What cargo tells a build script about its own build. Clippy, for one, comes in through `RUSTC_WORKSPACE_WRAPPER`.
+fn is_of_outer_build(name: &str) -> bool {
+    // Where crates come from is the same inside.
+    const KEPT: [&str; 6] = [
+        "CARGO_HOME",
+        "CARGO_HTTP_",
+        "CARGO_NET_",
+        "CARGO_REGISTR",
+        "CARGO_SOURCE_",
+        "RUSTUP_HOME",
+    ];
+    const PREFIXES: [&str; 4] = ["CARGO", "CLIPPY", "DEP_", "RUST"];
+    const NAMES: [&str; 7] =
+        ["DEBUG", "HOST", "NUM_JOBS", "OPT_LEVEL", "OUT_DIR", "PROFILE", "TARGET"];
+    let starts_with = |prefix: &&str| name.starts_with(*prefix);
+    !KEPT.iter().any(starts_with) && (PREFIXES.iter().any(starts_with) || NAMES.contains(&name))
 }
 
 fn variable(name: &str) -> Result<String, String> {

@@ -17,7 +17,8 @@ pub fn own_addresses() -> std::io::Result<Vec<IpAddr>> {
 /// Loopback, gateways and resolvers as the system has them now, sorted; what cannot be read is not there.
 pub fn dependencies() -> Vec<Prefix> {
     let read = |path| fs::read_to_string(path).unwrap_or_default();
-    let (routes_v4, routes_v6) = (read("/proc/net/route"), read("/proc/net/ipv6_route"));
+    let (routes_v4, routes_v6) =
+        (read("/proc/thread-self/net/route"), read("/proc/thread-self/net/ipv6_route"));
     let conf = read("/etc/resolv.conf");
     let addresses = gateways_v4(&routes_v4).chain(gateways_v6(&routes_v6)).chain(resolvers(&conf));
     let loopback = ["127.0.0.0/8", "::1"].into_iter().filter_map(|prefix| prefix.parse().ok());

@@ -385,7 +385,7 @@ fn tell(list: &List, load: &Load, alarms: &Alarms) {
     let rejected = load.rejected.first().map(|first| {
         let count = load.rejected.len();
         let name = &list.name;
-        format!("{count} lines of {file} are no entries, the first is {first}; see `portcullis list check {name}`")
+        format!("rejected lines in {file}: {count}, the first is {first}; see `portcullis list check {name}`")
     });
     alarms.set(&about(list), load.fault.as_deref().or(rejected.as_deref()));
 }

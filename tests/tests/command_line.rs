@@ -1,7 +1,7 @@
 //! What can be typed: output for people and machines, exit codes, with a configuration file alone.
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
+    clippy::panic,
     reason = "helpers of tests fail the test that uses them"
 )]
 

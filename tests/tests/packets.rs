@@ -6,7 +6,9 @@
     reason = "helpers of tests fail the test that uses them"
 )]
 
+use std::fs::Permissions;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::{fs, process};
@@ -93,7 +95,7 @@ impl Kernel {
 impl Drop for Kernel {
     fn drop(&mut self) {
         detach(&self.config).unwrap();
-        fs::remove_dir(&self.config.pin_dir).unwrap();
+        assert!(!self.config.pin_dir.exists());
     }
 }
 
@@ -606,6 +608,12 @@ fn what_does_not_fit_is_refused_and_nothing_changes() {
         assert_eq!(error.to_string(), expected);
         assert_eq!(kernel.outcome(&from("198.18.1.1").bytes()).0, "dropped");
     }
+    // Somebody else's folder is not used, whatever is in it.
+    let config = Config { pin_dir: kernel.config.pin_dir.join("v1"), ..kernel.config.clone() };
+    fs::set_permissions(&config.pin_dir, Permissions::from_mode(0o777)).unwrap();
+    let error = Filter::open(&config).unwrap_err().to_string();
+    fs::set_permissions(&config.pin_dir, Permissions::from_mode(0o700)).unwrap();
+    assert!(error.contains("belongs to another user or is open to others"), "{error}");
     let config = Config { ports: (1..=9).collect(), ..kernel.config.clone() };
     let error = Filter::open(&config).unwrap_err();
     assert_eq!(error.to_string(), "9 ports do not fit, expected at most 8");

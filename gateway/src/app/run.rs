@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::Failure;
+use super::descriptors::raise_limit;
 use super::signals::{Asked, Signals};
 use crate::admin;
 use crate::alarm::Alarms;
@@ -43,6 +44,7 @@ pub async fn run(config: Config) -> Result<(), Failure> {
     let _lock = lock(&config.state_dir)?;
     let bound = Bound::bind(&config).await?;
     let alarms = Alarms::default();
+    raise_limit(config.limits.connections, &alarms);
     let audit = audit::Writer::open(&config.audit_file, alarms.clone()).map_err(|error| {
         Failure::Setup {
             text: format!("cannot write {}: {error}", config.audit_file.display()),
@@ -82,7 +84,7 @@ pub async fn run(config: Config) -> Result<(), Failure> {
     let admin_task = tokio::spawn(serve_admin(bound.admin, Arc::clone(&sources), admin_stop));
     notify(&[NotifyState::Ready]);
     info!(target: "start", "ready version={} pid={}", env!("CARGO_PKG_VERSION"), std::process::id());
-    let mut reloader = Reloader { started: config, requests, sources, front };
+    let reloader = Reloader { started: config, requests, sources, front };
     while signals.next().await == Asked::Reload {
         reloader.reload().await;
     }
@@ -210,7 +212,7 @@ struct Reloader {
 
 impl Reloader {
     /// Reads the configuration again; a faulty one changes nothing.
-    async fn reload(&mut self) {
+    async fn reload(&self) {
         let now = NotifyState::monotonic_usec_now();
         notify(&[Some(NotifyState::Reloading), now.ok()].into_iter().flatten().collect::<Vec<_>>());
         match self.try_reload().await {
@@ -220,7 +222,7 @@ impl Reloader {
         notify(&[NotifyState::Ready]);
     }
 
-    async fn try_reload(&mut self) -> Result<(), Failure> {
+    async fn try_reload(&self) -> Result<(), Failure> {
         let alarms = &self.sources.alarms;
         let loaded = Config::load(&self.started.file)
             .map_err(Failure::from)

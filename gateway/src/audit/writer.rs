@@ -1,8 +1,8 @@
 //! Writes records as JSON lines behind a bounded queue; a full disk costs records, never mail, and is counted.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -19,6 +19,9 @@ use crate::policy::Record;
 /// Records that may wait; at a kilobyte each this is the most memory that the queue can hold.
 const QUEUE: usize = 65_536;
 
+/// The subject of the alarm.
+const ALARM: &str = "audit";
+
 /// How long a record may wait in memory before it is handed to the system.
 const FLUSH: Duration = Duration::from_millis(100);
 
@@ -34,7 +37,6 @@ struct Shared {
     thread: Mutex<Option<JoinHandle<()>>>,
     written: Arc<AtomicU64>,
     lost: Arc<AtomicU64>,
-    fault: Arc<Mutex<Option<String>>>,
 }
 
 /// How the audit trail is doing.
@@ -44,8 +46,6 @@ pub struct WriterStatus {
     pub written: u64,
     /// Records that found no place in the queue or on the disk.
     pub lost: u64,
-    /// What is wrong now.
-    pub fault: Option<String>,
 }
 
 impl Writer {
@@ -61,7 +61,6 @@ impl Writer {
             pending: 0,
             written: Arc::clone(&writer.shared.written),
             lost: Arc::clone(&writer.shared.lost),
-            fault: Arc::clone(&writer.shared.fault),
             alarms,
         };
         let thread =
@@ -81,7 +80,6 @@ impl Writer {
             thread: Mutex::new(None),
             written: Arc::default(),
             lost: Arc::default(),
-            fault: Arc::default(),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -104,7 +102,6 @@ impl Writer {
         WriterStatus {
             written: self.shared.written.load(Ordering::Relaxed),
             lost: self.shared.lost.load(Ordering::Relaxed),
-            fault: self.shared.fault.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
 
@@ -131,7 +128,6 @@ struct Sink {
     pending: u64,
     written: Arc<AtomicU64>,
     lost: Arc<AtomicU64>,
-    fault: Arc<Mutex<Option<String>>>,
     alarms: Alarms,
 }
 
@@ -168,31 +164,109 @@ impl Sink {
         if self.pending == 0 {
             return;
         }
-        match self.file.flush() {
+        match self.file.flush().and_then(|()| self.follow_rotation()) {
             Ok(()) => {
                 self.written.fetch_add(std::mem::take(&mut self.pending), Ordering::Relaxed);
-                self.note(None);
+                self.alarms.clear(ALARM);
             }
             Err(fault) => self.fail(&fault),
         }
+    }
+
+    /// Somebody may have renamed the file to start another: what comes next goes to the name.
+    fn follow_rotation(&mut self) -> io::Result<()> {
+        let ours = self.file.get_ref().metadata()?;
+        let named = fs::metadata(&self.path).ok();
+        if named.is_none_or(|named| (named.dev(), named.ino()) != (ours.dev(), ours.ino())) {
+            self.file = BufWriter::new(append(&self.path)?);
+        }
+        Ok(())
     }
 
     /// Gives up what is not written, and starts over with the file as it is named now.
     fn fail(&mut self, fault: &io::Error) {
         self.lost.fetch_add(std::mem::take(&mut self.pending), Ordering::Relaxed);
         self.torn = true;
-        self.note(Some(format!("cannot write {}: {fault}", self.path.display())));
+        let path = self.path.display();
+        self.alarms
+            .raise(ALARM, &format!("cannot write {path}: {fault}; records are lost, mail goes on"));
         let fresh = append(&self.path).map(BufWriter::new);
         if let Ok(fresh) = fresh {
             // Unwritten octets of the old buffer would come out twice, or in the middle of a line.
             drop(std::mem::replace(&mut self.file, fresh).into_parts());
         }
     }
+}
 
-    /// Tells how the last try went; the alarm is heard once.
-    fn note(&self, fault: Option<String>) {
-        let text = fault.as_ref().map(|text| format!("{text}; records are lost, mail goes on"));
-        self.alarms.set("audit", text.as_deref());
-        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::policy::{Action, Decision, Outcome, Phase, Reference, Verdict};
+
+    fn write_one(writer: &Writer, number: u64) {
+        let decision = Decision {
+            phase: Phase::Connect,
+            verdict: Verdict::Accept,
+            action: Action::Accept,
+            enforced: true,
+            offending: None,
+            cause: None,
+            score: None,
+            logical_client: None,
+            addresses: Vec::new(),
+            rules: number,
+            reply: None,
+            reference: Reference::new(number),
+        };
+        let client = SocketAddr::from(([192, 0, 2, 1], 1));
+        let time = Timestamp::UNIX_EPOCH;
+        writer.write(&Record::new(time, client, client, None, &decision, Outcome::default()));
+    }
+
+    fn rules_in(path: &Path) -> Vec<u64> {
+        let text = fs::read_to_string(path).unwrap();
+        let records =
+            text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        records.map(|record| record["rules"].as_u64().unwrap()).collect()
+    }
+
+    #[test]
+    fn every_record_is_a_line_and_a_rotated_file_is_left_alone() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("audit.jsonl");
+        let writer = Writer::open(&path, Alarms::default()).unwrap();
+        write_one(&writer, 1);
+        while writer.status().written < 1 {
+            std::thread::yield_now();
+        }
+        let rotated = folder.path().join("audit.jsonl.1");
+        fs::rename(&path, &rotated).unwrap();
+        // The record that finds the file gone still goes to the old one.
+        write_one(&writer, 2);
+        while writer.status().written < 2 {
+            std::thread::yield_now();
+        }
+        write_one(&writer, 3);
+        writer.close();
+        assert_eq!((rules_in(&rotated), rules_in(&path)), (vec![1, 2], vec![3]));
+    }
+
+    #[test]
+    fn a_full_disk_costs_records_and_says_so() {
+        let alarms = Alarms::default();
+        let writer = Writer::open(Path::new("/dev/full"), alarms.clone()).unwrap();
+        write_one(&writer, 1);
+        while writer.status().lost < 1 {
+            std::thread::yield_now();
+        }
+        writer.close();
+        assert_eq!(writer.status(), WriterStatus { written: 0, lost: 1 });
+        let [alarm] = &alarms.list()[..] else { panic!("{alarms:?}") };
+        assert!(alarm.text.starts_with("cannot write /dev/full: No space left"), "{}", alarm.text);
     }
 }

@@ -54,5 +54,5 @@ fn show(config: &Config) -> Result<(), Failure> {
     let (lists, listeners) = (config.lists.len(), config.listeners.len());
     let file = config.file.display();
     let well = output::coloured("in order", Meaning::Good);
-    output::line(format_args!("{file} is {well}: {lists} lists, {listeners} listeners"))
+    output::line(format_args!("{file} is {well}: lists {lists}, listeners {listeners}"))
 }

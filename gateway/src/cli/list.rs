@@ -169,8 +169,8 @@ fn show_checked(checked: &Checked) -> Result<(), Failure> {
     let file = checked.file.display();
     let count = checked.rejected.len();
     let meaning = if count == 0 { Meaning::Good } else { Meaning::Bad };
-    let rejected = output::coloured(format_args!("{count} rejected lines"), meaning);
-    output::line(format_args!("{file}: {} entries, {rejected}", checked.entries))?;
+    let rejected = output::coloured(format_args!("rejected lines: {count}"), meaning);
+    output::line(format_args!("{file}: entries: {}, {rejected}", checked.entries))?;
     for error in &checked.rejected {
         output::line(format_args!("{file}:{}: `{}`: {}", error.line, error.text, error.fault))?;
     }

@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::engine::Engine;
 use crate::feed::FileFeed;
 use crate::host;
-use crate::list::{Loaded, Membership};
+use crate::list::{List, Loaded, Membership};
 use crate::net::Prefix;
 
 /// Reads the configuration; what the operator should know goes to standard error.
@@ -36,7 +36,7 @@ pub(super) fn engine(config: &Config) -> Engine {
     engine
 }
 
-fn load(list: &Arc<crate::list::List>, config: &Config) -> Loaded {
+fn load(list: &Arc<List>, config: &Config) -> Loaded {
     let mut feed = FileFeed::reader(Arc::clone(list), &config.list_copies());
     let load = feed.load();
     if let Some(fault) = load.fault {
@@ -45,7 +45,7 @@ fn load(list: &Arc<crate::list::List>, config: &Config) -> Loaded {
     if !load.rejected.is_empty() {
         let count = load.rejected.len();
         output::warn(format_args!(
-            "list {0}: {count} lines are no entries; see `portcullis list check {0}`",
+            "list {0}: rejected lines: {count}; see `portcullis list check {0}`",
             list.name
         ));
     }

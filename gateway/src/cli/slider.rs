@@ -89,8 +89,9 @@ fn show(answer: &Answer, thresholds: Thresholds, score: Option<u16>) -> Result<(
         (Band::Reject, answer.percent.reject, Meaning::Bad),
     ];
     for (band, percent, meaning) in bands {
-        let scores = (0..=1000).filter(|&score| thresholds.band(score) == band);
-        let range = match (scores.clone().next(), scores.last()) {
+        let mut scores = (0..=1000).filter(|&score| thresholds.band(score) == band);
+        let first = scores.next();
+        let range = match (first, scores.next_back().or(first)) {
             (Some(first), Some(last)) => format!("{first} to {last}"),
             _ => "no score".to_owned(),
         };

@@ -62,6 +62,7 @@ pub fn decide_message(
         .iter()
         .enumerate()
         .filter_map(|(index, address)| hop_outcome(policy, address, index == facts.logical));
+    let score = as_client.as_ref().and_then(|outcome| outcome.score.clone());
     let outcomes = as_client.into_iter().chain(by_hops);
     // What is enforced stands before a dry run. Of equals the first: the client, then the hops from the top down.
     let severity =
@@ -76,7 +77,7 @@ pub fn decide_message(
         enforced: outcome.enforced,
         offending: outcome.offending,
         cause: outcome.cause,
-        score: outcome.score,
+        score,
         logical_client: facts.logical_client().map(|logical| logical.address),
         addresses: facts.addresses,
         rules,

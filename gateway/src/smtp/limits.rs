@@ -7,7 +7,7 @@ use std::time::Duration;
 pub struct Limits {
     /// Connections at the same time, over all clients.
     pub connections: usize,
-    /// Connections at the same time from one address.
+    /// Connections at the same time from one IPv4 address, or from one /64 of IPv6: a single host has all of that.
     pub connections_per_client: usize,
     /// Octets of a command line with its CRLF (RFC 5321 section 4.5.3.1.4 wants at least 512).
     pub command_line: usize,

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use super::Mailbox;
 
 /// The domains for which mail is taken; everything else is refused as relaying.
+///
+/// One with a dot before it stands for its subdomains, at any depth, and not for itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecipientDomains(BTreeSet<String>);
 
@@ -27,7 +29,12 @@ impl RecipientDomains {
         let Some(domain) = recipient.domain() else {
             return recipient.local().eq_ignore_ascii_case("postmaster");
         };
-        self.0.contains(&domain.to_lowercase()) && !recipient.local().contains(['@', '%', '!', ':'])
+        self.has(&domain.to_lowercase()) && !recipient.local().contains(['@', '%', '!', ':'])
+    }
+
+    fn has(&self, domain: &str) -> bool {
+        let mut parents = domain.match_indices('.').filter_map(|(at, _dot)| domain.get(at..));
+        self.0.contains(domain) || parents.any(|parent| self.0.contains(parent))
     }
 }
 
@@ -37,7 +44,7 @@ mod tests {
 
     #[test]
     fn no_way_round() {
-        let domains = RecipientDomains::new(["Example.org", "b\u{fc}cher.example"]);
+        let domains = RecipientDomains::new(["Example.org", "b\u{fc}cher.example", ".Sub.example"]);
         for (path, expected) in [
             ("<a@example.org>", true),
             ("<a@EXAMPLE.ORG>", true),
@@ -47,6 +54,10 @@ mod tests {
             ("<Postmaster>", true),
             ("<root>", false),
             ("<a@sub.example.org>", false),
+            ("<a@x.sub.example>", true),
+            ("<a@y.x.sub.example>", true),
+            ("<a@sub.example>", false),
+            ("<a@evilsub.example>", false),
             ("<a@example.org.evil.example>", false),
             ("<a@evil.example>", false),
             ("<a%evil.example@example.org>", false),

@@ -27,11 +27,14 @@ impl NextHopReply {
     /// The lines with their CRLF, for a client.
     pub fn wire(&self) -> String {
         let last = self.lines.len().saturating_sub(1);
-        let separator = |index| if index == last { ' ' } else { '-' };
-        self.texts()
-            .enumerate()
-            .map(|(index, text)| format!("{}{}{text}\r\n", self.code, separator(index)))
-            .collect()
+        let mut wire = String::new();
+        for (index, text) in self.texts().enumerate() {
+            wire.push_str(&self.code.to_string());
+            wire.push(if index == last { ' ' } else { '-' });
+            wire.push_str(text);
+            wire.push_str("\r\n");
+        }
+        wire
     }
 
     /// All of it in one line, for a record.

@@ -1,15 +1,14 @@
 //! Puts the program on interfaces: a link per interface, pinned, taken over by the next daemon without a gap.
 
-use std::path::{Path, PathBuf};
-
-use aya::programs::links::{FdLink, PinnedLink};
+use aya::programs::links::FdLink;
 use aya::programs::xdp::{XdpLink, XdpMode};
 use aya::programs::{ProgramError, Xdp, loaded_programs};
 use rustix::io::Errno;
 use serde::Serialize;
 
 use super::error::chain;
-use super::pins::{self, Pins};
+use super::links::LinkPin;
+use super::pins::Pins;
 use super::{Config, Mode, interface};
 
 /// Where on an interface the program runs, the best place first.
@@ -134,12 +133,12 @@ fn adopt(
     pins: &Pins,
 ) -> Option<RunsIn> {
     for mode in [RunsIn::Native, RunsIn::Generic] {
-        let path = pins.link(name, mode);
-        if !path.exists() {
+        let pin = pins.link(name, mode);
+        if !pin.path().exists() {
             continue;
         }
         let adopted = if wanted.contains(&mode) {
-            take_over(program, &path, index)
+            take_over(program, &pin, index)
         } else {
             Err("the configuration wants another mode".to_owned())
         };
@@ -150,7 +149,7 @@ fn adopt(
                     interface = name,
                     "the pinned link is not adopted but made anew: {reason}"
                 );
-                discard(&path);
+                discard(&pin);
             }
         }
     }
@@ -158,8 +157,8 @@ fn adopt(
 }
 
 /// Puts our program behind the link pinned at `path`; refuses a link to another interface, or to one that is gone.
-fn take_over(program: &mut Xdp, path: &Path, index: u32) -> Result<(), String> {
-    let link = FdLink::from(PinnedLink::from_pin(path).map_err(|error| chain(&error))?);
+fn take_over(program: &mut Xdp, pin: &LinkPin, index: u32) -> Result<(), String> {
+    let link = pin.open().map_err(|error| chain(&error))?;
     let behind_link = link.info().map_err(|error| chain(&error))?.program_id();
     let running = interface::running_program(index).map_err(|error| error.to_string())?;
     if running != Some(behind_link) {
@@ -178,7 +177,7 @@ fn attach_new(
     program: &mut Xdp,
     index: u32,
     mode: RunsIn,
-    path: &Path,
+    pin: &LinkPin,
 ) -> Result<Option<String>, Refusal> {
     let xdp_mode = match mode {
         RunsIn::Native => XdpMode::Driver,
@@ -196,7 +195,7 @@ fn attach_new(
                 .to_owned(),
         ));
     };
-    link.pin(path)
+    link.pin(pin.path())
         .map(|_pinned| None)
         .map_err(|error| Refusal { reason: chain(&error), is_final: true })
 }
@@ -241,22 +240,22 @@ fn other_program(index: u32) -> String {
 
 /// Takes the program from interfaces that are no longer configured, or gone.
 fn discard_others(attachments: &[Attachment], pins: &Pins) {
-    let kept: Vec<PathBuf> = attachments
+    let kept: Vec<LinkPin> = attachments
         .iter()
         .map(|attachment| pins.link(&attachment.interface, attachment.mode))
         .collect();
     match pins.links() {
         Ok(links) => {
-            for path in links.iter().filter(|path| !kept.contains(path)) {
-                discard(path);
+            for pin in links.iter().filter(|pin| !kept.contains(pin)) {
+                discard(pin);
             }
         }
         Err(error) => tracing::warn!("{error}"),
     }
 }
 
-fn discard(path: &Path) {
-    if let Err(error) = pins::remove(path) {
+fn discard(pin: &LinkPin) {
+    if let Err(error) = pin.remove() {
         tracing::warn!("{error}");
     }
 }

@@ -14,6 +14,12 @@ pub enum XdpError {
         /// The folder for the pins.
         path: PathBuf,
     },
+    /// Others may write in the folder for the pins.
+    #[error("{path} belongs to another user or is open to others, expected a folder of our own")]
+    ForeignFolder {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The process may not do it.
     #[error("{path}: not permitted, expected root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON")]
     Rights {

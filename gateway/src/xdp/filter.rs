@@ -85,7 +85,13 @@ impl Filter {
     pub fn open(config: &Config) -> Result<Self, XdpError> {
         let pins = Pins::new(config);
         let adopted = pins.prepare()?;
-        let mut ebpf = load(config, &pins)?;
+        let mut ebpf = match load(config, &pins) {
+            Err(error) if !adopted => {
+                pins.remove_maps()?;
+                return Err(error);
+            }
+            loaded => loaded?,
+        };
         let tables = Tables::open(&pins)?;
         let slots = tables.slots()?;
         let nothing = Held { good: Entries::new(), bad: Entries::new() };
@@ -105,7 +111,8 @@ impl Filter {
     /// When it fails half-way, the kernel holds something between the old and the new rules, and the next sync reads
     /// back what.
     pub fn sync(&mut self, rules: &Rules, own: &[IpAddr]) -> Result<SyncReport, XdpError> {
-        let assignment = self.slots.assign(&rules.lists)?;
+        let mut slots = self.slots.clone();
+        let assignment = slots.assign(&rules.lists)?;
         let wanted = Held {
             good: entries(&rules.good, &assignment.slots)?,
             bad: entries(&rules.bad, &assignment.slots)?,
@@ -115,10 +122,11 @@ impl Filter {
             None => Held { good: self.tables.good.entries()?, bad: self.tables.bad.entries()? },
         };
         for slot in &assignment.named {
-            if let Some(name) = self.slots.name(*slot) {
+            if let Some(name) = slots.name(*slot) {
                 self.tables.name_slot(*slot, name)?;
             }
         }
+        self.slots = slots;
         let good = Plan::new(&held.good, &wanted.good);
         let bad = Plan::new(&held.bad, &wanted.bad);
         // In this order nobody who is good before and after is hit, and nobody who is bad before and after slips through.
@@ -178,7 +186,7 @@ pub fn detach(config: &Config) -> Result<(), XdpError> {
 /// What [`Filter::lookup`] says, for a process that has no filter open.
 pub fn read_pinned(config: &Config, address: IpAddr) -> Result<Option<KernelRule>, XdpError> {
     let pins = Pins::new(config);
-    if !pins.exist() {
+    if !pins.exist()? {
         return Err(XdpError::NothingPinned { path: config.pin_dir.clone() });
     }
     let tables = Tables::open(&pins)?;

@@ -6,7 +6,7 @@
 //! | `filter` | the whole: open, sync, attach, count, look up, detach |
 //! | `attach` | on which interfaces does it run, in which mode, and why? |
 //! | `interface` | which interface is meant, and what runs there already? |
-//! | `pins` | what survives the daemon, and may it be trusted? |
+//! | `pins`, `links` | what survives the daemon, and may it be trusted? |
 //! | `tables` | what do the kernel's maps hold? |
 //! | `plan`, `slots` | which changes lead from what they hold to what they should hold? |
 //! | `counters` | what did the kernel do? |
@@ -18,6 +18,7 @@ mod counters;
 mod error;
 mod filter;
 mod interface;
+mod links;
 mod log;
 mod pins;
 mod plan;

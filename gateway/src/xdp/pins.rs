@@ -1,14 +1,18 @@
 //! What survives the daemon: the folder of pins under a BPF filesystem, and whether what lies in it may be trusted.
 
-use std::fs;
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use aya::maps::{MapData, MapType};
 use gateway_ebpf::abi::{MapKind, MapShape, SCHEMA, map};
+use rustix::fs::{FlockOperation, flock};
 use rustix::mount::{MountFlags, mount};
+use rustix::process::geteuid;
 
 use super::attach::RunsIn;
+use super::links::LinkPin;
 use super::{Config, XdpError};
 
 const BPFFS: &str = "/sys/fs/bpf";
@@ -33,13 +37,21 @@ impl Pins {
     /// Makes the folder and removes from it what may not be adopted. True when the maps in it are adopted.
     pub(super) fn prepare(&self) -> Result<bool, XdpError> {
         mount_bpffs(&self.folder)?;
-        fs::create_dir_all(&self.folder).map_err(|error| XdpError::path(&self.folder, error))?;
+        for folder in self.folders() {
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(folder)
+                .map_err(|error| XdpError::path(folder, error))?;
+            refuse_foreign(folder)?;
+        }
         self.check_maps()
     }
 
     /// Whether a filter was pinned here and not detached since.
-    pub(super) fn exist(&self) -> bool {
-        self.map(map::BAD_V4).exists()
+    pub(super) fn exist(&self) -> Result<bool, XdpError> {
+        let path = self.map(map::BAD_V4);
+        path.try_exists().map_err(|error| XdpError::path(&path, error))
     }
 
     /// Where a map is pinned.
@@ -48,32 +60,45 @@ impl Pins {
     }
 
     /// Where the link to an interface is pinned.
-    pub(super) fn link(&self, interface: &str, mode: RunsIn) -> PathBuf {
-        self.folder.join(format!("link-{}-{}", escape(interface), mode.name()))
+    pub(super) fn link(&self, interface: &str, mode: RunsIn) -> LinkPin {
+        LinkPin::new(&self.folder, interface, mode)
     }
 
-    /// Where links to interfaces are pinned, whichever they are.
-    pub(super) fn links(&self) -> Result<Vec<PathBuf>, XdpError> {
-        Ok(self
-            .files()?
-            .into_iter()
-            .filter(|path| {
-                path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("link-"))
-            })
-            .collect())
+    /// The links that are pinned, whichever interfaces they lead to.
+    pub(super) fn links(&self) -> Result<Vec<LinkPin>, XdpError> {
+        let files = self.files()?;
+        Ok(files.into_iter().filter_map(LinkPin::from_path).collect())
     }
 
     /// Removes everything. Links first: a program without its maps does not exist, but a map without its program may.
     pub(super) fn remove_all(&self) -> Result<(), XdpError> {
-        for path in self.links()?.into_iter().chain(self.files()?) {
+        for link in self.links()? {
+            link.remove()?;
+        }
+        for path in self.files()? {
             remove(&path)?;
         }
-        match fs::remove_dir(&self.folder) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                Err(XdpError::path(&self.folder, error))
+        for folder in self.folders().rev() {
+            match fs::remove_dir(folder) {
+                // The outer folder may hold pins of another version.
+                Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => break,
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(XdpError::path(folder, error));
+                }
+                _ => {}
             }
-            _ => Ok(()),
         }
+        Ok(())
+    }
+
+    /// Removes the maps, for a filter that came to nothing.
+    pub(super) fn remove_maps(&self) -> Result<(), XdpError> {
+        map::ALL.into_iter().try_for_each(|shape| remove(&self.map(shape)))
+    }
+
+    /// The folder that is configured, and in it that of this version.
+    fn folders(&self) -> impl DoubleEndedIterator<Item = &Path> {
+        [self.folder.parent(), Some(self.folder.as_path())].into_iter().flatten()
     }
 
     fn files(&self) -> Result<Vec<PathBuf>, XdpError> {
@@ -89,9 +114,7 @@ impl Pins {
 
     /// The maps belong together (the counters to the names, the rules to both), so all are adopted or none.
     fn check_maps(&self) -> Result<bool, XdpError> {
-        let present: Vec<MapShape> =
-            map::ALL.into_iter().filter(|shape| self.map(*shape).exists()).collect();
-        if present.is_empty() {
+        if !map::ALL.into_iter().any(|shape| self.map(shape).exists()) {
             return Ok(false);
         }
         let fault =
@@ -100,9 +123,7 @@ impl Pins {
             return Ok(true);
         };
         tracing::warn!(map = shape.name, "the pinned maps are not adopted but made anew: {fault}");
-        for shape in present {
-            remove(&self.map(shape))?;
-        }
+        self.remove_maps()?;
         Ok(false)
     }
 
@@ -143,9 +164,15 @@ pub(super) fn remove(path: &Path) -> Result<(), XdpError> {
 
 /// Mounts a BPF filesystem at its usual place when `folder` is to lie there and there is none.
 fn mount_bpffs(folder: &Path) -> Result<(), XdpError> {
-    if folder.starts_with(BPFFS) && !is_bpffs(Path::new(BPFFS))? {
-        mount("bpf", BPFFS, "bpf", MountFlags::empty(), None)
-            .map_err(|error| XdpError::path(Path::new(BPFFS), error.into()))?;
+    if folder.starts_with(BPFFS) {
+        let failed = |error: io::Error| XdpError::path(Path::new(BPFFS), error);
+        // Two daemons that start at once must not mount one over the other.
+        let parent = File::open(Path::new(BPFFS).join("..")).map_err(failed)?;
+        flock(&parent, FlockOperation::LockExclusive).map_err(|error| failed(error.into()))?;
+        if !is_bpffs(Path::new(BPFFS))? {
+            mount("bpf", BPFFS, "bpf", MountFlags::empty(), c"mode=0700")
+                .map_err(|error| failed(error.into()))?;
+        }
     }
     let existing = folder.ancestors().find(|path| path.exists());
     if is_bpffs(existing.unwrap_or(folder))? {
@@ -154,40 +181,24 @@ fn mount_bpffs(folder: &Path) -> Result<(), XdpError> {
     Err(XdpError::NotBpffs { path: folder.to_owned() })
 }
 
+/// Whoever may write in the folder can end the filter, by removing a pin.
+fn refuse_foreign(folder: &Path) -> Result<(), XdpError> {
+    let found = fs::metadata(folder).map_err(|error| XdpError::path(folder, error))?;
+    if found.uid() == geteuid().as_raw() && found.mode() & 0o022 == 0 {
+        return Ok(());
+    }
+    Err(XdpError::ForeignFolder { path: folder.to_owned() })
+}
+
 fn is_bpffs(path: &Path) -> Result<bool, XdpError> {
     let found =
         rustix::fs::statfs(path).map_err(|error| XdpError::path(path, io::Error::from(error)))?;
     Ok(u64::try_from(found.f_type).is_ok_and(|number| number == BPFFS_MAGIC))
 }
 
-/// An interface's name as a file name: a BPF filesystem takes no dots, which names of VLAN interfaces have.
-fn escape(interface: &str) -> String {
-    interface
-        .bytes()
-        .map(|byte| match byte {
-            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'_' => char::from(byte).to_string(),
-            _ => format!("%{byte:02x}"),
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn each_interface_has_its_own_file_name() {
-        let pins = Pins::new(&Config::default());
-        for (interface, mode, expected) in [
-            ("eth0", RunsIn::Native, "link-eth0-native"),
-            ("eth0", RunsIn::Generic, "link-eth0-generic"),
-            ("eth0.100", RunsIn::Native, "link-eth0%2e100-native"),
-            ("a-native", RunsIn::Generic, "link-a%2dnative-generic"),
-        ] {
-            let path = pins.link(interface, mode);
-            assert_eq!(path, Path::new("/sys/fs/bpf/portcullis/v1").join(expected));
-        }
-    }
 
     #[test]
     fn an_ordinary_folder_is_no_place_for_pins() {

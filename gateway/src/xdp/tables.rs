@@ -148,16 +148,15 @@ impl RuleTable {
     pub(super) fn write(&mut self, plan: &Plan) -> Result<(), XdpError> {
         for (prefix, rule) in &plan.write {
             let (length, value) = (prefix.length().into(), rule.to_bytes());
-            match prefix.address() {
-                IpAddr::V4(v4) => self
-                    .v4
-                    .insert(&Key::new(length, v4.octets()), value, 0)
-                    .map_err(failed(self.shapes.0))?,
-                IpAddr::V6(v6) => self
-                    .v6
-                    .insert(&Key::new(length, v6.octets()), value, 0)
-                    .map_err(failed(self.shapes.1))?,
-            }
+            let (written, shape) = match prefix.address() {
+                IpAddr::V4(v4) => {
+                    (self.v4.insert(&Key::new(length, v4.octets()), value, 0), self.shapes.0)
+                }
+                IpAddr::V6(v6) => {
+                    (self.v6.insert(&Key::new(length, v6.octets()), value, 0), self.shapes.1)
+                }
+            };
+            written.map_err(failed(shape))?;
         }
         Ok(())
     }
@@ -166,14 +165,11 @@ impl RuleTable {
     pub(super) fn remove(&mut self, plan: &Plan) -> Result<(), XdpError> {
         for prefix in &plan.remove {
             let length = prefix.length().into();
-            match prefix.address() {
-                IpAddr::V4(v4) => {
-                    self.v4.remove(&Key::new(length, v4.octets())).map_err(failed(self.shapes.0))?
-                }
-                IpAddr::V6(v6) => {
-                    self.v6.remove(&Key::new(length, v6.octets())).map_err(failed(self.shapes.1))?
-                }
-            }
+            let (removed, shape) = match prefix.address() {
+                IpAddr::V4(v4) => (self.v4.remove(&Key::new(length, v4.octets())), self.shapes.0),
+                IpAddr::V6(v6) => (self.v6.remove(&Key::new(length, v6.octets())), self.shapes.1),
+            };
+            removed.map_err(failed(shape))?;
         }
         Ok(())
     }

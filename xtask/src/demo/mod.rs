@@ -74,16 +74,15 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         burst,
         elapsed_s: started.elapsed().as_secs_f64(),
     };
-    report::show(&report, &stage.home.audit()?, &stage.next_hop.delivered())?;
+    let audit = std::fs::read_to_string(stage.home.path().join("audit.jsonl"))?;
+    report::show(&report, &audit, &stage.next_hop.delivered())?;
     if let Some(file) = &options.json {
         let json = serde_json::to_string_pretty(&report)?;
         std::fs::write(file, json).with_context(|| file.display().to_string())?;
     }
     if options.keep {
         report::show_how_to_talk(&stage)?;
-        loop {
-            std::thread::park();
-        }
+        wait_for_interrupt();
     }
     daemon.terminate()?;
     Ok(report.is_right())
@@ -123,6 +122,13 @@ fn text(value: &Value, pointer: &str) -> String {
 #[expect(clippy::cast_precision_loss, reason = "a demo counts to a million, not to 2^52")]
 fn f64_of(count: u64) -> f64 {
     count as f64
+}
+
+/// Ctrl-C ends the process from the thread that listens for it.
+fn wait_for_interrupt() -> ! {
+    loop {
+        std::thread::park();
+    }
 }
 
 /// Ctrl-C must not leave hosts behind.

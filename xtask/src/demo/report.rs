@@ -7,7 +7,6 @@ use harness::smtp_server::Transaction;
 use harness::stage::Stage;
 use owo_colors::{OwoColorize, Stream, Style};
 use serde::Serialize;
-use serde_json::Value;
 
 use super::cases::{Case, DecidedBy};
 use super::trial::Outcome;
@@ -82,7 +81,7 @@ pub(super) fn show_case(case: &Case, outcome: &Outcome) -> Result<()> {
 }
 
 /// Shows the rest.
-pub(super) fn show(report: &Report, audit: &[Value], delivered: &[Transaction]) -> Result<()> {
+pub(super) fn show(report: &Report, audit: &str, delivered: &[Transaction]) -> Result<()> {
     headline("Arrived at the next hop")?;
     for message in delivered {
         let client =
@@ -102,8 +101,8 @@ pub(super) fn show(report: &Report, audit: &[Value], delivered: &[Transaction]) 
     line(&format!(
         "     burst from a listed /16: {sent} SYNs sent, {dropped} dropped, {pps:.0} per second"
     ))?;
-    let proxy = |record: &&Value| record.get("code").and_then(Value::as_str) == Some("open-proxy");
-    if let Some(record) = audit.iter().find(proxy) {
+    let mut records = audit.lines();
+    if let Some(record) = records.find(|record| record.contains("\"code\":\"open-proxy\"")) {
         headline("Audit record of the open proxy")?;
         line(&format!("     {record}"))?;
     }

@@ -6,7 +6,8 @@ use super::session::{Flow, Session};
 use crate::front::BareNewline;
 use crate::policy::{Action, Decision, Envelope, Outcome, Phase, Reply, Verdict};
 use crate::smtp::{
-    DataDecoder, DataEncoder, DataFault, Limits, NextHopReply, fields, header_end, is_named,
+    DataDecoder, DataEncoder, DataFault, Limits, NextHopReply, fields, header_end, header_fault,
+    header_too_long, is_named,
 };
 
 /// Octets that are read at once, and so about what is held back of a message.
@@ -112,7 +113,7 @@ impl Session {
         if matches!(message.fate, Fate::Unknown) {
             let found = header_end(&message.content, message.searched);
             message.searched = message.content.len();
-            let Some(length) = found.or(end.then_some(message.content.len())) else {
+            let Some(length) = found.or_else(|| end.then_some(message.content.len())) else {
                 // One octet over the limit is enough to know that the header does not fit.
                 if message.content.len() > self.settings.limits.header {
                     self.refuse_message(message, header_too_long());
@@ -189,7 +190,7 @@ impl Session {
     fn lost(&mut self, error: &NextHopError) -> Reply {
         self.next_hop = None;
         self.front.counters.next_hop_failures.add();
-        self.front.next_hop.failed(error);
+        self.front.next_hop.doubt();
         error.reply()
     }
 
@@ -392,23 +393,6 @@ impl Refusal {
     fn judged(decision: Decision, reply: &Reply) -> Self {
         Self { decision, reply: format!("{reply}\r\n"), next_hop: None, judged: true }
     }
-}
-
-/// What is wrong with a header block, whoever sent it.
-fn header_fault(header: &[u8], limits: &Limits) -> Option<Reply> {
-    if header.len() > limits.header {
-        return Some(header_too_long());
-    }
-    if header.contains(&0) {
-        return Some(Reply::new(550, 6, 0, "NUL in the header"));
-    }
-    let received = fields(header).filter(|field| is_named(field, "Received")).count();
-    (received > limits.received)
-        .then(|| Reply::new(554, 4, 6, &format!("mail loop: {received} Received fields")))
-}
-
-fn header_too_long() -> Reply {
-    Reply::new(552, 3, 4, "header too long")
 }
 
 /// What the sender hears instead of the next hop's answer; `None` where the message goes on.

@@ -10,6 +10,7 @@ mod patience;
 mod session;
 #[cfg(test)]
 mod tests;
+mod transaction;
 
 use std::sync::Arc;
 use std::time::Duration;

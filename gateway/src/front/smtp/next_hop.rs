@@ -260,11 +260,6 @@ impl From<Elapsed> for NextHopError {
 }
 
 impl NextHopError {
-    /// Whether every other client would meet the same.
-    pub(super) fn is_general(&self) -> bool {
-        matches!(self, Self::Connect(_) | Self::Greeting(_) | Self::Timeout | Self::XclientMissing)
-    }
-
     /// What the client is told: never a 5xx for trouble that is not its own.
     pub(super) fn reply(&self) -> Reply {
         match self {

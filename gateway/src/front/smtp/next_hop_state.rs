@@ -9,7 +9,7 @@ use tokio::sync::{Mutex as AsyncMutex, Notify};
 use tokio::time::{Instant, timeout};
 
 use super::Settings;
-use super::next_hop::{NextHopConnection, NextHopError};
+use super::next_hop::NextHopConnection;
 use crate::alarm::Alarms;
 use crate::smtp::Capabilities;
 
@@ -67,8 +67,9 @@ impl NextHopState {
 
     /// What the next hop offers, as far as known; asks it where nothing is known yet.
     pub(super) async fn capabilities(&self, settings: &Settings) -> Option<Capabilities> {
-        if let Some(capabilities) = self.known().capabilities.clone() {
-            return Some(capabilities);
+        let known = self.known().capabilities.clone();
+        if known.is_some() {
+            return known;
         }
         let _asking = self.asking.lock().await;
         let recently = |fault: &(String, Instant)| fault.1.elapsed() < MEMORY;
@@ -95,18 +96,11 @@ impl NextHopState {
         }
     }
 
-    /// Notes that a connection was made. What was offered there was offered to one client, and is not for others.
-    pub(super) fn succeeded(&self) {
-        self.known().fault = None;
-        self.alarms.clear(ALARM);
-    }
-
-    /// Notes that one failed. What was offered before is still worth offering: mail is deferred at MAIL then.
-    pub(super) fn failed(&self, error: &NextHopError) {
-        if error.is_general() {
-            self.known().fault = Some((error.to_string(), Instant::now()));
-            self.alarms.raise(ALARM, &error.to_string());
-        }
+    /// Has the next hop asked again soon, because a connection to it failed.
+    ///
+    /// What one client met says nothing for sure: only an answer to ourselves raises or clears the alarm. What was
+    /// offered before is still worth offering, since mail is deferred at MAIL then.
+    pub(super) fn doubt(&self) {
         self.trouble.notify_one();
     }
 
@@ -120,8 +114,8 @@ impl NextHopState {
     async fn probe(&self, settings: &Settings) {
         match NextHopConnection::probe(settings).await {
             Ok(capabilities) => {
-                self.known().capabilities = Some(capabilities);
-                self.succeeded();
+                *self.known() = Known { capabilities: Some(capabilities), fault: None };
+                self.alarms.clear(ALARM);
             }
             Err(error) => {
                 self.known().fault = Some((error.to_string(), Instant::now()));

@@ -1,4 +1,4 @@
-//! One session with one client: greeting, commands, transactions.
+//! One session with one client: greeting, commands, goodbye.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,23 +7,19 @@ use tokio::net::TcpStream;
 
 use super::client::{ClientStream, Gone};
 use super::connections::Place;
-use super::next_hop::{Hello, NextHopConnection, NextHopError};
+use super::next_hop::{Hello, NextHopConnection};
 use super::patience::Patience;
+use super::transaction::Transaction;
 use super::{Front, Settings, Stop};
 use crate::engine::Client;
 use crate::front::{BareNewline, Listener};
-use crate::policy::{Action, Decision, Envelope, Outcome, Phase, Reply, Verdict};
-use crate::smtp::{
-    Capabilities, Command, CommandError, HelloName, LineFault, Mail, NextHopReply, Rcpt,
-};
+use crate::policy::{Action, Decision, Outcome, Phase, Reply, Verdict};
+use crate::smtp::{Capabilities, Command, CommandError, HelloName, LineFault};
 
 /// Octets that are read at once while waiting for commands.
 const PIECE: usize = 4096;
 /// Lines of a refused client that are answered before it is left.
 const REFUSED_LINES: usize = 10;
-/// Letters of a name or an address that a record keeps.
-const RECORDED: usize = 320;
-
 /// One session with one client.
 #[derive(Debug)]
 pub(super) struct Session {
@@ -35,22 +31,13 @@ pub(super) struct Session {
     pub(super) patience: Patience,
     /// Open from the first MAIL on, over all transactions; without it an open transaction is lost.
     pub(super) next_hop: Option<NextHopConnection>,
-    hello: Option<Hello>,
+    pub(super) hello: Option<Hello>,
     /// What the client was offered.
-    offered: Capabilities,
-    transaction: Option<Transaction>,
+    pub(super) offered: Capabilities,
+    pub(super) transaction: Option<Transaction>,
     commands: usize,
     errors: usize,
     _place: Place,
-}
-
-/// A transaction that the next hop has begun.
-#[derive(Debug)]
-struct Transaction {
-    envelope: Envelope,
-    utf8: bool,
-    /// Whether its end was recorded.
-    recorded: bool,
 }
 
 /// Whether a session goes on.
@@ -296,224 +283,6 @@ impl Session {
         self.hello = Some(Hello { name: name.as_str().to_owned(), extended });
     }
 
-    async fn mail(&mut self, mail: &Mail) -> Flow {
-        let Some(hello) = self.hello.clone() else {
-            return self.refuse(Reply::new(503, 5, 1, "send HELO or EHLO first"));
-        };
-        if self.transaction.is_some() {
-            return self.refuse(Reply::new(503, 5, 1, "a transaction is open already"));
-        }
-        let limit = self.offered.size(self.settings.limits.message);
-        if mail.size.is_some_and(|size| size > limit) {
-            return self.refuse(Reply::new(552, 3, 4, &format!("message too big, limit {limit}")));
-        }
-        let transaction = Transaction {
-            envelope: Envelope {
-                helo: capped(&hello.name),
-                sender: mail
-                    .sender
-                    .as_ref()
-                    .map(|sender| capped(&sender.to_string()))
-                    .unwrap_or_default(),
-                recipients: Vec::new(),
-            },
-            utf8: mail.is_utf8(),
-            recorded: false,
-        };
-        self.transaction = Some(transaction);
-        let reply = match self.begin(&hello, mail).await {
-            Ok(Begun::Reply(reply)) => reply,
-            Ok(Begun::Unsupported(keyword)) => {
-                self.transaction = None;
-                return self.refuse(CommandError::Parameter(keyword).reply());
-            }
-            Err(error) => {
-                if let Some(refusal) = error.client_refusal() {
-                    self.stream.say_lines(&refusal.wire());
-                } else {
-                    self.next_hop_lost(&error);
-                }
-                self.next_hop = None;
-                self.transaction = None;
-                return Flow::Continue;
-            }
-        };
-        let began = reply.is_positive();
-        self.pass_on(&reply);
-        if !began || self.next_hop.is_none() {
-            self.transaction = None;
-        }
-        Flow::Continue
-    }
-
-    /// Says MAIL to the next hop, over the connection at hand or a new one.
-    async fn begin(&mut self, hello: &Hello, mail: &Mail) -> Result<Begun, NextHopError> {
-        let wait = self.settings.limits.next_hop_timeout;
-        let at_hand = self.next_hop.take();
-        if let Some(mut next_hop) =
-            at_hand.filter(|known| mail.unsupported(&known.capabilities).is_none())
-        {
-            let command = mail.line(&next_hop.capabilities);
-            let answer = self.patience.within(wait, next_hop.command(&command, wait)).await;
-            // It may have tired of waiting for another transaction; then this one has a new connection.
-            if let Some(Ok(reply)) = answer
-                && reply.code != 421
-            {
-                self.next_hop = Some(next_hop);
-                return Ok(Begun::Reply(reply));
-            }
-        }
-        let (settings, client) = (Arc::clone(&self.settings), self.client);
-        let connect = NextHopConnection::for_client(&settings, &client, hello);
-        let connected = self.patience.within(wait, connect).await;
-        let mut next_hop = connected.ok_or(NextHopError::Timeout)??;
-        self.front.next_hop.succeeded();
-        if let Some(keyword) = mail.unsupported(&next_hop.capabilities) {
-            if mail.unsupported(&self.offered).is_some() {
-                return Ok(Begun::Unsupported(keyword.to_owned()));
-            }
-            // It was offered, and is no longer there: not the client's fault.
-            return Err(NextHopError::Withdrawn(keyword.to_owned()));
-        }
-        let command = mail.line(&next_hop.capabilities);
-        let answer = self.patience.within(wait, next_hop.command(&command, wait)).await;
-        let reply = answer.ok_or(NextHopError::Timeout)??;
-        self.next_hop = Some(next_hop);
-        Ok(Begun::Reply(reply))
-    }
-
-    async fn rcpt(&mut self, rcpt: &Rcpt) -> Flow {
-        let Some(transaction) = &self.transaction else {
-            return self.refuse(Reply::new(503, 5, 1, "send MAIL first"));
-        };
-        if !rcpt.recipient.is_ascii() && !transaction.utf8 {
-            return self.refuse(CommandError::Utf8.reply());
-        }
-        if transaction.envelope.recipients.len() >= self.settings.limits.recipients {
-            self.stream.say(Reply::new(452, 5, 3, "too many recipients"));
-            return Flow::Continue;
-        }
-        if !self.settings.accept_recipient(&rcpt.recipient) {
-            return self.refuse(Reply::new(550, 7, 1, "relaying denied"));
-        }
-        let Some(next_hop) = &self.next_hop else {
-            self.say_lost();
-            return Flow::Continue;
-        };
-        if let Some(keyword) = rcpt.unsupported(&next_hop.capabilities) {
-            return self.refuse(CommandError::Parameter(keyword.to_owned()).reply());
-        }
-        let Some(reply) = self.ask(&rcpt.line()).await else {
-            return Flow::Continue;
-        };
-        self.pass_on(&reply);
-        if let (true, Some(transaction)) = (reply.is_positive(), &mut self.transaction) {
-            transaction.envelope.recipients.push(capped(&rcpt.recipient.to_string()));
-        }
-        Flow::Continue
-    }
-
-    async fn data(&mut self) -> Flow {
-        let Some(transaction) = &self.transaction else {
-            return self.refuse(Reply::new(503, 5, 1, "send MAIL first"));
-        };
-        if self.next_hop.is_none() {
-            self.say_lost();
-            self.transaction = None;
-            return Flow::Continue;
-        }
-        if transaction.envelope.recipients.is_empty() {
-            return self.refuse(Reply::new(554, 5, 1, "no valid recipients"));
-        }
-        let Some(reply) = self.ask("DATA").await else {
-            self.transaction = None;
-            return Flow::Continue;
-        };
-        if reply.code != 354 {
-            if reply.is_positive() {
-                // No answer to DATA that anybody knows: what it would do with a message is a guess.
-                self.next_hop_lost(&NextHopError::Unexpected(reply));
-            } else {
-                self.pass_on(&reply);
-            }
-            return Flow::Continue;
-        }
-        self.stream.say("354 end data with <CR><LF>.<CR><LF>");
-        match self.transaction.take() {
-            Some(transaction) => self.receive(transaction.envelope).await,
-            None => Flow::Continue,
-        }
-    }
-
-    /// Asks the next hop; `None` when it is lost, which the client has been told then.
-    async fn ask(&mut self, command: &str) -> Option<NextHopReply> {
-        let wait = self.settings.limits.next_hop_timeout;
-        let next_hop = self.next_hop.as_mut()?;
-        let answer = self.patience.within(wait, next_hop.command(command, wait)).await;
-        match answer.unwrap_or(Err(NextHopError::Timeout)) {
-            Ok(reply) => Some(reply),
-            Err(error) => {
-                self.next_hop_lost(&error);
-                None
-            }
-        }
-    }
-
-    /// Tells the client what the next hop said; a 421 is the next hop's goodbye to us, not ours to the client.
-    fn pass_on(&mut self, reply: &NextHopReply) {
-        match reply.code {
-            421 | 300..400 => self.next_hop_lost(&NextHopError::Unexpected(reply.clone())),
-            _ => self.stream.say_lines(&reply.wire()),
-        }
-    }
-
-    /// Drops the next hop, tells the client, and records it, once for each transaction.
-    fn next_hop_lost(&mut self, error: &NextHopError) {
-        self.next_hop = None;
-        self.front.counters.next_hop_failures.add();
-        self.front.next_hop.failed(error);
-        let reply = error.reply();
-        self.stream.say(&reply);
-        let decision = self.own(Phase::Message, Verdict::NextHop, Action::Defer, reply);
-        let Some(transaction) = self.transaction.as_mut().filter(|known| !known.recorded) else {
-            return;
-        };
-        transaction.recorded = true;
-        let outcome = Outcome { next_hop: Some(error.to_string()), ..Outcome::default() };
-        self.front.engine.record(&self.client, Some(&transaction.envelope), &decision, outcome);
-    }
-
-    fn say_lost(&mut self) {
-        self.stream.say(NextHopError::Closed.reply());
-    }
-
-    /// Ends an open transaction for good: by the connection's end, never by words.
-    fn abort(&mut self) {
-        if self.transaction.take().is_some() {
-            self.next_hop = None;
-        }
-    }
-
-    /// Leaves a next hop that has nothing in hand.
-    fn leave_next_hop(&mut self) {
-        if let Some(next_hop) = self.next_hop.take() {
-            tokio::spawn(next_hop.quit());
-        }
-    }
-
-    /// Ends an open transaction because the client takes it back; no data has gone to the next hop.
-    async fn reset(&mut self) {
-        let wait = self.settings.limits.next_hop_timeout;
-        if self.transaction.take().is_none() {
-            return;
-        }
-        if let Some(mut next_hop) = self.next_hop.take() {
-            let answer = self.patience.within(wait, next_hop.command("RSET", wait)).await;
-            self.next_hop =
-                matches!(answer, Some(Ok(reply)) if reply.code == 250).then_some(next_hop);
-        }
-    }
-
     /// Says a 5xx of our own; too many of them end the session.
     pub(super) fn refuse(&mut self, reply: Reply) -> Flow {
         self.front.counters.protocol_errors.add();
@@ -550,16 +319,4 @@ impl Session {
     pub(super) fn final_wait(&self) -> Duration {
         self.settings.limits.next_hop_final_timeout
     }
-}
-
-/// How a transaction began at the next hop.
-enum Begun {
-    /// With its reply.
-    Reply(NextHopReply),
-    /// Not at all: it offers nothing for this parameter, nor did we.
-    Unsupported(String),
-}
-
-fn capped(text: &str) -> String {
-    text.chars().take(RECORDED).collect()
 }

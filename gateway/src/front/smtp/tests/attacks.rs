@@ -37,7 +37,7 @@ async fn nothing_but_the_end_ends_a_message() {
             client.up_to_data().await;
             send(&mut client, data.as_bytes(), whole).await;
             client.expect("550 5.6.11 bare").await;
-            client.dialogue("C: QUIT\nS: 221\nS: EOF").await;
+            client.leave().await;
             assert!(peer.messages().is_empty(), "{}", end.escape_debug());
             let records = site.finish().await;
             assert_eq!(of_messages(&records).len(), 1);
@@ -51,7 +51,7 @@ async fn nothing_but_the_end_ends_a_message() {
             client.up_to_data().await;
             send(&mut client, data.as_bytes(), whole).await;
             client.expect("250 2.0.0 queued").await;
-            client.dialogue("C: QUIT\nS: 221\nS: EOF").await;
+            client.leave().await;
             let messages = peer.messages();
             assert_eq!(messages.len(), 1, "{}", end.escape_debug());
             assert!(
@@ -99,6 +99,7 @@ async fn everything_in_one_packet() {
              S: EOF",
         )
         .await;
+    drop(client);
     assert_eq!(peer.messages().len(), 2);
     site.finish().await;
 }
@@ -111,11 +112,12 @@ async fn lines_that_are_no_lines() {
     client.expect("220").await;
     client.send(b"NOOP\0\r\nNO\rOP\r\n").await;
     client.dialogue("S: 500 5.5.2 NUL\nS: 500 5.5.2 bare CR").await;
-    client.send(&[b'x'; 1 << 20]).await;
+    client.send("x".repeat(1 << 20).as_bytes()).await;
     client.send(b"\r\nNOOP\r\n").await;
     client.dialogue("S: 500 5.5.2 line too long\nS: 250").await;
     client.send(b"NOOP\nMAIL FROM:<a@x.example>\r\n").await;
     client.dialogue("S: 554 5.5.2 bare LF\nS: EOF").await;
+    drop(client);
     site.client().await.dialogue("S: 220\nC: POST / HTTP/1.1\nS: 554 5.5.1\nS: EOF").await;
     let records = site.finish().await;
     assert_eq!(records.iter().filter(|record| record["code"] == "protocol").count(), 2);
@@ -164,7 +166,7 @@ async fn messages_over_a_limit() {
     let field = "Received: by x; y\r\n";
     for (what, data, expected) in [
         ("header", format!("X: {}\r\n\r\n", "h".repeat(3000)), "552 5.3.4 header too long"),
-        ("endless header", "X: y\r\n".repeat(2000), "552 5.3.4 header too long"),
+        ("endless header", "X: y\r\n".repeat(1000), "552 5.3.4 header too long"),
         ("message", format!("\r\n{}", "0123456789\r\n".repeat(900)), "552 5.3.4 message too big"),
         ("line", format!("\r\n{}\r\n", "l".repeat(1001)), "550 5.6.0 line too long"),
         ("loop", format!("{}\r\n", field.repeat(11)), "554 5.4.6 mail loop: 11"),
@@ -184,7 +186,8 @@ async fn messages_over_a_limit() {
         client.send(data.as_bytes()).await;
         client.send(b".\r\n").await;
         client.expect(expected).await;
-        client.dialogue("C: NOOP\nS: 250\nC: QUIT\nS: 221").await;
+        client.dialogue("C: NOOP\nS: 250").await;
+        client.leave().await;
         assert_eq!(peer.messages().is_empty(), !expected.starts_with("250"), "{what}");
         let records = site.finish().await;
         let messages = of_messages(&records);
@@ -201,6 +204,7 @@ async fn a_message_without_an_end_is_cut_off() {
     client.send(b"\r\n").await;
     client.send(&b"0123456789\r\n".repeat(3000)).await;
     client.dialogue("S: 552 5.3.4\nS: EOF").await;
+    drop(client);
     assert!(peer.messages().is_empty());
     site.finish().await;
 }

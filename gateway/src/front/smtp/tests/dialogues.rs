@@ -91,6 +91,33 @@ async fn clean_mail_arrives_as_it_was_sent() {
 }
 
 #[tokio::test]
+async fn a_large_message_arrives_octet_for_octet() {
+    let peer = Peer::start(postfix()).await;
+    let site = Site::start(&peer, |_, _| ()).await;
+    let mut client = site.client().await;
+    client.up_to_data().await;
+    let mut data = "Subject: x\r\n\r\n".to_owned();
+    for line in 0..60_000 {
+        // Every 37th line begins with a dot, every 41st is empty.
+        let text = if line % 37 == 0 { ".." } else { "" };
+        let fill = if line % 41 == 0 { 0 } else { line % 90 };
+        data.push_str(text);
+        data.extend(std::iter::repeat_n('x', fill));
+        data.push_str("\r\n");
+    }
+    for piece in data.as_bytes().chunks(4093) {
+        client.send(piece).await;
+    }
+    client.send(b".\r\n").await;
+    client.expect("250 2.0.0 queued").await;
+    client.leave().await;
+    assert!(peer.messages()[0] == data, "not what was sent");
+    let stuffed = data.matches("\r\n..").count();
+    let records = site.finish().await;
+    assert_eq!(of_messages(&records)[0]["octets"], data.len() - stuffed);
+}
+
+#[tokio::test]
 async fn refused_clients_may_only_quit() {
     let peer = Peer::start(postfix()).await;
     let site = Site::start(&peer, |_, _| ()).await;
@@ -115,6 +142,7 @@ async fn refused_clients_may_only_quit() {
         stubborn.expect("503").await;
     }
     stubborn.expect("EOF").await;
+    drop(stubborn);
     assert_eq!((site.front.counters().refused, site.front.counters().deferred), (2, 1));
     let records = site.finish().await;
     assert_eq!(records.len(), 3);
@@ -201,7 +229,7 @@ async fn what_the_header_says_decides() {
     for (n, reply, code, delivered) in [
         ("9", "250 2.0.0 queued", "accept", true),
         ("1", "250 2.0.0 queued", "sys-deny-ip", true),
-        ("2", "554 5.7.1", "sys-deny-ip", false),
+        ("2", "550 5.7.1", "sys-deny-ip", false),
         ("3", "250 2.0.0 ok", "sys-deny-ip", false),
     ] {
         let peer = Peer::start(postfix()).await;
@@ -212,7 +240,7 @@ async fn what_the_header_says_decides() {
         let forged = "x-portcullis-verdict : Safe\r\n\tand sound\r\n";
         client.send(format!("{field}\r\n{forged}Subject: x\r\n\r\nbody\r\n.\r\n").as_bytes()).await;
         client.expect(reply).await;
-        client.dialogue("C: QUIT\nS: 221\nS: EOF").await;
+        client.leave().await;
         let heard = peer.mail();
         let plain = format!("{field}\r\nSubject: x\r\n\r\nbody\r\n");
         match (n, delivered) {
@@ -242,7 +270,7 @@ async fn rules_that_change_in_the_meantime_count() {
     let late = "198.51.100.9";
     for (first, change, reply) in [
         ("198.51.100.8", None, "250 2.0.0 queued"),
-        (late, Some(ListAction::RejectMessage), "554 5.7.1"),
+        (late, Some(ListAction::RejectMessage), "550 5.7.1"),
         (late, Some(ListAction::Tag), "451 4.7.1"),
         (late, Some(ListAction::Discard), "250 2.0.0 ok"),
     ] {
@@ -259,6 +287,7 @@ async fn rules_that_change_in_the_meantime_count() {
                 &b"0123456789012345678901234567890123456789012345678901234567890\r\n".repeat(1000),
             )
             .await;
+        until("the header is under way", || peer.mail()[0].octets > 0).await;
         let more: Vec<_> = change.map(|action| (late, action)).into_iter().collect();
         site.set_lists(&more, 2);
         client.send(b".\r\n").await;
@@ -285,6 +314,7 @@ async fn what_was_refused_and_is_no_longer_listed_may_come_again() {
     site.set_lists(&[], 2);
     client.send(b".\r\n").await;
     client.expect("451 4.7.1").await;
+    client.leave().await;
     let records = site.finish().await;
     assert_eq!(of_messages(&records)[0]["action"], "defer");
 }
@@ -380,8 +410,10 @@ async fn a_stop_waits_for_mail_in_hand_only() {
     busy.up_to_data().await;
     site.stop.send_replace(Some(Instant::now() + Duration::from_secs(5)));
     idle.dialogue("S: 421 4.3.2\nS: EOF").await;
+    drop(idle);
     busy.send(b"Subject: x\r\n\r\nbody\r\n.\r\n").await;
     busy.dialogue("S: 250 2.0.0 queued\nS: 421 4.3.2\nS: EOF").await;
+    drop(busy);
     site.finish().await;
     assert_eq!(peer.messages().len(), 1);
 }
@@ -395,6 +427,7 @@ async fn a_stop_has_a_deadline() {
     client.send(b"Subject: x\r\n").await;
     site.stop.send_replace(Some(Instant::now() + Duration::from_millis(100)));
     client.dialogue("S: 421 4.4.2\nS: EOF").await;
+    drop(client);
     until("the abort", || peer.mail().iter().any(|heard| heard.torn.is_some())).await;
     let server = site.finish().await;
     assert_eq!(of_messages(&server).len(), 1);
@@ -413,6 +446,7 @@ async fn silence_is_answered() {
     client.up_to_data().await;
     client.send(b"Subject: x\r\n\r\nbody\r\n").await;
     client.dialogue("S: 421 4.4.2\nS: EOF").await;
+    drop(client);
     assert!(peer.messages().is_empty());
     let records = site.finish().await;
     assert_eq!(of_messages(&records)[0]["code"], "protocol");

@@ -29,6 +29,8 @@ pub(super) struct Heard {
     pub(super) commands: Vec<String>,
     /// The data up to the dot, as it came over the wire.
     pub(super) messages: Vec<String>,
+    /// Octets of data, of whole lines, that came so far.
+    pub(super) octets: usize,
     /// Data without an end.
     pub(super) torn: Option<String>,
 }
@@ -179,6 +181,7 @@ async fn read_data(
         if line == "." {
             return Some(data);
         }
+        notes.take(|heard| heard.octets += line.len());
         data.push_str(&line);
         data.push_str("\r\n");
     }

@@ -202,6 +202,11 @@ impl Client {
         }
     }
 
+    /// Quits, and closes the connection as soon as the proxy has.
+    pub(super) async fn leave(mut self) {
+        self.dialogue("C: QUIT\nS: 221\nS: EOF").await;
+    }
+
     /// From the greeting to the 354 for a message from `a@client.example` to `b@ours.example`.
     pub(super) async fn up_to_data(&mut self) {
         self.dialogue(

@@ -1,0 +1,317 @@
+//! The life of the filter on interfaces: native and generic, adopted by the next daemon, in the way of others, removed.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test that uses them")]
+
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+use std::{fs, io, process, thread};
+
+use gateway::list::{Rule, Rules};
+use gateway::xdp::{Attachment, Config, Filter, Mode, RunsIn, detach};
+use gateway_ebpf::abi::KernelAction;
+use harness::needs;
+use harness::netns::{NetNs, veth};
+
+const EDGE: &str = "198.18.7.1";
+const SENDER: &str = "198.18.7.2";
+
+/// Two hosts on a cable, and a filter on the first of them, with pins of its own.
+struct Hosts {
+    edge: NetNs,
+    sender: NetNs,
+    config: Config,
+}
+
+impl Hosts {
+    fn new(interfaces: &[&str]) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let (edge, sender) = (NetNs::new("edge").unwrap(), NetNs::new("sender").unwrap());
+        let hosts = Self {
+            edge,
+            sender,
+            config: Config {
+                interfaces: interfaces.iter().map(ToString::to_string).collect(),
+                mode: Mode::Auto,
+                ports: vec![25],
+                pin_dir: PathBuf::from(format!(
+                    "/sys/fs/bpf/portcullis-attach-{}-{number}",
+                    process::id()
+                )),
+            },
+        };
+        hosts.join("eth0");
+        hosts
+    }
+
+    /// Lays the cable, with `device` at the edge's end.
+    fn join(&self, device: &str) {
+        veth(&self.edge, device, &self.sender, "eth0").unwrap();
+        self.edge.addresses(device, &[format!("{EDGE}/24")]).unwrap();
+        self.sender.addresses("eth0", &[format!("{SENDER}/24")]).unwrap();
+        self.sender.attach_pass_program("eth0").unwrap();
+    }
+
+    /// What a starting daemon does: open, sync, attach.
+    fn start(&self, action: KernelAction) -> (Filter, Vec<Attachment>) {
+        self.edge
+            .run(|| {
+                let mut filter = Filter::open(&self.config).unwrap();
+                filter.sync(&rules(action), &[EDGE.parse().unwrap()]).unwrap();
+                let attachments = filter.attach().unwrap();
+                (filter, attachments)
+            })
+            .unwrap()
+    }
+
+    /// What the sender sees when it connects to port 25 of the edge, where nobody listens.
+    fn connect(&self) -> io::ErrorKind {
+        let edge = SocketAddr::new(EDGE.parse().unwrap(), 25);
+        let connect = || TcpStream::connect_timeout(&edge, Duration::from_millis(250));
+        self.sender.run(connect).unwrap().unwrap_err().kind()
+    }
+
+    fn pins(&self) -> Vec<String> {
+        let mut pins: Vec<String> = fs::read_dir(self.config.pin_dir.join("v1"))
+            .unwrap()
+            .map(|pin| pin.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.starts_with("link-"))
+            .collect();
+        pins.sort();
+        pins
+    }
+}
+
+impl Drop for Hosts {
+    fn drop(&mut self) {
+        detach(&self.config).unwrap();
+        assert!(!self.config.pin_dir.exists());
+    }
+}
+
+/// The sender is bad.
+fn rules(action: KernelAction) -> Rules {
+    Rules {
+        version: 1,
+        lists: vec!["bad".into()],
+        good: Vec::new(),
+        bad: vec![Rule { prefix: SENDER.parse().unwrap(), list: 0, action }],
+    }
+}
+
+fn attachment(interface: &str, mode: RunsIn, adopted: bool) -> Attachment {
+    Attachment { interface: interface.to_owned(), mode, adopted, reason: None }
+}
+
+fn dropped(filter: &Filter) -> u64 {
+    filter.counters().unwrap().dropped.packets
+}
+
+#[test]
+fn protection_outlives_the_daemon_and_the_next_one_adopts_it() {
+    if !needs::root() {
+        return;
+    }
+    let hosts = Hosts::new(&["eth0"]);
+    let (filter, attachments) = hosts.start(KernelAction::Drop);
+    assert_eq!(attachments, [attachment("eth0", RunsIn::Native, false)]);
+    assert_eq!(hosts.pins(), ["link-eth0-native"]);
+    assert_eq!(hosts.connect(), io::ErrorKind::TimedOut);
+    let before = dropped(&filter);
+    assert!(before >= 1);
+
+    drop(filter);
+    assert_eq!(hosts.connect(), io::ErrorKind::TimedOut);
+
+    let (filter, attachments) = hosts.start(KernelAction::Drop);
+    assert_eq!(attachments, [attachment("eth0", RunsIn::Native, true)]);
+    let meanwhile = dropped(&filter);
+    assert!(meanwhile > before, "counted on while no daemon ran");
+    assert_eq!(hosts.connect(), io::ErrorKind::TimedOut);
+    assert!(dropped(&filter) > meanwhile);
+    let list = &filter.counters().unwrap().lists["bad"]["drop"];
+    assert_eq!(list.packets, dropped(&filter));
+
+    hosts.edge.run(|| filter.detach().unwrap()).unwrap();
+    // Nobody listens, so the edge itself refuses at once: the filter is gone.
+    assert_eq!(hosts.connect(), io::ErrorKind::ConnectionRefused);
+}
+
+#[test]
+fn adoption_lets_nothing_through() {
+    if !needs::root() {
+        return;
+    }
+    let hosts = Hosts::new(&["eth0"]);
+    let (first, _) = hosts.start(KernelAction::Drop);
+    let (over, leaked) = (AtomicBool::new(false), AtomicU32::new(0));
+    // A SYN that passes is refused by the edge itself, in well under these 20 ms.
+    let flood = || {
+        let edge = SocketAddr::new(EDGE.parse().unwrap(), 25);
+        for _ in 0..500 {
+            if over.load(Ordering::Relaxed) {
+                break;
+            }
+            let attempt = TcpStream::connect_timeout(&edge, Duration::from_millis(20));
+            if attempt.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
+                leaked.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    };
+    let sender = || hosts.sender.run(flood).unwrap();
+    let last = thread::scope(|scope| {
+        let senders = [(); 8].map(|()| scope.spawn(sender));
+        let last = (0..5).fold(first, |filter, _| {
+            thread::sleep(Duration::from_millis(50));
+            drop(filter);
+            let (next, attachments) = hosts.start(KernelAction::Drop);
+            assert!(attachments[0].adopted);
+            next
+        });
+        over.store(true, Ordering::Relaxed);
+        for sender in senders {
+            sender.join().unwrap();
+        }
+        last
+    });
+    assert_eq!(leaked.load(Ordering::Relaxed), 0);
+    assert!(dropped(&last) >= 50, "only {} attempts", dropped(&last));
+}
+
+#[test]
+fn a_reset_reaches_the_sender() {
+    if !needs::root() {
+        return;
+    }
+    let hosts = Hosts::new(&["eth0"]);
+    let (filter, _) = hosts.start(KernelAction::Reset);
+    assert_eq!(hosts.connect(), io::ErrorKind::ConnectionRefused);
+    let counters = filter.counters().unwrap();
+    assert_eq!((counters.reset.packets, counters.dropped.packets), (1, 0));
+}
+
+#[test]
+fn each_interface_has_its_own_fate() {
+    if !needs::root() {
+        return;
+    }
+    let hosts = Hosts::new(&["eth0", "no-such-if", "lo"]);
+    let (filter, attachments) = hosts.start(KernelAction::Drop);
+    assert_eq!(attachments[0], attachment("eth0", RunsIn::Native, false));
+    assert_eq!(attachments[1].mode, RunsIn::Off);
+    let reason = attachments[1].reason.as_deref().unwrap();
+    assert!(reason.starts_with("no such interface"), "{reason}");
+    // The loopback device has no native mode.
+    assert_eq!(attachments[2].mode, RunsIn::Generic);
+    let reason = attachments[2].reason.as_deref().unwrap();
+    assert_eq!(reason, "native: the driver cannot do it");
+    assert_eq!(hosts.pins(), ["link-eth0-native", "link-lo-generic"]);
+    drop(filter);
+
+    let (filter, attachments) = hosts.start(KernelAction::Drop);
+    assert!(attachments[0].adopted && attachments[2].adopted);
+    let reason = attachments[2].reason.as_deref().unwrap();
+    assert!(reason.starts_with("generic since an earlier start"), "{reason}");
+    drop(filter);
+
+    // An interface that is no longer configured is left alone.
+    let mut hosts = hosts;
+    hosts.config.interfaces = vec!["lo".to_owned()];
+    let (_filter, attachments) = hosts.start(KernelAction::Drop);
+    assert_eq!(attachments.len(), 1);
+    assert_eq!(hosts.pins(), ["link-lo-generic"]);
+    assert_eq!(hosts.connect(), io::ErrorKind::ConnectionRefused);
+}
+
+#[test]
+fn the_configured_mode_is_obeyed() {
+    if !needs::root() {
+        return;
+    }
+    let mut hosts = Hosts::new(&["eth0"]);
+    for (mode, pins, connect) in [
+        (Mode::Generic, vec!["link-eth0-generic"], io::ErrorKind::TimedOut),
+        (Mode::Native, vec!["link-eth0-native"], io::ErrorKind::TimedOut),
+        (Mode::Off, vec![], io::ErrorKind::ConnectionRefused),
+    ] {
+        hosts.config.mode = mode;
+        let (_filter, attachments) = hosts.start(KernelAction::Drop);
+        assert!(!attachments[0].adopted, "{mode:?}");
+        assert_eq!(hosts.pins(), pins, "{mode:?}");
+        assert_eq!(hosts.connect(), connect, "{mode:?}");
+    }
+    hosts.config.mode = Mode::Native;
+    hosts.config.interfaces = vec!["lo".to_owned()];
+    let (_filter, attachments) = hosts.start(KernelAction::Drop);
+    assert_eq!(attachments[0].mode, RunsIn::Off);
+    assert!(hosts.pins().is_empty());
+}
+
+#[test]
+fn a_program_in_the_way_is_named() {
+    if !needs::root() {
+        return;
+    }
+    let hosts = Hosts::new(&["eth0"]);
+    hosts.edge.attach_pass_program("eth0").unwrap();
+    let (_filter, attachments) = hosts.start(KernelAction::Drop);
+    assert_eq!(attachments[0].mode, RunsIn::Off);
+    let reason = attachments[0].reason.as_deref().unwrap();
+    assert!(
+        reason.starts_with("native: another XDP program runs there already: `only`, number "),
+        "{reason}"
+    );
+    assert_eq!(hosts.connect(), io::ErrorKind::ConnectionRefused);
+}
+
+#[test]
+fn an_interface_made_anew_is_attached_anew() {
+    if !needs::root() {
+        return;
+    }
+    let hosts = Hosts::new(&["eth0"]);
+    let (mut filter, _) = hosts.start(KernelAction::Drop);
+    hosts.edge.ip("link delete eth0").unwrap();
+    hosts.join("eth0");
+    assert_eq!(hosts.connect(), io::ErrorKind::ConnectionRefused);
+    let attachments = hosts.edge.run(|| filter.attach().unwrap()).unwrap();
+    assert_eq!(attachments, [attachment("eth0", RunsIn::Native, false)]);
+    assert_eq!(hosts.connect(), io::ErrorKind::TimedOut);
+
+    // An interface that took over the name of another: the pin leads to the wrong one.
+    hosts.edge.ip("link set eth0 down").unwrap();
+    hosts.edge.ip("link set eth0 name old0").unwrap();
+    hosts.edge.ip("link add eth0 type veth peer name peer0").unwrap();
+    let attachments = hosts.edge.run(|| filter.attach().unwrap()).unwrap();
+    assert_eq!(attachments, [attachment("eth0", RunsIn::Native, false)]);
+}
+
+#[test]
+fn the_default_routes_interface_is_found() {
+    if !needs::root() {
+        return;
+    }
+    let hosts = Hosts::new(&[]);
+    let (_filter, attachments) = hosts.start(KernelAction::Drop);
+    assert_eq!(attachments, []);
+    hosts.edge.ip(&format!("route add default via {SENDER}")).unwrap();
+    let (_filter, attachments) = hosts.start(KernelAction::Drop);
+    assert_eq!(attachments, [attachment("eth0", RunsIn::Native, false)]);
+}
+
+#[test]
+fn a_vlan_interfaces_name_can_be_pinned() {
+    if !needs::root() {
+        return;
+    }
+    let mut hosts = Hosts::new(&[]);
+    hosts.edge.ip("link delete eth0").unwrap();
+    hosts.join("eth0.100");
+    hosts.config.interfaces = vec!["eth0.100".to_owned()];
+    for adopted in [false, true] {
+        let (_filter, attachments) = hosts.start(KernelAction::Drop);
+        assert_eq!(attachments, [attachment("eth0.100", RunsIn::Native, adopted)]);
+        assert_eq!(hosts.pins(), ["link-eth0%2e100-native"]);
+    }
+}

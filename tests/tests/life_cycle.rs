@@ -471,8 +471,8 @@ fn a_malformed_line_is_reported_and_the_others_are_in_force() {
     }
     assert!(!daemon.log().contains('\u{1b}'), "control characters are escaped");
     assert!(daemon.log().len() < 20_000, "what a line shows is capped");
-    stage.wait_for_alarm("list:bad", "6 lines of").unwrap();
-    stage.wait_for_alarm("list:good", "2 lines of").unwrap();
+    stage.wait_for_alarm("list:bad", "bad.txt: 6, the first is line 2: ").unwrap();
+    stage.wait_for_alarm("list:good", "good.txt: 2, the first is line 1: ").unwrap();
     let output = stage.home.cli(&["list", "check"]).unwrap();
     assert_eq!(output.status.code(), Some(1));
     // Once they are put right the alarm goes.

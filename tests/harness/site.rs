@@ -34,7 +34,7 @@ impl Site {
     /// Adds lines at the top.
     #[must_use]
     pub fn top(mut self, lines: &str) -> Self {
-        self.top += &format!("{lines}\n");
+        self.top.extend([lines, "\n"]);
         self
     }
 
@@ -48,7 +48,7 @@ impl Site {
     /// Adds lines to the listener.
     #[must_use]
     pub fn listener(mut self, lines: &str) -> Self {
-        self.listener += &format!("{lines}\n");
+        self.listener.extend([lines, "\n"]);
         self
     }
 
@@ -63,18 +63,19 @@ impl Site {
     /// Adds whole tables.
     #[must_use]
     pub fn tables(mut self, text: &str) -> Self {
-        self.tables += &format!("\n{text}\n");
+        self.tables.extend(["\n", text, "\n"]);
         self
     }
 
     /// Adds a list with its further keys, one a line, and the text of its file, `NAME.txt`.
     #[must_use]
-    pub fn list(mut self, name: &str, class: &str, keys: &str, entries: &str) -> Self {
-        self.tables += &format!(
-            "\n[[list]]\nname = \"{name}\"\nclass = \"{class}\"\nfile = \"{name}.txt\"\n{keys}\n"
+    pub fn list(self, name: &str, class: &str, keys: &str, entries: &str) -> Self {
+        let table = format!(
+            "[[list]]\nname = \"{name}\"\nclass = \"{class}\"\nfile = \"{name}.txt\"\n{keys}"
         );
-        self.files.push((format!("{name}.txt"), entries.to_owned()));
-        self
+        let mut site = self.tables(&table);
+        site.files.push((format!("{name}.txt"), entries.to_owned()));
+        site
     }
 
     /// A next hop that is as `options` say.

@@ -2,9 +2,11 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "helpers of tests fail the test that uses them"
 )]
 
+use std::io::{Write as _, stdout};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -44,6 +46,11 @@ fn status(stage: &Stage, pointer: &str) -> Value {
 
 fn packets(stage: &Stage, counter: &str) -> u64 {
     stage.status_number(&format!("/xdp/counters/{counter}/packets")).unwrap()
+}
+
+/// Tells a measured number to whoever looks at the output.
+fn say(text: &str) {
+    writeln!(stdout(), "{text}").unwrap_or_default();
 }
 
 #[test]
@@ -207,7 +214,7 @@ fn a_changed_list_is_in_force_within_a_second_or_so() {
         let deadline = Deadline::after(LONG);
         wait_for(what, LONG, || Ok((meets(&stage, address) == expected).then_some(()))).unwrap();
         let took = deadline.elapsed();
-        println!("{what}: in force after {took:?}");
+        say(&format!("{what}: in force after {took:?}"));
         assert!(took < Duration::from_secs(2), "{what}: {took:?}");
     };
     let listed = "203.0.113.1\n203.0.113.0/24\n";
@@ -279,7 +286,7 @@ fn the_filter_outlives_its_daemon_and_is_taken_over_without_a_gap() {
         worked.unwrap();
     });
     // Every attempt was counted, those at times without a daemon too.
-    println!("{attempts} attempts, none completed");
+    say(&format!("{attempts} attempts, none completed"));
     assert_eq!(packets(&stage, "reset"), attempts);
     stage.records("198.51.100.66", "connect", 0).unwrap();
 }

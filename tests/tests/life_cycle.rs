@@ -2,9 +2,11 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "helpers of tests fail the test that uses them"
 )]
 
+use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -62,9 +64,10 @@ fn the_service_manager_hears_of_each_step_and_a_reload_is_over_when_it_says_so()
     assert_eq!(greeting(&stage, "198.18.1.2"), 220);
     // Another list, other words, another score: all of it is in force at READY.
     for round in 0..3 {
-        let entries = "# many, so that reading takes a while\n".to_owned()
-            + &(0..20_000).map(|n| format!("2001:db8:{round}:{n:x}::/64\n")).collect::<String>()
-            + "198.51.100.66\n";
+        let mut entries = "# many, so that reading takes a while\n198.51.100.66\n".to_owned();
+        for number in 0..20_000 {
+            writeln!(entries, "2001:db8:{round}:{number:x}::/64").unwrap();
+        }
         let name = format!("more{round}");
         let site = site.clone().list(&name, "global-bad", "", "");
         stage.home.write(&format!("{name}.txt"), &entries).unwrap();
@@ -295,6 +298,9 @@ fn all_faults_of_a_configuration_are_told_at_once_and_nothing_is_started() {
     }
 }
 
+/// What happens to a file, how, and what is said about it.
+type Accident<'a> = (&'a str, &'a dyn Fn(), &'a str);
+
 /// A small file system that can be full, unmounted in the end.
 struct Small(PathBuf);
 
@@ -347,7 +353,6 @@ fn a_full_disk_costs_records_and_no_mail() {
     .unwrap();
     assert_eq!(stage.next_hop.delivered().len(), delivered);
     stage.wait_for_alarm("audit", "No space left").unwrap();
-    assert!(stage.status().unwrap()["audit"]["fault"].is_string());
     // With room again the trail goes on: every line is whole but the one that was torn.
     fs::remove_file(&ballast).unwrap();
     deliver();
@@ -386,7 +391,6 @@ fn a_list_keeps_its_last_good_entries_through_accidents_and_a_restart() {
         stage.home.write("bad.txt", "198.51.100.66\n203.0.113.0/24\n").unwrap();
         stage.wait_for_no_alarm("list:bad").unwrap();
     };
-    type Accident<'a> = (&'a str, &'a dyn Fn(), &'a str);
     let accidents: [Accident<'_>; 5] = [
         ("removed", &remove, "No such file"),
         ("emptied", &|| fs::write(&file, "").unwrap(), "has no entries"),
@@ -467,8 +471,8 @@ fn a_malformed_line_is_reported_and_the_others_are_in_force() {
     }
     assert!(!daemon.log().contains('\u{1b}'), "control characters are escaped");
     assert!(daemon.log().len() < 20_000, "what a line shows is capped");
-    stage.wait_for_alarm("list:bad", "6 lines of").unwrap();
-    stage.wait_for_alarm("list:good", "2 lines of").unwrap();
+    stage.wait_for_alarm("list:bad", "bad.txt: 6, the first is line 2: ").unwrap();
+    stage.wait_for_alarm("list:good", "good.txt: 2, the first is line 1: ").unwrap();
     let output = stage.home.cli(&["list", "check"]).unwrap();
     assert_eq!(output.status.code(), Some(1));
     // Once they are put right the alarm goes.

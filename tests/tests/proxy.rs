@@ -1,7 +1,6 @@
 //! What clients and the next hop see of mail on its way through, and what the audit trail keeps of it.
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
     clippy::panic,
     reason = "helpers of tests fail the test that uses them"
 )]
@@ -572,14 +571,22 @@ fn a_message_refused_after_its_data_was_never_ended_at_the_next_hop() {
     assert_eq!(stage.next_hop.delivered().len(), 0);
 }
 
+/// Client, Received fields from the top, then reply, code, and the offending address with its hop.
+type HopRow = (
+    &'static str,
+    &'static [&'static str],
+    u16,
+    &'static str,
+    Option<(&'static str, &'static str)>,
+);
+
 #[test]
 fn every_hop_is_judged_by_the_lists_that_look_at_it() {
     if !needs::root() {
         return;
     }
     let relay = "198.51.100.25";
-    // Client, Received fields from the top, then reply, code, and the offending address with its hop.
-    let rows: [(&str, &[&str], u16, &str, Option<(&str, &str)>); 17] = [
+    let rows: [HopRow; 17] = [
         (
             "198.18.1.1",
             &["198.18.1.3", "10.1.2.3", "198.18.99.7"],

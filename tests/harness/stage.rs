@@ -36,6 +36,7 @@ pub struct Stage {
     /// The daemon's folder.
     pub home: Home,
     pin_dir: PathBuf,
+    senders: Vec<String>,
 }
 
 impl Stage {
@@ -49,21 +50,20 @@ impl Stage {
     /// The same, with a next hop that is as `options` say.
     pub fn with_next_hop(config: &str, senders: &[IpAddr], options: Options) -> Result<Self> {
         let (edge, sender) = (NetNs::new("edge")?, NetNs::new("sender")?);
-        veth(&edge, "eth0", &sender, "eth0")?;
-        edge.addresses("eth0", &["192.0.2.1/24", "2001:db8:25::1/64"])?;
-        sender.addresses("eth0", &["192.0.2.2/24", "2001:db8:25::2/64"])?;
-        let hosts: Vec<_> = senders.iter().map(|sender| host(*sender)).collect();
-        sender.addresses("eth0", &hosts)?;
-        edge.ip("route add default via 192.0.2.2")?;
-        edge.ip("-6 route add default via 2001:db8:25::2")?;
-        sender.attach_pass_program("eth0")?;
+        let senders: Vec<_> = senders.iter().map(|sender| host(*sender)).collect();
+        join(&edge, &sender, &senders)?;
         let listen = SocketAddr::from(([127, 0, 0, 1], 10_025));
         let next_hop = edge.run(|| SmtpServer::start(listen, options))??;
         let pin_dir = PathBuf::from(BPFFS).join(edge.name());
         let home = Home::new("", Some(&edge))?;
-        let stage = Self { edge, sender, next_hop, home, pin_dir };
+        let stage = Self { edge, sender, next_hop, home, pin_dir, senders };
         stage.configure(config)?;
         Ok(stage)
+    }
+
+    /// Lays the cable again, after it was removed.
+    pub fn join(&self) -> Result<()> {
+        join(&self.edge, &self.sender, &self.senders)
     }
 
     /// Replaces the configuration; the placeholders are those of [`Self::new`].
@@ -170,6 +170,17 @@ impl Drop for Stage {
         // Where nothing was pinned there is nothing to remove.
         fs::remove_dir_all(&self.pin_dir).unwrap_or_default();
     }
+}
+
+/// Lays the cable between the two hosts, with their addresses and routes.
+fn join(edge: &NetNs, sender: &NetNs, senders: &[String]) -> Result<()> {
+    veth(edge, "eth0", sender, "eth0")?;
+    edge.addresses("eth0", &["192.0.2.1/24", "2001:db8:25::1/64"])?;
+    sender.addresses("eth0", &["192.0.2.2/24", "2001:db8:25::2/64"])?;
+    sender.addresses("eth0", senders)?;
+    edge.ip("route add default via 192.0.2.2")?;
+    edge.ip("-6 route add default via 2001:db8:25::2")?;
+    sender.attach_pass_program("eth0")
 }
 
 fn host(address: IpAddr) -> String {

@@ -417,3 +417,85 @@ fn a_dry_run_of_everything_refuses_nobody_and_records_all() {
     assert_eq!(status(&stage, "/xdp/counters/lists/bad/count/packets"), 1);
     assert_eq!(packets(&stage, "reset"), 0);
 }
+
+/// What the sender at `address` meets, once it is what is expected.
+fn wait_until_met(stage: &Stage, address: &str, expected: &str) {
+    wait_for(&format!("{expected} for {address}"), LONG, || {
+        Ok((meets(stage, address) == expected).then_some(()))
+    })
+    .unwrap();
+}
+
+#[test]
+fn switched_off_it_leaves_no_earlier_filter_behind() {
+    if !needs::root() {
+        return;
+    }
+    let site = Site::with_kernel().list("bad", "local-bad", "", "198.51.100.66\n");
+    let stage = site.stage(&["198.51.100.66"]).unwrap();
+    stage.start().unwrap().terminate().unwrap();
+    assert_eq!(meets(&stage, "198.51.100.66"), "refused", "protection outlives the daemon");
+    let off = Site::without_kernel().list("bad", "local-bad", "", "");
+    stage.configure(&off.config().unwrap()).unwrap();
+    let daemon = stage.start().unwrap();
+    assert_eq!(status(&stage, "/xdp/mode"), json!("off"));
+    assert_eq!(meets(&stage, "198.51.100.66"), "554", "the daemon decides by the same list");
+    daemon.terminate().unwrap();
+}
+
+#[test]
+fn a_command_takes_the_filter_off() {
+    if !needs::root() {
+        return;
+    }
+    let site = Site::with_kernel().list("bad", "local-bad", "", "198.51.100.66\n");
+    let stage = site.stage(&["198.51.100.66"]).unwrap();
+    stage.start().unwrap().kill().unwrap();
+    assert_eq!(meets(&stage, "198.51.100.66"), "refused");
+    for expected in ["is removed", "there was no kernel filter"] {
+        let output = stage.home.cli(&["xdp", "detach"]).unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && said.contains(expected), "{output:?}");
+    }
+    let daemon = stage.start().unwrap();
+    assert_eq!(status(&stage, "/xdp/interfaces/0/adopted"), json!(false));
+    daemon.terminate().unwrap();
+}
+
+#[test]
+fn an_interface_that_comes_back_is_filtered_again() {
+    if !needs::root() {
+        return;
+    }
+    let site = Site::with_kernel().list("bad", "local-bad", "", "198.51.100.66\n");
+    let stage = site.stage(&["198.51.100.66"]).unwrap();
+    let daemon = stage.start().unwrap();
+    assert_eq!(meets(&stage, "198.51.100.66"), "refused");
+    stage.edge.ip("link delete eth0").unwrap();
+    stage.wait_for_alarm("xdp:eth0", "no such interface").unwrap();
+    stage.join().unwrap();
+    wait_until_met(&stage, "198.51.100.66", "refused");
+    stage.wait_for_no_alarm("xdp:eth0").unwrap();
+    assert_eq!(status(&stage, "/xdp/mode"), json!("native"));
+    daemon.terminate().unwrap();
+}
+
+#[test]
+fn without_a_default_route_what_runs_goes_on() {
+    if !needs::root() {
+        return;
+    }
+    let site = Site::with_kernel().xdp("").list("bad", "local-bad", "", "192.0.2.66\n");
+    let stage = site.stage(&["192.0.2.66"]).unwrap();
+    stage.start().unwrap().terminate().unwrap();
+    assert_eq!(meets(&stage, "192.0.2.66"), "refused");
+    stage.edge.ip("route del default").unwrap();
+    stage.edge.ip("-6 route del default").unwrap();
+    let daemon = stage.start().unwrap();
+    stage.wait_for_alarm("xdp", "there is no default route").unwrap();
+    assert_eq!(meets(&stage, "192.0.2.66"), "refused", "the filter of the earlier daemon");
+    stage.edge.ip("route add default via 192.0.2.2").unwrap();
+    stage.wait_for_no_alarm("xdp").unwrap();
+    assert_eq!(status(&stage, "/xdp/interfaces/0/mode"), json!("native"));
+    daemon.terminate().unwrap();
+}

@@ -278,6 +278,7 @@ fn a_record_has_every_field_and_absent_is_null() {
     let expected = [
         "action",
         "addresses",
+        "addresses_total",
         "band",
         "client",
         "client_port",

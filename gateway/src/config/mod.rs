@@ -35,7 +35,7 @@ pub const DEFAULT_PATH: &str = "/etc/portcullis/portcullis.toml";
 pub struct Config {
     /// The main file that it was read from.
     pub file: PathBuf,
-    /// The name in the greeting, in Received fields and in records.
+    /// The name in the greeting, and for the next hop.
     pub hostname: String,
     /// Where the daemon keeps what must outlive it.
     pub state_dir: PathBuf,

@@ -56,7 +56,7 @@ enum Command {
     /// End the kernel filter
     #[command(subcommand)]
     Xdp(xdp::Command),
-    /// Convert the thresholds of the reputation score
+    /// Show or convert the thresholds of the reputation score
     Slider(slider::Options),
 }
 
@@ -71,7 +71,7 @@ pub fn main() -> ExitCode {
         Command::Scan(options) => scan::run(&options, &cli.config),
         Command::List(command) => list::run(&command, &cli.config),
         Command::Xdp(command) => xdp::run(&command, &cli.config),
-        Command::Slider(options) => slider::run(&options),
+        Command::Slider(options) => slider::run(&options, &cli.config),
     };
     exit::code(done)
 }

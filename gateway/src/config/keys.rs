@@ -351,7 +351,7 @@ pub(super) static TABLES: [TableKeys; 13] = [
         heading: "[limits]",
         text: "How much of everything a peer may use. Sizes are octets, as a number or a text with `K`, `M`, `G`; times a text like `\"10s\"` or `\"5m\"`.",
         keys: &[
-            key("connections", Value("10000"), "10000", "Connections at the same time."),
+            key("connections", Value("5000"), "10000", "Connections at the same time."),
             key(
                 "connections_per_client",
                 Value("50"),

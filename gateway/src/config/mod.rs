@@ -111,9 +111,11 @@ impl Config {
     }
 
     fn load_with(path: &Path, needed: &[&'static str]) -> Result<(Self, Vec<Notice>), Faults> {
+        // What is written relative to the file must not depend on where the reader of a record stands.
+        let path = std::path::absolute(path).unwrap_or_else(|_empty| path.to_owned());
         let findings = fault::Findings::default();
-        let root = tree::read_files(path, &findings);
-        resolve::resolve(path, root, needed, findings)
+        let root = tree::read_files(&path, &findings);
+        resolve::resolve(&path, root, needed, findings)
     }
 
     /// Where the daemon that was started with `path` answers. It may run on after a reload that was refused, so that

@@ -226,7 +226,8 @@ fn drop_ins_are_merged() {
     };
     assert_eq!(
         load().unwrap_err(),
-        "main.toml: No such file or directory (os error 2), expected a readable file of TOML"
+        "main.toml: No such file or directory (os error 2), expected a readable file of TOML\n\
+         hint: give another file with --config; the README has a first one"
     );
     write(
         "main.toml",

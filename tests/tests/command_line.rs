@@ -129,8 +129,18 @@ fn lookup_says_what_would_be_decided_and_why() {
         assert_eq!(answer.as_array().unwrap().len(), 1);
         let found = &answer[0];
         let expected = [
-            "action", "band", "code", "enforced", "evidence", "ip", "kernel", "matches", "score",
-            "skipped", "verdict",
+            "action",
+            "band",
+            "code",
+            "enforced",
+            "evidence",
+            "ip",
+            "kernel",
+            "kernel_fault",
+            "matches",
+            "score",
+            "skipped",
+            "verdict",
         ];
         assert_eq!(keys(found), expected, "{address}");
         assert_eq!(

@@ -21,7 +21,7 @@ mod unsupported;
 
 /// The tasks of the project.
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask")]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Task {
     /// Find or make the eBPF toolchain; the other tasks do it by themselves
     Setup(setup::Options),

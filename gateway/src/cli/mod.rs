@@ -11,6 +11,7 @@ mod scan;
 mod slider;
 mod status;
 mod why;
+mod xdp;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -55,7 +56,10 @@ enum Command {
     /// Show or check lists
     #[command(subcommand)]
     List(list::Command),
-    /// Convert the thresholds of the reputation score
+    /// End the kernel filter
+    #[command(subcommand)]
+    Xdp(xdp::Command),
+    /// Show or convert the thresholds of the reputation score
     Slider(slider::Options),
 }
 
@@ -70,7 +74,8 @@ pub fn main() -> ExitCode {
         Command::Why(options) => why::run(&options, &cli.config),
         Command::Scan(options) => scan::run(&options, &cli.config),
         Command::List(command) => list::run(&command, &cli.config),
-        Command::Slider(options) => slider::run(&options),
+        Command::Xdp(command) => xdp::run(&command, &cli.config),
+        Command::Slider(options) => slider::run(&options, &cli.config),
     };
     exit::code(done)
 }

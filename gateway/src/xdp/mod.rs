@@ -33,5 +33,7 @@ pub use attach::{Attachment, RunsIn};
 pub use config::{Config, Mode};
 pub use counters::{Count, Counters};
 pub use error::XdpError;
-pub use filter::{Filter, KernelRule, SyncReport, detach, pinned_list, read_pinned};
+pub use filter::{
+    Filter, KernelRule, SyncReport, detach, is_pinned, pinned_list, read_counters, read_pinned,
+};
 pub use references::{KernelReference, References};

@@ -22,8 +22,10 @@ pub struct Site {
 
 impl Site {
     /// One with the filter in the kernel, in native mode where the driver can.
+    ///
+    /// It resets, so that what the kernel did can be told at once from a refusal by the daemon.
     pub fn with_kernel() -> Self {
-        Self { xdp: "interfaces = [\"eth0\"]\n".to_owned(), ..Self::default() }
+        Self { xdp: "interfaces = [\"eth0\"]\naction = \"reset\"\n".to_owned(), ..Self::default() }
     }
 
     /// One where the daemon alone decides.
@@ -38,7 +40,7 @@ impl Site {
         self
     }
 
-    /// Replaces the interfaces and the mode, and adds whatever else is in `lines`.
+    /// Replaces the interfaces, the mode and the action, and adds whatever else is in `lines`.
     #[must_use]
     pub fn xdp(mut self, lines: &str) -> Self {
         lines.clone_into(&mut self.xdp);

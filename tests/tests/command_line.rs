@@ -258,7 +258,7 @@ fn lists_are_shown_and_checked() {
     let shown = json(&home.cli(&["list", "show", "--json"]).unwrap());
     let names: Vec<_> = shown.as_array().unwrap().iter().map(|list| &list["name"]).collect();
     assert_eq!(names, ["good", "bad", "proxies", "suspects", "dry"]);
-    assert_eq!((&shown[1]["kernel"], &shown[4]["kernel"]), (&json!("reset"), &json!("count")));
+    assert_eq!((&shown[1]["kernel"], &shown[4]["kernel"]), (&json!("refuse"), &json!("count")));
     let entries = json(&home.cli(&["list", "show", "bad", "--json"]).unwrap());
     assert_eq!(
         entries[0],

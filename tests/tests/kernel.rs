@@ -128,7 +128,7 @@ fn every_packet_of_the_cable_is_in_one_counter() {
             all.map(|count| count["packets"].as_u64().unwrap()).sum::<u64>()
         };
         let total = sum(&counters["outcomes"]);
-        let by_action = ["refused", "dropped", "reset", "passed"];
+        let by_action = ["refused", "refused_dialogue", "dropped", "reset", "passed"];
         let by_action = by_action.map(|action| counters[action]["packets"].as_u64().unwrap());
         assert_eq!(by_action.iter().sum::<u64>(), total, "{counters:#}");
         total
@@ -376,12 +376,9 @@ fn generic_mode_is_enough_where_nothing_better_is_to_be_had() {
     if !needs::root() {
         return;
     }
-    let site = Site::with_kernel().xdp("interfaces = [\"eth0\"]\nmode = \"generic\"\n").list(
-        "bad",
-        "local-bad",
-        "",
-        "198.51.100.66\n2001:db8:bad::66\n",
-    );
+    let site = Site::with_kernel()
+        .xdp("interfaces = [\"eth0\"]\nmode = \"generic\"\naction = \"reset\"\n")
+        .list("bad", "local-bad", "", "198.51.100.66\n2001:db8:bad::66\n");
     let stage = site.stage(&["198.51.100.66", "2001:db8:bad::66", "198.18.1.2"]).unwrap();
     let _daemon = stage.start().unwrap();
     assert_eq!(status(&stage, "/xdp/mode"), "generic");
@@ -485,7 +482,12 @@ fn without_a_default_route_what_runs_goes_on() {
     if !needs::root() {
         return;
     }
-    let site = Site::with_kernel().xdp("").list("bad", "local-bad", "", "192.0.2.66\n");
+    let site = Site::with_kernel().xdp("action = \"reset\"\n").list(
+        "bad",
+        "local-bad",
+        "",
+        "192.0.2.66\n",
+    );
     let stage = site.stage(&["192.0.2.66"]).unwrap();
     stage.start().unwrap().terminate().unwrap();
     assert_eq!(meets(&stage, "192.0.2.66"), "refused");

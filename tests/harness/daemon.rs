@@ -235,6 +235,22 @@ impl Daemon {
         Ok(kill_process(pid.context("no process")?, signal)?)
     }
 
+    /// Stops it, and waits until all of its threads stand still: the signal alone promises neither.
+    pub fn hold_still(&self) -> Result<()> {
+        self.signal(Signal::STOP)?;
+        let tasks = format!("/proc/{}/task", self.child.id());
+        wait_for("a process that stands still", PATIENCE, || {
+            for task in fs::read_dir(&tasks)? {
+                let stat = fs::read_to_string(task?.path().join("stat"))?;
+                let state = stat.rsplit_once(") ").and_then(|(_name, rest)| rest.chars().next());
+                if state != Some('T') {
+                    return Ok(None);
+                }
+            }
+            Ok(Some(()))
+        })
+    }
+
     /// Waits until it has ended by itself.
     pub fn wait(&mut self, within: Duration) -> Result<ExitStatus> {
         let child = &mut self.child;

@@ -1027,7 +1027,7 @@ fn who_speaks_before_the_greeting_is_refused() {
     let stage = site.stage(&["198.18.1.2", "198.18.77.1"]).unwrap();
     let daemon = stage.start().unwrap();
     for (client, code) in [("198.18.1.2", 554), ("198.18.77.1", 220)] {
-        daemon.signal(Signal::STOP).unwrap();
+        daemon.hold_still().unwrap();
         let mut early = stage.connect(client.parse().unwrap()).unwrap();
         early.send_line("EHLO early.example.com").unwrap();
         daemon.signal(Signal::CONT).unwrap();

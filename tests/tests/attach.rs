@@ -9,7 +9,7 @@ use std::{fs, io, process, thread};
 
 use gateway::list::{Rule, Rules};
 use gateway::xdp::{Attachment, Config, Filter, Mode, RunsIn, detach};
-use gateway_ebpf::abi::KernelAction;
+use gateway_ebpf::abi::{KernelAction, SCHEMA};
 use harness::needs;
 use harness::netns::{NetNs, veth};
 
@@ -137,6 +137,25 @@ fn protection_outlives_the_daemon_and_the_next_one_adopts_it() {
     hosts.edge.run(|| filter.detach().unwrap()).unwrap();
     // Nobody listens, so the edge itself refuses at once: the filter is gone.
     assert_eq!(hosts.connect(), io::ErrorKind::ConnectionRefused);
+}
+
+#[test]
+fn a_daemon_of_another_schema_version_hands_over() {
+    if !needs::root() {
+        return;
+    }
+    let hosts = Hosts::new(&["eth0"]);
+    drop(hosts.start(KernelAction::Drop));
+    let folder = hosts.config.pin_dir.join(format!("v{SCHEMA}"));
+    let older = hosts.config.pin_dir.join("v0");
+    fs::rename(&folder, &older).unwrap();
+    assert_eq!(hosts.connect(), io::ErrorKind::TimedOut, "the older program goes on");
+    let (filter, attachments) = hosts.start(KernelAction::Drop);
+    assert_eq!(attachments, [attachment("eth0", RunsIn::Native, true)]);
+    assert!(!older.exists());
+    assert_eq!(hosts.connect(), io::ErrorKind::TimedOut);
+    assert!(dropped(&filter) >= 1, "our program decides");
+    hosts.edge.run(|| filter.detach().unwrap()).unwrap();
 }
 
 #[test]

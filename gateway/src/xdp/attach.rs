@@ -1,5 +1,7 @@
 //! Puts the program on interfaces: a link per interface, pinned, taken over by the next daemon without a gap.
 
+use std::fs;
+
 use aya::programs::links::FdLink;
 use aya::programs::xdp::{XdpLink, XdpMode};
 use aya::programs::{ProgramError, Xdp, loaded_programs};
@@ -54,10 +56,30 @@ pub(super) fn attach(program: &mut Xdp, config: &Config, pins: &Pins) -> Vec<Att
         // The default route may be gone for a moment: what runs on some interface goes on.
         return Vec::new();
     }
+    inherit(pins);
     let attachments: Vec<Attachment> =
         interfaces.into_iter().map(|name| attach_one(program, name, config.mode, pins)).collect();
     discard_others(&attachments, pins);
     attachments
+}
+
+/// Moves the links of a daemon of another schema version in here, so that they are adopted like our own.
+///
+/// Its program goes on with its own maps until ours takes its place, filled: nobody slips through an upgrade.
+fn inherit(pins: &Pins) {
+    for older in pins.of_other_versions() {
+        for link in older.links().unwrap_or_default() {
+            let here = pins.folder().join(link.path().file_name().unwrap_or_default());
+            if here.exists() {
+                discard(&link);
+            } else if let Err(error) = fs::rename(link.path(), &here) {
+                tracing::warn!("{}: {error}", link.path().display());
+            }
+        }
+        if let Err(error) = older.remove_all() {
+            tracing::warn!("{error}");
+        }
+    }
 }
 
 /// Whether the program still runs where `attachments` say, and nowhere else is it wanted.

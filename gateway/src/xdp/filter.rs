@@ -210,13 +210,18 @@ impl Filter {
 
     /// Takes the program from all interfaces, and removes all that it left behind.
     pub fn detach(self) -> Result<(), XdpError> {
-        self.pins.remove_all()
+        remove_all(&self.pins)
     }
 }
 
 /// What [`Filter::detach`] does, for a process that has no filter open.
 pub fn detach(config: &Config) -> Result<(), XdpError> {
-    Pins::new(config).remove_all()
+    remove_all(&Pins::new(config))
+}
+
+/// Removes what every version pinned: to whoever wants no filter, the version does not matter.
+fn remove_all(pins: &Pins) -> Result<(), XdpError> {
+    pins.of_other_versions().iter().chain([pins]).try_for_each(Pins::remove_all)
 }
 
 /// Whether an earlier daemon left a filter behind that still may refuse connections.

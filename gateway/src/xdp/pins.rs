@@ -54,6 +54,11 @@ impl Pins {
         path.try_exists().map_err(|error| XdpError::path(&path, error))
     }
 
+    /// The folder of this version.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Where a map is pinned.
     pub(super) fn map(&self, shape: MapShape) -> PathBuf {
         self.folder.join(shape.name)
@@ -89,6 +94,18 @@ impl Pins {
             }
         }
         Ok(())
+    }
+
+    /// What daemons of other schema versions left beside it.
+    pub(super) fn of_other_versions(&self) -> Vec<Self> {
+        let Some(outer) = self.folder.parent() else { return Vec::new() };
+        let entries = fs::read_dir(outer).into_iter().flatten().flatten();
+        let is_version = |folder: &PathBuf| {
+            let name = folder.file_name().unwrap_or_default().to_string_lossy();
+            name.strip_prefix('v').is_some_and(|number| number.parse::<u32>().is_ok())
+        };
+        let folders = entries.map(|entry| entry.path()).filter(is_version);
+        folders.filter(|folder| *folder != self.folder).map(|folder| Self { folder }).collect()
     }
 
     /// Removes the maps, for a filter that came to nothing.

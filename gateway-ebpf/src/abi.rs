@@ -1,7 +1,7 @@
 //! What both sides must agree on: actions, map names, keys, values, their sizes and the schema version.
 
 /// The version of all that this file says. Pins of another version are never adopted.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// The name of the program in the object file and in the kernel.
 pub const PROGRAM: &str = "portcullis";
@@ -15,8 +15,14 @@ pub const MAX_PORTS: usize = 8;
 /// The number of lists that can be told apart in the kernel.
 pub const MAX_LISTS: usize = 256;
 
-/// The number of rules of one kind (good or bad) for one family.
-pub const MAX_RULES: usize = 1 << 22;
+/// The number of good rules for one family.
+pub const MAX_GOOD: usize = 1 << 22;
+
+/// The number of bad rules for one family.
+pub const MAX_BAD: usize = 1 << 24;
+
+/// The number of bad IPv6 prefixes that may be left over by the table.
+pub const MAX_LEFTOVERS: usize = 1 << 20;
 
 /// The number of own addresses of one family.
 pub const MAX_OWN: usize = 1 << 12;
@@ -272,6 +278,8 @@ pub struct MapShape {
 pub enum MapKind {
     /// Values by index.
     Array,
+    /// Tables by index, each a map of its own.
+    ArrayOfMaps,
     /// Values by key.
     Hash,
     /// Values by longest prefix.
@@ -283,21 +291,21 @@ pub enum MapKind {
 /// The maps and their shapes.
 pub mod map {
     use super::{
-        Counter, KernelAction, MAX_LIST_NAME, MAX_LISTS, MAX_OWN, MAX_RULES, MapKind, MapShape,
-        Outcome, RuleValue,
+        Counter, KernelAction, MAX_GOOD, MAX_LEFTOVERS, MAX_LIST_NAME, MAX_LISTS, MAX_OWN, MapKind,
+        MapShape, Outcome, RuleValue,
     };
 
-    /// An update adds before it removes, so old and new rules must fit side by side. Room that is not used costs nothing.
-    pub const RULE_ENTRIES: u32 = 2 * MAX_RULES as u32;
-
-    /// Prefixes of bad lists, IPv4.
-    pub const BAD_V4: MapShape = rules("BAD_V4", 4);
-    /// Prefixes of bad lists, IPv6.
-    pub const BAD_V6: MapShape = rules("BAD_V6", 16);
+    /// The table of the prefixes of bad lists, IPv4, as the only one of an array, so that it is replaced in one step.
+    pub const BAD_V4: MapShape = table("BAD_V4");
+    /// The table of the prefixes of bad lists, IPv6.
+    pub const BAD_V6: MapShape = table("BAD_V6");
+    /// Prefixes of bad lists that the table for IPv6 has no place for, each behind the generation of its table. The
+    /// value is a class, a length and two bytes of 0.
+    pub const LEFT_V6: MapShape = trie("LEFT_V6", 4 + 16, MAX_LEFTOVERS);
     /// Prefixes of good lists, IPv4; asked only after a bad hit.
-    pub const GOOD_V4: MapShape = rules("GOOD_V4", 4);
+    pub const GOOD_V4: MapShape = trie("GOOD_V4", 4, MAX_GOOD);
     /// Prefixes of good lists, IPv6; asked only after a bad hit.
-    pub const GOOD_V6: MapShape = rules("GOOD_V6", 16);
+    pub const GOOD_V6: MapShape = trie("GOOD_V6", 16, MAX_GOOD);
     /// Own addresses, IPv4.
     pub const OWN_V4: MapShape = own("OWN_V4", 4);
     /// Own addresses, IPv6.
@@ -316,16 +324,21 @@ pub mod map {
     };
 
     /// All of them.
-    pub const ALL: [MapShape; 9] =
-        [BAD_V4, BAD_V6, GOOD_V4, GOOD_V6, OWN_V4, OWN_V6, OUTCOMES, LISTS, NAMES];
+    pub const ALL: [MapShape; 10] =
+        [BAD_V4, BAD_V6, LEFT_V6, GOOD_V4, GOOD_V6, OWN_V4, OWN_V6, OUTCOMES, LISTS, NAMES];
 
-    const fn rules(name: &'static str, address: u32) -> MapShape {
+    const fn table(name: &'static str) -> MapShape {
+        MapShape { name, kind: MapKind::ArrayOfMaps, key: 4, value: 4, entries: 1 }
+    }
+
+    /// An update adds before it removes, so old and new must fit side by side. Room that is not used costs nothing.
+    const fn trie(name: &'static str, key: u32, entries: usize) -> MapShape {
         MapShape {
             name,
             kind: MapKind::LpmTrie,
-            key: 4 + address,
+            key: 4 + key,
             value: size_of::<RuleValue>() as u32,
-            entries: RULE_ENTRIES,
+            entries: 2 * entries as u32,
         }
     }
 

@@ -7,12 +7,15 @@
 //! | [`parse`] | is this an attempt to connect to one of our ports? |
 //! | [`action`] | what follows from the rules that cover its source? |
 //! | [`reply`], [`checksum`] | what does the answer look like? |
+//! | [`table`] | which rule covers an address? |
 #![no_std]
 #![expect(
     clippy::cast_possible_truncation,
     reason = "a conversion that can fail would be a branch in the program; these are of constants, or meant to cut"
 )]
 
+#[cfg(any(test, feature = "alloc"))]
+extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
@@ -22,3 +25,4 @@ pub mod checksum;
 pub mod frame;
 pub mod parse;
 pub mod reply;
+pub mod table;

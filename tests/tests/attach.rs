@@ -73,11 +73,12 @@ impl Hosts {
     }
 
     fn pins(&self) -> Vec<String> {
-        let mut pins: Vec<String> = fs::read_dir(self.config.pin_dir.join("v1"))
-            .unwrap()
-            .map(|pin| pin.unwrap().file_name().into_string().unwrap())
-            .filter(|name| name.starts_with("link-"))
-            .collect();
+        let mut pins: Vec<String> =
+            fs::read_dir(self.config.pin_dir.join(format!("v{}", gateway_ebpf::abi::SCHEMA)))
+                .unwrap()
+                .map(|pin| pin.unwrap().file_name().into_string().unwrap())
+                .filter(|name| name.starts_with("link-"))
+                .collect();
         pins.sort();
         pins
     }

@@ -2,20 +2,32 @@
 
 use core::ptr;
 
-use aya_ebpf::macros::map;
+use aya_ebpf::bindings::BPF_F_MMAPABLE;
+use aya_ebpf::btf_maps::{Array as BtfArray, ArrayOfMaps};
+use aya_ebpf::macros::{btf_map, map};
 use aya_ebpf::maps::lpm_trie::{Key, LpmTrie};
 use aya_ebpf::maps::{Array, HashMap, PerCpuArray};
 use gateway_ebpf::abi::{Counter, MapShape, RuleValue, map};
 use gateway_ebpf::parse::Addresses;
+use gateway_ebpf::table::v6::Leftover;
+use gateway_ebpf::table::{Line, Lines, v4 as table_v4, v6 as table_v6};
 
 /// Addresses as they are on the wire. Words, not bytes: the verifier wants keys on the stack to be aligned.
 type V4 = [u32; 1];
 type V6 = [u32; 4];
 
+/// A generation, then an address.
+type Left = [u32; 5];
+
+/// A table. How many lines it has is said by the maps that the daemon makes before it loads the program, not here.
+type Table = BtfArray<Line, 1, { BPF_F_MMAPABLE as usize }>;
+
+#[btf_map]
+static BAD_V4: ArrayOfMaps<Table, { map::BAD_V4.entries as usize }> = ArrayOfMaps::new();
+#[btf_map]
+static BAD_V6: ArrayOfMaps<Table, { map::BAD_V6.entries as usize }> = ArrayOfMaps::new();
 #[map]
-static BAD_V4: LpmTrie<V4, RuleValue> = LpmTrie::with_max_entries(map::BAD_V4.entries, 0);
-#[map]
-static BAD_V6: LpmTrie<V6, RuleValue> = LpmTrie::with_max_entries(map::BAD_V6.entries, 0);
+static LEFT_V6: LpmTrie<Left, [u8; 4]> = LpmTrie::with_max_entries(map::LEFT_V6.entries, 0);
 #[map]
 static GOOD_V4: LpmTrie<V4, RuleValue> = LpmTrie::with_max_entries(map::GOOD_V4.entries, 0);
 #[map]
@@ -33,9 +45,10 @@ static LISTS: PerCpuArray<Counter> = PerCpuArray::with_max_entries(map::LISTS.en
 static NAMES: Array<[u8; map::NAMES.value as usize]> =
     Array::with_max_entries(map::NAMES.entries, 0);
 
-const _: () = agrees::<Key<V4>, RuleValue>(map::BAD_V4);
+const _: () = agrees::<u32, u32>(map::BAD_V4);
 const _: () = agrees::<Key<V4>, RuleValue>(map::GOOD_V4);
-const _: () = agrees::<Key<V6>, RuleValue>(map::BAD_V6);
+const _: () = agrees::<u32, u32>(map::BAD_V6);
+const _: () = agrees::<Key<Left>, [u8; 4]>(map::LEFT_V6);
 const _: () = agrees::<Key<V6>, RuleValue>(map::GOOD_V6);
 const _: () = agrees::<V4, u8>(map::OWN_V4);
 const _: () = agrees::<V6, u8>(map::OWN_V6);
@@ -54,13 +67,39 @@ pub(crate) fn is_own(addresses: &Addresses) -> bool {
 /// The longest bad rule that covers the source.
 #[inline(always)]
 pub(crate) fn bad(addresses: &Addresses) -> Option<RuleValue> {
-    covering(addresses, &BAD_V4, &BAD_V6)
+    // One look at the outer map, so that all lines are of one table, even while it is replaced.
+    match addresses {
+        Addresses::V4 { source, .. } => table_v4::lookup(&InKernel(BAD_V4.get(0)?), *source),
+        Addresses::V6 { source, .. } => {
+            table_v6::lookup(&InKernel(BAD_V6.get(0)?), *source, |generation| {
+                let [a, b, c, d] = v6(*source);
+                let key = TrieKey::new([generation, a, b, c, d]);
+                let [class, length, _, _] = *LEFT_V6.get(key.key())?;
+                Some(Leftover { class, length })
+            })
+        }
+    }
+}
+
+/// A table as the program sees it.
+struct InKernel(&'static Table);
+
+impl Lines for InKernel {
+    type Line<'a> = &'a Line;
+
+    #[inline(always)]
+    fn line(&self, index: u32) -> Option<&Line> {
+        self.0.get(index)
+    }
 }
 
 /// The longest good rule that covers the source.
 #[inline(always)]
 pub(crate) fn good(addresses: &Addresses) -> Option<RuleValue> {
-    covering(addresses, &GOOD_V4, &GOOD_V6)
+    match addresses {
+        Addresses::V4 { source, .. } => GOOD_V4.get(TrieKey::new(v4(*source)).key()).copied(),
+        Addresses::V6 { source, .. } => GOOD_V6.get(TrieKey::new(v6(*source)).key()).copied(),
+    }
 }
 
 /// The counter for `outcome`, this processor's own.
@@ -73,18 +112,6 @@ pub(crate) fn outcome_counter(index: u32) -> Option<*mut Counter> {
 #[inline(always)]
 pub(crate) fn list_counter(index: u32) -> Option<*mut Counter> {
     LISTS.get_ptr_mut(index)
-}
-
-#[inline(always)]
-fn covering(
-    addresses: &Addresses,
-    trie_v4: &LpmTrie<V4, RuleValue>,
-    trie_v6: &LpmTrie<V6, RuleValue>,
-) -> Option<RuleValue> {
-    match addresses {
-        Addresses::V4 { source, .. } => trie_v4.get(TrieKey::new(v4(*source)).key()).copied(),
-        Addresses::V6 { source, .. } => trie_v6.get(TrieKey::new(v6(*source)).key()).copied(),
-    }
 }
 
 /// A key of a trie, placed so that its address is aligned for any access.

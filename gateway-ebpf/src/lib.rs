@@ -21,6 +21,8 @@ extern crate std;
 
 pub mod abi;
 pub mod action;
+#[cfg(feature = "bench-keys")]
+pub mod bench_keys;
 pub mod checksum;
 pub mod frame;
 pub mod parse;

@@ -20,6 +20,8 @@ pub const MIN_V6_BUCKETS: u32 = 10;
 pub const V6_GATES: [u32; 2] = [20, 22];
 /// IPv4 has a line of spill for so many buckets, as a power of two.
 const BUCKETS_PER_SPILL: u32 = 6;
+/// IPv6 has a line of gate for so many buckets for /128, as a power of two: some 20 bits for each entry.
+const BUCKETS_PER_HOST_GATE: u32 = 4;
 
 /// The sizes of the parts of a table, as powers of two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +53,9 @@ impl Shape {
     pub const fn lines(self) -> u32 {
         match self {
             Self::V4 { buckets } => v4_spill(buckets) + (1 << (buckets - BUCKETS_PER_SPILL)),
-            Self::V6 { gate, networks, hosts } => v6_hosts(gate, networks) + (1 << hosts),
+            Self::V6 { gate, networks, hosts } => {
+                v6_host_gate(gate, networks, hosts) + (1 << (hosts - BUCKETS_PER_HOST_GATE))
+            }
         }
     }
 
@@ -139,6 +143,18 @@ pub(super) const fn v6_networks(gate: u32) -> u32 {
 #[inline(always)]
 pub(super) const fn v6_hosts(gate: u32, networks: u32) -> u32 {
     v6_networks(gate).wrapping_add(1 << (networks & 31))
+}
+
+/// Where the gate for /128 begins.
+#[inline(always)]
+pub(super) const fn v6_host_gate(gate: u32, networks: u32, hosts: u32) -> u32 {
+    v6_hosts(gate, networks).wrapping_add(1 << (hosts & 31))
+}
+
+/// The power of two of the bits of the gate for /128.
+#[inline(always)]
+pub(super) const fn v6_host_gate_bits(hosts: u32) -> u32 {
+    hosts.wrapping_sub(BUCKETS_PER_HOST_GATE).wrapping_add(9)
 }
 
 /// What the first line says.

@@ -8,6 +8,7 @@
 //!  65 536      2 bits per /24 (the gate)     2^14..2^16  a byte per hashed /32 (the gate)
 //!  2^17..2^22  buckets of 20 entries         2^10..2^22  buckets of 7, /32 to /64
 //!  2^11..2^16  spill, lines of 12            2^10..2^22  buckets of 3, /128
+//!                                           2^6..2^18   a bit per hashed /64 that has /128s
 //! ```
 //!
 //! The gate says which of the other parts can know an address; for most addresses that is none, and one line is all that

@@ -1,6 +1,6 @@
 //! Finds an IPv6 address: a byte for its /32, then a line for each length that the byte says is there.
 
-use super::header::{self, v6_hosts, v6_networks};
+use super::header::{self, v6_host_gate, v6_host_gate_bits, v6_hosts, v6_networks};
 use super::{Class, GATE, Line, Lines, row, wide};
 use crate::abi::RuleValue;
 
@@ -96,6 +96,34 @@ pub(super) fn gate_place(top: u32, gate: u32, seed: u64) -> (u32, u32) {
     (GATE + (byte >> 6), byte & 63)
 }
 
+/// Where the bit of a /64 with hosts in it is: its line, and its place in that.
+///
+/// The buckets for hosts are large and cold; these bits are small enough to stay near, and most of the /64s in a /32 with
+/// hosts have none.
+#[inline(always)]
+pub(super) fn host_gate_place(
+    high: u64,
+    (gate, networks, hosts): (u32, u32, u32),
+    seed: u64,
+) -> (u32, u32) {
+    let hash = mix(high ^ seed);
+    let bit = (hash >> (64_u32.wrapping_sub(v6_host_gate_bits(hosts)) & 63)) as u32;
+    (v6_host_gate(gate, networks, hosts).wrapping_add(bit >> 9), bit & 511)
+}
+
+#[inline(always)]
+fn has_hosts(
+    lines: &(impl Lines + ?Sized),
+    high: u64,
+    sizes: (u32, u32, u32),
+    seed: u64,
+) -> Option<bool> {
+    let (line, place) = host_gate_place(high, sizes, seed);
+    let line = lines.line(line)?;
+    let word = line.get((place >> 6 & 7) as usize)?;
+    Some(word >> (place & 63) & 1 != 0)
+}
+
 /// The rule of the longest prefix that covers `address`, if any does.
 ///
 /// `leftover` asks the trie for what has this generation; the longest prefix that it holds is compared with what is here.
@@ -119,7 +147,8 @@ pub fn lookup(
     }
     let left = if bits & bit::TRIE == 0 { None } else { leftover(header::generation(&first)) };
     let left = left.unwrap_or(Leftover { class: 0, length: 0 });
-    if bits & length_bit(5) != 0 && left.length < 128 {
+    let may_be_host = bits & length_bit(5) != 0 && left.length < 128;
+    if may_be_host && has_hosts(lines, halves.high, (gate, networks, hosts), seed)? {
         let place = Place::host(halves, gate, networks, hosts, seed);
         let class = find_host(lines, place, halves)?;
         if class != 0 {

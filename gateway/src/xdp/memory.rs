@@ -38,6 +38,8 @@ struct MapCreate {
     inner_map_fd: u32,
 }
 
+const MAP_CREATE_BYTES: libc::c_long = 24;
+
 /// Makes a map that holds one map of the shape of `table` (Linux 4.12).
 ///
 /// The loader would take that shape from the object file, where only one size can be; a map that is pinned before the
@@ -54,7 +56,7 @@ pub(super) fn create_holder(table: &MapData) -> Result<MapData, MapError> {
     let command = bpf_cmd::BPF_MAP_CREATE as libc::c_long;
     // SAFETY: the kernel reads as many bytes from the address as it is told there are, and writes none.
     let result = unsafe {
-        libc::syscall(libc::SYS_bpf, command, ptr::from_ref(&attributes), 24 as libc::c_long)
+        libc::syscall(libc::SYS_bpf, command, ptr::from_ref(&attributes), MAP_CREATE_BYTES)
     };
     let Some(fd) = i32::try_from(result).ok().filter(|fd| *fd >= 0) else {
         return Err(io::Error::last_os_error().into());

@@ -16,6 +16,8 @@
 
 mod attach;
 mod base;
+#[cfg(feature = "bench")]
+pub mod bench;
 mod config;
 mod counters;
 mod error;

@@ -3,7 +3,9 @@
 use alloc::vec::Vec;
 
 use super::super::header::{Header, MAX_BUCKETS, MIN_V6_BUCKETS, Shape, V6_GATES};
-use super::super::v6::{ELSEWHERE, Halves, LENGTHS, Place, bit, gate_place, length_bit};
+use super::super::v6::{
+    ELSEWHERE, Halves, LENGTHS, Place, bit, gate_place, host_gate_place, length_bit,
+};
 use super::super::{Class, GATE, Line};
 use super::{BuildError, Entry, Made, Rows, Table, in_order, set_wide, zeroed};
 
@@ -150,6 +152,15 @@ impl Building {
         }
     }
 
+    /// Sets the bit of a /64 with hosts in it.
+    fn open_host(&mut self, high: u64) {
+        let sizes = (self.gate, self.networks, self.hosts);
+        let (line, place) = host_gate_place(high, sizes, self.seed);
+        if let Some(word) = super::word(&mut self.lines, line as usize, (place >> 6) as usize) {
+            *word |= 1 << (place & 63);
+        }
+    }
+
     fn add(&mut self, entry: Entry<u128>) {
         match kind(entry.length) {
             Kind::Wide => {
@@ -175,6 +186,7 @@ impl Building {
         let placed = if entry.length == 128 {
             let halves = Halves { high, low };
             let place = Place::host(halves, self.gate, self.networks, self.hosts, self.seed);
+            self.open_host(high);
             self.put(place, &[high, low], HOST_SLOTS, entry.class)
         } else {
             let place = Place::network(high, place, self.gate, self.networks, self.seed);

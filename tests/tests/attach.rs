@@ -198,7 +198,7 @@ fn under_flood<T>(hosts: &Hosts, work: impl FnOnce() -> T) -> T {
     let flood = || {
         let edge = SocketAddr::new(EDGE.parse().unwrap(), 25);
         // Where the work fails, nobody says that it is over.
-        let deadline = Deadline::after(Duration::from_secs(60));
+        let deadline = Deadline::after(Duration::from_mins(1));
         while !over.load(Ordering::Relaxed) && !deadline.passed() {
             let attempt = TcpStream::connect_timeout(&edge, Duration::from_millis(20));
             if attempt.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {

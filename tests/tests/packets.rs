@@ -683,7 +683,24 @@ fn what_does_not_fit_is_refused_and_nothing_changes() {
     many_lists.lists = (0..257).map(|n| format!("list-{n}").into()).collect();
     let many_own: Vec<IpAddr> =
         (0..4097_u32).map(|n| Ipv4Addr::from(0x0a00_0000 + n).into()).collect();
+    // Each list does two things, so that there is one combination more than a table has rows for.
+    let mut many_combinations = standard_rules();
+    many_combinations.lists = (0..128).map(|n| format!("list-{n}").into()).collect();
+    let twice = [KernelAction::Drop, KernelAction::Reset]
+        .map(|action| (0..128).map(move |list| (list, action)));
+    many_combinations.bad = (0_u32..)
+        .zip(twice.into_iter().flatten())
+        .map(|(host, (list, action))| {
+            let prefix = Prefix::host(Ipv4Addr::from_bits(0x0b00_0000 + host).into());
+            Rule { prefix, list, action }
+        })
+        .collect();
     for (rules, own, expected) in [
+        (
+            many_combinations,
+            own().to_vec(),
+            "the lists have more than 255 combinations of a list and a kernel action, expected at most that many",
+        ),
         (many_lists, own().to_vec(), "257 lists do not fit, expected at most 256"),
         (standard_rules(), many_own, "4097 own addresses do not fit, expected at most 4096"),
     ] {

@@ -24,6 +24,9 @@ const DROP: u32 = 1;
 const PASS: u32 = 2;
 const TX: u32 = 3;
 
+/// The instructions that the verifier may walk through, with some room above what it does now.
+const MOST_VERIFIED: u32 = 60_000;
+
 /// What a program does for each action.
 const ACTIONS: [(KernelAction, u32); 3] =
     [(KernelAction::Drop, DROP), (KernelAction::Reset, TX), (KernelAction::Off, PASS)];
@@ -194,6 +197,19 @@ fn the_kernel_finds_what_a_naive_search_finds() {
         *seen.entry(found).or_insert(0) += 1;
     }
     assert!(seen.values().all(|count| *count > 20_000), "all verdicts are met: {seen:?}");
+}
+
+/// The kernel refuses a program when its verifier has walked through a million instructions. A change that makes it walk
+/// much farther than before should be seen here, and not on somebody else's kernel.
+#[test]
+fn the_verifier_has_not_far_to_walk() {
+    if !needs::root() {
+        return;
+    }
+    let kernel = Kernel::new("verified");
+    let info = kernel.filter.program().unwrap().info().unwrap();
+    let verified = info.verified_instruction_count().unwrap();
+    assert!((1_000..MOST_VERIFIED).contains(&verified), "{verified} instructions");
 }
 
 fn numbers_choice(numbers: &mut Numbers) -> &'static (KernelAction, u32) {

@@ -49,6 +49,10 @@ impl Shape {
     pub const SMALLEST_V6: Self =
         Self::V6 { gate: V6_GATES[0], networks: MIN_V6_BUCKETS, hosts: MIN_V6_BUCKETS };
 
+    /// The lines of the largest table of all.
+    pub const MOST_LINES: u32 =
+        Self::V6 { gate: V6_GATES[1], networks: MAX_BUCKETS, hosts: MAX_BUCKETS }.lines();
+
     /// How many lines a table of this shape has.
     pub const fn lines(self) -> u32 {
         match self {

@@ -285,6 +285,7 @@ fn verify(table: &MapData) -> Result<Header, String> {
         || info.key_size() != 4
         || info.value_size() != LINE_BYTES
         || info.map_flags() != MMAPABLE
+        || info.max_entries() > Shape::MOST_LINES
     {
         return Err("its table is no map of lines".to_owned());
     }

@@ -37,6 +37,9 @@ fn main() -> ExitCode {
 }
 
 fn build() -> Result<(), String> {
+    // First, so that cargo shows one sentence and not what it was told before; a build that failed runs again anyway.
+    let toolchain =
+        ebpf_toolchain::read().ok().filter(Toolchain::usable).ok_or(ebpf_toolchain::HINT)?;
     let record = ebpf_toolchain::file();
     for source in SOURCES.map(PathBuf::from).iter().chain([&record]) {
         println!("cargo::rerun-if-changed={}", source.display());
@@ -44,8 +47,6 @@ fn build() -> Result<(), String> {
     for variable in ["HOME", "XDG_CACHE_HOME"] {
         println!("cargo::rerun-if-env-changed={variable}");
     }
-    let toolchain =
-        ebpf_toolchain::read().ok().filter(Toolchain::usable).ok_or(ebpf_toolchain::HINT)?;
     let out_dir = PathBuf::from(variable("OUT_DIR")?);
     // A daemon built for debugging carries a program that can log; it does so only when asked.
     let features = match variable("PROFILE")?.as_str() {

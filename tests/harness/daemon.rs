@@ -14,6 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::cleanup::folder_prefix;
 use crate::deadline::{Deadline, wait_for};
 use crate::netns::NetNs;
 
@@ -46,7 +47,7 @@ impl Home {
     /// The same for another program than the daemon of this build.
     pub fn with_binary(binary: PathBuf, config: &str, netns: Option<&NetNs>) -> Result<Self> {
         let home = Self {
-            folder: tempfile::Builder::new().prefix("portcullis-").tempdir()?,
+            folder: tempfile::Builder::new().prefix(&folder_prefix()).tempdir()?,
             netns: netns.map(|netns| netns.path().display().to_string()),
             binary,
         };
@@ -106,6 +107,18 @@ impl Home {
     pub fn cli_json(&self, arguments: &[&str]) -> Result<Value> {
         let output = self.cli(arguments)?;
         serde_json::from_slice(&output.stdout).with_context(|| format!("{arguments:?}: {output:?}"))
+    }
+
+    /// Runs `portcullis run` where it should give up by itself; what it said then.
+    pub fn run_in_vain(&self, within: Duration) -> Result<Output> {
+        let mut command = self.cli_command(&["run"]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let ended = wait_for("`portcullis run` to give up", within, || Ok(child.try_wait()?));
+        if ended.is_err() {
+            child.kill()?;
+        }
+        let output = child.wait_with_output()?;
+        ended.with_context(|| format!("{output:?}")).map(|_status| output)
     }
 
     /// One command, not yet started, for tests that feed its standard input.
@@ -220,6 +233,22 @@ impl Daemon {
     pub fn signal(&self, signal: Signal) -> Result<()> {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         Ok(kill_process(pid.context("no process")?, signal)?)
+    }
+
+    /// Stops it, and waits until all of its threads stand still: the signal alone promises neither.
+    pub fn hold_still(&self) -> Result<()> {
+        self.signal(Signal::STOP)?;
+        let tasks = format!("/proc/{}/task", self.child.id());
+        wait_for("a process that stands still", PATIENCE, || {
+            for task in fs::read_dir(&tasks)? {
+                let stat = fs::read_to_string(task?.path().join("stat"))?;
+                let state = stat.rsplit_once(") ").and_then(|(_name, rest)| rest.chars().next());
+                if state != Some('T') {
+                    return Ok(None);
+                }
+            }
+            Ok(Some(()))
+        })
     }
 
     /// Waits until it has ended by itself.

@@ -3,6 +3,7 @@
 //! It knows the product only by its binary and its wire formats, and uses threads and blocking sockets, so that a
 //! test can hold every peer still for as long as it likes.
 
+pub mod cleanup;
 pub mod daemon;
 pub mod deadline;
 pub mod handed_over;
@@ -10,6 +11,7 @@ pub mod needs;
 pub mod netns;
 pub mod packet;
 pub mod postfix;
+pub mod site;
 pub mod smtp_client;
 pub mod smtp_server;
 mod smtp_session;

@@ -129,6 +129,14 @@ pub fn run(command: &mut Command) -> Result<Output> {
     Ok(output)
 }
 
+/// The names of all namespaces that this process made and did not drop yet.
+pub(crate) fn of_this_process() -> Vec<String> {
+    let prefix = format!("{MARK}{}-", process::id());
+    let entries = fs::read_dir(FOLDER).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.filter(|name| name.starts_with(&prefix)).collect()
+}
+
 /// Deletes the namespaces of processes that were killed before they could.
 fn sweep() {
     for entry in fs::read_dir(FOLDER).into_iter().flatten().flatten() {

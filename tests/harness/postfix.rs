@@ -17,6 +17,7 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use crate::cleanup::folder_prefix;
 use crate::deadline::wait_for;
 use crate::netns::{NetNs, run};
 
@@ -55,7 +56,8 @@ pub struct Postfix {
 impl Postfix {
     /// Starts it from the unpacked packages in `packages`, in `netns` where one is given, and waits until it listens.
     pub fn start(packages: &Path, netns: Option<&NetNs>, options: &Options) -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("portcullis-postfix-").tempdir()?;
+        let folder =
+            tempfile::Builder::new().prefix(&format!("{}postfix-", folder_prefix())).tempdir()?;
         lay_out(folder.path(), packages, options)?;
         let master = packages.join("usr/lib/postfix/sbin/master");
         let mut command =

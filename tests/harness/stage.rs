@@ -5,10 +5,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::daemon::{Daemon, Home};
+use crate::deadline::wait_for;
 use crate::netns::{NetNs, veth};
 use crate::smtp_client::{Attempt, SmtpClient};
 use crate::smtp_server::{Options, SmtpServer};
@@ -17,6 +18,11 @@ use crate::smtp_server::{Options, SmtpServer};
 pub const EDGE_V4: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 /// The edge host's IPv6 address.
 pub const EDGE_V6: IpAddr = IpAddr::V6(std::net::Ipv6Addr::new(0x2001, 0xdb8, 0x25, 0, 0, 0, 0, 1));
+
+/// How long the daemon may take to notice something, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Where filters are pinned.
+pub(crate) const BPFFS: &str = "/sys/fs/bpf";
 
 /// Two hosts joined by a cable. Dropping it removes everything, the filter in the kernel included.
 #[derive(Debug)]
@@ -30,13 +36,7 @@ pub struct Stage {
     /// The daemon's folder.
     pub home: Home,
     pin_dir: PathBuf,
-}
-
-/// What a stage leaves behind when its process is killed, for whoever cleans up then.
-#[derive(Clone, Debug)]
-pub struct Remnants {
-    netns: [String; 2],
-    folders: [PathBuf; 2],
+    senders: Vec<String>,
 }
 
 impl Stage {
@@ -50,22 +50,28 @@ impl Stage {
     /// The same, with a next hop that is as `options` say.
     pub fn with_next_hop(config: &str, senders: &[IpAddr], options: Options) -> Result<Self> {
         let (edge, sender) = (NetNs::new("edge")?, NetNs::new("sender")?);
-        veth(&edge, "eth0", &sender, "eth0")?;
-        edge.addresses("eth0", &["192.0.2.1/24", "2001:db8:25::1/64"])?;
-        sender.addresses("eth0", &["192.0.2.2/24", "2001:db8:25::2/64"])?;
-        let hosts: Vec<_> = senders.iter().map(|sender| host(*sender)).collect();
-        sender.addresses("eth0", &hosts)?;
-        edge.ip("route add default via 192.0.2.2")?;
-        edge.ip("-6 route add default via 2001:db8:25::2")?;
-        sender.attach_pass_program("eth0")?;
+        let senders: Vec<_> = senders.iter().map(|sender| host(*sender)).collect();
+        join(&edge, &sender, &senders)?;
         let listen = SocketAddr::from(([127, 0, 0, 1], 10_025));
         let next_hop = edge.run(|| SmtpServer::start(listen, options))??;
-        let pin_dir = PathBuf::from("/sys/fs/bpf").join(edge.name());
+        let pin_dir = PathBuf::from(BPFFS).join(edge.name());
+        let home = Home::new("", Some(&edge))?;
+        let stage = Self { edge, sender, next_hop, home, pin_dir, senders };
+        stage.configure(config)?;
+        Ok(stage)
+    }
+
+    /// Lays the cable again, after it was removed.
+    pub fn join(&self) -> Result<()> {
+        join(&self.edge, &self.sender, &self.senders)
+    }
+
+    /// Replaces the configuration; the placeholders are those of [`Self::new`].
+    pub fn configure(&self, config: &str) -> Result<()> {
         let config = config
-            .replace("{pins}", &pin_dir.display().to_string())
-            .replace("{next_hop}", &next_hop.address().to_string());
-        let home = Home::new(&config, Some(&edge))?;
-        Ok(Self { edge, sender, next_hop, home, pin_dir })
+            .replace("{pins}", &self.pin_dir.display().to_string())
+            .replace("{next_hop}", &self.next_hop.address().to_string());
+        self.home.configure(&config)
     }
 
     /// Starts the daemon on the edge host.
@@ -99,12 +105,63 @@ impl Stage {
             .with_context(|| format!("{pointer} in {status:#}"))
     }
 
-    /// What has to be removed when this process has no time to drop the stage.
-    pub fn remnants(&self) -> Remnants {
-        Remnants {
-            netns: [self.edge.name().to_owned(), self.sender.name().to_owned()],
-            folders: [self.pin_dir.clone(), self.home.path().to_owned()],
-        }
+    /// A client at `address` that was greeted and has said EHLO.
+    pub fn greeted(&self, address: &str) -> Result<SmtpClient> {
+        let mut client = self.connect(address.parse()?)?;
+        client.greet("sender.example.com")?;
+        Ok(client)
+    }
+
+    /// The one alarm about `about`; `None` where there is none.
+    pub fn alarm(&self, about: &str) -> Result<Option<String>> {
+        let status = self.status()?;
+        let alarms = status.get("alarms").and_then(Value::as_array).context("no alarms")?;
+        let found = alarms.iter().find(|alarm| alarm.get("about") == Some(&about.into()));
+        Ok(found.and_then(|alarm| alarm.get("text")?.as_str().map(ToOwned::to_owned)))
+    }
+
+    /// Waits until there is an alarm about `about` with `text` in it.
+    pub fn wait_for_alarm(&self, about: &str, text: &str) -> Result<String> {
+        wait_for(&format!("an alarm about {about} with `{text}`"), PATIENCE, || {
+            Ok(self.alarm(about)?.filter(|alarm| alarm.contains(text)))
+        })
+        .with_context(|| format!("{:#}", self.status().unwrap_or_default()))
+    }
+
+    /// Waits until there is no alarm about `about` any more.
+    pub fn wait_for_no_alarm(&self, about: &str) -> Result<()> {
+        wait_for(&format!("the end of the alarm about {about}"), PATIENCE, || {
+            Ok(self.alarm(about)?.is_none().then_some(()))
+        })
+        .with_context(|| format!("{:#}", self.status().unwrap_or_default()))
+    }
+
+    /// Waits for the rules that follow `version`; their version.
+    pub fn wait_for_rules_after(&self, version: u64) -> Result<u64> {
+        wait_for("new rules", PATIENCE, || {
+            let now = self.status_number("/rules/version")?;
+            Ok((now > version).then_some(now))
+        })
+    }
+
+    /// Waits for the records about `client` in `phase`, of which there must be `count` and no more.
+    pub fn records(&self, client: &str, phase: &str, count: usize) -> Result<Vec<Value>> {
+        let ours = || -> Result<Vec<Value>> {
+            let mut records = self.home.audit()?;
+            records.retain(|record| {
+                record.get("client") == Some(&client.into())
+                    && record.get("phase") == Some(&phase.into())
+            });
+            Ok(records)
+        };
+        let what = format!("{count} records about the {phase} of {client}");
+        let records = wait_for(&what, PATIENCE, || {
+            let records = ours()?;
+            Ok((records.len() >= count).then_some(records))
+        })
+        .with_context(|| format!("{:?}", self.home.audit()))?;
+        ensure!(records.len() == count, "expected {what}, found {records:#?}");
+        Ok(records)
     }
 }
 
@@ -115,16 +172,15 @@ impl Drop for Stage {
     }
 }
 
-impl Remnants {
-    /// Removes them; what is gone already is as good as removed.
-    pub fn remove(&self) {
-        for folder in &self.folders {
-            fs::remove_dir_all(folder).unwrap_or_default();
-        }
-        for netns in &self.netns {
-            drop(std::process::Command::new("ip").args(["netns", "delete", netns]).status());
-        }
-    }
+/// Lays the cable between the two hosts, with their addresses and routes.
+fn join(edge: &NetNs, sender: &NetNs, senders: &[String]) -> Result<()> {
+    veth(edge, "eth0", sender, "eth0")?;
+    edge.addresses("eth0", &["192.0.2.1/24", "2001:db8:25::1/64"])?;
+    sender.addresses("eth0", &["192.0.2.2/24", "2001:db8:25::2/64"])?;
+    sender.addresses("eth0", senders)?;
+    edge.ip("route add default via 192.0.2.2")?;
+    edge.ip("-6 route add default via 2001:db8:25::2")?;
+    sender.attach_pass_program("eth0")
 }
 
 fn host(address: IpAddr) -> String {

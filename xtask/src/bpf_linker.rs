@@ -37,8 +37,12 @@ fn build() -> Result<()> {
     let fresh = cache_dir().join("bpf-linker.new");
     let objects = cache_dir().join("bpf-linker.build");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    // The compiler by its own path, past any proxy that looks into the folder of each dependency for another toolchain.
+    let rustc = PathBuf::from(&cargo).with_file_name("rustc");
+    let rustc = if rustc.is_file() { rustc } else { PathBuf::from("rustc") };
     captured(
         toolchain_probe::clean(cargo)
+            .env("RUSTC", rustc)
             .args(["install", "bpf-linker", "--locked", "--force"])
             .args(["--version", VERSION])
             .args(["--no-default-features", "--features", "llvm-22"])

@@ -7,7 +7,7 @@ use std::{env, fmt, fs};
 
 /// What a reader is told who has no toolchain yet.
 pub(crate) const HINT: &str =
-    "run `cargo xtask setup` once, it finds or installs the eBPF toolchain";
+    "no eBPF toolchain is recorded: run `cargo xtask setup` once, it finds or installs one";
 
 /// The tools that turn `gateway-ebpf` into an XDP program, all by absolute path.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -22,7 +22,7 @@ mod unsupported;
 
 /// The tasks of the project.
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask")]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Task {
     /// Measure the kernel side, and write the figures to a file
     Bench(bench::Options),

@@ -118,7 +118,7 @@ pub(crate) fn paint(text: &impl Display, style: Style) -> String {
 /// Runs `command` to its end without showing what it prints; a failure carries the end of that.
 pub(crate) fn captured(command: &mut Command) -> Result<String> {
     let shown = command_line(command);
-    let output = command.output().with_context(|| shown.clone())?;
+    let output = command.env("RUST_BACKTRACE", "0").output().with_context(|| shown.clone())?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     if !output.status.success() {
         let said = format!("{text}{}", String::from_utf8_lossy(&output.stderr));

@@ -52,8 +52,10 @@ pub(crate) fn clean(program: impl AsRef<OsStr>) -> Command {
         ["CARGO_", "RUSTUP_", "RUSTC", "RUSTFLAGS", "RUSTDOC"]
             .iter()
             .any(|prefix| name.starts_with(prefix))
-            && !["CARGO_HOME", "CARGO_BUILD_JOBS", "CARGO_NET_OFFLINE", "RUSTUP_HOME"]
-                .contains(&name)
+            && !["CARGO_HOME", "CARGO_BUILD_JOBS", "CARGO_NET_OFFLINE"].contains(&name)
+            // Without its settings rustup obeys the `rust-toolchain.toml` of whatever package is being compiled, and
+            // several of it at once tear the user's toolchain apart.
+            && !["RUSTUP_HOME", "RUSTUP_TOOLCHAIN"].contains(&name)
             && !["CARGO_HTTP_", "CARGO_REGISTR", "CARGO_SOURCE_"]
                 .iter()
                 .any(|prefix| name.starts_with(prefix))
@@ -63,6 +65,7 @@ pub(crate) fn clean(program: impl AsRef<OsStr>) -> Command {
             command.env_remove(name);
         }
     }
+    command.env("RUSTUP_AUTO_INSTALL", "0");
     command
 }
 
@@ -90,4 +93,22 @@ fn build(toolchain: &Toolchain) -> Result<String> {
     );
     let rustc = captured(clean(&toolchain.rustc).arg("--version"))?;
     Ok(format!("({})", rustc.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rustup_is_kept_from_installing_anything() {
+        let command = clean("cargo");
+        let set = |name: &str| {
+            let mut variables = command.get_envs();
+            variables.find(|(found, _)| *found == name).map(|(_, value)| value.map(OsStr::to_owned))
+        };
+        assert_eq!(set("RUSTUP_AUTO_INSTALL"), Some(Some("0".into())));
+        // Untouched, so that the value that the outer cargo runs with is inherited.
+        assert_eq!(set("RUSTUP_TOOLCHAIN"), None);
+        assert_eq!(set("RUSTUP_HOME"), None);
+    }
 }

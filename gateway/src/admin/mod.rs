@@ -5,5 +5,5 @@ mod server;
 mod status;
 
 pub use client::{ClientError, get};
-pub use server::{AdminError, bind, serve};
+pub use server::{AdminError, AdminSocket, serve};
 pub use status::{Decisions, Sources, Status};

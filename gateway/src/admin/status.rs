@@ -1,6 +1,6 @@
 //! What the daemon is doing, as `status` shows it: put together from those who know.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use serde::Serialize;
@@ -11,14 +11,12 @@ use crate::audit::WriterStatus;
 use crate::engine::Engine;
 use crate::front::smtp::{CountersSnapshot, Front, NextHopStatus};
 use crate::policy::{Action, Verdict};
-use crate::refresh::{self, SharedFilter};
-use crate::xdp::{Attachment, Counters};
+use crate::refresh;
+use crate::xdp::{self, Attachment, Counters};
 
 /// Those who know.
 #[derive(Debug)]
 pub struct Sources {
-    /// The name of this host.
-    pub hostname: String,
     /// When the daemon was ready.
     pub started: Instant,
     /// Decisions and the audit trail.
@@ -26,9 +24,9 @@ pub struct Sources {
     /// Lists and rules.
     pub rules: Arc<ArcSwap<refresh::Status>>,
     /// The kernel filter.
-    pub filter: SharedFilter,
+    pub xdp: xdp::Config,
     /// Where it is attached.
-    pub attachments: ArcSwap<Vec<Attachment>>,
+    pub attachments: Arc<ArcSwap<Vec<Attachment>>>,
     /// The SMTP proxy.
     pub front: Arc<Front>,
     /// What is wrong now.
@@ -78,7 +76,7 @@ impl Sources {
         Status {
             version: env!("CARGO_PKG_VERSION"),
             pid: std::process::id(),
-            hostname: self.hostname.clone(),
+            hostname: self.front.hostname(),
             uptime_s: self.started.elapsed().as_secs(),
             enforce: self.engine.enforces(),
             rules: self.rules.load_full(),
@@ -94,11 +92,10 @@ impl Sources {
     fn xdp(&self) -> XdpStatus {
         let interfaces = self.attachments.load().to_vec();
         let weakest = interfaces.iter().max_by_key(|attachment| attachment.mode);
-        let filter = self.filter.lock().unwrap_or_else(PoisonError::into_inner);
         XdpStatus {
             mode: weakest.map_or("off", |attachment| attachment.mode.name()),
             reason: weakest.and_then(|attachment| attachment.reason.clone()),
-            counters: filter.as_ref().and_then(|filter| filter.counters().ok()),
+            counters: xdp::read_counters(&self.xdp).ok(),
             interfaces,
         }
     }

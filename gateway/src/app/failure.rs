@@ -23,7 +23,7 @@ pub enum Failure {
     #[error("{0}")]
     Internal(String),
     /// 78: the configuration is wrong.
-    #[error(transparent)]
+    #[error("{}", told(.0))]
     Config(#[from] Faults),
     /// 78: the configuration asks for something that this host does not give.
     #[error("{text}")]
@@ -36,6 +36,12 @@ pub enum Failure {
     /// Nobody reads our output any more; no fault of ours.
     #[error("broken pipe")]
     BrokenPipe,
+}
+
+/// All faults, and how many there are.
+fn told(faults: &Faults) -> String {
+    let count = faults.0.len();
+    format!("the configuration cannot be used, faults: {count}\n{faults}")
 }
 
 impl Failure {

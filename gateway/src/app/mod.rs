@@ -3,8 +3,11 @@
 mod descriptors;
 mod failure;
 mod log;
+mod notify;
+mod reload;
 mod run;
 mod signals;
+mod sockets;
 
 pub use failure::Failure;
 pub use log::start_log;

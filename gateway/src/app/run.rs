@@ -1,34 +1,33 @@
 //! The life of the daemon: everything is bound before anything is served, the kernel is filled before it is switched on.
 
 use std::fs::{self, File};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use rustix::fs::{FlockOperation, flock};
 use sd_notify::NotifyState;
-use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use super::Failure;
 use super::descriptors::raise_limit;
+use super::notify::notify;
+use super::reload::Reloader;
 use super::signals::{Asked, Signals};
+use super::sockets::Sockets;
 use crate::admin;
 use crate::alarm::Alarms;
 use crate::audit;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::Engine;
-use crate::front::Listener;
 use crate::front::smtp::Front;
-use crate::refresh::{Refresher, Request, SharedFilter};
-use crate::xdp::{Attachment, Filter, Mode};
+use crate::refresh::{Refresher, Request};
 
 /// How long connections may take to finish after SIGTERM.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -36,8 +35,9 @@ const DRAIN: Duration = Duration::from_secs(30);
 /// Runs the daemon until it is told to stop.
 pub async fn run(config: Config) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
+    let front_settings = config.front_settings().ok_or_else(no_next_hop)?;
     let _lock = lock(&config.state_dir)?;
-    let bound = Bound::bind(&config).await?;
+    let sockets = Sockets::bind(&config).await?;
     let alarms = Alarms::default();
     raise_limit(config.limits.connections, &alarms);
     let audit = audit::Writer::open(&config.audit_file, alarms.clone()).map_err(|error| {
@@ -47,73 +47,72 @@ pub async fn run(config: Config) -> Result<(), Failure> {
         }
     })?;
     let engine = Arc::new(Engine::new(config.engine_settings(), audit.clone(), Clock::System));
-    let filter: SharedFilter = Arc::new(Mutex::new(open_filter(&config, &alarms)));
     let mut refresher =
-        Refresher::new(Arc::clone(&engine), Arc::clone(&filter), alarms.clone(), Clock::System);
+        Refresher::new(Arc::clone(&engine), &config.xdp, alarms.clone(), Clock::System);
     // Blocks this thread for as long as the lists take to read: there is nobody to serve before.
     refresher.reload(config.sources());
-    let attachments = attach(&filter, &alarms);
-    let front = Arc::new(Front::new(config.front_settings()?, Arc::clone(&engine), alarms.clone()));
+    refresher.attach();
+    let front = Arc::new(Front::new(front_settings, Arc::clone(&engine), alarms.clone()));
     let sources = Arc::new(admin::Sources {
-        hostname: config.hostname.clone(),
         started: Instant::now(),
         engine,
         rules: refresher.status(),
-        filter,
-        attachments: ArcSwap::from_pointee(attachments),
+        xdp: config.xdp.clone(),
+        attachments: refresher.attachments(),
         front: Arc::clone(&front),
         alarms: alarms.clone(),
     });
     let (requests, inbox) = channel();
+    let refresh_alarms = alarms.clone();
     let refresh_thread = std::thread::Builder::new()
         .name("refresh".to_owned())
-        .spawn(move || refresher.run(&inbox))?;
+        .spawn(move || refresh(refresher, &inbox, &refresh_alarms))?;
     let (stop, stopping) = watch::channel(None);
     let mut tasks = JoinSet::new();
     tasks.spawn(Arc::clone(&front).watch_next_hop(stopping.clone()));
-    for (socket, listener) in bound.listeners {
+    for (socket, listener) in sockets.listeners {
         info!(target: "start", "listening address={}", listener.address);
         tasks.spawn(Arc::clone(&front).serve(socket, listener, stopping.clone()));
     }
-    let admin_stop = stopping.clone();
-    let admin_task = tokio::spawn(serve_admin(bound.admin, Arc::clone(&sources), admin_stop));
+    // Served to the very end: `status` is how an operator sees what a stop still waits for.
+    let admin = tokio::spawn(admin::serve(sockets.admin, Arc::clone(&sources)));
     notify(&[NotifyState::Ready]);
     info!(target: "start", "ready version={} pid={}", env!("CARGO_PKG_VERSION"), std::process::id());
-    let mut reloader = Reloader { config, requests, sources, front };
+    let reloader = Reloader { started: config, requests, sources, front };
     while signals.next().await == Asked::Reload {
-        reloader.reload();
+        reloader.reload().await;
     }
-    info!(target: "stop", "stopping: connections may finish for {} s, the kernel filter stays", DRAIN.as_secs());
+    info!(
+        target: "stop",
+        "stopping: connections may finish for {} s, a second signal ends them; what is in the kernel stays",
+        DRAIN.as_secs()
+    );
     notify(&[NotifyState::Stopping]);
     stop.send_replace(Some(Instant::now() + DRAIN));
-    while tasks.join_next().await.is_some() {}
-    finish(reloader, refresh_thread, &audit);
-    admin_task.abort();
+    tokio::select! {
+        () = async { while tasks.join_next().await.is_some() {} } => {}
+        () = async { while signals.next().await == Asked::Reload {} } => {}
+    }
+    // The thread has nothing to lose, and is gone already where it had died.
+    drop(reloader.requests.send(Request::Stop));
+    drop(refresh_thread.join());
+    admin.abort();
+    audit.close();
     info!(target: "stop", "stopped");
     Ok(())
 }
 
-/// The sockets of the daemon.
-struct Bound {
-    listeners: Vec<(TcpListener, Listener)>,
-    admin: UnixListener,
+/// The configuration of a daemon has one: see [`Config::load_for_daemon`].
+pub(super) fn no_next_hop() -> Failure {
+    Failure::Internal("the configuration has no next hop".to_owned())
 }
 
-impl Bound {
-    async fn bind(config: &Config) -> Result<Self, Failure> {
-        let mut listeners = Vec::new();
-        for listener in &config.listeners {
-            let address = listener.address;
-            let socket =
-                TcpListener::bind(address).await.map_err(|error| Failure::Unavailable {
-                    text: format!("cannot listen on {address}: {error}"),
-                    hint:
-                        "see with `ss -ltnp` who has the port, or run as root for ports below 1024"
-                            .to_owned(),
-                })?;
-            listeners.push((socket, listener.clone()));
-        }
-        Ok(Self { listeners, admin: admin::bind(&config.admin_socket).await? })
+/// Lists that are silently no longer refreshed would be worse than a restart.
+fn refresh(refresher: Refresher, inbox: &Receiver<Request>, alarms: &Alarms) {
+    if catch_unwind(AssertUnwindSafe(|| refresher.run(inbox))).is_err() {
+        error!(target: "refresh", "died");
+        alarms
+            .raise("refresh", "lists are no longer read, the last rules stay: restart the daemon");
     }
 }
 
@@ -132,116 +131,4 @@ fn lock(state_dir: &Path) -> Result<File, Failure> {
         }
     })?;
     Ok(file)
-}
-
-/// Loads the kernel filter. Without it the daemon still decides everything, so mail goes on.
-fn open_filter(config: &Config, alarms: &Alarms) -> Option<Filter> {
-    if config.xdp.mode == Mode::Off {
-        return None;
-    }
-    Filter::open(&config.xdp)
-        .inspect_err(|error| {
-            let text = format!("there is no kernel filter: {error}; the daemon decides everything");
-            alarms.raise("xdp", &text);
-        })
-        .ok()
-}
-
-/// Switches the filter on, now that it is filled.
-fn attach(filter: &SharedFilter, alarms: &Alarms) -> Vec<Attachment> {
-    let mut filter = filter.lock().unwrap_or_else(PoisonError::into_inner);
-    let attached = filter.as_mut().map_or_else(|| Ok(Vec::new()), Filter::attach);
-    let attachments = attached.unwrap_or_else(|error| {
-        let text =
-            format!("the kernel filter runs nowhere: {error}; the daemon decides everything");
-        alarms.raise("xdp", &text);
-        Vec::new()
-    });
-    for attachment in &attachments {
-        let about = format!("xdp:{}", attachment.interface);
-        alarms.set(&about, attachment.reason.as_deref());
-        let (interface, mode, adopted) =
-            (&attachment.interface, attachment.mode.name(), attachment.adopted);
-        info!(target: "start", "xdp interface={interface} mode={mode} adopted={adopted}");
-    }
-    attachments
-}
-
-async fn serve_admin(
-    listener: UnixListener,
-    sources: Arc<admin::Sources>,
-    mut stop: watch::Receiver<Option<Instant>>,
-) {
-    let alarms = sources.alarms.clone();
-    let stopped = async move {
-        // An error means that the daemon is gone, which is a stop too.
-        drop(stop.wait_for(Option::is_some).await);
-    };
-    if let Err(error) = admin::serve(listener, sources, stopped).await {
-        alarms.raise("admin", &format!("the admin socket is not served any more: {error}"));
-    }
-}
-
-/// Everything that a reload touches.
-struct Reloader {
-    config: Config,
-    requests: Sender<Request>,
-    sources: Arc<admin::Sources>,
-    front: Arc<Front>,
-}
-
-impl Reloader {
-    /// Reads the configuration again; a faulty one changes nothing.
-    fn reload(&mut self) {
-        let now = NotifyState::monotonic_usec_now();
-        notify(&[Some(NotifyState::Reloading), now.ok()].into_iter().flatten().collect::<Vec<_>>());
-        match self.try_reload() {
-            Ok(()) => info!(target: "reload", "done"),
-            Err(failure) => error!(target: "reload", "nothing changed: {failure}"),
-        }
-        notify(&[NotifyState::Ready]);
-    }
-
-    fn try_reload(&mut self) -> Result<(), Failure> {
-        let alarms = &self.sources.alarms;
-        let loaded = Config::load(&self.config.file)
-            .map_err(Failure::from)
-            .and_then(|(config, notices)| Ok((config.front_settings()?, config, notices)));
-        let (front_settings, config, notices) = loaded.inspect_err(|failure| {
-            alarms.raise("config", &format!("the earlier configuration stays: {failure}"));
-        })?;
-        alarms.clear("config");
-        for notice in notices {
-            warn!(target: "reload", "{notice}");
-        }
-        let needs_restart = config.needs_restart(&self.config);
-        alarms.set(
-            "restart",
-            needs_restart.map(|keys| format!("changes of {keys} need a restart")).as_deref(),
-        );
-        self.sources.engine.set_settings(config.engine_settings());
-        self.front.set_settings(front_settings);
-        // The thread is there until `finish`.
-        drop(self.requests.send(Request::Reload(config.sources())));
-        self.config = config;
-        Ok(())
-    }
-}
-
-/// Ends what has threads of its own, and takes the names of our sockets away.
-fn finish(reloader: Reloader, refresh_thread: JoinHandle<()>, audit: &audit::Writer) {
-    drop(reloader.requests.send(Request::Stop));
-    if refresh_thread.join().is_err() {
-        error!(target: "stop", "the refresh thread had died");
-    }
-    audit.close();
-    // A socket that is already gone is what is wanted.
-    drop(fs::remove_file(&reloader.config.admin_socket));
-}
-
-/// Tells the service manager, if there is one.
-fn notify(state: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(state) {
-        warn!(target: "start", "the service manager cannot be told: {error}");
-    }
 }

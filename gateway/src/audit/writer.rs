@@ -4,8 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -16,8 +16,10 @@ use tracing::error;
 use crate::alarm::Alarms;
 use crate::policy::Record;
 
-/// Records that may wait; at a kilobyte each this is the most memory that the queue can hold.
+/// Records that may wait.
 const QUEUE: usize = 65_536;
+/// Octets that may wait: senders decide how long some of the records are.
+const QUEUE_OCTETS: usize = 64 << 20;
 
 /// The subject of the alarm.
 const ALARM: &str = "audit";
@@ -35,6 +37,7 @@ pub struct Writer {
 struct Shared {
     queue: Mutex<Option<SyncSender<String>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    waiting: Arc<AtomicUsize>,
     written: Arc<AtomicU64>,
     lost: Arc<AtomicU64>,
 }
@@ -59,6 +62,7 @@ impl Writer {
             file: BufWriter::new(file),
             torn: false,
             pending: 0,
+            waiting: Arc::clone(&writer.shared.waiting),
             written: Arc::clone(&writer.shared.written),
             lost: Arc::clone(&writer.shared.lost),
             alarms,
@@ -78,6 +82,7 @@ impl Writer {
         let shared = Shared {
             queue: Mutex::new(queue),
             thread: Mutex::new(None),
+            waiting: Arc::default(),
             written: Arc::default(),
             lost: Arc::default(),
         };
@@ -88,13 +93,21 @@ impl Writer {
     pub fn write(&self, record: &Record<'_>) {
         let queue = self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(queue) = queue.as_ref() else { return };
-        let sent = serde_json::to_string(record).map(|line| queue.try_send(line));
-        if !matches!(sent, Ok(Ok(()))) {
-            self.shared.lost.fetch_add(1, Ordering::Relaxed);
+        let Ok(line) = serde_json::to_string(record) else { return self.lose() };
+        let length = line.len();
+        let waiting = &self.shared.waiting;
+        if waiting.load(Ordering::Relaxed) + length > QUEUE_OCTETS {
+            return self.lose();
         }
-        if let Ok(Err(TrySendError::Disconnected(_line))) = sent {
-            error!(target: "alarm", "audit: the writing thread is gone, records are lost until a restart");
+        waiting.fetch_add(length, Ordering::Relaxed);
+        if queue.try_send(line).is_err() {
+            waiting.fetch_sub(length, Ordering::Relaxed);
+            self.lose();
         }
+    }
+
+    fn lose(&self) {
+        self.shared.lost.fetch_add(1, Ordering::Relaxed);
     }
 
     /// How the trail is doing.
@@ -126,6 +139,7 @@ struct Sink {
     /// Whether the file may end in half a line.
     torn: bool,
     pending: u64,
+    waiting: Arc<AtomicUsize>,
     written: Arc<AtomicU64>,
     lost: Arc<AtomicU64>,
     alarms: Alarms,
@@ -152,6 +166,7 @@ impl Sink {
 
     fn line(&mut self, line: &str) {
         self.pending += 1;
+        self.waiting.fetch_sub(line.len(), Ordering::Relaxed);
         let start: &[u8] = if std::mem::take(&mut self.torn) { b"\n" } else { b"" };
         let written =
             [start, line.as_bytes(), b"\n"].iter().try_for_each(|part| self.file.write_all(part));

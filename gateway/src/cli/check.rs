@@ -8,6 +8,8 @@ use serde::Serialize;
 use super::output::{self, Meaning};
 use super::{Exit, Failure};
 use crate::config::{Config, Faults};
+use crate::feed;
+use crate::list::parse;
 
 /// Arguments of `check`.
 #[derive(Debug, Args)]
@@ -25,13 +27,10 @@ struct Answer {
 }
 
 pub(super) fn run(options: &Options, path: &Path) -> Result<Exit, Failure> {
-    let loaded = Config::load(path).and_then(|(config, notices)| {
-        config.for_daemon()?;
-        Ok((config, notices))
-    });
-    match loaded {
+    match Config::load_for_daemon(path) {
         Ok((config, notices)) => {
-            let notices: Vec<_> = notices.iter().map(ToString::to_string).collect();
+            let notices = notices.iter().map(ToString::to_string);
+            let notices: Vec<_> = notices.chain(list_notices(&config)).collect();
             if options.json {
                 output::json(&Answer { ok: true, faults: Vec::new(), notices })?;
             } else {
@@ -48,6 +47,24 @@ pub(super) fn run(options: &Options, path: &Path) -> Result<Exit, Failure> {
             Err(Faults(faults).into())
         }
     }
+}
+
+/// A list without a readable file is no fault: the daemon starts with its last good copy, or with nothing.
+fn list_notices(config: &Config) -> impl Iterator<Item = String> {
+    config.lists.iter().filter_map(|list| match feed::read(&list.file) {
+        Ok(octets) => {
+            let rejected = parse(&octets).rejected.count;
+            let name = &list.name;
+            (rejected > 0).then(|| {
+                format!(
+                    "list {name}: rejected lines: {rejected}; see `portcullis list check {name}`"
+                )
+            })
+        }
+        Err(error) => {
+            Some(format!("list {}: cannot read {}: {error}", list.name, list.file.display()))
+        }
+    })
 }
 
 fn show(config: &Config) -> Result<(), Failure> {

@@ -1,6 +1,5 @@
 //! `portcullis list`: which lists there are, what is in them, which of their lines are none.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -9,7 +8,8 @@ use serde::Serialize;
 use super::output::{self, Meaning};
 use super::{Exit, Failure, offline};
 use crate::config::Config;
-use crate::list::{Class, Entry, List, Parsed, parse};
+use crate::feed;
+use crate::list::{Class, Entry, List, Parsed, parse, parse_with};
 
 /// What can be done with lists.
 #[derive(Debug, Subcommand)]
@@ -56,28 +56,17 @@ struct Shown<'a> {
     kernel: &'static str,
     enforce: bool,
     file: &'a Path,
-    entries: usize,
-    rejected: usize,
+    /// `null` where the file cannot be read.
+    entries: Option<usize>,
+    rejected: Option<usize>,
+    fault: Option<String>,
 }
 
 fn show(options: &Show, config: &Config) -> Result<Exit, Failure> {
     if let Some(name) = &options.name {
         return show_entries(options, find(config, name)?);
     }
-    let mut shown = Vec::new();
-    for list in &config.lists {
-        let parsed = read(&list.file)?;
-        shown.push(Shown {
-            name: &list.name,
-            class: list.class,
-            action: list.action.name(),
-            kernel: list.kernel.name(),
-            enforce: list.enforce,
-            file: &list.file,
-            entries: parsed.entries.len(),
-            rejected: parsed.rejected.len(),
-        });
-    }
+    let shown: Vec<_> = config.lists.iter().map(|list| shown(list)).collect();
     if options.json {
         output::json(&shown)?;
         return Ok(Exit::Done);
@@ -89,12 +78,29 @@ fn show(options: &Show, config: &Config) -> Result<Exit, Failure> {
     for list in shown {
         let dry = if list.enforce { "" } else { " (dry run)" };
         let (class, file) = (list.class.name(), list.file.display());
+        let entries = list.entries.map_or_else(|| "-".to_owned(), |entries| entries.to_string());
+        let fault = list.fault.map(|fault| format!(": {fault}")).unwrap_or_default();
         output::line(format_args!(
-            "{:<20} {class:<12} {:<15} {:<7} {:>9}  {file}{dry}",
-            list.name, list.action, list.kernel, list.entries
+            "{:<20} {class:<12} {:<15} {:<7} {entries:>9}  {file}{dry}{fault}",
+            list.name, list.action, list.kernel
         ))?;
     }
     Ok(Exit::Done)
+}
+
+fn shown(list: &List) -> Shown<'_> {
+    let parsed = feed::read(&list.file).map(|octets| parse(&octets));
+    Shown {
+        name: &list.name,
+        class: list.class,
+        action: list.action.name(),
+        kernel: list.kernel.name(),
+        enforce: list.enforce,
+        file: &list.file,
+        entries: parsed.as_ref().ok().map(|parsed| parsed.entries.len()),
+        rejected: parsed.as_ref().ok().map(|parsed| parsed.rejected.count),
+        fault: parsed.err().map(|error| error.to_string()),
+    }
 }
 
 fn show_entries(options: &Show, list: &List) -> Result<Exit, Failure> {
@@ -113,8 +119,10 @@ fn show_entries(options: &Show, list: &List) -> Result<Exit, Failure> {
 #[derive(Serialize)]
 struct Checked {
     file: PathBuf,
-    entries: usize,
+    /// `null` where the file cannot be read.
+    entries: Option<usize>,
     rejected: Vec<Rejected>,
+    fault: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -125,23 +133,39 @@ struct Rejected {
 }
 
 fn check(options: &Check, config: &Path) -> Result<Exit, Failure> {
-    let mut checked = Vec::new();
-    for file in files(options, config)? {
-        let parsed = read(&file)?;
-        let rejected = parsed.rejected.into_iter().map(|error| Rejected {
-            line: error.line,
-            text: error.text,
-            fault: error.fault.to_string(),
-        });
-        checked.push(Checked { file, entries: parsed.entries.len(), rejected: rejected.collect() });
-    }
+    let checked: Vec<_> = files(options, config)?.into_iter().map(checked).collect();
     if options.json {
         output::json(&checked)?;
     } else {
         checked.iter().try_for_each(show_checked)?;
     }
+    if let Some(unread) = checked.iter().find(|file| file.fault.is_some()) {
+        return Err(Failure::Unavailable {
+            text: format!("cannot read {}", unread.file.display()),
+            hint: "see whether the file is there and this user may read it".to_owned(),
+        });
+    }
     let refused = checked.iter().any(|file| !file.rejected.is_empty());
     Ok(if refused { Exit::Refused } else { Exit::Done })
+}
+
+fn checked(file: PathBuf) -> Checked {
+    let octets = match feed::read(&file) {
+        Ok(octets) => octets,
+        Err(error) => {
+            let fault = Some(error.to_string());
+            return Checked { file, entries: None, rejected: Vec::new(), fault };
+        }
+    };
+    let mut rejected = Vec::new();
+    let parsed = parse_with(&octets, |error| {
+        rejected.push(Rejected {
+            line: error.line,
+            text: error.text,
+            fault: error.fault.to_string(),
+        });
+    });
+    Checked { file, entries: Some(parsed.entries.len()), rejected, fault: None }
 }
 
 /// The files that the arguments mean; a path needs no configuration.
@@ -167,10 +191,14 @@ fn files(options: &Check, config: &Path) -> Result<Vec<PathBuf>, Failure> {
 
 fn show_checked(checked: &Checked) -> Result<(), Failure> {
     let file = checked.file.display();
+    let Some(entries) = checked.entries else {
+        let fault = output::coloured(checked.fault.as_deref().unwrap_or_default(), Meaning::Bad);
+        return output::line(format_args!("{file}: {fault}"));
+    };
     let count = checked.rejected.len();
     let meaning = if count == 0 { Meaning::Good } else { Meaning::Bad };
     let rejected = output::coloured(format_args!("rejected lines: {count}"), meaning);
-    output::line(format_args!("{file}: entries: {}, {rejected}", checked.entries))?;
+    output::line(format_args!("{file}: entries: {entries}, {rejected}"))?;
     for error in &checked.rejected {
         output::line(format_args!("{file}:{}: `{}`: {}", error.line, error.text, error.fault))?;
     }
@@ -186,7 +214,7 @@ fn find<'a>(config: &'a Config, name: &str) -> Result<&'a List, Failure> {
 }
 
 fn read(file: &Path) -> Result<Parsed, Failure> {
-    let octets = std::fs::read(file).map_err(|error: io::Error| Failure::Unavailable {
+    let octets = feed::read(file).map_err(|error| Failure::Unavailable {
         text: format!("cannot read {}: {error}", file.display()),
         hint: "see whether the file is there and this user may read it".to_owned(),
     })?;

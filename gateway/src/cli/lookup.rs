@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::Args;
 use serde::Serialize;
 
-use super::output::{self, Meaning};
+use super::output;
 use super::{Exit, Failure, offline};
 use crate::net::fold;
 use crate::policy::{Action, Band, Decision, Evidence, MatchRecord, Skipped, Verdict};
@@ -35,8 +35,10 @@ struct Answer<'a> {
     band: Option<Band>,
     evidence: &'a [Evidence],
     matches: Vec<MatchRecord<'a>>,
-    /// The rule in the kernel, `null` where there is none, no filter, or no right to look.
+    /// The rule in the kernel, `null` where there is none.
     kernel: Option<xdp::KernelRule>,
+    /// Why nothing is known of the kernel; `null` where it could be asked.
+    kernel_fault: Option<String>,
 }
 
 pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
@@ -48,7 +50,7 @@ pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
     let answers: Vec<_> = decisions
         .iter()
         .map(|(address, decision)| {
-            Answer::new(*address, decision, kernel_rule(&config.xdp, *address))
+            Answer::new(*address, decision, xdp::read_pinned(&config.xdp, *address))
         })
         .collect();
     if options.json {
@@ -60,13 +62,12 @@ pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
     Ok(if refused { Exit::Refused } else { Exit::Done })
 }
 
-/// Asks the kernel itself. Without a filter, or the right to see it, there is nothing to say.
-fn kernel_rule(config: &xdp::Config, address: IpAddr) -> Option<xdp::KernelRule> {
-    xdp::read_pinned(config, address).ok().flatten()
-}
-
 impl<'a> Answer<'a> {
-    fn new(ip: IpAddr, decision: &'a Decision, kernel: Option<xdp::KernelRule>) -> Self {
+    fn new(
+        ip: IpAddr,
+        decision: &'a Decision,
+        kernel: Result<Option<xdp::KernelRule>, xdp::XdpError>,
+    ) -> Self {
         let facts = decision.addresses.first();
         let score = decision.score.as_ref();
         Self {
@@ -82,18 +83,15 @@ impl<'a> Answer<'a> {
             matches: facts
                 .map(|facts| facts.matches.iter().map(MatchRecord::new).collect())
                 .unwrap_or_default(),
-            kernel,
+            kernel_fault: kernel.as_ref().err().map(ToString::to_string),
+            kernel: kernel.ok().flatten(),
         }
     }
 }
 
 fn show(answer: &Answer<'_>) -> Result<(), Failure> {
     output::headline(answer.ip)?;
-    let meaning = match answer.action {
-        Action::Accept | Action::Observe | Action::Tag => Meaning::Good,
-        Action::Defer => Meaning::Doubtful,
-        Action::Discard | Action::RejectMessage | Action::Reject => Meaning::Bad,
-    };
+    let meaning = output::meaning(answer.action);
     let dry = if answer.enforced { "" } else { ", dry run" };
     let verdict = output::coloured(answer.verdict, meaning);
     output::field("verdict", format_args!("{verdict} ({}), {}{dry}", answer.code, answer.action))?;
@@ -125,6 +123,6 @@ fn show(answer: &Answer<'_>) -> Result<(), Failure> {
         Some(rule) => {
             output::field("kernel", format_args!("{} by list {}", rule.action.name(), rule.list))
         }
-        None => output::field("kernel", "no rule"),
+        None => output::field("kernel", answer.kernel_fault.as_deref().unwrap_or("no rule")),
     }
 }

@@ -10,6 +10,7 @@ mod run;
 mod scan;
 mod slider;
 mod status;
+mod xdp;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -52,7 +53,10 @@ enum Command {
     /// Show or check lists
     #[command(subcommand)]
     List(list::Command),
-    /// Convert the thresholds of the reputation score
+    /// End the kernel filter
+    #[command(subcommand)]
+    Xdp(xdp::Command),
+    /// Show or convert the thresholds of the reputation score
     Slider(slider::Options),
 }
 
@@ -66,7 +70,8 @@ pub fn main() -> ExitCode {
         Command::Lookup(options) => lookup::run(&options, &cli.config),
         Command::Scan(options) => scan::run(&options, &cli.config),
         Command::List(command) => list::run(&command, &cli.config),
-        Command::Slider(options) => slider::run(&options),
+        Command::Xdp(command) => xdp::run(&command, &cli.config),
+        Command::Slider(options) => slider::run(&options, &cli.config),
     };
     exit::code(done)
 }

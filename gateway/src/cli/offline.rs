@@ -1,6 +1,5 @@
 //! What commands need that work with the configuration file alone: the configuration, and an engine with its lists.
 
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -27,11 +26,13 @@ pub(super) fn config(path: &Path) -> Result<Config, Failure> {
 pub(super) fn engine(config: &Config) -> Engine {
     let engine = Engine::new(config.engine_settings(), audit::Writer::none(), Clock::System);
     let loaded: Vec<_> = config.lists.iter().map(|list| load(list, config)).collect();
-    let own = host::own_addresses()
-        .unwrap_or_default()
+    let own = host::own_addresses().unwrap_or_default();
+    let protected: Vec<_> = own
         .into_iter()
-        .map(|address: IpAddr| Prefix::host(address));
-    let protected: Vec<_> = own.chain(host::dependencies()).chain(config.protected()).collect();
+        .map(Prefix::host)
+        .chain(host::dependencies())
+        .chain(config.protected())
+        .collect();
     engine.set_lists(Arc::new(Membership::new(&loaded, &protected)), 0);
     engine
 }
@@ -42,8 +43,8 @@ fn load(list: &Arc<List>, config: &Config) -> Loaded {
     if let Some(fault) = load.fault {
         output::warn(format_args!("list {}: {fault}", list.name));
     }
-    if !load.rejected.is_empty() {
-        let count = load.rejected.len();
+    if load.rejected.count > 0 {
+        let count = load.rejected.count;
         output::warn(format_args!(
             "list {0}: rejected lines: {count}; see `portcullis list check {0}`",
             list.name

@@ -7,6 +7,7 @@ use owo_colors::{OwoColorize, Stream};
 use serde::Serialize;
 
 use super::Failure;
+use crate::policy::Action;
 
 /// Prints `value` as indented JSON.
 pub(super) fn json(value: &impl Serialize) -> Result<(), Failure> {
@@ -54,6 +55,15 @@ pub(super) enum Meaning {
     Doubtful,
     /// Red.
     Bad,
+}
+
+/// The colour of an action.
+pub(super) const fn meaning(action: Action) -> Meaning {
+    match action {
+        Action::Accept | Action::Observe | Action::Tag => Meaning::Good,
+        Action::Defer => Meaning::Doubtful,
+        Action::Discard | Action::RejectMessage | Action::Reject => Meaning::Bad,
+    }
 }
 
 /// Says on standard error what is wrong, with a hint on its own line.

@@ -13,8 +13,7 @@ use crate::config::Config;
 pub(super) struct Options {}
 
 pub(super) fn run(_options: &Options, path: &Path) -> Result<Exit, Failure> {
-    let (config, notices) = Config::load(path)?;
-    config.for_daemon()?;
+    let (config, notices) = Config::load_for_daemon(path)?;
     app::start_log(&config.log);
     for notice in notices {
         output::warn(notice);

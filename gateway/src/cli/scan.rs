@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 
-use super::output::{self, Meaning};
+use super::output;
 use super::{Exit, Failure, offline};
 use crate::config::Config;
 use crate::engine::{Client, Engine};
@@ -79,19 +79,17 @@ pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
 
 /// Reads the header block, and of a message that has none within the limit one octet more than that.
 fn read_header(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
-    let source: Box<dyn Read> = if path == Path::new("-") {
-        Box::new(io::stdin().lock())
-    } else {
-        let file = File::open(path).map_err(|error| Failure::Unavailable {
-            text: format!("cannot read {}: {error}", path.display()),
-            hint: "give the file of a message, or - for standard input".to_owned(),
-        })?;
-        Box::new(file)
-    };
+    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     let mut octets = Vec::new();
-    source
-        .take(u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1))
-        .read_to_end(&mut octets)?;
+    let read = if path == Path::new("-") {
+        io::stdin().lock().take(most).read_to_end(&mut octets)
+    } else {
+        File::open(path).and_then(|file| file.take(most).read_to_end(&mut octets))
+    };
+    read.map_err(|error| Failure::Unavailable {
+        text: format!("cannot read {}: {error}", path.display()),
+        hint: "give the file of a message, or - for standard input".to_owned(),
+    })?;
     let ends = [b"\n\n".as_slice(), b"\n\r\n"].map(|end| {
         octets.windows(end.len()).position(|window| window == end).map(|start| start + end.len())
     });
@@ -114,11 +112,7 @@ fn judge(engine: &Engine, config: &Config, ip: IpAddr, header: &[u8]) -> Decisio
 }
 
 fn show(answer: &Answer<'_>) -> Result<(), Failure> {
-    let meaning = match answer.action {
-        Action::Accept | Action::Observe | Action::Tag => Meaning::Good,
-        Action::Defer => Meaning::Doubtful,
-        Action::Discard | Action::RejectMessage | Action::Reject => Meaning::Bad,
-    };
+    let meaning = output::meaning(answer.action);
     let dry = if answer.enforced { "" } else { ", dry run" };
     let verdict = output::coloured(answer.verdict, meaning);
     output::headline(format_args!("message from {}", answer.client))?;
@@ -138,18 +132,16 @@ fn show(answer: &Answer<'_>) -> Result<(), Failure> {
     output::headline("addresses")?;
     for address in &answer.addresses {
         let skipped = address.skipped.map(|why| format!("skipped: {why}")).unwrap_or_default();
-        output::line(format_args!(
-            "  {:<20} {:<39} {skipped}",
-            address.hop.to_string(),
-            address.ip.to_string()
-        ))?;
+        let line = format!("  {:<20} {:<39} {skipped}", address.hop.to_string(), address.ip);
+        output::line(line.trim_end())?;
         for found in &address.matches {
             output::line(format_args!(
-                "  {:<20} listed by {} ({}, {}): {} at {}",
+                "  {:<20} listed by {} ({}, {}{}): {} at {}",
                 "",
                 found.list,
                 found.class.name(),
                 found.action,
+                if found.enforce { "" } else { ", dry run" },
                 found.entry,
                 found.origin
             ))?;

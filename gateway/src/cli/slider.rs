@@ -1,13 +1,15 @@
 //! `portcullis slider`: percent to scores, scores to percent, score to band.
 
+use std::path::Path;
+
 use clap::Args;
 use serde::Serialize;
 
 use super::output::{self, Meaning};
-use super::{Exit, Failure};
+use super::{Exit, Failure, offline};
 use crate::policy::{Band, Percent, Thresholds};
 
-/// Arguments of `slider`; without any, the default thresholds are shown.
+/// Arguments of `slider`; without any, the thresholds of the configuration are shown, or the default ones.
 #[derive(Debug, Args)]
 pub(super) struct Options {
     /// Percent of the scale above 500 that is allowed
@@ -48,8 +50,12 @@ struct Parts {
     reject: Percent,
 }
 
-pub(super) fn run(options: &Options) -> Result<Exit, Failure> {
-    let thresholds = options.thresholds()?;
+pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
+    let thresholds = match options.thresholds()? {
+        Some(thresholds) => thresholds,
+        None if config.exists() => offline::config(config)?.thresholds,
+        None => Thresholds::default(),
+    };
     let [allow, delay, reject] = thresholds.percent();
     let answer = Answer {
         percent: Parts { allow, delay, reject },
@@ -66,7 +72,7 @@ pub(super) fn run(options: &Options) -> Result<Exit, Failure> {
 }
 
 impl Options {
-    fn thresholds(&self) -> Result<Thresholds, Failure> {
+    fn thresholds(&self) -> Result<Option<Thresholds>, Failure> {
         let thresholds =
             match (self.allow, self.delay, self.reject, self.delay_from, self.reject_above) {
                 (Some(allow), Some(delay), Some(reject), ..) => {
@@ -75,14 +81,14 @@ impl Options {
                 (.., Some(delay_from), Some(reject_above)) => {
                     Thresholds::from_scores(delay_from, reject_above)
                 }
-                _ => Ok(Thresholds::default()),
+                _ => return Ok(None),
             };
-        thresholds.map_err(|error| Failure::Usage(error.to_string()))
+        thresholds.map(Some).map_err(|error| Failure::Usage(error.to_string()))
     }
 }
 
 fn show(answer: &Answer, thresholds: Thresholds, score: Option<u16>) -> Result<(), Failure> {
-    output::headline("Reputation score, 0 to 1000")?;
+    output::headline("Reputation score, 0 to 1000; percent of what lies above 500")?;
     let bands = [
         (Band::Allow, answer.percent.allow, Meaning::Good),
         (Band::Delay, answer.percent.delay, Meaning::Doubtful),

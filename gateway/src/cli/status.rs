@@ -6,8 +6,9 @@ use clap::Args;
 use serde_json::Value;
 
 use super::output::{self, Meaning};
-use super::{Exit, Failure, offline};
+use super::{Exit, Failure};
 use crate::admin;
+use crate::config::Config;
 
 /// Arguments of `status`.
 #[derive(Debug, Args)]
@@ -18,9 +19,9 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
-    let config = offline::config(config)?;
+    let socket = Config::admin_socket_of(config);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let status = runtime.block_on(admin::get(&config.admin_socket, "/api/v1/status"))?;
+    let status = runtime.block_on(admin::get(&socket, "/api/v1/status"))?;
     if options.json {
         output::json(&status)?;
     } else {
@@ -71,9 +72,9 @@ fn show(status: &Value) -> Result<(), Failure> {
         "SYNs",
         format_args!(
             "{} dropped, {} reset, {} passed",
-            text("/xdp/counters/dropped"),
-            text("/xdp/counters/reset"),
-            text("/xdp/counters/passed")
+            text("/xdp/counters/dropped/packets"),
+            text("/xdp/counters/reset/packets"),
+            text("/xdp/counters/passed/packets")
         ),
     )?;
     output::field(
@@ -90,13 +91,15 @@ fn show(status: &Value) -> Result<(), Failure> {
         format_args!(
             "{} now, {} in all",
             text("/smtp/connections_active"),
-            text("/smtp/connections_total")
+            text("/smtp/connections")
         ),
     )?;
-    output::field(
-        "next hop",
-        format_args!("{} {}", text("/next_hop/address"), text("/next_hop/state")),
-    )?;
+    let state = match status.pointer("/next_hop/up").and_then(Value::as_bool) {
+        Some(true) => output::coloured("up", Meaning::Good),
+        Some(false) => output::coloured("down", Meaning::Bad),
+        None => "not asked yet".to_owned(),
+    };
+    output::field("next hop", format_args!("{} {state}", text("/next_hop/address")))?;
     output::field(
         "audit",
         format_args!("{} written, {} lost", text("/audit/written"), text("/audit/lost")),

@@ -96,7 +96,7 @@ pub(super) static TABLES: [TableKeys; 13] = [
                 "hostname",
                 Words("the system's"),
                 "\"mx1.example.org\"",
-                "The name in the greeting, in Received fields and in records.",
+                "The name in the greeting, and for the next hop.",
             ),
             key(
                 "state_dir",
@@ -114,7 +114,7 @@ pub(super) static TABLES: [TableKeys; 13] = [
                 "enforce",
                 Value("true"),
                 "false",
-                "`false` is the dry run: everything is recorded, nothing is refused.",
+                "`false` is the dry run: lists and score refuse nothing, and every record says what they would have done. Limits and the protocol hold all the same.",
             ),
             key(
                 "recipient_domains",
@@ -161,7 +161,7 @@ pub(super) static TABLES: [TableKeys; 13] = [
                 "mode",
                 Value("\"auto\""),
                 "\"native\"",
-                "`auto` (native where the driver can, else generic, with an alarm), `native`, `generic`, or `off`: the daemon alone decides.",
+                "`auto` (native where the driver can, else generic, with an alarm), `native`, `generic`, or `off`: the daemon alone decides, and a filter that an earlier one left in the kernel is removed.",
             ),
             key("ports", Value("[25]"), "[25, 587]", "The TCP ports that are filtered, at most 8."),
             key(
@@ -188,7 +188,7 @@ pub(super) static TABLES: [TableKeys; 13] = [
                 "direction",
                 Value("\"auto\""),
                 "\"inbound\"",
-                "`inbound`, `outbound`, or `auto`: told from the client.",
+                "`inbound`, `outbound`, or `auto`: told from the client. Accepted, and without effect in this version.",
             ),
             key(
                 "bare_newline",
@@ -351,7 +351,7 @@ pub(super) static TABLES: [TableKeys; 13] = [
         heading: "[limits]",
         text: "How much of everything a peer may use. Sizes are octets, as a number or a text with `K`, `M`, `G`; times a text like `\"10s\"` or `\"5m\"`.",
         keys: &[
-            key("connections", Value("10000"), "10000", "Connections at the same time."),
+            key("connections", Value("5000"), "10000", "Connections at the same time."),
             key(
                 "connections_per_client",
                 Value("50"),

@@ -15,7 +15,7 @@ use crate::list::{Class, HopScope, List, ListAction, Weight};
 pub(super) struct Common<'a> {
     /// Relative files are relative to this folder.
     pub(super) folder: &'a Path,
-    /// False: no list is enforced.
+    /// False: nothing is enforced, so that the kernel only counts.
     pub(super) enforce: bool,
     /// What the kernel does for a `reject` list that says nothing about it.
     pub(super) kernel: KernelAction,
@@ -68,8 +68,10 @@ fn list(reader: &mut Reader<'_>, name: Option<At<String>>, common: &Common<'_>) 
     let action = action(reader, class.as_ref(), common.score_enabled);
     let hops = reader.optional("hops", hop_scope);
     let label = reader.optional("label", label);
-    let enforce = reader.or("enforce", true, boolean) && common.enforce;
-    let kernel = kernel(reader, action, enforce, common.kernel);
+    // A dry run of everything must come to what would be decided without it, so that the list stays as it is here: the
+    // policy alone decides then that nothing is done. The kernel knows no policy.
+    let enforce = reader.or("enforce", true, boolean);
+    let kernel = kernel(reader, action, enforce && common.enforce, common.kernel);
     let (name, class, action, file) = (name?.value, class?.value, action?, file?);
     Some(List {
         label: label.map_or_else(|| name.as_str().into(), |label| label.value.into()),

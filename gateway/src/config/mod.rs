@@ -35,7 +35,7 @@ pub const DEFAULT_PATH: &str = "/etc/portcullis/portcullis.toml";
 pub struct Config {
     /// The main file that it was read from.
     pub file: PathBuf,
-    /// The name in the greeting, in Received fields and in records.
+    /// The name in the greeting, and for the next hop.
     pub hostname: String,
     /// Where the daemon keeps what must outlive it.
     pub state_dir: PathBuf,
@@ -102,31 +102,26 @@ pub enum LogFormat {
 impl Config {
     /// Reads `path` and what lies in `conf.d` beside it. Lists and other files that it names are not opened.
     pub fn load(path: &Path) -> Result<(Self, Vec<Notice>), Faults> {
-        let findings = fault::Findings::default();
-        let root = tree::read_files(path, &findings);
-        resolve::resolve(path, root, findings)
+        Self::load_with(path, &[])
     }
 
-    /// What the daemon needs and the other commands do not: a listener and a next hop.
-    pub fn for_daemon(&self) -> Result<&NextHop, Faults> {
-        let fault = |key: &str, hint: &str| Fault {
-            place: Place { file: self.file.as_path().into(), line: 0 },
-            key: key.to_owned(),
-            text: "missing, expected it for `portcullis run`".to_owned(),
-            hint: Some(hint.to_owned()),
-        };
-        let mut faults = Vec::new();
-        if self.listeners.is_empty() {
-            faults.push(fault("listener", "add [[listener]] with address = \"0.0.0.0:25\""));
-        }
-        match &self.next_hop {
-            Some(next_hop) if faults.is_empty() => return Ok(next_hop),
-            Some(_) => (),
-            None => faults.push(fault(
-                "next_hop",
-                "add [next_hop] with the address of the mail server behind",
-            )),
-        }
-        Err(Faults(faults))
+    /// The same for a daemon, which needs a listener and a next hop, too.
+    pub fn load_for_daemon(path: &Path) -> Result<(Self, Vec<Notice>), Faults> {
+        Self::load_with(path, &["listener", "next_hop"])
+    }
+
+    fn load_with(path: &Path, needed: &[&'static str]) -> Result<(Self, Vec<Notice>), Faults> {
+        // What is written relative to the file must not depend on where the reader of a record stands.
+        let path = std::path::absolute(path).unwrap_or_else(|_empty| path.to_owned());
+        let findings = fault::Findings::default();
+        let root = tree::read_files(&path, &findings);
+        resolve::resolve(&path, root, needed, findings)
+    }
+
+    /// Where the daemon that was started with `path` answers. It may run on after a reload that was refused, so that
+    /// faults do not matter here.
+    pub fn admin_socket_of(path: &Path) -> PathBuf {
+        let root = tree::read_files(path, &fault::Findings::default());
+        resolve::admin_socket_alone(path, root)
     }
 }

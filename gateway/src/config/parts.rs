@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Config, Faults};
+use super::Config;
 use crate::engine;
 use crate::front::smtp;
 use crate::net::Prefix;
@@ -25,12 +25,12 @@ impl Config {
         }
     }
 
-    /// What the proxy does; a fault where the daemon needs more than was said.
-    pub fn front_settings(&self) -> Result<smtp::Settings, Faults> {
+    /// What the proxy does; `None` without a next hop, which [`Config::load_for_daemon`] does not let through.
+    pub fn front_settings(&self) -> Option<smtp::Settings> {
         let domains = &self.recipient_domains;
-        Ok(smtp::Settings {
+        Some(smtp::Settings {
             hostname: self.hostname.clone(),
-            next_hop: self.for_daemon()?.clone(),
+            next_hop: self.next_hop.clone()?,
             recipient_domains: (!domains.is_empty()).then(|| RecipientDomains::new(domains)),
             limits: self.limits.clone(),
         })
@@ -64,7 +64,6 @@ impl Config {
             ("[admin]", self.admin_socket != running.admin_socket),
             ("[audit]", self.audit_file != running.audit_file),
             ("[log]", self.log != running.log),
-            ("hostname", self.hostname != running.hostname),
             ("state_dir", self.state_dir != running.state_dir),
         ];
         let keys: Vec<_> =

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use gateway_ebpf::abi::{KernelAction, MAX_PORTS};
 
-use super::fault::{Faults, Findings, Notice, Place};
+use super::fault::{Fault, Faults, Findings, Notice, Place};
 use super::limits::{limits, score};
 use super::listeners::{listeners, next_hop};
 use super::lists::{Common, kernel_action, lists};
@@ -24,9 +24,13 @@ use crate::xdp;
 pub(super) fn resolve(
     file: &Path,
     root: Table,
+    needed: &[&'static str],
     findings: Findings,
 ) -> Result<(Config, Vec<Notice>), Faults> {
     let place = Place { file: file.into(), line: 0 };
+    for table in needed.iter().filter(|table| !root.contains_key(**table)) {
+        findings.fault(missing_table(&place, table));
+    }
     let folder = file.parent().unwrap_or_else(|| Path::new(""));
     let mut top = Reader::new(table_keys(""), place, root, &findings);
     let state_dir = path(&mut top, "state_dir", folder, "/var/lib/portcullis");
@@ -64,6 +68,29 @@ pub(super) fn resolve(
     };
     top.finish();
     findings.finish().map(|notices| (config, notices))
+}
+
+/// Where the daemon of `file` answers, as far as `root` tells; what is wrong elsewhere does not matter for it.
+pub(super) fn admin_socket_alone(file: &Path, root: Table) -> PathBuf {
+    let findings = Findings::default();
+    let place = Place { file: file.into(), line: 0 };
+    let folder = file.parent().unwrap_or_else(|| Path::new(""));
+    let mut top = Reader::new(table_keys(""), place, root, &findings);
+    admin_socket(top.table("admin"), folder)
+}
+
+/// What the daemon needs and the other commands do not.
+fn missing_table(place: &Place, table: &str) -> Fault {
+    let hint = match table {
+        "listener" => "add [[listener]] with address = \"0.0.0.0:25\"",
+        _ => "add [next_hop] with the address of the mail server behind",
+    };
+    Fault {
+        place: place.clone(),
+        key: table.to_owned(),
+        text: "missing, expected it for `portcullis run`".to_owned(),
+        hint: Some(hint.to_owned()),
+    }
 }
 
 fn values<T>(items: Option<Vec<At<T>>>) -> Vec<T> {

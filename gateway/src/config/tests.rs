@@ -20,9 +20,13 @@ const FILE: &str = "/etc/portcullis/portcullis.toml";
 const HOSTNAME: &str = "hostname = \"mx1.example.org\"\n";
 
 fn read(text: &str) -> Result<(Config, Vec<Notice>), Faults> {
+    read_needing(text, &[])
+}
+
+fn read_needing(text: &str, needed: &[&'static str]) -> Result<(Config, Vec<Notice>), Faults> {
     let findings = Findings::default();
     let root = tree::parse(&Path::new(FILE).into(), text, &findings);
-    resolve::resolve(Path::new(FILE), root, findings)
+    resolve::resolve(Path::new(FILE), root, needed, findings)
 }
 
 /// Reads `text` after a line that names the host, so that its first line is line 2.
@@ -131,7 +135,7 @@ format = "json"
     assert_eq!(config.xdp.mode, xdp::Mode::Off);
     assert_eq!(config.xdp.ports, [25, 2525]);
     assert_eq!(config.listeners[0].address, "[::]:25".parse().unwrap());
-    assert_eq!(config.for_daemon().unwrap().client, PassClient::None);
+    assert_eq!(config.next_hop.unwrap().client, PassClient::None);
     assert_eq!(config.thresholds, Thresholds::from_scores(700, 900).unwrap());
     assert!(
         !config.reply_style.address && !config.reply_style.label && !config.reply_style.reference
@@ -183,8 +187,9 @@ fn what_a_list_does_follows_from_its_class() {
     assert_eq!(kernel("[xdp]\naction = \"drop\""), Drop);
     assert_eq!(kernel("[xdp]\naction = \"off\""), Off);
     assert_eq!(kernel("enforce = false"), Count);
+    // What the list would do stays known, for the record of the dry run.
     assert!(
-        !config(&format!("enforce = false\n{}", list("class = \"open-proxy\""))).lists[0].enforce
+        config(&format!("enforce = false\n{}", list("class = \"open-proxy\""))).lists[0].enforce
     );
 }
 
@@ -221,7 +226,8 @@ fn drop_ins_are_merged() {
     };
     assert_eq!(
         load().unwrap_err(),
-        "main.toml: No such file or directory (os error 2), expected a readable file of TOML"
+        "main.toml: No such file or directory (os error 2), expected a readable file of TOML\n\
+         hint: give another file with --config; the README has a first one"
     );
     write(
         "main.toml",
@@ -259,15 +265,17 @@ fn drop_ins_are_merged() {
 
 #[test]
 fn the_daemon_needs_a_listener_and_a_next_hop() {
-    assert_eq!(config("").for_daemon().unwrap_err().0.len(), 2);
-    assert_eq!(
-        config("[next_hop]\naddress = \"127.0.0.1:26\"").for_daemon().unwrap_err().0.len(),
-        1
-    );
-    assert_eq!(
-        config("[[listener]]\naddress = \"127.0.0.1:25\"").for_daemon().unwrap_err().0.len(),
-        1
-    );
+    for (text, expected) in [
+        ("", &["listener", "next_hop"][..]),
+        ("[next_hop]\naddress = \"127.0.0.1:26\"", &["listener"]),
+        ("[[listener]]\naddress = \"127.0.0.1:25\"", &["next_hop"]),
+        // All faults at once: what is missing beside what is wrong.
+        ("[[listener]]\naddress = \"x\"", &["next_hop", "listener.address"]),
+    ] {
+        let faults = read_needing(&format!("{HOSTNAME}{text}"), &["listener", "next_hop"]);
+        let keys: Vec<_> = faults.unwrap_err().0.into_iter().map(|fault| fault.key).collect();
+        assert_eq!(keys, expected, "{text}");
+    }
 }
 
 proptest! {

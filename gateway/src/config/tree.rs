@@ -132,7 +132,7 @@ fn file_fault(file: Arc<Path>, error: &std::io::Error, expected: &str) -> Fault 
         place: Place { file, line: 0 },
         key: String::new(),
         text: format!("{error}, expected {expected}"),
-        hint: None,
+        hint: Some("give another file with --config; the README has a first one".to_owned()),
     }
 }
 

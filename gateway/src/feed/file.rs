@@ -2,10 +2,13 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::list::{Entry, LineError, List, parse};
+use rustix::fs::OFlags;
+
+use crate::list::{Entry, List, Rejected, parse};
 
 /// A larger file is refused: at ten octets a line this is a hundred million entries.
 const SIZE_LIMIT: u64 = 1 << 30;
@@ -27,7 +30,7 @@ pub struct Load {
     /// Whether the entries are others than before.
     pub changed: bool,
     /// Lines of the file that are no entries.
-    pub rejected: Vec<LineError>,
+    pub rejected: Rejected,
     /// Why the file's content is not in force; the last good entries are.
     pub fault: Option<String>,
 }
@@ -62,8 +65,8 @@ impl FileFeed {
     /// Reads the file again.
     pub fn load(&mut self) -> Load {
         match self.read_good() {
-            Ok(Fresh { octets, .. }) if octets == self.octets && !self.entries.is_empty() => {
-                Load { rejected: parse(&octets).rejected, ..Load::default() }
+            Ok(fresh) if fresh.octets == self.octets && !self.entries.is_empty() => {
+                Load { rejected: fresh.rejected, ..Load::default() }
             }
             Ok(fresh) => {
                 let fault = self.keep_copy(&fresh.octets).err().map(|error| {
@@ -94,11 +97,11 @@ impl FileFeed {
         let octets =
             read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
         let fresh = Fresh::new(octets);
-        let had_entries = !self.entries.is_empty() || self.copy.exists();
-        if fresh.entries.is_empty() && (had_entries || !fresh.rejected.is_empty()) {
-            let rejected = fresh.rejected.len();
+        let rejected = fresh.rejected.count;
+        let had_entries = || !self.entries.is_empty() || self.read_copy().is_some();
+        if fresh.entries.is_empty() && !fresh.says_empty && (rejected > 0 || had_entries()) {
             return Err(format!(
-                "{} has no entries, {rejected} lines were rejected",
+                "{} has no entries, rejected lines: {rejected} (a line `# empty` says that this is meant)",
                 path.display()
             ));
         }
@@ -107,8 +110,7 @@ impl FileFeed {
 
     /// At the start there is nothing in memory yet, perhaps there is on the disk.
     fn fall_back(&mut self, fault: &str) -> Load {
-        let copy = read(&self.copy).map(Fresh::new).ok().filter(|copy| !copy.entries.is_empty());
-        let Some(copy) = copy else {
+        let Some(copy) = self.read_copy() else {
             return Load {
                 fault: Some(format!("{fault}; there is no earlier copy, the list is empty")),
                 ..Load::default()
@@ -118,7 +120,19 @@ impl FileFeed {
         self.entries = copy.entries;
         let count = self.entries.len();
         let fault = format!("{fault}; the {count} entries of {} are in force", self.copy.display());
-        Load { changed: true, rejected: Vec::new(), fault: Some(fault) }
+        Load { changed: true, fault: Some(fault), ..Load::default() }
+    }
+
+    /// The copy, if it was made of this very file and has entries.
+    fn read_copy(&self) -> Option<Fresh> {
+        let octets = read(&self.copy).ok()?;
+        let content = octets.strip_prefix(self.copy_head().as_bytes())?;
+        Some(Fresh::new(content.to_vec())).filter(|copy| !copy.entries.is_empty())
+    }
+
+    /// The first line of the copy: a list that is given another file must not fall back to the entries of the first.
+    fn copy_head(&self) -> String {
+        format!("# the last good copy of {}\n", self.list.file.display())
     }
 
     /// Writes the copy whole or not at all.
@@ -131,6 +145,7 @@ impl FileFeed {
         }
         let fresh = self.copy.with_extension("new");
         let mut file = File::create(&fresh)?;
+        file.write_all(self.copy_head().as_bytes())?;
         file.write_all(octets)?;
         file.sync_all()?;
         fs::rename(fresh, &self.copy)
@@ -141,7 +156,8 @@ impl FileFeed {
 struct Fresh {
     octets: Vec<u8>,
     entries: Vec<Arc<Entry>>,
-    rejected: Vec<LineError>,
+    rejected: Rejected,
+    says_empty: bool,
 }
 
 impl Fresh {
@@ -151,12 +167,16 @@ impl Fresh {
             octets,
             entries: parsed.entries.into_iter().map(Arc::new).collect(),
             rejected: parsed.rejected,
+            says_empty: parsed.says_empty,
         }
     }
 }
 
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let file = File::open(path)?;
+/// Reads a file that may be a list: a regular one of at most 1 GiB.
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    // Opening a FIFO would wait for its writer; of a regular file the flag changes nothing.
+    let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
+    let file = File::options().read(true).custom_flags(nonblocking).open(path)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
     }
@@ -205,14 +225,17 @@ mod tests {
         let folder = TempDir::new().unwrap();
         let mut feed = feed(&folder);
         let (count, first) = load(&mut feed, Some("192.0.2.1\nnonsense\n192.0.2.2\n"));
-        assert_eq!((count, first.changed, first.rejected.len(), first.fault), (2, true, 1, None));
+        assert_eq!((count, first.changed, first.rejected.count, first.fault), (2, true, 1, None));
         let (count, same) = load(&mut feed, Some("192.0.2.1\nnonsense\n192.0.2.2\n"));
-        assert_eq!((count, same.changed, same.rejected.len(), same.fault), (2, false, 1, None));
+        assert_eq!((count, same.changed, same.rejected.count, same.fault), (2, false, 1, None));
         for (accident, said) in [
-            (Some(""), "has no entries, 0 lines were rejected; the last good 2 entries stay"),
+            (
+                Some(""),
+                "rejected lines: 0 (a line `# empty` says that this is meant); the last good 2 entries stay",
+            ),
             (
                 Some("<html>\nsorry\n"),
-                "has no entries, 2 lines were rejected; the last good 2 entries stay",
+                "rejected lines: 2 (a line `# empty` says that this is meant); the last good 2 entries stay",
             ),
             (None, "No such file or directory (os error 2); the last good 2 entries stay"),
         ] {
@@ -244,6 +267,27 @@ mod tests {
         let empty_from_the_first = folder.path().join("bad.txt");
         fs::write(empty_from_the_first, "# nothing yet\n").unwrap();
         assert_eq!(feed(&folder).load().fault, None);
+    }
+
+    #[test]
+    fn a_list_can_be_emptied_on_purpose() {
+        let folder = TempDir::new().unwrap();
+        let mut feed = feed(&folder);
+        load(&mut feed, Some("192.0.2.1\n"));
+        let (count, emptied) = load(&mut feed, Some("# empty\n"));
+        assert_eq!((count, emptied.changed, emptied.fault), (0, true, None));
+    }
+
+    #[test]
+    fn another_file_does_not_fall_back_to_the_entries_of_the_first() {
+        let folder = TempDir::new().unwrap();
+        let mut first = feed(&folder);
+        load(&mut first, Some("192.0.2.1\n"));
+        let mut list = List::clone(first.list());
+        list.file = folder.path().join("other.txt");
+        fs::write(&list.file, "# nothing yet\n").unwrap();
+        let mut other = FileFeed::new(Arc::new(list), &folder.path().join("lists"));
+        assert_eq!((other.load().fault, other.entries().len()), (None, 0));
     }
 
     #[test]

@@ -2,4 +2,4 @@
 
 mod file;
 
-pub use file::{FileFeed, Load};
+pub use file::{FileFeed, Load, read};

@@ -12,23 +12,52 @@ const WIDEST_REFUSED: u8 = 7;
 /// A text longer than this is cut where it is shown or kept.
 const TEXT_LIMIT: usize = 120;
 
+/// Rejected lines that are kept; the others are counted.
+const REJECTED_KEPT: usize = 100;
+
+/// A comment that says that its list is empty on purpose.
+const EMPTY: &str = "empty";
+
 /// What a list file holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parsed {
     /// The entries, in file order; a range gives several of one line.
     pub entries: Vec<Entry>,
     /// The lines that are no entries.
-    pub rejected: Vec<LineError>,
+    pub rejected: Rejected,
+    /// Whether a line of its own says `# empty`: without it, a list without entries is an accident.
+    pub says_empty: bool,
+}
+
+/// The lines of a file that are no entries: the first of them, and their number.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rejected {
+    /// The first hundred.
+    pub first: Vec<LineError>,
+    /// All.
+    pub count: usize,
 }
 
 /// Reads a whole list; a line that cannot be read does not stop the others.
 pub fn parse(octets: &[u8]) -> Parsed {
+    let mut rejected = Rejected::default();
+    let parsed = parse_with(octets, |error| {
+        rejected.count += 1;
+        if rejected.first.len() < REJECTED_KEPT {
+            rejected.first.push(error);
+        }
+    });
+    Parsed { rejected, ..parsed }
+}
+
+/// Reads a whole list, and hands every line that is no entry to `reject`, so that none needs to be kept.
+pub fn parse_with(octets: &[u8], mut reject: impl FnMut(LineError)) -> Parsed {
     let octets = octets.strip_prefix(b"\xef\xbb\xbf").unwrap_or(octets);
     let mut parsed = Parsed::default();
     for (number, line) in (1..).zip(octets.split(|&octet| octet == b'\n')) {
         let line = String::from_utf8_lossy(line);
         match read_line(line.trim()) {
-            Ok(None) => {}
+            Ok(None) => parsed.says_empty |= says_empty(line.trim()),
             Ok(Some(item)) => {
                 parsed.entries.extend(item.prefixes.into_iter().map(|prefix| Entry {
                     prefix,
@@ -37,7 +66,7 @@ pub fn parse(octets: &[u8]) -> Parsed {
                 }));
             }
             Err(fault) => {
-                parsed.rejected.push(LineError { line: number, text: shown(line.trim()), fault });
+                reject(LineError { line: number, text: shown(line.trim()), fault });
             }
         }
     }
@@ -68,6 +97,10 @@ fn read_line(line: &str) -> Result<Option<Item<'_>>, LineFault> {
     let reason =
         [Some(rest), comment].into_iter().flatten().map(str::trim).find(|text| !text.is_empty());
     Ok(Some(Item { prefixes, reason: reason.map(cut) }))
+}
+
+fn says_empty(line: &str) -> bool {
+    line.trim_start_matches(['#', ';']).trim().eq_ignore_ascii_case(EMPTY)
 }
 
 /// Splits `FIRST - LAST text` and `PREFIX text` into the item and the text.
@@ -149,7 +182,7 @@ mod tests {
 
     fn entries(text: &str) -> Vec<String> {
         let parsed = parse(text.as_bytes());
-        assert_eq!(parsed.rejected, [], "{text:?}");
+        assert_eq!(parsed.rejected, Rejected::default(), "{text:?}");
         let shown = |entry: &Entry| match &entry.reason {
             Some(reason) => format!("{}:{} {reason}", entry.line, entry.prefix),
             None => format!("{}:{}", entry.line, entry.prefix),
@@ -180,7 +213,7 @@ mod tests {
     fn a_bad_line_is_named_and_the_others_stay() {
         let parsed = parse(b"192.0.2.1\n300.1.1.1 x\n192.0.2.2\nhello\n0.0.0.0/0\n::/7\n1.0.0.0-254.0.0.0\n\xff\xfe\n");
         assert_eq!(parsed.entries.len(), 2);
-        let messages: Vec<_> = parsed.rejected.iter().map(ToString::to_string).collect();
+        let messages: Vec<_> = parsed.rejected.first.iter().map(ToString::to_string).collect();
         assert_eq!(
             messages,
             [
@@ -197,8 +230,28 @@ mod tests {
     #[test]
     fn long_hostile_lines_are_cut() {
         let parsed = parse("x".repeat(100_000).as_bytes());
-        assert_eq!(parsed.rejected.len(), 1);
-        assert!(parsed.rejected[0].to_string().len() < 1000, "{}", parsed.rejected[0]);
+        assert_eq!(parsed.rejected.count, 1);
+        let shown = parsed.rejected.first[0].to_string();
+        assert!(shown.len() < 1000, "{shown}");
+    }
+
+    #[test]
+    fn of_many_bad_lines_the_first_are_kept() {
+        let parsed = parse("x\n".repeat(1000).as_bytes());
+        assert_eq!((parsed.rejected.first.len(), parsed.rejected.count), (100, 1000));
+    }
+
+    #[test]
+    fn only_a_word_of_its_own_says_that_a_list_is_empty() {
+        for (text, expected) in [
+            ("# empty", true),
+            ("## header\n;Empty\n", true),
+            ("# empty on tuesdays", false),
+            ("empty", false),
+            ("", false),
+        ] {
+            assert_eq!(parse(text.as_bytes()).says_empty, expected, "{text:?}");
+        }
     }
 
     proptest! {
@@ -206,7 +259,7 @@ mod tests {
         fn no_octets_make_it_panic(octets in prop::collection::vec(any::<u8>(), 0..400)) {
             let lines = octets.split(|&octet| octet == b'\n').count();
             let parsed = parse(&octets);
-            prop_assert!(parsed.rejected.len() <= lines);
+            prop_assert!(parsed.rejected.count <= lines);
         }
     }
 }

@@ -9,7 +9,7 @@ mod spec;
 
 pub use class::Class;
 pub use entry::{Entry, Match};
-pub use line::{LineError, LineFault, Parsed, parse};
+pub use line::{LineError, LineFault, Parsed, Rejected, parse, parse_with};
 pub use membership::{Loaded, Membership};
 pub use rules::{Rule, Rules};
 pub use spec::{HopScope, List, ListAction, Weight};

@@ -26,16 +26,16 @@ pub fn decide_connect(
     rules: u64,
     reference: Reference,
 ) -> Decision {
-    let outcome = connect_outcome(policy, &client, std::slice::from_ref(&client));
+    let finding = connect_finding(policy, &client, std::slice::from_ref(&client));
     let logical_client = client.skipped.is_none().then_some(client.address);
     let decision = Decision {
         phase: Phase::Connect,
-        verdict: outcome.verdict,
-        action: outcome.action,
-        enforced: outcome.enforced,
-        offending: outcome.offending,
-        cause: outcome.cause,
-        score: outcome.score,
+        verdict: finding.verdict,
+        action: finding.action,
+        enforced: finding.enforced,
+        offending: finding.offending,
+        cause: finding.cause,
+        score: finding.score,
         logical_client,
         addresses: vec![client],
         rules,
@@ -48,7 +48,7 @@ pub fn decide_connect(
 /// Decides about a message from what is known of all its hops.
 ///
 /// The logical client is judged as at connect (S0.5), the other hops by the lists that look beyond the client; the most
-/// severe outcome stands. A client that is skipped or good clears its own hop only.
+/// severe finding stands. A client that is skipped or good clears its own hop only.
 pub fn decide_message(
     policy: &Policy,
     facts: MessageFacts,
@@ -56,27 +56,27 @@ pub fn decide_message(
     reference: Reference,
 ) -> Decision {
     let as_client =
-        facts.logical_client().map(|logical| connect_outcome(policy, logical, &facts.addresses));
+        facts.logical_client().map(|logical| connect_finding(policy, logical, &facts.addresses));
     let by_hops = facts
         .addresses
         .iter()
         .enumerate()
-        .filter_map(|(index, address)| hop_outcome(policy, address, index == facts.logical));
-    let score = as_client.as_ref().and_then(|outcome| outcome.score.clone());
-    let outcomes = as_client.into_iter().chain(by_hops);
+        .filter_map(|(index, address)| hop_finding(policy, address, index == facts.logical));
+    let score = as_client.as_ref().and_then(|finding| finding.score.clone());
+    let findings = as_client.into_iter().chain(by_hops);
     // What is enforced stands before a dry run. Of equals the first: the client, then the hops from the top down.
     let severity =
-        |outcome: &Outcome| (outcome.enforced && outcome.action != Action::Accept, outcome.action);
-    let outcome = outcomes.min_by_key(|outcome| Reverse(severity(outcome)));
-    let outcome = outcome.unwrap_or_else(Outcome::nothing_against);
-    let as_client = !matches!(outcome.action, Action::RejectMessage);
+        |finding: &Finding| (finding.enforced && finding.action != Action::Accept, finding.action);
+    let finding = findings.min_by_key(|finding| Reverse(severity(finding)));
+    let finding = finding.unwrap_or_else(Finding::nothing_against);
+    let as_client = !matches!(finding.action, Action::RejectMessage);
     let decision = Decision {
         phase: Phase::Message,
-        verdict: outcome.verdict,
-        action: outcome.action,
-        enforced: outcome.enforced,
-        offending: outcome.offending,
-        cause: outcome.cause,
+        verdict: finding.verdict,
+        action: finding.action,
+        enforced: finding.enforced,
+        offending: finding.offending,
+        cause: finding.cause,
         score,
         logical_client: facts.logical_client().map(|logical| logical.address),
         addresses: facts.addresses,
@@ -89,7 +89,7 @@ pub fn decide_message(
 
 /// What speaks for or against one address.
 #[derive(Debug)]
-struct Outcome {
+struct Finding {
     verdict: Verdict,
     action: Action,
     enforced: bool,
@@ -98,7 +98,7 @@ struct Outcome {
     score: Option<Score>,
 }
 
-impl Outcome {
+impl Finding {
     fn nothing_against() -> Self {
         Self {
             verdict: Verdict::Accept,
@@ -125,39 +125,39 @@ impl Outcome {
 /// Judges a (logical) client: good lists, then the lists that act at connect, then the score.
 ///
 /// What is in force decides; only where that accepts does a dry run get its say, recorded and not enforced.
-fn connect_outcome(policy: &Policy, client: &AddressFacts, all: &[AddressFacts]) -> Outcome {
+fn connect_finding(policy: &Policy, client: &AddressFacts, all: &[AddressFacts]) -> Finding {
     if client.skipped.is_some() {
-        return Outcome::nothing_against();
+        return Finding::nothing_against();
     }
     if let Some(good) = client.cleared_by() {
-        return Outcome {
+        return Finding {
             verdict: good.class().into(),
             cause: Some(good.clone()),
-            ..Outcome::nothing_against()
+            ..Finding::nothing_against()
         };
     }
     let score = policy.thresholds.map(|thresholds| Score::new(evidence(client, all), thresholds));
     // The deciding match comes first, and dry runs after all that is in force.
     let listed = client.against().find(|found| found.list.action.acts_at_connect());
     let by_list =
-        listed.map(|found| Outcome::listed(policy, client, found, found.list.action.into()));
-    let by_score = score.as_ref().and_then(|score| score_outcome(policy, client, score));
-    let outcome = match (by_list, by_score) {
+        listed.map(|found| Finding::listed(policy, client, found, found.list.action.into()));
+    let by_score = score.as_ref().and_then(|score| score_finding(policy, client, score));
+    let finding = match (by_list, by_score) {
         (Some(list), Some(score)) if score.enforced && !list.enforced => score,
-        (Some(outcome), _) | (None, Some(outcome)) => outcome,
-        (None, None) => Outcome::nothing_against(),
+        (Some(finding), _) | (None, Some(finding)) => finding,
+        (None, None) => Finding::nothing_against(),
     };
-    Outcome { score, ..outcome }
+    Finding { score, ..finding }
 }
 
-/// The outcome of the score, `None` in the allow band.
-fn score_outcome(policy: &Policy, client: &AddressFacts, score: &Score) -> Option<Outcome> {
+/// The finding of the score, `None` in the allow band.
+fn score_finding(policy: &Policy, client: &AddressFacts, score: &Score) -> Option<Finding> {
     let (verdict, action) = match score.band {
         Band::Allow => return None,
         Band::Delay => (Verdict::ReputationDelay, Action::Defer),
         Band::Reject => (Verdict::ReputationReject, Action::Reject),
     };
-    Some(Outcome {
+    Some(Finding {
         verdict,
         action,
         enforced: policy.enforce,
@@ -187,7 +187,7 @@ fn evidence(client: &AddressFacts, all: &[AddressFacts]) -> Vec<Evidence> {
 }
 
 /// Judges one hop of a message by the lists that act there; of the logical client only those that act at the message.
-fn hop_outcome(policy: &Policy, address: &AddressFacts, is_client: bool) -> Option<Outcome> {
+fn hop_finding(policy: &Policy, address: &AddressFacts, is_client: bool) -> Option<Finding> {
     let found = address.against().find(|found| {
         let acts = found.list.action.acts_at_message()
             || (found.list.action.acts_at_connect() && !is_client);
@@ -198,7 +198,7 @@ fn hop_outcome(policy: &Policy, address: &AddressFacts, is_client: bool) -> Opti
         Action::Reject => Action::RejectMessage,
         action => action,
     };
-    Some(Outcome::listed(policy, address, found, action))
+    Some(Finding::listed(policy, address, found, action))
 }
 
 fn in_scope(scope: HopScope, address: &AddressFacts, is_client: bool) -> bool {

@@ -12,6 +12,11 @@ use crate::clock::Timestamp;
 use crate::list::{Class, Match};
 use crate::net::{Hop, Prefix};
 
+/// Addresses of one record; the client and those with matches go first.
+const ADDRESSES: usize = 64;
+/// Matches of one address in a record, the deciding one first.
+const MATCHES: usize = 16;
+
 /// The version of the record's fields.
 const SCHEMA: u8 = 1;
 
@@ -90,8 +95,10 @@ pub struct Record<'a> {
     pub reject_above: Option<u16>,
     /// What made the score.
     pub evidence: &'a [Evidence],
-    /// Every address that was looked at.
+    /// The addresses that were looked at: of very many the client and those with matches first.
     pub addresses: Vec<AddressRecord<'a>>,
+    /// How many addresses were looked at.
+    pub addresses_total: usize,
     /// What the dialogue said, `None` at connect.
     pub envelope: Option<&'a Envelope>,
     /// The size of the message.
@@ -139,13 +146,23 @@ impl<'a> Record<'a> {
             delay_from: score.map(|score| score.thresholds.delay_from()),
             reject_above: score.map(|score| score.thresholds.reject_above()),
             evidence: score.map_or(&[], |score| &score.evidence),
-            addresses: decision.addresses.iter().map(AddressRecord::new).collect(),
+            addresses: recorded(&decision.addresses),
+            addresses_total: decision.addresses.len(),
             envelope,
             octets: outcome.octets,
             reply: outcome.reply.or_else(|| decision.reply.as_ref().map(ToString::to_string)),
             next_hop: outcome.next_hop,
         }
     }
+}
+
+/// The addresses that fit into a record, in the order of their hops; a sender decides how many it writes down.
+fn recorded(addresses: &[AddressFacts]) -> Vec<AddressRecord<'_>> {
+    let mut wanted: Vec<_> = addresses.iter().enumerate().collect();
+    wanted.sort_by_key(|(index, facts)| (*index > 0 && facts.matches.is_empty(), *index));
+    wanted.truncate(ADDRESSES);
+    wanted.sort_by_key(|(index, _facts)| *index);
+    wanted.into_iter().map(|(_index, facts)| AddressRecord::new(facts)).collect()
 }
 
 /// One address of a decision as records and the command line show it.
@@ -157,7 +174,7 @@ pub struct AddressRecord<'a> {
     pub hop: &'a Hop,
     /// Why nothing was decided from it.
     pub skipped: Option<Skipped>,
-    /// Every entry that covers it.
+    /// The entries that cover it, the deciding one first.
     pub matches: Vec<MatchRecord<'a>>,
 }
 
@@ -168,7 +185,7 @@ impl<'a> AddressRecord<'a> {
             ip: facts.address,
             hop: &facts.hop,
             skipped: facts.skipped,
-            matches: facts.matches.iter().map(MatchRecord::new).collect(),
+            matches: facts.matches.iter().take(MATCHES).map(MatchRecord::new).collect(),
         }
     }
 }

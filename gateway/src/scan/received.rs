@@ -40,14 +40,64 @@ impl Received {
                 .flatten()
                 .map(fold),
             );
-            received.peer = parsed.from_ip.map(fold);
             received.authenticated = parsed.with.is_some_and(is_authenticated);
         }
         received.addresses.extend(literals(&clauses.from));
-        // The comment with the seen address follows the name that the sender gave.
-        received.peer = received.peer.or_else(|| received.addresses.last().copied());
+        received.peer = peer(&clauses.from).or_else(|| received.addresses.first().copied());
         received
     }
+}
+
+/// The address that the writer of the field saw at its socket, told from what the sender said in HELO.
+///
+/// Exim writes a peer without a name first, and all else as `key=` in a comment: `[192.0.2.1] (helo=foo)`. Everybody else
+/// writes the HELO name first, and the peer in the comment after it; qmail has a comment for the name, too:
+/// `unknown (HELO foo) (192.0.2.1)`. What comes later (TLS, logins) is no address of a peer.
+fn peer(from: &[u8]) -> Option<IpAddr> {
+    let (word, comments) = word_and_comments(from);
+    let first = comments.first().copied().unwrap_or_default();
+    let key = first.iter().position(|octet| !octet.is_ascii_alphanumeric());
+    let is_exim =
+        first.is_empty() || key.is_some_and(|end| end > 0 && first.get(end) == Some(&b'='));
+    let by_word = literals(word).next();
+    if is_exim && by_word.is_some() {
+        return by_word;
+    }
+    let is_name =
+        |comment: &[u8]| comment.get(..5).is_some_and(|head| head.eq_ignore_ascii_case(b"HELO "));
+    let comment = comments.into_iter().find(|comment| !is_name(comment)).unwrap_or_default();
+    let seen = find(comment, b"helo=").and_then(|at| comment.get(..at)).unwrap_or(comment);
+    literals(seen).next().or(by_word)
+}
+
+/// The first word after `from`, and the comments at the outermost level, without their parentheses.
+fn word_and_comments(from: &[u8]) -> (&[u8], Vec<&[u8]>) {
+    let mut comments = Vec::new();
+    let (mut depth, mut start) = (0_usize, 0);
+    for (at, octet) in from.iter().enumerate() {
+        match octet {
+            b'(' => {
+                depth += 1;
+                if depth == 1 {
+                    start = at + 1;
+                }
+            }
+            b')' if depth == 1 => {
+                depth = 0;
+                comments.extend(from.get(start..at));
+            }
+            b')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    let outside = from.split(|&octet| octet == b'(').next().unwrap_or_default();
+    let mut words = outside.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    (words.nth(1).unwrap_or_default(), comments)
+}
+
+/// Where `wanted` stands in `text`, in any case.
+fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
+    text.windows(wanted.len()).position(|window| window.eq_ignore_ascii_case(wanted))
 }
 
 fn host_address(host: &Host<'_>) -> Option<IpAddr> {

@@ -225,18 +225,52 @@ mod tests {
 
     #[test]
     fn what_a_relay_saw_is_told_from_what_the_sender_claimed() {
-        for (writer, value, all) in REAL {
+        let peer = |value: &str| {
             let header = format!("Received: {value}\r\n");
-            let peers: Vec<_> =
-                sightings(header.as_bytes(), &[]).into_iter().filter(|seen| seen.peer).collect();
-            let last = all.split(' ').next_back().filter(|all| !all.is_empty());
+            let mut peers = sightings(header.as_bytes(), &[]).into_iter().filter(|seen| seen.peer);
+            let peer = peers.next().map(|seen| seen.address.to_string());
+            assert_eq!(peers.next(), None, "{value}");
+            peer
+        };
+        for (writer, value, all) in REAL {
             let expected = match writer {
                 // The only field here in which the claim stands last.
                 "Exim" => Some("192.0.2.1"),
-                _ => last.map(|last| last.trim_end_matches('+')),
+                _ => all.split(' ').next_back().filter(|last| !last.is_empty()),
             };
-            let peer = peers.first().map(|seen| seen.address.to_string());
-            assert_eq!(peer.as_deref(), expected, "{writer}");
+            let expected = expected.map(|last| last.trim_end_matches('+'));
+            assert_eq!(peer(value).as_deref(), expected, "{writer}");
+        }
+        for (value, expected) in [
+            // Everything but 192.0.2.1 is what the sender said of itself.
+            ("from [192.0.2.1] (helo=198.51.100.9) by r with esmtp (Exim 4.98)", "192.0.2.1"),
+            ("from [192.0.2.1] (helo=[198.51.100.9]) by r with esmtp (Exim 4.98)", "192.0.2.1"),
+            ("from [192.0.2.1] (port=4711 helo=[198.51.100.9]) by r with esmtp", "192.0.2.1"),
+            ("from host.example ([192.0.2.1] helo=198.51.100.9) by r with esmtp", "192.0.2.1"),
+            (
+                "from host.example ([192.0.2.1]:4711 helo=[198.51.100.9]) by r with esmtp",
+                "192.0.2.1",
+            ),
+            ("from [198.51.100.9] (unknown [192.0.2.1]) by r (Postfix) with ESMTP", "192.0.2.1"),
+            (
+                "from [IPv6:2001:db8::9] (host.example [192.0.2.1]) by r (Postfix) with ESMTP",
+                "192.0.2.1",
+            ),
+            ("from h (h [192.0.2.1]) (using TLS [198.51.100.9]) by r with ESMTPS", "192.0.2.1"),
+            (
+                "from h (h [192.0.2.1]) (Authenticated sender: [198.51.100.9]) by r with ESMTPA",
+                "192.0.2.1",
+            ),
+            ("from unknown (HELO 198.51.100.9) (192.0.2.1) by r with SMTP", "192.0.2.1"),
+            ("from unknown (HELO [198.51.100.9]) (u@192.0.2.1) by r with SMTP", "192.0.2.1"),
+            ("from 198.51.100.9 (192.0.2.1) by r with Microsoft SMTP Server", "192.0.2.1"),
+            (
+                "from 198.51.100.9 (h [192.0.2.1] (may be forged)) by r (8.17) with ESMTP",
+                "192.0.2.1",
+            ),
+            ("from [192.0.2.1] by r via HTTP", "192.0.2.1"),
+        ] {
+            assert_eq!(peer(value).as_deref(), Some(expected), "{value}");
         }
     }
 

@@ -44,7 +44,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections: 10_000,
+            connections: 5000,
             connections_per_client: 50,
             command_line: 2048,
             commands: 10_000,

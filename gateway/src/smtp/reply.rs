@@ -52,6 +52,11 @@ pub struct ReplyParser {
 }
 
 impl ReplyParser {
+    /// Whether no reply is half read.
+    pub fn is_idle(&self) -> bool {
+        self.lines.is_empty()
+    }
+
     /// Takes a line without its CRLF; a reply comes out with its last line.
     pub fn line(&mut self, line: &[u8]) -> Result<Option<NextHopReply>, ReplyFault> {
         let (code, rest) = line.split_at_checked(3).ok_or(ReplyFault::Code)?;

@@ -49,15 +49,35 @@ pub struct Attachment {
 
 /// Puts the program on all configured interfaces, and takes it from all others.
 pub(super) fn attach(program: &mut Xdp, config: &Config, pins: &Pins) -> Vec<Attachment> {
-    let interfaces = if config.interfaces.is_empty() {
-        interface::of_default_routes()
-    } else {
-        config.interfaces.clone()
-    };
+    let interfaces = interfaces(config);
+    if interfaces.is_empty() {
+        // The default route may be gone for a moment: what runs on some interface goes on.
+        return Vec::new();
+    }
     let attachments: Vec<Attachment> =
         interfaces.into_iter().map(|name| attach_one(program, name, config.mode, pins)).collect();
     discard_others(&attachments, pins);
     attachments
+}
+
+/// Whether the program still runs where `attachments` say, and nowhere else is it wanted.
+pub(super) fn is_intact(program: u32, config: &Config, attachments: &[Attachment]) -> bool {
+    let wanted = interfaces(config);
+    let same = wanted.iter().eq(attachments.iter().map(|attachment| &attachment.interface));
+    let runs = |attachment: &Attachment| {
+        let index = interface::index(&attachment.interface);
+        let running = index.and_then(interface::running_program);
+        running.is_ok_and(|running| running == Some(program))
+    };
+    wanted.is_empty() || (same && attachments.iter().all(runs))
+}
+
+fn interfaces(config: &Config) -> Vec<String> {
+    if config.interfaces.is_empty() {
+        interface::of_default_routes()
+    } else {
+        config.interfaces.clone()
+    }
 }
 
 fn attach_one(program: &mut Xdp, name: String, mode: Mode, pins: &Pins) -> Attachment {
@@ -102,7 +122,7 @@ fn adopt_or_attach(
     if let Some(mode) = adopt(program, name, index, wanted, pins) {
         let mut reasons = Vec::new();
         if Some(&mode) != wanted.first() {
-            reasons.push("generic since an earlier start; detach to try native again".to_owned());
+            reasons.push("generic since an earlier start; `portcullis xdp detach` and a restart try native again".to_owned());
         }
         return (mode, true, reasons);
     }

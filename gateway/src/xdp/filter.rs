@@ -35,9 +35,9 @@ pub struct Filter {
     ebpf: Ebpf,
     tables: Tables,
     slots: Slots,
+    attachments: Vec<Attachment>,
     /// What the maps hold; `None` when that must be read from them first.
     held: Option<Held>,
-    attached: bool,
     log: Option<Printer>,
 }
 
@@ -106,8 +106,8 @@ impl Filter {
             pins,
             tables,
             slots,
+            attachments: Vec::new(),
             held: (!adopted).then_some(nothing),
-            attached: false,
             log: Printer::start(&mut ebpf),
             ebpf,
         })
@@ -193,7 +193,7 @@ impl Filter {
         self.tables.bad.switch(update)?;
         self.log = Printer::start(&mut ebpf);
         self.ebpf = ebpf;
-        if self.attached {
+        if !self.attachments.is_empty() {
             for attachment in self.attach()? {
                 tracing::info!(
                     interface = attachment.interface,
@@ -206,11 +206,23 @@ impl Filter {
     }
 
     /// Puts the program on all configured interfaces, and takes it from all others. To be called after the first sync.
+    ///
+    /// Where no interface is configured and there is no default route, nothing changes, and the answer is empty.
     pub fn attach(&mut self) -> Result<Vec<Attachment>, XdpError> {
         let program = self.ebpf.program_mut(PROGRAM).ok_or_else(no_program)?;
         let program = program.try_into().map_err(refused)?;
-        self.attached = true;
-        Ok(attach::attach(program, &self.config, &self.pins))
+        self.attachments = attach::attach(program, &self.config, &self.pins);
+        Ok(self.attachments.clone())
+    }
+
+    /// Attaches again where an interface came, went and came back, or the default route moved; `None` when all is as it
+    /// was.
+    pub fn attach_again(&mut self) -> Result<Option<Vec<Attachment>>, XdpError> {
+        let program = self.program()?.info().map_err(refused)?.id();
+        if attach::is_intact(program, &self.config, &self.attachments) {
+            return Ok(None);
+        }
+        self.attach().map(Some)
     }
 
     /// What the kernel counted.
@@ -238,6 +250,21 @@ impl Filter {
 /// What [`Filter::detach`] does, for a process that has no filter open.
 pub fn detach(config: &Config) -> Result<(), XdpError> {
     Pins::new(config).remove_all()
+}
+
+/// Whether an earlier daemon left a filter behind that still may refuse connections.
+pub fn is_pinned(config: &Config) -> bool {
+    Pins::new(config).exist().unwrap_or(true)
+}
+
+/// What [`Filter::counters`] says, from the pinned maps, so that nobody waits for whoever has the filter open.
+pub fn read_counters(config: &Config) -> Result<Counters, XdpError> {
+    let pins = Pins::new(config);
+    if !pins.exist()? {
+        return Err(XdpError::NothingPinned { path: config.pin_dir.clone() });
+    }
+    let tables = Tables::open(&pins)?;
+    tables.counters(&tables.slots()?)
 }
 
 /// What [`Filter::lookup`] says, for a process that has no filter open.

@@ -35,4 +35,4 @@ pub use attach::{Attachment, RunsIn};
 pub use config::{Config, Mode};
 pub use counters::{Count, Counters};
 pub use error::XdpError;
-pub use filter::{Filter, KernelRule, SyncReport, detach, read_pinned};
+pub use filter::{Filter, KernelRule, SyncReport, detach, is_pinned, read_counters, read_pinned};

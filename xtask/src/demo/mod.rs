@@ -10,7 +10,8 @@ use std::process::{Command, exit};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use harness::stage::{Remnants, Stage};
+use harness::cleanup::remove_all_of_this_process;
+use harness::stage::Stage;
 use harness::syn_burst::syn_burst;
 use serde_json::Value;
 
@@ -49,11 +50,11 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     let mut build = Command::new(env!("CARGO"));
     build.args(["build", "--quiet", "--package", "gateway", "--manifest-path"]);
     steps.loud("build the daemon", build.arg(crate::root().join("Cargo.toml")))?;
+    remove_when_interrupted()?;
     let started = now();
     let stage = steps.quiet("two hosts, a cable, a next hop", || {
         Ok((cases::stage()?, "192.0.2.1 is the edge, 192.0.2.2 has the senders".to_owned()))
     })?;
-    remove_when_interrupted(stage.remnants())?;
     let daemon = steps.quiet("start the daemon", || {
         let daemon = stage.start()?;
         let mode = text(&stage.status()?, "/xdp/mode");
@@ -132,9 +133,9 @@ fn wait_for_interrupt() -> ! {
 }
 
 /// Ctrl-C must not leave hosts behind.
-fn remove_when_interrupted(remnants: Remnants) -> Result<()> {
-    ctrlc::set_handler(move || {
-        remnants.remove();
+fn remove_when_interrupted() -> Result<()> {
+    ctrlc::set_handler(|| {
+        remove_all_of_this_process();
         interrupted();
     })
     .context("cannot listen for Ctrl-C")

@@ -286,6 +286,9 @@ impl Session {
         let timeout = || Interrupted::Lost(NextHopError::Timeout);
         let closed = || Interrupted::Lost(NextHopError::Closed);
         let next_hop = self.next_hop.as_mut().ok_or_else(closed)?;
+        if let Some(unasked) = next_hop.unasked().await {
+            return Err(unasked.into());
+        }
         self.patience.within(wait, next_hop.data(last)).await.ok_or_else(timeout)??;
         let answer = self.patience.within(final_wait, next_hop.reply()).await;
         answer.ok_or_else(timeout)?.map_err(Interrupted::Lost)

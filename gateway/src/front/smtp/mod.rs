@@ -92,6 +92,11 @@ impl Front {
         }
     }
 
+    /// Our name in greetings, as it is now.
+    pub fn hostname(&self) -> String {
+        self.settings.load().hostname.clone()
+    }
+
     /// What happened so far.
     pub fn counters(&self) -> CountersSnapshot {
         self.counters.snapshot(self.connections.total())

@@ -127,6 +127,9 @@ impl NextHopConnection {
         wait: Duration,
     ) -> Result<NextHopReply, NextHopError> {
         let line = format!("{command}\r\n");
+        if let Some(unasked) = self.unasked().await {
+            return Err(unasked.map_or_else(|error| error, NextHopError::Unexpected));
+        }
         let talk = async {
             self.write(line.as_bytes()).await?;
             self.reply().await
@@ -151,6 +154,18 @@ impl NextHopConnection {
             Ok(Ok(reply)) => Interrupted::Reply(reply),
             Ok(Err(_)) | Err(_) => Interrupted::Lost(broken),
         })
+    }
+
+    /// What the next hop has said already without being asked, so that it is never taken for the answer to what comes.
+    pub(super) async fn unasked(&mut self) -> Option<Result<NextHopReply, NextHopError>> {
+        tokio::select! {
+            biased;
+            reply = self.reply() => Some(reply),
+            () = std::future::ready(()) => {
+                let is_idle = self.input.unread().is_empty() && self.parser.is_idle();
+                (!is_idle).then_some(Err(NextHopError::Nonsense(ReplyFault::Code)))
+            }
+        }
     }
 
     /// Waits for something that was not asked for. Nothing is lost when this is cancelled.

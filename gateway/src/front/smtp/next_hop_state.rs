@@ -119,7 +119,8 @@ impl NextHopState {
             }
             Err(error) => {
                 self.known().fault = Some((error.to_string(), Instant::now()));
-                self.alarms.raise(ALARM, &error.to_string());
+                let address = settings.next_hop.address;
+                self.alarms.raise(ALARM, &format!("{address}: {error}; mail is deferred"));
             }
         }
     }

@@ -100,6 +100,7 @@ impl Session {
             front.counters.early_talkers.add();
             let reply = Reply::new(554, 5, 1, "you spoke before the greeting");
             decision = self.own(Phase::Connect, Verdict::EarlyTalker, Action::Reject, reply);
+            decision.enforced = front.engine.enforces();
         }
         match decision.effective() {
             Action::Defer => {

@@ -195,7 +195,7 @@ async fn without_xclient_nothing_is_relayed() {
     .await;
     assert!(peer.mail().is_empty());
     assert_eq!(site.alarms.list()[0].about, "next-hop");
-    assert!(site.alarms.list()[0].text.starts_with("XCLIENT with ADDR not offered"));
+    assert!(site.alarms.list()[0].text.contains("XCLIENT with ADDR not offered"));
     assert_eq!(site.front.next_hop().up, Some(false));
     site.finish().await;
 }
@@ -256,4 +256,20 @@ async fn its_greeting_and_its_hello_count() {
         site.dialogue(&format!("S: 220\nC: HELO x\nS: 250\nC: MAIL FROM:<>\nS: {expected}")).await;
         site.finish().await;
     }
+}
+
+#[tokio::test]
+async fn what_it_says_unasked_is_no_answer_to_the_end_of_the_data() {
+    let early = vec![("DATA", "354 go\r\n250 2.0.0 early")];
+    let taken = Some("552 5.2.2 mailbox full");
+    let peer = Peer::start(Script { replies: early, taken, ..good() }).await;
+    let site = Site::start(&peer, |_, _| ()).await;
+    let mut client = site.client().await;
+    client.dialogue("S: 220\nC: HELO x\nS: 250").await;
+    client
+        .dialogue("C: MAIL FROM:<a@x.example>\nS: 250\nC: RCPT TO:<b@ours.example>\nS: 250")
+        .await;
+    client.send(b"DATA\r\nSubject: x\r\n\r\nbody\r\n.\r\n").await;
+    client.expect("354").await;
+    client.expect("451 4.4.2").await;
 }

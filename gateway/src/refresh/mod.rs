@@ -1,40 +1,34 @@
 //! From list files to rules to the kernel: the only writer of rules.
 
-use std::fs;
+mod kernel;
+mod watched;
+
 use std::net::IpAddr;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use serde::Serialize;
-use tracing::{info, warn};
+use tokio::sync::oneshot;
+use tracing::info;
 
+use self::kernel::Kernel;
+use self::watched::{Watched, about};
 use crate::alarm::Alarms;
 use crate::clock::{Clock, Timestamp};
 use crate::engine::Engine;
-use crate::feed::{FileFeed, Load};
 use crate::host;
-use crate::list::{Class, List, Loaded, Membership, Rules};
+use crate::list::{Class, List, Membership, Rules};
 use crate::net::Prefix;
-use crate::xdp::Filter;
+use crate::xdp::{self, Attachment};
 
 /// How often files are looked at. A change is read when it has stood still for one look, so within two of them.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// Every so many looks the host's own addresses are read again.
 const LOOKS_PER_HOST_CHECK: u32 = 10;
-
-/// A file that changes at every look is read all the same after so many.
-const LOOKS_BEFORE_IMPATIENCE: u32 = 3;
-
-/// Rejected lines that are logged one by one; `list check` shows all.
-const REJECTED_LOGGED: usize = 100;
-
-/// The kernel filter, shared with those who read its counters; `None` where there is none.
-pub type SharedFilter = Arc<Mutex<Option<Filter>>>;
 
 /// What rules are made of.
 #[derive(Clone, Debug, Default)]
@@ -50,8 +44,8 @@ pub struct Sources {
 /// What the thread of the refresher can be asked for.
 #[derive(Debug)]
 pub enum Request {
-    /// Use other sources, read everything again.
-    Reload(Sources),
+    /// Use other sources, read everything again, and say when all is in force.
+    Reload(Sources, oneshot::Sender<()>),
     /// End the thread; what is in the kernel stays.
     Stop,
 }
@@ -107,15 +101,15 @@ pub struct Refresher {
     dependencies: Vec<Prefix>,
     rules: Rules,
     engine: Arc<Engine>,
-    filter: SharedFilter,
+    kernel: Kernel,
     alarms: Alarms,
     clock: Clock,
     status: Arc<ArcSwap<Status>>,
 }
 
 impl Refresher {
-    /// A refresher that has read nothing yet.
-    pub fn new(engine: Arc<Engine>, filter: SharedFilter, alarms: Alarms, clock: Clock) -> Self {
+    /// A refresher that has read nothing yet; the kernel filter is loaded, and runs nowhere.
+    pub fn new(engine: Arc<Engine>, xdp: &xdp::Config, alarms: Alarms, clock: Clock) -> Self {
         Self {
             sources: Sources::default(),
             feeds: Vec::new(),
@@ -123,7 +117,7 @@ impl Refresher {
             dependencies: Vec::new(),
             rules: Rules::default(),
             engine,
-            filter,
+            kernel: Kernel::open(xdp, alarms.clone()),
             alarms,
             clock,
             status: Arc::default(),
@@ -133,6 +127,16 @@ impl Refresher {
     /// Where the lists and rules in force can be read.
     pub fn status(&self) -> Arc<ArcSwap<Status>> {
         Arc::clone(&self.status)
+    }
+
+    /// Where it can be read on which interfaces the kernel filter runs.
+    pub fn attachments(&self) -> Arc<ArcSwap<Vec<Attachment>>> {
+        self.kernel.attachments()
+    }
+
+    /// Switches the kernel filter on; to be called after the first [`Self::reload`].
+    pub fn attach(&mut self) {
+        self.kernel.attach();
     }
 
     /// Reads everything from `sources` and puts it in force. Lists that stay keep their last good entries.
@@ -168,7 +172,11 @@ impl Refresher {
         let mut looks = 0_u32;
         loop {
             match requests.recv_timeout(LOOK) {
-                Ok(Request::Reload(sources)) => self.reload(sources),
+                Ok(Request::Reload(sources, in_force)) => {
+                    self.reload(sources);
+                    // Nobody may have waited for it.
+                    in_force.send(()).unwrap_or_default();
+                }
                 Ok(Request::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {
                     looks = looks.wrapping_add(1);
@@ -193,6 +201,9 @@ impl Refresher {
             self.publish();
         } else {
             self.tell();
+        }
+        if at_host {
+            self.kernel.look(&self.rules, &self.own);
         }
     }
 
@@ -234,25 +245,8 @@ impl Refresher {
             self.rules.bad.len(),
             self.rules.good.len()
         );
-        self.sync();
+        self.kernel.sync(&self.rules, &self.own);
         self.tell();
-    }
-
-    fn sync(&self) {
-        let mut filter = self.filter.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(filter) = filter.as_mut() else { return };
-        match filter.sync(&self.rules, &self.own) {
-            Ok(report) => {
-                self.alarms.clear("xdp-sync");
-                info!(target: "rules", "kernel version={} {report}", self.rules.version);
-            }
-            Err(error) => {
-                let text = format!(
-                    "the kernel keeps its earlier rules: {error}; the daemon decides by the new ones"
-                );
-                self.alarms.raise("xdp-sync", &text);
-            }
-        }
     }
 
     /// All that no list may hit.
@@ -282,105 +276,4 @@ impl Refresher {
 /// The time as a version, and always more than the last one.
 fn version(last: u64, clock: Clock) -> u64 {
     u64::try_from(clock.now().as_millisecond()).unwrap_or(0).max(last + 1)
-}
-
-/// The subject of a list's alarms.
-fn about(list: &List) -> String {
-    format!("list:{}", list.name)
-}
-
-/// A list file with what is known of its last reading.
-#[derive(Debug)]
-struct Watched {
-    feed: FileFeed,
-    last: Load,
-    loaded: Timestamp,
-    read_mark: Option<Mark>,
-    seen_mark: Option<Mark>,
-    impatience: u32,
-}
-
-/// What tells one state of a file from another: inode, length, change time.
-type Mark = (u64, u64, i64, i64);
-
-impl Watched {
-    fn new(list: Arc<List>, copies: &Path, now: Timestamp) -> Self {
-        let feed = FileFeed::new(list, copies);
-        Self {
-            feed,
-            last: Load::default(),
-            loaded: now,
-            read_mark: None,
-            seen_mark: None,
-            impatience: 0,
-        }
-    }
-
-    fn mark(&self) -> Option<Mark> {
-        let metadata = fs::metadata(&self.feed.list().file).ok()?;
-        Some((metadata.ino(), metadata.len(), metadata.ctime(), metadata.ctime_nsec()))
-    }
-
-    /// Whether the file has changed since it was read, and stands still: a file that is being written is left alone.
-    fn settled(&mut self) -> bool {
-        let mark = self.mark();
-        let still = std::mem::replace(&mut self.seen_mark, mark) == mark;
-        if mark == self.read_mark {
-            self.impatience = 0;
-            return false;
-        }
-        self.impatience += 1;
-        still || self.impatience > LOOKS_BEFORE_IMPATIENCE
-    }
-
-    /// Reads the file; says whether the entries are others than before.
-    fn load(&mut self, alarms: &Alarms, clock: Clock) -> bool {
-        self.read_mark = self.mark();
-        self.seen_mark = self.read_mark;
-        self.impatience = 0;
-        let load = self.feed.load();
-        if load.changed {
-            self.loaded = clock.now();
-        }
-        let changed = load.changed;
-        if load != self.last {
-            tell(self.feed.list(), &load, alarms);
-        }
-        self.last = load;
-        changed
-    }
-
-    fn loaded(&self) -> Loaded {
-        Loaded { list: Arc::clone(self.feed.list()), entries: self.feed.entries().to_vec() }
-    }
-
-    fn status(&self) -> ListStatus {
-        let list = self.feed.list();
-        ListStatus {
-            name: Arc::clone(&list.name),
-            class: list.class,
-            action: list.action.name(),
-            kernel: list.kernel.name(),
-            enforce: list.enforce,
-            file: list.file.clone(),
-            entries: self.feed.entries().len(),
-            rejected: self.last.rejected.len(),
-            fault: self.last.fault.clone(),
-            loaded: self.loaded,
-        }
-    }
-}
-
-/// Says in the log and as an alarm how reading a list went.
-fn tell(list: &List, load: &Load, alarms: &Alarms) {
-    let file = list.file.display();
-    for error in load.rejected.iter().take(REJECTED_LOGGED) {
-        warn!(target: "list", "rejected list={} {file}:{}: `{}`: {}", list.name, error.line, error.text, error.fault);
-    }
-    let rejected = load.rejected.first().map(|first| {
-        let count = load.rejected.len();
-        let name = &list.name;
-        format!("rejected lines in {file}: {count}, the first is {first}; see `portcullis list check {name}`")
-    });
-    alarms.set(&about(list), load.fault.as_deref().or(rejected.as_deref()));
 }

@@ -1,0 +1,65 @@
+//! SIGHUP: the configuration is read again, and what can change in a running daemon changes.
+
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+
+use sd_notify::NotifyState;
+use tokio::sync::oneshot;
+use tracing::{error, info, warn};
+
+use super::Failure;
+use super::notify::notify;
+use super::run::no_next_hop;
+use crate::admin;
+use crate::config::Config;
+use crate::front::smtp::Front;
+use crate::refresh::Request;
+
+/// Everything that a reload touches.
+pub(super) struct Reloader {
+    /// The one of the start, which the sockets and all else are bound by that only a restart can change.
+    pub(super) started: Config,
+    pub(super) requests: Sender<Request>,
+    pub(super) sources: Arc<admin::Sources>,
+    pub(super) front: Arc<Front>,
+}
+
+impl Reloader {
+    /// Reads the configuration again; a faulty one changes nothing.
+    pub(super) async fn reload(&self) {
+        let now = NotifyState::monotonic_usec_now();
+        notify(&[Some(NotifyState::Reloading), now.ok()].into_iter().flatten().collect::<Vec<_>>());
+        match self.try_reload().await {
+            Ok(()) => info!(target: "reload", "done"),
+            Err(failure) => error!(target: "reload", "nothing changed: {failure}"),
+        }
+        notify(&[NotifyState::Ready]);
+    }
+
+    async fn try_reload(&self) -> Result<(), Failure> {
+        let alarms = &self.sources.alarms;
+        let loaded = Config::load_for_daemon(&self.started.file);
+        let (config, notices) = loaded.inspect_err(|faults| {
+            // One line, like every alarm.
+            let faults = faults.to_string().replace('\n', "; ");
+            alarms.raise("config", &format!("the earlier configuration stays: {faults}"));
+        })?;
+        let front_settings = config.front_settings().ok_or_else(no_next_hop)?;
+        alarms.clear("config");
+        for notice in notices {
+            warn!(target: "reload", "{notice}");
+        }
+        let needs_restart = config.needs_restart(&self.started);
+        alarms.set(
+            "restart",
+            needs_restart.map(|keys| format!("changes of {keys} need a restart")).as_deref(),
+        );
+        self.sources.engine.set_settings(config.engine_settings());
+        self.front.set_settings(front_settings);
+        let (in_force, lists) = oneshot::channel();
+        // The thread is there until the daemon stops. A reload is over when its lists are in force: READY says so.
+        drop(self.requests.send(Request::Reload(config.sources(), in_force)));
+        drop(lists.await);
+        Ok(())
+    }
+}

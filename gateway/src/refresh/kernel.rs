@@ -1,0 +1,154 @@
+//! Keeps the kernel filter in step: rules, own addresses, interfaces; what fails is an alarm, and is tried again.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tracing::info;
+
+use crate::alarm::Alarms;
+use crate::list::Rules;
+use crate::xdp::{self, Attachment, Filter, Mode, XdpError};
+
+/// The filter as a whole; the daemon decides everything while it is in trouble.
+const FILTER: &str = "xdp";
+/// Its rules.
+const RULES: &str = "xdp-rules";
+
+/// The kernel filter with what is known of it; the filter is `None` where there is none.
+#[derive(Debug)]
+pub(super) struct Kernel {
+    filter: Option<Filter>,
+    alarms: Alarms,
+    /// Whether the kernel has other rules than it should.
+    behind: bool,
+    /// Whether the filter may run on interfaces yet: not before its first rules.
+    running: bool,
+    attachments: Arc<ArcSwap<Vec<Attachment>>>,
+}
+
+impl Kernel {
+    /// Loads the filter, or says why there is none. `off` ends a filter that an earlier daemon left behind.
+    pub(super) fn open(config: &xdp::Config, alarms: Alarms) -> Self {
+        let filter = match config.mode {
+            Mode::Off => {
+                end(config, &alarms);
+                None
+            }
+            Mode::Auto | Mode::Native | Mode::Generic => {
+                Filter::open(config).map_err(|error| tell_missing(config, &alarms, &error)).ok()
+            }
+        };
+        Self { filter, alarms, behind: false, running: false, attachments: Arc::default() }
+    }
+
+    /// Where it can be read on which interfaces the filter runs.
+    pub(super) fn attachments(&self) -> Arc<ArcSwap<Vec<Attachment>>> {
+        Arc::clone(&self.attachments)
+    }
+
+    /// Makes the kernel hold `rules`, for the addresses `own`.
+    pub(super) fn sync(&mut self, rules: &Rules, own: &[IpAddr]) {
+        let Some(filter) = &mut self.filter else { return };
+        match filter.sync(rules, own) {
+            Ok(report) => {
+                self.behind = false;
+                self.alarms.clear(RULES);
+                info!(target: "rules", "kernel version={} {report}", rules.version);
+            }
+            Err(error) => {
+                self.behind = true;
+                let text = format!(
+                    "the kernel has not all of the rules: {error}; the daemon decides by them, and tries again"
+                );
+                self.alarms.raise(RULES, &text);
+            }
+        }
+    }
+
+    /// Switches the filter on, once it is filled.
+    pub(super) fn attach(&mut self) {
+        self.running = true;
+        if let Some(filter) = &mut self.filter {
+            let attached = filter.attach();
+            self.note(attached);
+        }
+    }
+
+    /// Makes good what went wrong, or changed, since the last look.
+    pub(super) fn look(&mut self, rules: &Rules, own: &[IpAddr]) {
+        if self.behind {
+            self.sync(rules, own);
+        }
+        let Some(filter) = self.filter.as_mut().filter(|_filter| self.running) else { return };
+        match filter.attach_again() {
+            Ok(None) => {}
+            Ok(Some(attachments)) => self.note(Ok(attachments)),
+            Err(error) => self.note(Err(error)),
+        }
+    }
+
+    /// Tells what came of attaching.
+    fn note(&self, attached: Result<Vec<Attachment>, XdpError>) {
+        let attachments = match attached {
+            Ok(attachments) if attachments.is_empty() => {
+                let text = "no interface to filter on, since there is no default route; name interfaces in `[xdp] interfaces`";
+                return self.alarms.raise(FILTER, text);
+            }
+            Ok(attachments) => attachments,
+            Err(error) => {
+                let text = format!(
+                    "the kernel filter runs nowhere: {error}; the daemon decides everything"
+                );
+                return self.alarms.raise(FILTER, &text);
+            }
+        };
+        self.alarms.clear(FILTER);
+        for gone in self.attachments.load().iter() {
+            if !attachments.iter().any(|attachment| attachment.interface == gone.interface) {
+                self.alarms.clear(&about(gone));
+            }
+        }
+        for attachment in &attachments {
+            self.alarms.set(&about(attachment), attachment.reason.as_deref());
+            if !self.attachments.load().contains(attachment) {
+                let Attachment { interface, mode, adopted, .. } = attachment;
+                info!(target: "xdp", "interface={interface} mode={} adopted={adopted}", mode.name());
+            }
+        }
+        self.attachments.store(Arc::new(attachments));
+    }
+}
+
+/// The subject of an interface's alarms.
+fn about(attachment: &Attachment) -> String {
+    format!("{FILTER}:{}", attachment.interface)
+}
+
+/// Without the filter the daemon decides everything, so mail goes on. One that an earlier daemon left is worse than none.
+fn tell_missing(config: &xdp::Config, alarms: &Alarms, error: &XdpError) {
+    let text = if xdp::is_pinned(config) {
+        format!(
+            "the kernel filter cannot be opened: {error}; an earlier one may still refuse by its old rules, `portcullis xdp detach` ends it"
+        )
+    } else {
+        format!("there is no kernel filter: {error}; the daemon decides everything")
+    };
+    alarms.raise(FILTER, &text);
+}
+
+fn end(config: &xdp::Config, alarms: &Alarms) {
+    if !xdp::is_pinned(config) {
+        return;
+    }
+    match xdp::detach(config) {
+        Ok(()) => {
+            info!(target: "xdp", "the filter of an earlier daemon is ended, since the mode is off");
+        }
+        Err(error) => {
+            let text =
+                format!("a filter of an earlier daemon still refuses by its old rules: {error}");
+            alarms.raise(FILTER, &text);
+        }
+    }
+}

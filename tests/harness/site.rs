@@ -1,0 +1,130 @@
+//! The configuration of an edge host, put together from what one test needs to be otherwise.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use anyhow::{Context, Result};
+
+use crate::smtp_server::Options;
+use crate::stage::Stage;
+
+/// An edge host before it is built: its configuration, its list files, its next hop.
+#[derive(Clone, Debug, Default)]
+pub struct Site {
+    top: String,
+    xdp: String,
+    listener: String,
+    passes_client_by: Option<&'static str>,
+    tables: String,
+    files: Vec<(String, String)>,
+    next_hop: Options,
+}
+
+impl Site {
+    /// One with the filter in the kernel, in native mode where the driver can.
+    pub fn with_kernel() -> Self {
+        Self { xdp: "interfaces = [\"eth0\"]\n".to_owned(), ..Self::default() }
+    }
+
+    /// One where the daemon alone decides.
+    pub fn without_kernel() -> Self {
+        Self { xdp: "mode = \"off\"\n".to_owned(), ..Self::default() }
+    }
+
+    /// Adds lines at the top.
+    #[must_use]
+    pub fn top(mut self, lines: &str) -> Self {
+        self.top.extend([lines, "\n"]);
+        self
+    }
+
+    /// Replaces the interfaces and the mode, and adds whatever else is in `lines`.
+    #[must_use]
+    pub fn xdp(mut self, lines: &str) -> Self {
+        lines.clone_into(&mut self.xdp);
+        self
+    }
+
+    /// Adds lines to the listener.
+    #[must_use]
+    pub fn listener(mut self, lines: &str) -> Self {
+        self.listener.extend([lines, "\n"]);
+        self
+    }
+
+    /// How the next hop learns who the client is: `xclient`, unless told otherwise, `proxy` or `none`.
+    #[must_use]
+    pub fn passes_client_by(mut self, means: &'static str) -> Self {
+        self.next_hop.proxy = means == "proxy";
+        self.passes_client_by = Some(means);
+        self
+    }
+
+    /// Adds whole tables.
+    #[must_use]
+    pub fn tables(mut self, text: &str) -> Self {
+        self.tables.extend(["\n", text, "\n"]);
+        self
+    }
+
+    /// Adds a list with its further keys, one a line, and the text of its file, `NAME.txt`.
+    #[must_use]
+    pub fn list(self, name: &str, class: &str, keys: &str, entries: &str) -> Self {
+        let table = format!(
+            "[[list]]\nname = \"{name}\"\nclass = \"{class}\"\nfile = \"{name}.txt\"\n{keys}"
+        );
+        let mut site = self.tables(&table);
+        site.files.push((format!("{name}.txt"), entries.to_owned()));
+        site
+    }
+
+    /// A next hop that is as `options` say.
+    #[must_use]
+    pub fn next_hop(mut self, options: Options) -> Self {
+        self.next_hop = Options { proxy: self.next_hop.proxy, ..options };
+        self
+    }
+
+    /// The configuration, with the placeholders that a [`Stage`] fills in.
+    pub fn config(&self) -> Result<String> {
+        let Self { top, xdp, listener, tables, .. } = self;
+        let client = self.passes_client_by.unwrap_or("xclient");
+        let mut text = String::new();
+        writeln!(
+            text,
+            "hostname = \"mx1.example.org\"
+state_dir = \"{{dir}}/state\"
+{top}
+[xdp]
+pin_dir = \"{{pins}}\"
+{xdp}
+[admin]
+socket = \"{{dir}}/admin.sock\"
+
+[audit]
+file = \"{{dir}}/audit.jsonl\"
+
+[[listener]]
+address = \"[::]:25\"
+{listener}
+[next_hop]
+address = \"{{next_hop}}\"
+client = \"{client}\"
+{tables}"
+        )?;
+        Ok(text)
+    }
+
+    /// Builds the host, its next hop and the sender host with the addresses `senders`.
+    pub fn stage(&self, senders: &[&str]) -> Result<Stage> {
+        let senders = senders
+            .iter()
+            .map(|text| text.parse().with_context(|| format!("`{text}` is no address")))
+            .collect::<Result<Vec<IpAddr>>>()?;
+        let stage = Stage::with_next_hop(&self.config()?, &senders, self.next_hop.clone())?;
+        for (name, text) in &self.files {
+            stage.home.write(name, text)?;
+        }
+        Ok(stage)
+    }
+}

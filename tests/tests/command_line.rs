@@ -1,0 +1,496 @@
+//! What can be typed: output for people and machines, exit codes, with a configuration file alone.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail the test that uses them"
+)]
+
+use std::fs::{self, Permissions};
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Output, Stdio};
+
+use harness::daemon::{Home, binary};
+use harness::needs;
+use harness::site::Site;
+use serde_json::{Value, json};
+
+const CONFIG: &str = r#"
+state_dir = "{dir}/state"
+trusted_relays = ["198.51.100.25"]
+
+[xdp]
+pin_dir = "{dir}/no-pins"
+
+[admin]
+socket = "{dir}/admin.sock"
+
+[[listener]]
+address = "127.0.0.1:2525"
+
+[next_hop]
+address = "127.0.0.1:10025"
+
+[limits]
+header = 2000
+received = 5
+
+[[list]]
+name = "good"
+class = "local-good"
+file = "good.txt"
+
+[[list]]
+name = "bad"
+label = "Our own list"
+class = "local-bad"
+file = "bad.txt"
+
+[[list]]
+name = "proxies"
+class = "open-proxy"
+action = "reject-message"
+file = "proxies.txt"
+
+[[list]]
+name = "suspects"
+class = "global-bad"
+action = "score"
+weight = 550
+file = "suspects.txt"
+
+[[list]]
+name = "dry"
+class = "global-bad"
+enforce = false
+file = "dry.txt"
+"#;
+
+const MESSAGE: &str = "Received: from a.example.net (a.example.net [10.1.2.3]) by b.example.net; Mon, 1 Jan 2024 12:00:00 +0000
+Received: from c.example.net (c.example.net [198.18.99.7]) by a.example.net; Mon, 1 Jan 2024 12:00:00 +0000
+Subject: x
+
+Received: from no-header.example.net ([203.0.113.200])
+";
+
+/// A configuration with its lists, and no daemon.
+fn home() -> Home {
+    let home = Home::new(CONFIG, None).unwrap();
+    for (name, text) in [
+        ("good.txt", "203.0.113.10\n"),
+        ("bad.txt", "203.0.113.0/24 # a bad network\n2001:db8:bad::/48\n"),
+        ("proxies.txt", "198.18.99.0/24\n"),
+        ("suspects.txt", "198.18.0.50\n"),
+        ("dry.txt", "198.18.4.0/24\n"),
+    ] {
+        home.write(name, text).unwrap();
+    }
+    home
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+}
+
+fn keys(value: &Value) -> Vec<&str> {
+    value.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+/// Runs a command that reads `input`.
+fn fed(home: &Home, arguments: &[&str], input: &str) -> Output {
+    let mut command = home.cli_command(arguments);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // It may have read enough before the end.
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap_or_default();
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn lookup_says_what_would_be_decided_and_why() {
+    let home = home();
+    for (address, exit, verdict, code, action, enforced) in [
+        ("198.18.1.2", 0, "Accepted", "accept", "accept", true),
+        ("203.0.113.77", 1, "System denied IP", "sys-deny-ip", "reject", true),
+        ("203.0.113.10", 0, "System allowed IP", "sys-allow-ip", "accept", true),
+        ("2001:db8:bad::66", 1, "System denied IP", "sys-deny-ip", "reject", true),
+        ("::ffff:203.0.113.77", 1, "System denied IP", "sys-deny-ip", "reject", true),
+        ("198.18.0.50", 1, "IP reputation tempfail", "iprep-delay", "defer", true),
+        ("198.18.4.4", 0, "System denied IP", "global-deny-ip", "reject", false),
+        ("127.0.0.1", 0, "Accepted", "accept", "accept", true),
+    ] {
+        let output = home.cli(&["lookup", address, "--json"]).unwrap();
+        assert_eq!(output.status.code(), Some(exit), "{address}: {output:?}");
+        let answer = json(&output);
+        assert_eq!(answer.as_array().unwrap().len(), 1);
+        let found = &answer[0];
+        let expected = [
+            "action",
+            "band",
+            "code",
+            "enforced",
+            "evidence",
+            "ip",
+            "kernel",
+            "kernel_fault",
+            "matches",
+            "score",
+            "skipped",
+            "verdict",
+        ];
+        assert_eq!(keys(found), expected, "{address}");
+        assert_eq!(
+            (&found["verdict"], &found["code"], &found["action"], &found["enforced"]),
+            (&json!(verdict), &json!(code), &json!(action), &json!(enforced)),
+            "{address}"
+        );
+        assert_eq!(found["kernel"], Value::Null);
+        let text = home.cli(&["lookup", address]).unwrap();
+        assert_eq!(text.status.code(), Some(exit));
+        assert!(out(&text).contains(verdict), "{}", out(&text));
+        assert!(!out(&text).contains('\u{1b}'), "no colour where nobody looks");
+    }
+    let output =
+        home.cli(&["lookup", "--json", "203.0.113.77", "198.18.0.50", "127.0.0.1"]).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let answer = json(&output);
+    assert_eq!(answer[0]["ip"], "203.0.113.77");
+    let found = &answer[0]["matches"][0];
+    assert_eq!(
+        (&found["list"], &found["class"], &found["entry"], &found["reason"]),
+        (&json!("bad"), &json!("local-bad"), &json!("203.0.113.0/24"), &json!("a bad network"))
+    );
+    assert_eq!((&answer[0]["score"], &answer[0]["skipped"]), (&json!(0), &Value::Null));
+    assert_eq!((&answer[1]["score"], &answer[1]["band"]), (&json!(550), &json!("delay")));
+    assert_eq!(answer[1]["evidence"], json!([{"name": "list:suspects", "weight": 550}]));
+    assert_eq!(answer[2]["skipped"], "protected");
+    assert_eq!((&answer[2]["score"], &answer[2]["band"]), (&Value::Null, &Value::Null));
+}
+
+#[test]
+fn scan_says_what_each_hop_means() {
+    let home = home();
+    let file = home.write("message.eml", MESSAGE).unwrap();
+    let file = file.to_str().unwrap();
+    let expected = [
+        "action",
+        "addresses",
+        "band",
+        "client",
+        "code",
+        "enforced",
+        "evidence",
+        "logical_client",
+        "offending",
+        "reply",
+        "score",
+        "verdict",
+    ];
+    let from_file = home.cli(&["scan", file, "--client", "198.18.1.2", "--json"]).unwrap();
+    assert_eq!(from_file.status.code(), Some(1), "{from_file:?}");
+    let answer = json(&from_file);
+    assert_eq!(keys(&answer), expected);
+    assert_eq!(
+        (&answer["code"], &answer["action"]),
+        (&json!("open-proxy"), &json!("reject-message"))
+    );
+    assert_eq!(answer["offending"], json!({"ip": "198.18.99.7", "hop": "received[1]"}));
+    assert_eq!(
+        (&answer["client"], &answer["logical_client"]),
+        (&json!("198.18.1.2"), &json!("198.18.1.2"))
+    );
+    assert!(answer["reply"].as_str().unwrap().starts_with("550 5.7.1 "), "{answer:#}");
+    let addresses = answer["addresses"].as_array().unwrap();
+    let hops: Vec<_> = addresses.iter().map(|address| &address["hop"]).collect();
+    assert_eq!(hops, ["connect", "received[0]", "received[1]"]);
+    assert!(addresses.iter().all(|address| keys(address) == ["hop", "ip", "matches", "skipped"]));
+    assert_eq!(
+        (&addresses[0]["skipped"], &addresses[1]["skipped"]),
+        (&Value::Null, &json!("private"))
+    );
+    // The same from standard input, with CRLF too; the reference alone differs.
+    for input in [MESSAGE.to_owned(), MESSAGE.replace('\n', "\r\n")] {
+        let output = fed(&home, &["scan", "-", "--client", "198.18.1.2", "--json"], &input);
+        assert_eq!(json(&output)["addresses"], answer["addresses"]);
+        assert_eq!(output.status.code(), Some(1));
+    }
+    // Clean, and behind a relay of ours.
+    let clean = fed(&home, &["scan", "-", "--client", "198.18.1.2", "--json"], "Subject: x\n\nx\n");
+    assert_eq!(clean.status.code(), Some(0));
+    let answer = json(&clean);
+    assert_eq!(keys(&answer), expected);
+    assert_eq!((&answer["offending"], &answer["reply"]), (&Value::Null, &Value::Null));
+    let behind = MESSAGE.replace("10.1.2.3", "203.0.113.77");
+    let relayed = fed(&home, &["scan", "-", "--client", "198.51.100.25", "--json"], &behind);
+    assert_eq!(relayed.status.code(), Some(1));
+    let answer = json(&relayed);
+    assert_eq!(
+        (&answer["logical_client"], &answer["code"]),
+        (&json!("203.0.113.77"), &json!("sys-deny-ip"))
+    );
+    assert!(
+        answer["reply"].as_str().unwrap().starts_with("554 5.7.1 you are not allowed"),
+        "{answer:#}"
+    );
+    // What the proxy would refuse for its form.
+    let long = format!("X-Long: a\n{}\n\nx\n", " folded\n".repeat(500));
+    let looping = format!("{}Subject: x\n\n", "Received: by x.example.net\n".repeat(6));
+    for (input, start) in [(long, "552 5.3.4"), (looping, "554 5.4.6")] {
+        let output = fed(&home, &["scan", "-", "--client", "198.18.1.2", "--json"], &input);
+        assert_eq!(output.status.code(), Some(1));
+        let answer = json(&output);
+        assert_eq!(keys(&answer), expected);
+        assert!(answer["reply"].as_str().unwrap().starts_with(start), "{answer:#}");
+    }
+    assert_eq!(
+        home.cli(&["scan", "/none", "--client", "198.18.1.2"]).unwrap().status.code(),
+        Some(69)
+    );
+}
+
+#[test]
+fn lists_are_shown_and_checked() {
+    let home = home();
+    let shown = json(&home.cli(&["list", "show", "--json"]).unwrap());
+    let names: Vec<_> = shown.as_array().unwrap().iter().map(|list| &list["name"]).collect();
+    assert_eq!(names, ["good", "bad", "proxies", "suspects", "dry"]);
+    assert_eq!((&shown[1]["kernel"], &shown[4]["kernel"]), (&json!("reset"), &json!("count")));
+    let entries = json(&home.cli(&["list", "show", "bad", "--json"]).unwrap());
+    assert_eq!(
+        entries[0],
+        json!({"prefix": "203.0.113.0/24", "line": 1, "reason": "a bad network"})
+    );
+    assert!(out(&home.cli(&["list", "show", "bad"]).unwrap()).contains("2001:db8:bad::/48"));
+    assert_eq!(home.cli(&["list", "show", "none"]).unwrap().status.code(), Some(2));
+
+    assert_eq!(home.cli(&["list", "check"]).unwrap().status.code(), Some(0));
+    home.write("bad.txt", "203.0.113.1\nnonsense here\n0.0.0.0/0\n").unwrap();
+    for arguments in [&["list", "check"][..], &["list", "check", "bad"]] {
+        let output = home.cli(arguments).unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let text = out(&output);
+        assert!(
+            text.contains("bad.txt:2: `nonsense here`: ") && text.contains("expected"),
+            "{text}"
+        );
+        assert!(text.contains("bad.txt:3: `0.0.0.0/0`: "), "{text}");
+    }
+    let file = home.path().join("bad.txt").display().to_string();
+    let checked = json(&home.cli(&["list", "check", &file, "--json"]).unwrap());
+    assert_eq!(
+        (&checked[0]["entries"], &checked[0]["rejected"][0]["line"]),
+        (&json!(1), &json!(2))
+    );
+    assert_eq!(home.cli(&["list", "check", "good"]).unwrap().status.code(), Some(0));
+    fs::remove_file(&file).unwrap();
+    assert_eq!(home.cli(&["list", "check", "bad"]).unwrap().status.code(), Some(69));
+}
+
+#[test]
+fn the_slider_converts_both_ways() {
+    let home = home();
+    let percent = |allow: u16, delay: u16, reject: u16| {
+        [
+            "--allow",
+            &allow.to_string(),
+            "--delay",
+            &delay.to_string(),
+            "--reject",
+            &reject.to_string(),
+        ]
+        .map(ToOwned::to_owned)
+        .to_vec()
+    };
+    let scores = |from: u16, above: u16| {
+        ["--delay-from", &from.to_string(), "--reject-above", &above.to_string()]
+            .map(ToOwned::to_owned)
+            .to_vec()
+    };
+    for (arguments, parts, limits, score, band) in [
+        (vec![], [0, 20, 80], [500, 600], 499, "allow"),
+        (vec![], [0, 20, 80], [500, 600], 500, "delay"),
+        (vec![], [0, 20, 80], [500, 600], 600, "delay"),
+        (vec![], [0, 20, 80], [500, 600], 601, "reject"),
+        (percent(50, 10, 40), [50, 10, 40], [750, 800], 749, "allow"),
+        (percent(50, 10, 40), [50, 10, 40], [750, 800], 750, "delay"),
+        (percent(50, 10, 40), [50, 10, 40], [750, 800], 801, "reject"),
+        (scores(750, 800), [50, 10, 40], [750, 800], 800, "delay"),
+        (percent(100, 0, 0), [100, 0, 0], [1000, 1000], 999, "allow"),
+    ] {
+        let score = score.to_string();
+        let mut all = vec!["slider", "--json", "--score", &score];
+        all.extend(arguments.iter().map(String::as_str));
+        let output = home.cli(&all).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{all:?}: {output:?}");
+        let answer = json(&output);
+        let [allow, delay, reject] = parts;
+        assert_eq!(answer["percent"], json!({"allow": allow, "delay": delay, "reject": reject}));
+        assert_eq!(
+            [&answer["delay_from"], &answer["reject_above"]],
+            limits.map(|limit| json!(limit)).each_ref()
+        );
+        assert_eq!(answer["band"], band, "{all:?}");
+    }
+    assert_eq!(json(&home.cli(&["slider", "--json"]).unwrap())["band"], Value::Null);
+}
+
+#[test]
+fn what_makes_no_sense_is_exit_2_and_a_faulty_configuration_78() {
+    let home = home();
+    for arguments in [
+        &["frobnicate"][..],
+        &[],
+        &["lookup"],
+        &["lookup", "203.0.113"],
+        &["lookup", "203.0.113.0/24"],
+        &["scan", "-"],
+        &["slider", "--allow", "50"],
+        &["slider", "--allow", "50", "--delay", "10", "--reject", "50"],
+        &[
+            "slider",
+            "--allow",
+            "50",
+            "--delay",
+            "10",
+            "--reject",
+            "40",
+            "--delay-from",
+            "1",
+            "--reject-above",
+            "2",
+        ],
+        &["slider", "--delay-from", "800", "--reject-above", "700"],
+        &["slider", "--score", "1001"],
+        &["status", "extra"],
+    ] {
+        let output = home.cli(arguments).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");
+        assert!(!output.stderr.is_empty(), "{arguments:?}");
+    }
+    let output = home.cli(&["status"]).unwrap();
+    assert_eq!(output.status.code(), Some(69), "there is no daemon");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("hint: "), "{output:?}");
+    let check = home.cli(&["check", "--json"]).unwrap();
+    assert_eq!(check.status.code(), Some(0), "{check:?}");
+    assert_eq!(json(&check)["ok"], true);
+    home.configure("hostnam = 1\n[[list]]\nname = 7\n").unwrap();
+    for command in [&["check"][..], &["check", "--json"], &["lookup", "192.0.2.1"], &["run"]] {
+        let output = home.cli(command).unwrap();
+        assert_eq!(output.status.code(), Some(78), "{command:?}: {output:?}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        for words in
+            ["portcullis.toml:1:hostnam: ", "portcullis.toml:3:list.name: ", "list.class: missing"]
+        {
+            assert!(said.contains(words), "{words} in {said}");
+        }
+    }
+    fs::remove_file(home.path().join("portcullis.toml")).unwrap();
+    assert_eq!(home.cli(&["check"]).unwrap().status.code(), Some(78));
+}
+
+#[test]
+fn nobody_reading_is_no_fault() {
+    let home = home();
+    let entries = (0..200_000).map(|n| format!("2001:db8:0:{n:x}::/64\n"));
+    home.write("bad.txt", &entries.take(60_000).collect::<String>()).unwrap();
+    for arguments in [&["list", "show", "bad"][..], &["list", "show", "bad", "--json"]] {
+        let mut command = home.cli_command(arguments);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert!(output.stderr.is_empty(), "{output:?}");
+    }
+}
+
+/// What needs no rights works without any: the program and its files are open to everybody, the process is nobody's.
+#[test]
+fn lookup_and_scan_need_no_rights() {
+    if !needs::root() || !needs::program("setpriv") {
+        return;
+    }
+    let home = home();
+    fs::set_permissions(home.path(), Permissions::from_mode(0o755)).unwrap();
+    let program = home.path().join("portcullis");
+    fs::copy(binary().unwrap(), &program).unwrap();
+    for (arguments, exit) in [
+        (&["lookup", "203.0.113.77", "--json"][..], 1),
+        (&["lookup", "198.18.1.2"], 0),
+        (&["scan", "message.eml", "--client", "198.18.1.2", "--json"], 1),
+        (&["list", "show"], 0),
+        (&["check"], 0),
+        (&["slider"], 0),
+    ] {
+        home.write("message.eml", MESSAGE).unwrap();
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--"]);
+        command
+            .arg(&program)
+            .args(arguments)
+            .arg("--config")
+            .arg(home.path().join("portcullis.toml"));
+        let output = command.current_dir(home.path()).output().unwrap();
+        assert_eq!(output.status.code(), Some(exit), "{arguments:?}: {output:?}");
+        assert!(output.stderr.is_empty(), "{arguments:?}: {output:?}");
+    }
+}
+
+#[test]
+fn status_shows_people_what_it_tells_machines() {
+    if !needs::root() {
+        return;
+    }
+    let site = Site::with_kernel().list("bad", "local-bad", "", "198.51.100.66\nnonsense\n");
+    let stage = site.stage(&["198.51.100.66", "198.18.1.2"]).unwrap();
+    let _daemon = stage.start().unwrap();
+    let mut client = stage.greeted("198.18.1.2").unwrap();
+    client.deliver("a@example.com", &["b@example.org"], "Subject: x\n\nx\n").unwrap();
+    stage.attempt("198.51.100.66".parse().unwrap(), harness::smtp_client::PATIENCE).unwrap();
+    stage.records("198.18.1.2", "message", 1).unwrap();
+    let status = stage.status().unwrap();
+    let expected = [
+        "alarms",
+        "audit",
+        "decisions",
+        "enforce",
+        "hostname",
+        "next_hop",
+        "pid",
+        "rules",
+        "smtp",
+        "uptime_s",
+        "version",
+        "xdp",
+    ];
+    assert_eq!(keys(&status), expected);
+    assert_eq!(keys(&status["xdp"]), ["counters", "interfaces", "mode", "reason"]);
+    let decisions =
+        json!([{"verdict": "Accepted", "code": "accept", "action": "accept", "count": 2}]);
+    assert_eq!(status["decisions"], decisions);
+    let output = stage.home.cli(&["status"]).unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let text = out(&output);
+    for words in [
+        "on mx1.example.org",
+        "native",
+        "eth0",
+        "1 now, 1 in all",
+        "0 dropped, 1 reset, ",
+        "127.0.0.1:10025 up",
+        "2 written, 0 lost",
+        "1 entries, 1 rejected lines",
+        "alarm list:bad: rejected lines in ",
+    ] {
+        assert!(text.contains(words), "`{words}` in {text}");
+    }
+    assert!(!text.contains(['{', '}']), "{text}");
+    let looked = stage.home.cli_json(&["lookup", "--json", "198.51.100.66"]).unwrap();
+    assert_eq!(
+        (&looked[0]["kernel"]["list"], &looked[0]["kernel"]["action"]),
+        (&json!("bad"), &json!("reset"))
+    );
+}

@@ -4,7 +4,7 @@
 #[path = "../xtask/src/ebpf_toolchain.rs"]
 mod ebpf_toolchain;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::{env, fs};
 
@@ -12,6 +12,8 @@ use ebpf_toolchain::Toolchain;
 
 const TARGET: &str = "bpfel-unknown-none";
 const PROGRAM: &str = "portcullis-xdp";
+/// Built as well for the feature `bench`.
+const BENCH: &str = "portcullis-bench";
 
 /// What else the program is made from, seen from `gateway/`.
 const SOURCES: [&str; 5] = [
@@ -54,28 +56,43 @@ fn build() -> Result<(), String> {
     // Clippy and the tests have output folders of their own; `core` need not be built for each of them.
     let target_dir = out_dir.ancestors().nth(4).unwrap_or(&out_dir);
     let target_dir = target_dir.join("ebpf").join(features.replace(',', "-"));
-    let output = cargo(&toolchain, features)?
+    compile(&toolchain, PROGRAM, features, &target_dir, &out_dir)?;
+    if env::var_os("CARGO_FEATURE_BENCH").is_some() {
+        compile(&toolchain, BENCH, "bench", &target_dir, &out_dir)?;
+    }
+    Ok(())
+}
+
+/// Compiles one object and puts it where the daemon includes it from.
+fn compile(
+    toolchain: &Toolchain,
+    program: &str,
+    features: &str,
+    target_dir: &Path,
+    out_dir: &Path,
+) -> Result<(), String> {
+    let output = cargo(toolchain, program, features)?
         .arg("--target-dir")
-        .arg(&target_dir)
+        .arg(target_dir)
         .output()
         .map_err(|error| format!("{}: {error}", toolchain.cargo.display()))?;
     if !output.status.success() {
         return Err(format!(
-            "the XDP program does not build\n{}",
+            "{program} does not build\n{}",
             String::from_utf8_lossy(&output.stderr)
         ));
     }
     for line in String::from_utf8_lossy(&output.stderr).lines() {
         println!("cargo::warning={line}");
     }
-    let object = target_dir.join(TARGET).join("release").join(PROGRAM);
-    fs::copy(&object, out_dir.join(PROGRAM))
+    let object = target_dir.join(TARGET).join("release").join(program);
+    fs::copy(&object, out_dir.join(program))
         .map_err(|error| format!("{}: {error}", object.display()))?;
     Ok(())
 }
 
 /// The command that builds the program, free of all that the cargo outside says about its own build.
-fn cargo(toolchain: &Toolchain, features: &str) -> Result<Command, String> {
+fn cargo(toolchain: &Toolchain, program: &str, features: &str) -> Result<Command, String> {
     let mut cargo = Command::new(&toolchain.cargo);
     for (name, _) in env::vars_os() {
         if is_of_outer_build(&name.to_string_lossy()) {
@@ -100,7 +117,7 @@ fn cargo(toolchain: &Toolchain, features: &str) -> Result<Command, String> {
         .args(["build", "--release", "--locked", "--quiet"])
         .args(["-Z", "build-std=core", "--target", TARGET])
         .args(["--manifest-path", "../gateway-ebpf/Cargo.toml"])
-        .args(["--bin", PROGRAM, "--features", features]);
+        .args(["--bin", program, "--features", features]);
     Ok(cargo)
 }
 

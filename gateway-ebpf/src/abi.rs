@@ -18,8 +18,14 @@ pub const MAX_PORTS: usize = 8;
 /// The number of lists that can be told apart in the kernel.
 pub const MAX_LISTS: usize = 256;
 
-/// The number of rules of one kind (good or bad) for one family.
-pub const MAX_RULES: usize = 1 << 22;
+/// The number of good rules for one family.
+pub const MAX_GOOD: usize = 1 << 22;
+
+/// The number of bad rules for one family.
+pub const MAX_BAD: usize = 1 << 24;
+
+/// The number of bad IPv6 prefixes that may be left over by the table.
+pub const MAX_LEFTOVERS: usize = 1 << 20;
 
 /// The number of own addresses of one family.
 pub const MAX_OWN: usize = 1 << 12;
@@ -339,6 +345,8 @@ pub struct MapShape {
 pub enum MapKind {
     /// Values by index.
     Array,
+    /// Tables by index, each a map of its own.
+    ArrayOfMaps,
     /// Values by key.
     Hash,
     /// Values by longest prefix.
@@ -350,23 +358,23 @@ pub enum MapKind {
 /// The maps and their shapes.
 pub mod map {
     use super::{
-        Control, Counter, KernelAction, MAX_LIST_NAME, MAX_LISTS, MAX_OWN, MAX_RULES, MapKind,
-        MapShape, Outcome, Refusal, RuleValue,
+        Control, Counter, KernelAction, MAX_GOOD, MAX_LEFTOVERS, MAX_LIST_NAME, MAX_LISTS, MAX_OWN,
+        MapKind, MapShape, Outcome, Refusal, RuleValue,
     };
     use crate::parse::Segment;
     use crate::rate::Answers;
 
-    /// An update adds before it removes, so old and new rules must fit side by side. Room that is not used costs nothing.
-    pub const RULE_ENTRIES: u32 = 2 * MAX_RULES as u32;
-
-    /// Prefixes of bad lists, IPv4.
-    pub const BAD_V4: MapShape = rules("BAD_V4", 4);
-    /// Prefixes of bad lists, IPv6.
-    pub const BAD_V6: MapShape = rules("BAD_V6", 16);
+    /// The table of the prefixes of bad lists, IPv4, as the only one of an array, so that it is replaced in one step.
+    pub const BAD_V4: MapShape = table("BAD_V4");
+    /// The table of the prefixes of bad lists, IPv6.
+    pub const BAD_V6: MapShape = table("BAD_V6");
+    /// Prefixes of bad lists that the table for IPv6 has no place for, each behind the generation of its table. The
+    /// value is a class, a length and two bytes of 0.
+    pub const LEFT_V6: MapShape = trie("LEFT_V6", 4 + 16, MAX_LEFTOVERS);
     /// Prefixes of good lists, IPv4; asked only after a bad hit.
-    pub const GOOD_V4: MapShape = rules("GOOD_V4", 4);
+    pub const GOOD_V4: MapShape = trie("GOOD_V4", 4, MAX_GOOD);
     /// Prefixes of good lists, IPv6; asked only after a bad hit.
-    pub const GOOD_V6: MapShape = rules("GOOD_V6", 16);
+    pub const GOOD_V6: MapShape = trie("GOOD_V6", 16, MAX_GOOD);
     /// Own addresses, IPv4.
     pub const OWN_V4: MapShape = own("OWN_V4", 4);
     /// Own addresses, IPv6.
@@ -395,18 +403,23 @@ pub mod map {
     pub const SEGMENT: MapShape = array("SEGMENT", MapKind::PerCpuArray, size_of::<Segment>(), 1);
 
     /// All of them.
-    pub const ALL: [MapShape; 13] = [
-        BAD_V4, BAD_V6, GOOD_V4, GOOD_V6, OWN_V4, OWN_V6, OUTCOMES, LISTS, NAMES, CONTROL,
+    pub const ALL: [MapShape; 14] = [
+        BAD_V4, BAD_V6, LEFT_V6, GOOD_V4, GOOD_V6, OWN_V4, OWN_V6, OUTCOMES, LISTS, NAMES, CONTROL,
         REFUSALS, ANSWERS, SEGMENT,
     ];
 
-    const fn rules(name: &'static str, address: u32) -> MapShape {
+    const fn table(name: &'static str) -> MapShape {
+        MapShape { name, kind: MapKind::ArrayOfMaps, key: 4, value: 4, entries: 1 }
+    }
+
+    /// An update adds before it removes, so old and new must fit side by side. Room that is not used costs nothing.
+    const fn trie(name: &'static str, key: u32, entries: usize) -> MapShape {
         MapShape {
             name,
             kind: MapKind::LpmTrie,
-            key: 4 + address,
+            key: 4 + key,
             value: size_of::<RuleValue>() as u32,
-            entries: RULE_ENTRIES,
+            entries: 2 * entries as u32,
         }
     }
 

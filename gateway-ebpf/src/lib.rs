@@ -11,17 +11,22 @@
 //! | [`line`](mod@line), [`reference`] | what does the 554 say? |
 //! | [`rate`] | may another answer be given? |
 //! | [`reply`], [`checksum`] | what does the answer look like? |
+//! | [`table`] | which rule covers an address? |
 #![no_std]
 #![expect(
     clippy::cast_possible_truncation,
     reason = "a conversion that can fail would be a branch in the program; these are of constants, or meant to cut"
 )]
 
+#[cfg(any(test, feature = "alloc"))]
+extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
 pub mod abi;
 pub mod action;
+#[cfg(feature = "bench-keys")]
+pub mod bench_keys;
 pub mod checksum;
 pub mod cookie;
 pub mod dialogue;
@@ -31,3 +36,4 @@ pub mod parse;
 pub mod rate;
 pub mod reference;
 pub mod reply;
+pub mod table;

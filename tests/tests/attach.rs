@@ -1,15 +1,17 @@
 //! The life of the filter on interfaces: native and generic, adopted by the next daemon, in the way of others, removed.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test that uses them")]
 
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 use std::{fs, io, process, thread};
 
 use gateway::list::{Rule, Rules};
+use gateway::net::Prefix;
 use gateway::xdp::{Attachment, Config, Filter, Mode, RunsIn, detach};
 use gateway_ebpf::abi::{KernelAction, SCHEMA};
+use harness::deadline::Deadline;
 use harness::needs;
 use harness::netns::{NetNs, veth};
 
@@ -74,7 +76,8 @@ impl Hosts {
     }
 
     fn pins(&self) -> Vec<String> {
-        let mut pins: Vec<String> = fs::read_dir(self.config.pin_dir.join("v2"))
+        let folder = self.config.pin_dir.join(format!("v{SCHEMA}"));
+        let mut pins: Vec<String> = fs::read_dir(folder)
             .unwrap()
             .map(|pin| pin.unwrap().file_name().into_string().unwrap())
             .filter(|name| name.starts_with("link-"))
@@ -165,14 +168,58 @@ fn adoption_lets_nothing_through() {
     }
     let hosts = Hosts::new(&["eth0"]);
     let (first, _) = hosts.start(KernelAction::Drop);
+    let last = under_flood(&hosts, || {
+        (0..5).fold(first, |filter, _| {
+            thread::sleep(Duration::from_millis(50));
+            drop(filter);
+            let (next, attachments) = hosts.start(KernelAction::Drop);
+            assert!(attachments[0].adopted);
+            next
+        })
+    });
+    assert!(dropped(&last) >= 50, "only {} attempts", dropped(&last));
+}
+
+/// Ten tables, one after the other, of which two have outgrown the one before and come with a program of their own.
+#[test]
+fn new_tables_let_nothing_through() {
+    if !needs::root() {
+        return;
+    }
+    let hosts = Hosts::new(&["eth0"]);
+    let (mut filter, _) = hosts.start(KernelAction::Drop);
+    under_flood(&hosts, || {
+        for (number, count) in (0_u32..).zip([1, 2, 3, 1_400_000, 1, 2, 3, 2_800_000, 1, 2]) {
+            let mut rules = rules(KernelAction::Drop);
+            let host = |host: u32| Prefix::host(Ipv4Addr::from(0x0b00_0000 + 7 * host).into());
+            let bad = (number..number + count).map(host);
+            rules.bad.extend(bad.map(|prefix| Rule {
+                prefix,
+                list: 0,
+                action: KernelAction::Count,
+            }));
+            rules.bad.sort();
+            let report = hosts.edge.run(|| filter.sync(&rules, &[EDGE.parse().unwrap()]));
+            let report = report.unwrap().unwrap();
+            assert_eq!(report.entries, 1 + count as usize);
+            thread::sleep(Duration::from_millis(20));
+        }
+    });
+    assert!(dropped(&filter) >= 50, "only {} attempts", dropped(&filter));
+    // The program that runs is the last one that was loaded: it knows the last table.
+    assert_eq!(hosts.pins(), ["link-eth0-native"]);
+    assert_eq!(hosts.connect(), io::ErrorKind::TimedOut);
+}
+
+/// Does `work` while the sender, which is bad, connects as fast as it can; not one attempt may get through.
+fn under_flood<T>(hosts: &Hosts, work: impl FnOnce() -> T) -> T {
     let (over, leaked) = (AtomicBool::new(false), AtomicU32::new(0));
     // A SYN that passes is refused by the edge itself, in well under these 20 ms.
     let flood = || {
         let edge = SocketAddr::new(EDGE.parse().unwrap(), 25);
-        for _ in 0..500 {
-            if over.load(Ordering::Relaxed) {
-                break;
-            }
+        // Where the work fails, nobody says that it is over.
+        let deadline = Deadline::after(Duration::from_mins(1));
+        while !over.load(Ordering::Relaxed) && !deadline.passed() {
             let attempt = TcpStream::connect_timeout(&edge, Duration::from_millis(20));
             if attempt.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
                 leaked.fetch_add(1, Ordering::Relaxed);
@@ -180,23 +227,17 @@ fn adoption_lets_nothing_through() {
         }
     };
     let sender = || hosts.sender.run(flood).unwrap();
-    let last = thread::scope(|scope| {
+    let done = thread::scope(|scope| {
         let senders = [(); 8].map(|()| scope.spawn(sender));
-        let last = (0..5).fold(first, |filter, _| {
-            thread::sleep(Duration::from_millis(50));
-            drop(filter);
-            let (next, attachments) = hosts.start(KernelAction::Drop);
-            assert!(attachments[0].adopted);
-            next
-        });
+        let done = work();
         over.store(true, Ordering::Relaxed);
         for sender in senders {
             sender.join().unwrap();
         }
-        last
+        done
     });
     assert_eq!(leaked.load(Ordering::Relaxed), 0);
-    assert!(dropped(&last) >= 50, "only {} attempts", dropped(&last));
+    done
 }
 
 #[test]

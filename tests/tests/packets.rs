@@ -11,11 +11,13 @@ use std::fs;
 use std::fs::Permissions;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 
+use aya::maps::{Array, ArrayOfMaps, Map, MapData};
 use gateway::list::{Rule, Rules};
 use gateway::net::Prefix;
 use gateway::xdp::{Config, Filter, KernelRule, SyncReport, read_pinned};
-use gateway_ebpf::abi::{KernelAction, Outcome};
+use gateway_ebpf::abi::{KernelAction, Outcome, SCHEMA};
 use harness::needs;
 use harness::packet::flags::{ACK, CWR, ECE, FIN, PSH, RST, SYN};
 use harness::packet::{Answer, CLIENT_MAC, HOST_MAC, Packet};
@@ -454,9 +456,10 @@ fn foreign_maps_under_our_names_are_not_trusted() {
     }
     let mut kernel = kernel(&[25]);
     kernel.filter.sync(&standard_rules(), &own()).unwrap();
-    let folder = kernel.config.pin_dir.join("v2");
+    let folder = pins(&kernel.config);
     for (what, name) in [
-        ("another type", "BAD_V4"),
+        ("another type", "LEFT_V6"),
+        ("a map for other tables", "BAD_V4"),
         ("another size", "OUTCOMES"),
         ("no map at all", "NAMES"),
         ("a map that is gone", "GOOD_V6"),
@@ -467,6 +470,10 @@ fn foreign_maps_under_our_names_are_not_trusted() {
             "another type" => {
                 let foreign = aya::maps::HashMap::<_, [u8; 8], [u8; 4]>::create(8, 0).unwrap();
                 foreign.pin(&pin).unwrap();
+            }
+            "a map for other tables" => {
+                let inner = Array::<MapData, [u64; 8]>::create(1, 1 << 10).unwrap();
+                inner.pin(&pin).unwrap();
             }
             "another size" => {
                 let foreign = aya::maps::PerCpuArray::<_, [u64; 2]>::create(3, 0).unwrap();
@@ -499,25 +506,102 @@ fn pass_object() -> Vec<u8> {
     fs::read(file).unwrap()
 }
 
+/// The folder of pins of this schema version.
+fn pins(config: &Config) -> PathBuf {
+    config.pin_dir.join(format!("v{SCHEMA}"))
+}
+
+/// The table that is pinned under a name.
+fn table(config: &Config, name: &str) -> Array<MapData, [u64; 8]> {
+    let holder = Map::from_map_data(MapData::from_pin(pins(config).join(name)).unwrap()).unwrap();
+    let holder: ArrayOfMaps<MapData, MapData> = holder.try_into().unwrap();
+    Map::from_map_data(holder.get(&0, 0).unwrap()).unwrap().try_into().unwrap()
+}
+
 #[test]
-fn corrupt_rules_pass_and_are_repaired() {
+fn a_table_that_is_not_what_it_was_is_made_anew() {
+    if !needs::root() {
+        return;
+    }
+    let mut kernel = kernel(&[25]);
+    for (what, name, line, word) in [
+        ("another make", "BAD_V4", 0, 0),
+        ("another size", "BAD_V4", 0, 1),
+        ("a rule changed", "BAD_V4", 1, 0),
+        ("half of it zero", "BAD_V6", 0, 7),
+        ("a bit fallen over", "BAD_V6", 17_000, 3),
+    ] {
+        kernel.filter.sync(&standard_rules(), &own()).unwrap();
+        assert_eq!(kernel.outcome(&from(DROPPED[0]).bytes()).0, "dropped", "{what}");
+        let mut lines = table(&kernel.config, name);
+        let mut content = lines.get(&line, 0).unwrap();
+        content[word] ^= 1 << 17;
+        lines.set(line, content, 0).unwrap();
+        kernel.filter = Filter::open(&kernel.config).unwrap();
+        assert_eq!(kernel.outcome(&from(DROPPED[0]).bytes()).0, "not-own", "{what}: made anew");
+        let report = kernel.filter.sync(&standard_rules(), &own()).unwrap();
+        assert_eq!((report.added, report.entries), (13, 13), "{what}");
+        for dropped in DROPPED {
+            assert_eq!(kernel.outcome(&from(dropped).bytes()).0, "dropped", "{what}");
+        }
+    }
+}
+
+#[test]
+fn a_row_that_names_no_action_passes() {
     if !needs::root() {
         return;
     }
     let mut kernel = kernel(&[25]);
     kernel.filter.sync(&standard_rules(), &own()).unwrap();
-    let pin = kernel.config.pin_dir.join("v2/BAD_V4");
-    let map = aya::maps::Map::from_map_data(aya::maps::MapData::from_pin(pin).unwrap()).unwrap();
-    let mut map: aya::maps::lpm_trie::LpmTrie<_, [u8; 4], [u8; 4]> = map.try_into().unwrap();
-    let key = aya::maps::lpm_trie::Key::new(24, [198, 18, 1, 0]);
-    map.insert(&key, [0xff, 0xff, 0xff, 0xff], 0).unwrap();
-    assert_eq!(kernel.outcome(&from("198.18.1.1").bytes()).0, "bad-rule");
+    let mut lines = table(&kernel.config, "BAD_V4");
+    for row in 1..17 {
+        lines.set(row, [0xc8c8_c8c8_c8c8_c8c8; 8], 0).unwrap();
+    }
+    assert_eq!(kernel.outcome(&from(DROPPED[0]).bytes()).0, "bad-rule");
     assert_eq!(kernel.filter.lookup(DROPPED[0].parse().unwrap()).unwrap(), None);
+}
 
-    kernel.filter = Filter::open(&kernel.config).unwrap();
-    let report = kernel.filter.sync(&standard_rules(), &own()).unwrap();
-    assert_eq!((report.added, report.changed, report.removed), (0, 1, 0));
-    assert_eq!(kernel.outcome(&from("198.18.1.1").bytes()).0, "dropped");
+/// Many hosts, so that the table outgrows its first size while the filter is in use.
+#[test]
+fn a_table_grows_and_is_adopted_in_its_new_size() {
+    if !needs::root() {
+        return;
+    }
+    let mut kernel = kernel(&[25]);
+    kernel.filter.sync(&standard_rules(), &own()).unwrap();
+    let before = kernel.outcome(&from(DROPPED[0]).bytes()).0;
+    assert_eq!(before, "dropped");
+    let smallest = table(&kernel.config, "BAD_V4").len();
+    let mut many = standard_rules();
+    let host = |number: u32| IpAddr::from(Ipv4Addr::from(0x0b00_0000 + 5 * number));
+    let network = |number: u32| {
+        let words = [0x2a00_u16, 0, 0, 0, 0, 0, 0, 0];
+        let bits = Ipv6Addr::from(words).to_bits() | u128::from(number) << 64;
+        IpAddr::from(Ipv6Addr::from_bits(bits))
+    };
+    let rule = |prefix: Prefix| Rule { prefix, list: 0, action: KernelAction::Drop };
+    many.bad.extend((0..1_500_000).map(|number| rule(Prefix::host(host(number)))));
+    many.bad.extend((0..50_000).map(|number| rule(Prefix::new(network(number), 64).unwrap())));
+    many.bad.sort();
+    kernel.filter.sync(&many, &own()).unwrap();
+    assert!(table(&kernel.config, "BAD_V4").len() > smallest);
+    assert!(!pins(&kernel.config).join("BAD_V4-new").exists());
+    for reopened in [false, true] {
+        if reopened {
+            kernel.filter = Filter::open(&kernel.config).unwrap();
+            let report = kernel.filter.sync(&many, &own()).unwrap();
+            assert_eq!((report.added, report.changed, report.removed), (0, 0, 0));
+        }
+        for number in [0, 1, 777, 49_999] {
+            for listed in [host(number), network(number)] {
+                assert_eq!(kernel.outcome(&from(&listed.to_string()).bytes()).0, "dropped");
+            }
+        }
+        assert_eq!(kernel.outcome(&from("11.0.0.1").bytes()).0, "unlisted");
+        assert_eq!(kernel.outcome(&from("2a00:0:1::1").bytes()).0, "unlisted");
+        assert_eq!(kernel.outcome(&from("198.18.1.7").bytes()).0, "good");
+    }
 }
 
 #[test]
@@ -531,7 +615,24 @@ fn what_does_not_fit_is_refused_and_nothing_changes() {
     many_lists.lists = (0..257).map(|n| format!("list-{n}").into()).collect();
     let many_own: Vec<IpAddr> =
         (0..4097_u32).map(|n| Ipv4Addr::from(0x0a00_0000 + n).into()).collect();
+    // Each list does two things, so that there is one combination more than a table has rows for.
+    let mut many_combinations = standard_rules();
+    many_combinations.lists = (0..128).map(|n| format!("list-{n}").into()).collect();
+    let twice = [KernelAction::Drop, KernelAction::Reset]
+        .map(|action| (0..128).map(move |list| (list, action)));
+    many_combinations.bad = (0_u32..)
+        .zip(twice.into_iter().flatten())
+        .map(|(host, (list, action))| {
+            let prefix = Prefix::host(Ipv4Addr::from_bits(0x0b00_0000 + host).into());
+            Rule { prefix, list, action }
+        })
+        .collect();
     for (rules, own, expected) in [
+        (
+            many_combinations,
+            own().to_vec(),
+            "the lists have more than 255 combinations of a list and a kernel action, expected at most that many",
+        ),
         (many_lists, own().to_vec(), "257 lists do not fit, expected at most 256"),
         (standard_rules(), many_own, "4097 own addresses do not fit, expected at most 4096"),
     ] {
@@ -540,7 +641,7 @@ fn what_does_not_fit_is_refused_and_nothing_changes() {
         assert_eq!(kernel.outcome(&from("198.18.1.1").bytes()).0, "dropped");
     }
     // Somebody else's folder is not used, whatever is in it.
-    let config = Config { pin_dir: kernel.config.pin_dir.join("v2"), ..kernel.config.clone() };
+    let config = Config { pin_dir: pins(&kernel.config), ..kernel.config.clone() };
     fs::set_permissions(&config.pin_dir, Permissions::from_mode(0o777)).unwrap();
     let error = Filter::open(&config).unwrap_err().to_string();
     fs::set_permissions(&config.pin_dir, Permissions::from_mode(0o700)).unwrap();

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use owo_colors::Style;
 
+mod bench;
 mod bpf_linker;
 mod demo;
 mod ebpf_toolchain;
@@ -23,6 +24,8 @@ mod unsupported;
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Task {
+    /// Measure the kernel side, and write the figures to a file
+    Bench(bench::Options),
     /// Find or make the eBPF toolchain; the other tasks do it by themselves
     Setup(setup::Options),
     /// Play the whole job once: two hosts, real packets, real mail, and who answered what
@@ -35,6 +38,7 @@ enum Task {
 
 fn main() -> ExitCode {
     let result = match Task::parse() {
+        Task::Bench(options) => bench::run(&options),
         Task::Setup(options) => setup::run(&options),
         Task::Demo(options) => demo::run(&options),
         Task::Test(options) => test::run(&options),

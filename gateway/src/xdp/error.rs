@@ -58,6 +58,20 @@ pub enum XdpError {
         /// How many fit.
         most: usize,
     },
+    /// More combinations of a list and a kernel action than a table can tell apart.
+    #[error(
+        "the lists have more than {} combinations of a list and a kernel action, expected at most that many",
+        gateway_ebpf::table::MAX_CLASSES
+    )]
+    TooManyCombinations,
+    /// What is pinned as a table is none.
+    #[error("map {map}: {reason}")]
+    Table {
+        /// Its name.
+        map: &'static str,
+        /// Why.
+        reason: String,
+    },
     /// A list with a name that the kernel cannot keep.
     #[error("list name `{name}` has {} bytes, expected 1 to {most}", name.len())]
     ListName {

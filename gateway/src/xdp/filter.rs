@@ -2,16 +2,20 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use aya::programs::{ProgramError, Xdp};
 use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
 use aya_log::LEVEL;
-use gateway_ebpf::abi::{KernelAction, MAX_PORTS, MAX_RULES, PORTS, PROGRAM, RuleValue, map};
+use gateway_ebpf::abi::{
+    KernelAction, MAX_GOOD, MAX_PORTS, MapShape, PORTS, PROGRAM, RuleValue, map,
+};
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
 use super::attach::{self, Attachment};
+use super::base::{Base, Update};
 use super::counters::Counters;
 use super::log::{self, Printer};
 use super::pins::Pins;
@@ -36,7 +40,7 @@ pub struct Filter {
     attachments: Vec<Attachment>,
     /// What the maps hold; `None` when that must be read from them first.
     held: Option<Held>,
-    _log: Option<Printer>,
+    log: Option<Printer>,
 }
 
 #[derive(Debug)]
@@ -88,7 +92,8 @@ impl Filter {
     pub fn open(config: &Config) -> Result<Self, XdpError> {
         let pins = Pins::new(config);
         let adopted = pins.prepare()?;
-        let mut ebpf = match load(config, &pins) {
+        let made = if adopted { Ok(()) } else { Base::create(&pins) };
+        let mut ebpf = match made.and_then(|()| load(config, |shape| pins.map(shape))) {
             Err(error) if !adopted => {
                 pins.remove_maps()?;
                 return Err(error);
@@ -107,13 +112,14 @@ impl Filter {
             refusals,
             attachments: Vec::new(),
             held: (!adopted).then_some(nothing),
-            _log: Printer::start(&mut ebpf),
+            log: Printer::start(&mut ebpf),
             ebpf,
         })
     }
 
-    /// Makes the kernel hold exactly `rules`, and filter for exactly the addresses `own`; writes the differences alone.
+    /// Makes the kernel hold exactly `rules`, and filter for exactly the addresses `own`.
     ///
+    /// Bad rules change in one step per family, as tables made anew; of the good ones only the differences are written.
     /// When it fails half-way, the kernel holds something between the old and the new rules, and the next sync reads
     /// back what.
     pub fn sync(&mut self, rules: &Rules, own: &[IpAddr]) -> Result<SyncReport, XdpError> {
@@ -123,26 +129,23 @@ impl Filter {
             good: entries(&rules.good, &assignment.slots)?,
             bad: entries(&rules.bad, &assignment.slots)?,
         };
-        let held = match self.held.take() {
-            Some(held) => held,
-            None => Held { good: self.tables.good.entries()?, bad: self.tables.bad.entries()? },
-        };
+        refuse_too_many_good(&wanted.good)?;
+        // All that can fail for want of memory comes before anything changes.
+        let update = self.tables.bad.prepare(&wanted.bad)?;
+        let (good, bad_counts) = self.compare(&wanted, &update)?;
         for slot in &assignment.named {
             if let Some(name) = slots.name(*slot) {
                 self.tables.name_slot(*slot, name)?;
             }
         }
         self.slots = slots;
-        let good = Plan::new(&held.good, &wanted.good);
-        let bad = Plan::new(&held.bad, &wanted.bad);
         let refuses = rules.bad.iter().any(|rule| rule.action == KernelAction::Refuse);
         if refuses {
             self.refusals.set_in_use(true)?;
         }
         // In this order nobody who is good before and after is hit, and nobody who is bad before and after slips through.
         self.tables.good.write(&good)?;
-        self.tables.bad.write(&bad)?;
-        self.tables.bad.remove(&bad)?;
+        self.switch(update)?;
         self.tables.good.remove(&good)?;
         self.tables.set_own(own)?;
         if !refuses {
@@ -153,13 +156,64 @@ impl Filter {
             self.tables.zero_slot(*slot)?;
         }
         let report = SyncReport {
-            added: good.added() + bad.added(),
-            changed: good.changed + bad.changed,
-            removed: good.remove.len() + bad.remove.len(),
+            added: good.added() + bad_counts.added,
+            changed: good.changed + bad_counts.changed,
+            removed: good.remove.len() + bad_counts.removed,
             entries: wanted.good.len() + wanted.bad.len(),
         };
         self.held = Some(wanted);
         Ok(report)
+    }
+
+    /// The changes of the good rules, and how many of the bad ones change.
+    fn compare(&mut self, wanted: &Held, update: &Update) -> Result<(Plan, SyncReport), XdpError> {
+        if let Some(held) = self.held.take() {
+            let bad = Plan::new(&held.bad, &wanted.bad);
+            let counts = SyncReport {
+                added: bad.added(),
+                changed: bad.changed,
+                removed: bad.remove.len(),
+                entries: wanted.bad.len(),
+            };
+            return Ok((Plan::new(&held.good, &wanted.good), counts));
+        }
+        let good = Plan::new(&self.tables.good.entries()?, &wanted.good);
+        // A table does not say which prefixes it was made from, only whether it was made from these.
+        let counts = if update.is_empty() {
+            SyncReport::default()
+        } else {
+            let removed = self.tables.bad.prefixes();
+            SyncReport { added: wanted.bad.len(), removed, ..SyncReport::default() }
+        };
+        Ok((good, counts))
+    }
+
+    /// Switches to new tables; when one has outgrown its size, with a program that knows the new one.
+    fn switch(&mut self, update: Update) -> Result<(), XdpError> {
+        self.tables.bad.write_leftovers(&update)?;
+        if !update.needs_program() {
+            return self.tables.bad.switch(update);
+        }
+        update.pin(&self.pins)?;
+        let loaded = load(&self.config, |shape| update.path(&self.pins, shape));
+        if loaded.is_err() {
+            update.drop_pins(&self.pins);
+        }
+        let mut ebpf = loaded?;
+        update.keep_pins(&self.pins)?;
+        self.tables.bad.switch(update)?;
+        self.log = Printer::start(&mut ebpf);
+        self.ebpf = ebpf;
+        if !self.attachments.is_empty() {
+            for attachment in self.attach()? {
+                tracing::info!(
+                    interface = attachment.interface,
+                    mode = attachment.mode.name(),
+                    "a table has outgrown its size: the program was replaced"
+                );
+            }
+        }
+        Ok(())
     }
 
     /// Puts the program on all configured interfaces, and takes it from all others. To be called after the first sync.
@@ -265,7 +319,8 @@ fn lookup(tables: &Tables, slots: &Slots, address: IpAddr) -> Result<Option<Kern
     }))
 }
 
-fn load(config: &Config, pins: &Pins) -> Result<Ebpf, XdpError> {
+/// Loads the program with the maps pinned at `pin`.
+fn load(config: &Config, pin: impl Fn(MapShape) -> PathBuf) -> Result<Ebpf, XdpError> {
     let mut ports = [0_u16; MAX_PORTS];
     let wanted: Vec<u16> = config.ports.iter().copied().filter(|port| *port != 0).collect();
     let Some(places) = ports.get_mut(..wanted.len()) else {
@@ -276,7 +331,7 @@ fn load(config: &Config, pins: &Pins) -> Result<Ebpf, XdpError> {
     let mut loader = EbpfLoader::new();
     loader.override_global(PORTS, &ports, true).override_global(LEVEL, &level, false);
     for shape in map::ALL {
-        loader.map_pin_path(shape.name, pins.map(shape));
+        loader.map_pin_path(shape.name, pin(shape));
     }
     let mut ebpf = loader.load(OBJECT).map_err(|error| XdpError::program(&error))?;
     let program = ebpf.program_mut(PROGRAM).ok_or_else(no_program)?;
@@ -293,13 +348,17 @@ fn no_program() -> XdpError {
     XdpError::Program { reason: format!("the object holds no program named {PROGRAM}") }
 }
 
+fn refuse_too_many_good(good: &Entries) -> Result<(), XdpError> {
+    let v4 = good.partition_point(|(prefix, _)| prefix.address().is_ipv4());
+    let families = [("good IPv4 rules", v4), ("good IPv6 rules", good.len() - v4)];
+    match families.into_iter().find(|(_, found)| *found > MAX_GOOD) {
+        Some((what, found)) => Err(XdpError::DoesNotFit { what, found, most: MAX_GOOD }),
+        None => Ok(()),
+    }
+}
+
 /// Rules as the kernel holds them.
 fn entries(rules: &[Rule], slots: &[u16]) -> Result<Entries, XdpError> {
-    let v4 = rules.iter().filter(|rule| rule.prefix.address().is_ipv4()).count();
-    let families = [("IPv4 rules", v4), ("IPv6 rules", rules.len() - v4)];
-    if let Some((what, found)) = families.into_iter().find(|(_, found)| *found > MAX_RULES) {
-        return Err(XdpError::DoesNotFit { what, found, most: MAX_RULES });
-    }
     let mut entries = rules
         .iter()
         .map(|rule| {

@@ -8,6 +8,8 @@
 //! | `interface` | which interface is meant, and what runs there already? |
 //! | `pins`, `links` | what survives the daemon, and may it be trusted? |
 //! | `tables` | what do the kernel's maps hold? |
+//! | `base` | how do the tables of bad prefixes get there, and how are they switched? |
+//! | `memory` | what has aya no call for? |
 //! | `plan`, `slots` | which changes lead from what they hold to what they should hold? |
 //! | `refusals` | how does the kernel refuse? |
 //! | `references` | what does a reference in a refusal say? |
@@ -15,6 +17,9 @@
 //! | `log` | what does a program built for debugging say? |
 
 mod attach;
+mod base;
+#[cfg(feature = "bench")]
+pub mod bench;
 mod config;
 mod counters;
 mod error;
@@ -22,6 +27,7 @@ mod filter;
 mod interface;
 mod links;
 mod log;
+mod memory;
 mod pins;
 mod plan;
 mod references;

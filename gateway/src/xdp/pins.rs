@@ -13,7 +13,7 @@ use rustix::process::geteuid;
 
 use super::attach::RunsIn;
 use super::links::LinkPin;
-use super::{Config, XdpError};
+use super::{Config, XdpError, base};
 
 const BPFFS: &str = "/sys/fs/bpf";
 
@@ -62,6 +62,12 @@ impl Pins {
     /// Where a map is pinned.
     pub(super) fn map(&self, shape: MapShape) -> PathBuf {
         self.folder.join(shape.name)
+    }
+
+    /// Where a map is pinned that is to take the place of another.
+    pub(super) fn new_map(&self, shape: MapShape) -> PathBuf {
+        // No dot: the BPF filesystem reserves it.
+        self.folder.join(format!("{}-new", shape.name))
     }
 
     /// Where the link to an interface is pinned.
@@ -152,6 +158,7 @@ impl Pins {
         };
         let (kind, flags) = match shape.kind {
             MapKind::Array => (MapType::Array, 0),
+            MapKind::ArrayOfMaps => (MapType::ArrayOfMaps, 0),
             MapKind::Hash => (MapType::Hash, 0),
             MapKind::LpmTrie => (MapType::LpmTrie, NO_PREALLOC),
             MapKind::PerCpuArray => (MapType::PerCpuArray, 0),
@@ -168,6 +175,9 @@ impl Pins {
         .into_iter()
         .find(|(_, found, expected)| found != expected)
         .map(|(what, found, expected)| format!("{what} {found}, expected {expected}"))
+        .or_else(|| {
+            (shape.kind == MapKind::ArrayOfMaps).then(|| base::fault(self, shape)).flatten()
+        })
     }
 }
 

@@ -12,6 +12,7 @@ use gateway_ebpf::abi::{
 };
 
 use super::XdpError;
+use super::base::Base;
 use super::counters::{Count, Counters};
 use super::pins::Pins;
 use super::plan::{Entries, Plan};
@@ -20,7 +21,7 @@ use crate::net::{Prefix, fold};
 
 /// All maps.
 pub(super) struct Tables {
-    pub(super) bad: RuleTable,
+    pub(super) bad: Base,
     pub(super) good: RuleTable,
     own: OwnTable,
     outcomes: PerCpuArray<MapData, [u64; 2]>,
@@ -32,7 +33,7 @@ impl Tables {
     /// Opens the pinned maps.
     pub(super) fn open(pins: &Pins) -> Result<Self, XdpError> {
         Ok(Self {
-            bad: RuleTable::open(pins, map::BAD_V4, map::BAD_V6)?,
+            bad: Base::open(pins)?,
             good: RuleTable::open(pins, map::GOOD_V4, map::GOOD_V6)?,
             own: OwnTable { v4: open(pins, map::OWN_V4)?, v6: open(pins, map::OWN_V6)? },
             outcomes: open(pins, map::OUTCOMES)?,
@@ -43,7 +44,7 @@ impl Tables {
 
     /// The rule for `address`, found the way the program finds it: good beats bad, and without a bad one there is none.
     pub(super) fn decide(&self, address: IpAddr) -> Result<Option<RuleValue>, XdpError> {
-        let Some(bad) = self.bad.covering(address)? else {
+        let Some(bad) = self.bad.covering(fold(address))? else {
             return Ok(None);
         };
         Ok(Some(self.good.covering(address)?.unwrap_or(bad)))
@@ -122,7 +123,7 @@ impl fmt::Debug for Tables {
     }
 }
 
-/// The rules of one kind, good or bad, of both families.
+/// The good rules of both families.
 #[derive(Debug)]
 pub(super) struct RuleTable {
     v4: LpmTrie<MapData, [u8; 4], [u8; 4]>,
@@ -200,6 +201,7 @@ struct OwnTable {
     v6: HashMap<MapData, [u8; 16], u8>,
 }
 
+/// Opens a pinned map.
 pub(super) fn open<M: TryFrom<Map, Error = MapError>>(
     pins: &Pins,
     shape: MapShape,
@@ -210,6 +212,7 @@ pub(super) fn open<M: TryFrom<Map, Error = MapError>>(
         .map_err(failed(shape))
 }
 
+/// What could not be done with a map.
 pub(super) fn failed(shape: MapShape) -> impl Fn(MapError) -> XdpError {
     move |source| XdpError::Map { map: shape.name, source }
 }

@@ -91,13 +91,10 @@ fn connect(context: &XdpContext, segment: &Segment) -> Decision {
     if !maps::is_own(&segment.addresses) {
         return Decision::without_rule(Outcome::NotOwn);
     }
-    let decision = Decision::new(maps::bad(&segment.addresses), || maps::good(&segment.addresses));
-    if !matches!(decision.outcome, Outcome::RefusedSyn | Outcome::Reset) {
-        return decision;
-    }
     let Some(segment) = maps::keep(segment) else {
-        return decision.without_reply();
+        return Decision::without_rule(Outcome::ReplyFailed);
     };
+    let decision = Decision::new(maps::bad(&segment.addresses), || maps::good(&segment.addresses));
     match decision.outcome {
         Outcome::RefusedSyn => refuse::begin(context, segment, decision),
         Outcome::Reset if !refuse::answer(context, segment, &Reply::reset(segment)) => {

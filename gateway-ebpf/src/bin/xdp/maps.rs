@@ -2,21 +2,33 @@
 
 use core::ptr;
 
-use aya_ebpf::macros::map;
+use aya_ebpf::bindings::BPF_F_MMAPABLE;
+use aya_ebpf::btf_maps::{Array as BtfArray, ArrayOfMaps};
+use aya_ebpf::macros::{btf_map, map};
 use aya_ebpf::maps::lpm_trie::{Key, LpmTrie};
 use aya_ebpf::maps::{Array, HashMap, PerCpuArray};
 use gateway_ebpf::abi::{Control, Counter, KernelAction, MapShape, Refusal, RuleValue, map};
 use gateway_ebpf::parse::{Addresses, Segment};
 use gateway_ebpf::rate::Answers;
+use gateway_ebpf::table::v6::Leftover;
+use gateway_ebpf::table::{Line, Lines, v4 as table_v4, v6 as table_v6};
 
 /// Addresses as they are on the wire. Words, not bytes: the verifier wants keys on the stack to be aligned.
 type V4 = [u32; 1];
 type V6 = [u32; 4];
 
+/// A generation, then an address.
+type Left = [u32; 5];
+
+/// A table. How many lines it has is said by the maps that the daemon makes before it loads the program, not here.
+type Table = BtfArray<Line, 1, { BPF_F_MMAPABLE as usize }>;
+
+#[btf_map]
+static BAD_V4: ArrayOfMaps<Table, { map::BAD_V4.entries as usize }> = ArrayOfMaps::new();
+#[btf_map]
+static BAD_V6: ArrayOfMaps<Table, { map::BAD_V6.entries as usize }> = ArrayOfMaps::new();
 #[map]
-static BAD_V4: LpmTrie<V4, RuleValue> = LpmTrie::with_max_entries(map::BAD_V4.entries, 0);
-#[map]
-static BAD_V6: LpmTrie<V6, RuleValue> = LpmTrie::with_max_entries(map::BAD_V6.entries, 0);
+static LEFT_V6: LpmTrie<Left, [u8; 4]> = LpmTrie::with_max_entries(map::LEFT_V6.entries, 0);
 #[map]
 static GOOD_V4: LpmTrie<V4, RuleValue> = LpmTrie::with_max_entries(map::GOOD_V4.entries, 0);
 #[map]
@@ -42,9 +54,10 @@ static SEGMENT: PerCpuArray<Segment> = PerCpuArray::with_max_entries(map::SEGMEN
 static NAMES: Array<[u8; map::NAMES.value as usize]> =
     Array::with_max_entries(map::NAMES.entries, 0);
 
-const _: () = agrees::<Key<V4>, RuleValue>(map::BAD_V4);
+const _: () = agrees::<u32, u32>(map::BAD_V4);
 const _: () = agrees::<Key<V4>, RuleValue>(map::GOOD_V4);
-const _: () = agrees::<Key<V6>, RuleValue>(map::BAD_V6);
+const _: () = agrees::<u32, u32>(map::BAD_V6);
+const _: () = agrees::<Key<Left>, [u8; 4]>(map::LEFT_V6);
 const _: () = agrees::<Key<V6>, RuleValue>(map::GOOD_V6);
 const _: () = agrees::<V4, u8>(map::OWN_V4);
 const _: () = agrees::<V6, u8>(map::OWN_V6);
@@ -67,7 +80,7 @@ pub(crate) fn is_own(addresses: &Addresses) -> bool {
 /// The longest bad rule that covers the source.
 #[inline(always)]
 pub(crate) fn bad(addresses: &Addresses) -> Option<RuleValue> {
-    covering(addresses, &BAD_V4, &BAD_V6)
+    rule(bad_number(addresses))
 }
 
 /// The longest bad rule that covers the source, or one that leaves it to the daemon.
@@ -75,21 +88,82 @@ pub(crate) fn bad(addresses: &Addresses) -> Option<RuleValue> {
 /// A value stands for none: the compiler may keep none as whatever lies on the stack, and the verifier forbids that.
 #[inline(always)]
 pub(crate) fn bad_or_off(addresses: &Addresses) -> RuleValue {
-    const OFF: RuleValue = RuleValue::new(0, KernelAction::Off);
+    match bad_number(addresses) {
+        NO_RULE => RuleValue::new(0, KernelAction::Off),
+        number => RuleValue::from_bytes(number.to_ne_bytes()),
+    }
+}
+
+/// No list has this number, and no action.
+const NO_RULE: u32 = u32::MAX;
+
+#[inline(always)]
+fn bad_number(addresses: &Addresses) -> u32 {
     match addresses {
-        Addresses::V4 { source, .. } => {
-            BAD_V4.get(TrieKey::new(v4(*source)).key()).map_or(OFF, |rule| *rule)
+        Addresses::V4 { source, .. } => bad_v4(*source),
+        Addresses::V6 { source: [a, b, c, d], .. } => {
+            let half = |high: u32, low: u32| u64::from(high) << 32 | u64::from(low);
+            bad_v6(half(*a, *b), half(*c, *d))
         }
-        Addresses::V6 { source, .. } => {
-            BAD_V6.get(TrieKey::new(v6(*source)).key()).map_or(OFF, |rule| *rule)
-        }
+    }
+}
+
+// Each lookup is a function of its own in the kernel, too: it is needed at two places, and in one with what is around them
+// it needs more than the 512 bytes of the stack. What goes in and comes out are numbers, which the verifier need not trace.
+
+#[inline(never)]
+fn bad_v4(source: u32) -> u32 {
+    // One look at the outer map, so that all lines are of one table, even while it is replaced.
+    let Some(table) = BAD_V4.get(0) else { return NO_RULE };
+    table_v4::lookup(&InKernel(table), source).map_or(NO_RULE, number)
+}
+
+#[inline(never)]
+fn bad_v6(high: u64, low: u64) -> u32 {
+    let Some(table) = BAD_V6.get(0) else { return NO_RULE };
+    let source = [(high >> 32) as u32, high as u32, (low >> 32) as u32, low as u32];
+    let rule = table_v6::lookup(&InKernel(table), source, |generation| {
+        let [a, b, c, d] = v6(source);
+        let key = TrieKey::new([generation, a, b, c, d]);
+        let [class, length, _, _] = *LEFT_V6.get(key.key())?;
+        Some(Leftover { class, length })
+    });
+    rule.map_or(NO_RULE, number)
+}
+
+#[inline(always)]
+const fn number(rule: RuleValue) -> u32 {
+    u32::from_ne_bytes(rule.to_bytes())
+}
+
+#[inline(always)]
+fn rule(number: u32) -> Option<RuleValue> {
+    (number != NO_RULE).then(|| RuleValue::from_bytes(number.to_ne_bytes()))
+}
+
+/// A table as the program sees it.
+struct InKernel(&'static Table);
+
+impl Lines for InKernel {
+    type Line<'a> = &'a Line;
+
+    #[inline(always)]
+    fn line(&self, index: u32) -> Option<&Line> {
+        self.0.get(index)
     }
 }
 
 /// The longest good rule that covers the source.
 #[inline(always)]
 pub(crate) fn good(addresses: &Addresses) -> Option<RuleValue> {
-    covering(addresses, &GOOD_V4, &GOOD_V6)
+    rule(match addresses {
+        Addresses::V4 { source, .. } => {
+            GOOD_V4.get(TrieKey::new(v4(*source)).key()).map_or(NO_RULE, |rule| number(*rule))
+        }
+        Addresses::V6 { source, .. } => {
+            GOOD_V6.get(TrieKey::new(v6(*source)).key()).map_or(NO_RULE, |rule| number(*rule))
+        }
+    })
 }
 
 /// Which refusal is in force.
@@ -132,18 +206,6 @@ pub(crate) fn outcome_counter(index: u32) -> Option<*mut Counter> {
 #[inline(always)]
 pub(crate) fn list_counter(index: u32) -> Option<*mut Counter> {
     LISTS.get_ptr_mut(index)
-}
-
-#[inline(always)]
-fn covering(
-    addresses: &Addresses,
-    trie_v4: &LpmTrie<V4, RuleValue>,
-    trie_v6: &LpmTrie<V6, RuleValue>,
-) -> Option<RuleValue> {
-    match addresses {
-        Addresses::V4 { source, .. } => trie_v4.get(TrieKey::new(v4(*source)).key()).copied(),
-        Addresses::V6 { source, .. } => trie_v6.get(TrieKey::new(v6(*source)).key()).copied(),
-    }
 }
 
 /// A key of a trie, placed so that its address is aligned for any access.

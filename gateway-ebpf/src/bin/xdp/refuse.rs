@@ -52,15 +52,15 @@ pub(crate) fn go_on(
     let Some(control) = maps::control().filter(|control| control.refuses != 0) else {
         return Outcome::NotSyn;
     };
-    let rule = maps::bad_or_off(&segment.addresses);
-    if rule.action() != Some(KernelAction::Refuse) {
-        return Outcome::NotSyn;
-    }
     let quit = || packet.words(segment.data_at).is_some_and(|[word]| is_quit(word));
     let quit = segment.data >= 4 && quit();
     let Some(segment) = maps::keep(segment) else {
         return Outcome::NotSyn;
     };
+    let rule = maps::bad_or_off(&segment.addresses);
+    if rule.action() != Some(KernelAction::Refuse) {
+        return Outcome::NotSyn;
+    }
     // A cookie proves more than the rules do: whoever has got a SYN-ACK from us gets the rest, too.
     let mut index = control.current & 1;
     let mut step = Step::from_number(prove(index, segment, quit));

@@ -1,0 +1,76 @@
+//! How long the whole program takes for a packet that it does not change, beside a program that does nothing.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use aya::Ebpf;
+use aya::programs::{TestRun as _, TestRunOptions, Xdp};
+use gateway::list::{Rule, Rules};
+use gateway::xdp::{Config, Filter, detach};
+use gateway_ebpf::abi::KernelAction;
+use harness::packet::Packet;
+use harness::xdp_return::{Returns, write};
+use serde_json::{Value, json};
+
+use crate::{median, rounded, say};
+
+const REPEAT: u32 = 200_000;
+const RUNS: usize = 21;
+
+/// Measures each kind of packet that leaves the program as it came.
+pub(crate) fn measure() -> Result<Vec<Value>> {
+    let pin_dir = PathBuf::from(format!("/sys/fs/bpf/portcullis-program-{}", std::process::id()));
+    let config = Config { pin_dir, ..Config::default() };
+    let measured = cases(&config);
+    detach(&config)?;
+    measured
+}
+
+fn cases(config: &Config) -> Result<Vec<Value>> {
+    let mut filter = Filter::open(config)?;
+    let rule = |prefix: &str| -> Result<Rule> {
+        Ok(Rule { prefix: prefix.parse()?, list: 0, action: KernelAction::Drop })
+    };
+    let bad = vec![rule("198.18.1.7")?, rule("198.18.2.0/24")?, rule("2001:db8:1::/64")?];
+    let rules = Rules { version: 1, lists: vec!["list".into()], good: Vec::new(), bad };
+    let own = ["192.0.2.25".parse()?, "2001:db8:25::25".parse()?];
+    filter.sync(&rules, &own)?;
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("pass.o");
+    write(&file, Returns::Pass)?;
+    let mut empty = Ebpf::load_file(file)?;
+    let empty: &mut Xdp = empty.program_mut("only").context("only")?.try_into()?;
+    empty.load()?;
+    let syn = |from: &str, to: &str| -> Result<Vec<u8>> {
+        let (from, to): (SocketAddr, SocketAddr) = (from.parse()?, to.parse()?);
+        Ok(Packet::syn(from, to).bytes())
+    };
+    let (v4, v6) = ("192.0.2.25:25", "[2001:db8:25::25]:25");
+    let ours = filter.program()?;
+    let mut rows = Vec::new();
+    for (case, program, frame) in [
+        ("empty program", &*empty, syn("198.18.0.1:4000", "192.0.2.25:443")?),
+        ("another port", ours, syn("198.18.0.1:4000", "192.0.2.25:443")?),
+        ("another port, IPv6", ours, syn("[2001:db8::1]:4000", "[2001:db8:25::25]:443")?),
+        ("not listed", ours, syn("198.18.0.1:4000", v4)?),
+        ("not listed, IPv6", ours, syn("[2001:db9::1]:4000", v6)?),
+        ("dropped, a host", ours, syn("198.18.1.7:4000", v4)?),
+        ("dropped, a /24", ours, syn("198.18.2.7:4000", v4)?),
+        ("dropped, a /64", ours, syn("[2001:db8:1::9]:4000", v6)?),
+    ] {
+        let ns = time(program, &frame)?;
+        say(&format!("{case:<24} {ns:>6.1} ns"));
+        rows.push(json!({ "case": case, "ns": rounded(ns) }));
+    }
+    Ok(rows)
+}
+
+fn time(program: &Xdp, frame: &[u8]) -> Result<f64> {
+    let runs = (0..RUNS).map(|_| {
+        let options =
+            TestRunOptions { data_in: Some(frame), repeat: REPEAT, ..TestRunOptions::default() };
+        Ok(program.test_run(options)?.duration.as_secs_f64() * 1e9)
+    });
+    runs.collect::<Result<Vec<f64>>>().map(median)
+}

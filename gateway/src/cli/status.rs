@@ -68,16 +68,18 @@ fn show(status: &Value) -> Result<(), Failure> {
             ),
         )?;
     }
-    output::field(
-        "SYNs",
-        format_args!(
-            "{} refused, {} dropped, {} reset, {} passed",
-            text("/xdp/counters/refused/packets"),
-            text("/xdp/counters/dropped/packets"),
-            text("/xdp/counters/reset/packets"),
-            text("/xdp/counters/passed/packets")
-        ),
-    )?;
+    if status.pointer("/xdp/counters").is_some_and(Value::is_object) {
+        output::field(
+            "SYNs",
+            format_args!(
+                "{} refused, {} dropped, {} reset; {} packets passed",
+                text("/xdp/counters/refused/packets"),
+                text("/xdp/counters/dropped/packets"),
+                text("/xdp/counters/reset/packets"),
+                text("/xdp/counters/passed/packets")
+            ),
+        )?;
+    }
     output::field(
         "rules",
         format_args!(
@@ -108,7 +110,7 @@ fn show(status: &Value) -> Result<(), Failure> {
     output::headline("Lists")?;
     for list in items(status, "/rules/lists") {
         output::line(format_args!(
-            "  {:<20} {:<12} {:<8} {:>9} entries, {} rejected lines",
+            "  {:<20} {:<12} {:<15} entries: {:>9}, rejected lines: {}",
             plain(&list["name"]),
             plain(&list["class"]),
             plain(&list["action"]),

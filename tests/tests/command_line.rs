@@ -479,10 +479,10 @@ fn status_shows_people_what_it_tells_machines() {
         "native",
         "eth0",
         "1 now, 1 in all",
-        "0 dropped, 1 reset, ",
+        "0 dropped, 1 reset; ",
         "127.0.0.1:10025 up",
         "2 written, 0 lost",
-        "1 entries, 1 rejected lines",
+        "rejected lines: 1",
         "alarm list:bad: rejected lines in ",
     ] {
         assert!(text.contains(words), "`{words}` in {text}");

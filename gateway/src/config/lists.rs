@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use gateway_ebpf::abi::KernelAction;
+use gateway_ebpf::abi::{KernelAction, MAX_LISTS};
 
 use super::reader::{At, Reader};
 use super::tree::Value;
@@ -38,12 +38,19 @@ pub(super) fn lists(readers: Vec<Reader<'_>>, common: &Common<'_>) -> Vec<Arc<Li
                 }
                 None => names.push(name.clone()),
             }
+            if names.len() == MOST + 1 {
+                let found = format!("{:?}, list number {}", name.value, MOST + 1);
+                reader.wrong_at(name, Wrong::expected(&found, format!("at most {MOST} lists")));
+            }
         }
         lists.extend(list(&mut reader, name, common).map(Arc::new));
         reader.finish();
     }
     lists
 }
+
+/// The kernel counts by list, and protected hosts take the place of one.
+const MOST: usize = MAX_LISTS - 1;
 
 /// What the kernel does with SYNs from listed addresses.
 pub(super) fn kernel_action(

@@ -327,3 +327,16 @@ fn text_that_is_no_toml_is_told_with_the_rest() {
         ],
     );
 }
+
+#[test]
+fn more_lists_than_the_kernel_can_count() {
+    let one = |number: usize| {
+        format!("[[list]]\nname = \"l{number}\"\nclass = \"local-bad\"\nfile = \"l.txt\"\n")
+    };
+    let all = |count: usize| (0..count).map(one).collect::<String>();
+    assert!(read_hosted(&all(255)).is_ok());
+    check_faults(
+        &all(256),
+        &["1023:list.name: \"l255\", list number 256, expected at most 255 lists"],
+    );
+}

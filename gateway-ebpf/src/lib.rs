@@ -37,3 +37,4 @@ pub mod rate;
 pub mod reference;
 pub mod reply;
 pub mod table;
+pub mod tcp;

@@ -6,6 +6,7 @@
 use crate::abi::Outcome;
 use crate::dialogue::WINDOW;
 use crate::frame::Frame;
+use crate::tcp::{self, ACK, FIN, RST, SYN};
 
 /// How many VLAN tags are looked through (802.1Q and 802.1ad).
 pub const MAX_VLAN_TAGS: usize = 2;
@@ -23,16 +24,11 @@ const ETHERTYPE_VLAN: u16 = 0x8100;
 const ETHERTYPE_PROVIDER_VLAN: u16 = 0x88a8;
 
 const HOP_BY_HOP: u32 = 0;
-const TCP: u32 = 6;
 const ROUTING: u32 = 43;
 const FRAGMENT: u32 = 44;
 const AUTHENTICATION: u32 = 51;
 const DESTINATION_OPTIONS: u32 = 60;
 
-const FIN: u32 = 0x01;
-const SYN: u32 = 0x02;
-const RST: u32 = 0x04;
-const ACK: u32 = 0x10;
 const ACK_FIN: u32 = ACK | FIN;
 
 /// A segment, with all that a decision and an answer need.
@@ -173,7 +169,7 @@ fn ipv4(frame: &(impl Frame + ?Sized), at: usize) -> Result<(Addresses, Rest), O
     if start >> 28 != 4 || header < 20 || total < header {
         return Err(Outcome::BadIpv4);
     }
-    if protocol >> 16 & 0xff != TCP {
+    if protocol >> 16 & 0xff != tcp::PROTOCOL {
         return Err(Outcome::NotTcp);
     }
     if fragment & 0x1fff != 0 {
@@ -231,7 +227,7 @@ fn extensions(
         rest = Rest { at: rest.at + length, length: left };
     }
     match next {
-        TCP => Ok(rest),
+        tcp::PROTOCOL => Ok(rest),
         _ if is_extension(next) => Err(Outcome::TooManyExtensions),
         _ => Err(Outcome::NotTcp),
     }

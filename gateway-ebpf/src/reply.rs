@@ -6,23 +6,9 @@
 use crate::checksum::Checksum;
 use crate::frame::{Frame, FrameMut};
 use crate::parse::{Addresses, Segment, TCP_LENGTH};
-
-/// TCP's flags in an answer.
-pub mod flags {
-    /// No more data.
-    pub const FIN: u32 = 0x01;
-    /// Opens a connection.
-    pub const SYN: u32 = 0x02;
-    /// Ends a connection at once.
-    pub const RST: u32 = 0x04;
-    /// Deliver at once.
-    pub const PSH: u32 = 0x08;
-    /// The acknowledgement number means something.
-    pub const ACK: u32 = 0x10;
-}
+use crate::tcp::{self, ACK, RST};
 
 const HOPS: u32 = 64;
-const TCP: u32 = 6;
 const DONT_FRAGMENT: u32 = 0x4000;
 
 /// What the TCP header of an answer says.
@@ -46,7 +32,7 @@ impl Reply {
             sequence: 0,
             // The SYN itself takes one number, and so does each byte that came with it.
             acknowledged: segment.sequence.wrapping_add(1).wrapping_add(segment.data),
-            flags: flags::RST | flags::ACK,
+            flags: RST | ACK,
             window: 0,
         }
     }
@@ -105,7 +91,7 @@ pub fn write_headers(
             0,
         ];
         let [ports, sequence, acknowledged, flags, _] = header;
-        let checksum = pseudo_header.word(TCP).word(tcp_length).words(header).finish();
+        let checksum = pseudo_header.word(tcp::PROTOCOL).word(tcp_length).words(header).finish();
         [ports, sequence, acknowledged, flags, u32::from(checksum) << 16]
     };
     let ip_at = usize::from(segment.ip_at);
@@ -113,7 +99,7 @@ pub fn write_headers(
     match segment.addresses {
         Addresses::V4 { source, destination } => {
             let [start, id, hops] =
-                [0x4500_0000 | (20 + tcp_length), DONT_FRAGMENT, HOPS << 24 | TCP << 16];
+                [0x4500_0000 | (20 + tcp_length), DONT_FRAGMENT, HOPS << 24 | tcp::PROTOCOL << 16];
             let addresses = Checksum::new().word(destination).word(source);
             let checksum = addresses.words([start, id, hops]).finish();
             let ip = [start, id, hops | u32::from(checksum), destination, source];
@@ -122,7 +108,7 @@ pub fn write_headers(
         }
         Addresses::V6 { source, destination } => {
             let addresses = Checksum::new().words(destination).words(source);
-            let ip = [0x6000_0000, tcp_length << 16 | TCP << 8 | HOPS];
+            let ip = [0x6000_0000, tcp_length << 16 | tcp::PROTOCOL << 8 | HOPS];
             frame.put_words(ip_at, &ip)?;
             frame.put_words(ip_at + 8, &destination)?;
             frame.put_words(ip_at + 24, &source)?;

@@ -88,11 +88,6 @@ impl Engine {
         self.lists.load().version
     }
 
-    /// The lists in force.
-    pub fn membership(&self) -> Arc<Membership> {
-        Arc::clone(&self.lists.load().membership)
-    }
-
     /// How many decisions had each verdict.
     pub fn decisions(&self) -> &Counters {
         &self.decisions

@@ -29,18 +29,8 @@ pub fn decide_connect(
     let finding = connect_finding(policy, &client, std::slice::from_ref(&client));
     let logical_client = client.skipped.is_none().then_some(client.address);
     let decision = Decision {
-        phase: Phase::Connect,
-        verdict: finding.verdict,
-        action: finding.action,
-        enforced: finding.enforced,
-        offending: finding.offending,
-        cause: finding.cause,
-        score: finding.score,
         logical_client,
-        addresses: vec![client],
-        rules,
-        reply: None,
-        reference,
+        ..finding.decided(Phase::Connect, vec![client], rules, reference)
     };
     Decision { reply: reply(policy, &decision, true), ..decision }
 }
@@ -70,20 +60,9 @@ pub fn decide_message(
     let finding = findings.min_by_key(|finding| Reverse(severity(finding)));
     let finding = finding.unwrap_or_else(Finding::nothing_against);
     let as_client = !matches!(finding.action, Action::RejectMessage);
-    let decision = Decision {
-        phase: Phase::Message,
-        verdict: finding.verdict,
-        action: finding.action,
-        enforced: finding.enforced,
-        offending: finding.offending,
-        cause: finding.cause,
-        score,
-        logical_client: facts.logical_client().map(|logical| logical.address),
-        addresses: facts.addresses,
-        rules,
-        reply: None,
-        reference,
-    };
+    let logical_client = facts.logical_client().map(|logical| logical.address);
+    let decided = finding.decided(Phase::Message, facts.addresses, rules, reference);
+    let decision = Decision { score, logical_client, ..decided };
     Decision { reply: reply(policy, &decision, as_client), ..decision }
 }
 
@@ -107,6 +86,31 @@ impl Finding {
             offending: None,
             cause: None,
             score: None,
+        }
+    }
+
+    /// The decision that follows, but for whom it is about and what is said.
+    fn decided(
+        self,
+        phase: Phase,
+        addresses: Vec<AddressFacts>,
+        rules: u64,
+        reference: Reference,
+    ) -> Decision {
+        let Self { verdict, action, enforced, offending, cause, score } = self;
+        Decision {
+            phase,
+            verdict,
+            action,
+            enforced,
+            offending,
+            cause,
+            score,
+            logical_client: None,
+            addresses,
+            rules,
+            reply: None,
+            reference,
         }
     }
 

@@ -194,9 +194,10 @@ impl Refresher {
 
     /// Takes up what has changed since the last look.
     fn look(&mut self, at_host: bool) {
-        let mut changed = false;
+        let (mut read, mut changed) = (false, false);
         for feed in &mut self.feeds {
             if feed.settled() {
+                read = true;
                 changed |= feed.load(&self.alarms, self.clock);
             }
         }
@@ -205,7 +206,7 @@ impl Refresher {
         }
         if changed {
             self.publish();
-        } else {
+        } else if read {
             self.tell();
         }
         if at_host {

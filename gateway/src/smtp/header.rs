@@ -2,6 +2,7 @@
 
 use super::Limits;
 use crate::policy::Reply;
+use crate::scan::count_received;
 
 /// The length of the header block with its empty line; `None` when that line is not in `content` yet.
 ///
@@ -42,7 +43,7 @@ pub fn header_fault(header: &[u8], limits: &Limits) -> Option<Reply> {
     if header.contains(&0) {
         return Some(Reply::new(550, 6, 0, "NUL in the header"));
     }
-    let received = fields(header).filter(|field| is_named(field, "Received")).count();
+    let received = count_received(header);
     (received > limits.received)
         .then(|| Reply::new(554, 4, 6, &format!("mail loop: {received} Received fields")))
 }

@@ -16,11 +16,6 @@ impl RecipientDomains {
         Self(domains.into_iter().map(|domain| domain.as_ref().to_lowercase()).collect())
     }
 
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// Whether mail for `recipient` ends here: its domain is one of ours, and its local part routes nowhere else.
     ///
     /// `user%elsewhere@ours`, `elsewhere!user@ours` and `"user@elsewhere"@ours` are routes for mailers that

@@ -13,8 +13,8 @@ use gateway_ebpf::frame::{Frame as _, FrameMut as _};
 use gateway_ebpf::line;
 use gateway_ebpf::parse::{Intent, Segment};
 use gateway_ebpf::reference::{Content, fingerprint};
-use gateway_ebpf::reply::flags::{ACK, FIN, PSH, SYN};
 use gateway_ebpf::reply::{Link, Reply, data_at, write_headers};
+use gateway_ebpf::tcp::{ACK, FIN, PSH, SYN};
 
 use crate::maps;
 use crate::packet::{self, Packet};

@@ -1,7 +1,9 @@
 //! What the benchmark needs of this module: the programs that measure, and tables made the way the daemon makes them.
+#![expect(unsafe_code, reason = "aya takes values that are marked as plain data only")]
 
 use aya::maps::{MapData, MapError};
 use aya::{Ebpf, include_bytes_aligned};
+use gateway_ebpf::repeat::Run;
 use gateway_ebpf::table::Line;
 
 use super::filter::load_object;
@@ -12,6 +14,14 @@ use super::{Config, XdpError, memory};
 pub static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/portcullis-bench"));
 
 static REPEAT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/portcullis-repeat"));
+
+/// A run of the filter in a loop, as its map `RUN` holds it.
+#[derive(Clone, Copy, Debug)]
+#[repr(transparent)]
+pub struct HeldRun(pub Run);
+
+// SAFETY: it consists of numbers alone, without gaps (the contract asserts its size).
+unsafe impl aya::Pod for HeldRun {}
 
 /// The filter in a loop, beside the one that is pinned and with its maps; its program is still to be loaded.
 pub fn repeat(config: &Config) -> Result<Ebpf, XdpError> {

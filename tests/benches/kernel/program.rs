@@ -39,7 +39,9 @@ fn cases(config: &Config) -> Result<Vec<Value>> {
         ("2001:db8:4::/64", KernelAction::Reset),
     ];
     let bad = bad
-        .map(|(prefix, action)| Ok(Rule { prefix: prefix.parse()?, list: 0, action }))
+        .map(|(prefix, action)| {
+            Ok(Rule { prefix: prefix.parse()?, list: 0, action, expires: None })
+        })
         .into_iter()
         .collect::<Result<Vec<Rule>>>()?;
     let rules = Rules { version: 1, lists: vec!["list".into()], good: Vec::new(), bad };
@@ -86,5 +88,5 @@ fn time(program: &Xdp, frame: &[u8]) -> Result<Spread> {
             TestRunOptions { data_in: Some(frame), repeat: REPEAT, ..TestRunOptions::default() };
         Ok(program.test_run(options)?.duration.as_secs_f64() * 1e9)
     });
-    runs.collect::<Result<Vec<f64>>>().map(median)
+    runs.collect::<Result<Vec<f64>>>().map(Spread::new)
 }

@@ -105,7 +105,7 @@ fn rules(action: KernelAction) -> Rules {
 }
 
 fn attachment(interface: &str, mode: RunsIn, adopted: bool) -> Attachment {
-    Attachment { interface: interface.to_owned(), mode, adopted, reason: None }
+    Attachment { interface: interface.to_owned(), mode, adopted, replies: true, reason: None }
 }
 
 fn dropped(filter: &Filter) -> u64 {

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::error::chain;
 use super::links::LinkPin;
 use super::pins::Pins;
-use super::{Config, Mode, interface};
+use super::{Config, Mode, interface, vlan};
 
 /// Where on an interface the program runs, the best place first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -45,6 +45,8 @@ pub struct Attachment {
     pub mode: RunsIn,
     /// Whether a program of an earlier daemon ran there, and was replaced without a gap.
     pub adopted: bool,
+    /// Whether the program can answer there: not where VLAN tags are taken off before it sees a frame.
+    pub replies: bool,
     /// Why it is not as well as it could be; `None` when it is.
     pub reason: Option<String>,
 }
@@ -90,8 +92,16 @@ pub(super) fn is_intact(program: u32, config: &Config, attachments: &[Attachment
         let index = interface::index(&attachment.interface);
         let running = index.and_then(interface::running_program);
         running.is_ok_and(|running| running == Some(program))
+            && attachment.replies == vlan::hidden(&attachment.interface).is_empty()
     };
     wanted.is_empty() || (same && attachments.iter().all(runs))
+}
+
+/// The numbers of the interfaces on which the program must not answer, as [`Attachment::replies`] says.
+#[expect(dead_code, reason = "the program does not ask for it yet")]
+pub(super) fn without_replies(config: &Config) -> Vec<u32> {
+    let hiding = interfaces(config).into_iter().filter(|name| !vlan::hidden(name).is_empty());
+    hiding.filter_map(|name| interface::index(&name).ok()).collect()
 }
 
 fn interfaces(config: &Config) -> Vec<String> {
@@ -103,7 +113,7 @@ fn interfaces(config: &Config) -> Vec<String> {
 }
 
 fn attach_one(program: &mut Xdp, name: String, mode: Mode, pins: &Pins) -> Attachment {
-    let (mode, adopted, reasons) = match wanted(mode) {
+    let (mode, adopted, mut reasons) = match wanted(mode) {
         [] => {
             let reason = "switched off in the configuration".to_owned();
             (RunsIn::Off, false, vec![reason])
@@ -116,10 +126,15 @@ fn attach_one(program: &mut Xdp, name: String, mode: Mode, pins: &Pins) -> Attac
             }
         },
     };
+    let vlans = vlan::hidden(&name);
+    if mode != RunsIn::Off {
+        reasons.extend(vlan::remark(&name, &vlans));
+    }
     Attachment {
         interface: name,
         mode,
         adopted,
+        replies: vlans.is_empty(),
         reason: (!reasons.is_empty()).then(|| reasons.join("; ")),
     }
 }

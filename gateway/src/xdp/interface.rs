@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 
-use rustix::net::netdevice::name_to_index;
+use rustix::net::netdevice::{index_to_name, name_to_index};
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, sendto, socket_with,
@@ -31,6 +31,20 @@ pub(super) fn index(name: &str) -> io::Result<u32> {
 
 /// The number of the XDP program that runs on an interface.
 pub(super) fn running_program(index: u32) -> io::Result<Option<u32>> {
+    Ok(program_of(&ask(index)?))
+}
+
+/// The bond, bridge or the like that an interface is part of.
+pub(super) fn master(index: u32) -> io::Result<Option<String>> {
+    let Some(master) = number(&ask(index)?, &[IFLA_MASTER]) else {
+        return Ok(None);
+    };
+    let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
+    Ok(Some(index_to_name(&socket, master)?))
+}
+
+/// What the kernel says about an interface.
+fn ask(index: u32) -> io::Result<Vec<u8>> {
     let socket = socket_with(
         AddressFamily::NETLINK,
         SocketType::RAW,
@@ -42,7 +56,8 @@ pub(super) fn running_program(index: u32) -> io::Result<Option<u32>> {
     sendto(&socket, &link_request(index), SendFlags::empty(), &kernel)?;
     let mut answer = vec![0; 32 * 1024];
     let (length, _) = recv(&socket, answer.as_mut_slice(), RecvFlags::empty())?;
-    Ok(program_of(answer.get(..length).unwrap_or_default()))
+    answer.truncate(length);
+    Ok(answer)
 }
 
 /// The interface of the IPv4 default route with the lowest metric, from the text of `net/route`.
@@ -86,6 +101,7 @@ const INTERFACE_INFO: usize = 16;
 const NEW_LINK: u16 = 16;
 const GET_LINK: u16 = 18;
 const REQUEST: u16 = 1;
+const IFLA_MASTER: u16 = 10;
 const IFLA_XDP: u16 = 43;
 const IFLA_XDP_PROG_ID: u16 = 4;
 const TYPE_MASK: u16 = 0x3fff;
@@ -105,14 +121,18 @@ fn link_request(index: u32) -> Vec<u8> {
 
 /// The program's number in the answer, `IFLA_XDP_PROG_ID` inside `IFLA_XDP`; the kernel has it there in every mode.
 fn program_of(answer: &[u8]) -> Option<u32> {
+    number(answer, &[IFLA_XDP, IFLA_XDP_PROG_ID])
+}
+
+/// The number in an attribute of the answer, of which each but the first is inside the one before; 0 stands for none.
+fn number(answer: &[u8], path: &[u16]) -> Option<u32> {
     let kind = answer.get(4..)?.first_chunk::<2>()?;
     if u16::from_ne_bytes(*kind) != NEW_LINK {
         return None;
     }
     let attributes = answer.get(HEADER + INTERFACE_INFO..)?;
-    let xdp = attribute(attributes, IFLA_XDP)?;
-    let program = attribute(xdp, IFLA_XDP_PROG_ID)?.first_chunk::<4>()?;
-    Some(u32::from_ne_bytes(*program)).filter(|program| *program != 0)
+    let found = path.iter().try_fold(attributes, |inside, kind| attribute(inside, *kind))?;
+    Some(u32::from_ne_bytes(*found.first_chunk()?)).filter(|number| *number != 0)
 }
 
 /// The content of the first attribute of a kind.

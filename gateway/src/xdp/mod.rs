@@ -6,6 +6,7 @@
 //! | `filter` | the whole: open, sync, attach, count, look up, detach |
 //! | `attach` | on which interfaces does it run, in which mode, and why? |
 //! | `interface` | which interface is meant, and what runs there already? |
+//! | `vlan` | where can no answer be sent, since the tag is not in the frame? |
 //! | `pins`, `links` | what survives the daemon, and may it be trusted? |
 //! | `tables` | what do the kernel's maps hold? |
 //! | `base` | how do the tables of bad prefixes get there, and how are they switched? |
@@ -34,6 +35,7 @@ mod references;
 mod refusals;
 mod slots;
 mod tables;
+mod vlan;
 
 pub use attach::{Attachment, RunsIn};
 pub use config::{Config, Mode};

@@ -104,7 +104,8 @@ pub(super) fn without_replies(config: &Config) -> Vec<u32> {
     hiding.filter_map(|name| interface::index(&name).ok()).collect()
 }
 
-fn interfaces(config: &Config) -> Vec<String> {
+/// The interfaces that are configured, or those of the default routes.
+pub(super) fn interfaces(config: &Config) -> Vec<String> {
     if config.interfaces.is_empty() {
         interface::of_default_routes()
     } else {
@@ -275,7 +276,8 @@ impl Refusal {
     }
 }
 
-fn errno(error: &ProgramError) -> Option<Errno> {
+/// The number of the error that a system call gave.
+pub(super) fn errno(error: &ProgramError) -> Option<Errno> {
     let ProgramError::SyscallError(error) = error else {
         return None;
     };
@@ -284,16 +286,29 @@ fn errno(error: &ProgramError) -> Option<Errno> {
 
 /// Names the program that runs on an interface already.
 fn other_program(index: u32) -> String {
-    let Ok(Some(id)) = interface::running_program(index) else {
-        return "another XDP program runs there already".to_owned();
-    };
-    let name = loaded_programs()
-        .filter_map(Result::ok)
-        .find(|program| program.id() == id)
-        .and_then(|program| Some(program.name_as_str()?.to_owned()))
-        .unwrap_or_default();
-    format!("another XDP program runs there already: `{name}`, number {id}")
+    match running(index) {
+        Some((id, name)) => name_other(id, &name),
+        None => "another XDP program runs there already".to_owned(),
+    }
 }
+
+/// Number and name of the program that runs on an interface.
+pub(super) fn running(index: u32) -> Option<(u32, String)> {
+    let id = interface::running_program(index).ok().flatten()?;
+    let mut programs = loaded_programs().filter_map(Result::ok);
+    let program = programs.find(|program| program.id() == id);
+    let name = program.and_then(|program| Some(program.name_as_str()?.to_owned()));
+    Some((id, name.unwrap_or_default()))
+}
+
+/// Says which other program is in the way.
+pub(super) fn name_other(id: u32, name: &str) -> String {
+    let whose = if name == DISPATCHER { ", the dispatcher of libxdp" } else { "" };
+    format!("another XDP program runs there already: `{name}`, number {id}{whose}")
+}
+
+/// What libxdp calls the program that calls others.
+const DISPATCHER: &str = "xdp_dispatcher";
 
 /// Takes the program from interfaces that are no longer configured, or gone.
 fn discard_others(attachments: &[Attachment], pins: &Pins) {

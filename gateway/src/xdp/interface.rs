@@ -6,7 +6,8 @@ use std::io;
 use rustix::net::netdevice::{index_to_name, name_to_index};
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, sendto, socket_with,
+    AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, recv, sendto,
+    socket_with,
 };
 
 /// The interfaces of the default routes: the best of each family, each once.
@@ -45,15 +46,16 @@ pub(super) fn master(index: u32) -> io::Result<Option<String>> {
 
 /// What the kernel says about an interface.
 fn ask(index: u32) -> io::Result<Vec<u8>> {
-    let socket = socket_with(
-        AddressFamily::NETLINK,
-        SocketType::RAW,
-        SocketFlags::CLOEXEC,
-        // `NETLINK_ROUTE` is protocol 0.
-        None,
-    )?;
+    // `NETLINK_ROUTE` is protocol 0.
+    exchange(None, &link_request(index))
+}
+
+/// Sends the kernel a netlink message of a protocol, and gives its answer.
+pub(super) fn exchange(protocol: Option<Protocol>, message: &[u8]) -> io::Result<Vec<u8>> {
+    let socket =
+        socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, protocol)?;
     let kernel = SocketAddrNetlink::new(0, 0);
-    sendto(&socket, &link_request(index), SendFlags::empty(), &kernel)?;
+    sendto(&socket, message, SendFlags::empty(), &kernel)?;
     let mut answer = vec![0; 32 * 1024];
     let (length, _) = recv(&socket, answer.as_mut_slice(), RecvFlags::empty())?;
     answer.truncate(length);
@@ -136,7 +138,7 @@ fn number(answer: &[u8], path: &[u16]) -> Option<u32> {
 }
 
 /// The content of the first attribute of a kind.
-fn attribute(mut attributes: &[u8], wanted: u16) -> Option<&[u8]> {
+pub(super) fn attribute(mut attributes: &[u8], wanted: u16) -> Option<&[u8]> {
     loop {
         let (head, rest) = attributes.split_first_chunk::<4>()?;
         let [l0, l1, k0, k1] = *head;

@@ -14,6 +14,8 @@
 //! | `plan`, `slots` | which changes lead from what they hold to what they should hold? |
 //! | `refusals` | how does the kernel refuse? |
 //! | `references` | what does a reference in a refusal say? |
+//! | `features` | what must a kernel have, and what works without it? |
+//! | `probe`, `driver` | what has this host of it? |
 //! | `counters` | what did the kernel do? |
 //! | `log` | what does a program built for debugging say? |
 
@@ -23,7 +25,9 @@ mod base;
 pub mod bench;
 mod config;
 mod counters;
+mod driver;
 mod error;
+pub mod features;
 mod filter;
 mod interface;
 mod links;
@@ -31,6 +35,7 @@ mod log;
 mod memory;
 mod pins;
 mod plan;
+pub mod probe;
 mod references;
 mod refusals;
 mod slots;

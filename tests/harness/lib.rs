@@ -9,6 +9,7 @@ pub mod deadline;
 pub mod handed_over;
 pub mod needs;
 pub mod netns;
+pub mod old_kernel;
 pub mod packet;
 pub mod postfix;
 pub mod site;

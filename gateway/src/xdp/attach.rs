@@ -167,10 +167,7 @@ fn adopt_or_attach(
     let mut reasons = Vec::new();
     for mode in wanted.iter().copied() {
         match attach_new(program, index, mode, &pins.link(name, mode)) {
-            Ok(remark) => {
-                reasons.extend(remark);
-                return (mode, false, reasons);
-            }
+            Ok(()) => return (mode, false, reasons),
             Err(refusal) => {
                 reasons.push(format!("{}: {}", mode.name(), refusal.reason));
                 if refusal.is_final {
@@ -230,13 +227,12 @@ fn take_over(program: &mut Xdp, pin: &LinkPin, index: u32) -> Result<(), String>
         .map_err(|error| chain(&error))
 }
 
-/// Attaches and pins; a remark is what is not perfect about it.
-fn attach_new(
-    program: &mut Xdp,
-    index: u32,
-    mode: RunsIn,
-    pin: &LinkPin,
-) -> Result<Option<String>, Refusal> {
+/// Attaches and pins.
+fn attach_new(program: &mut Xdp, index: u32, mode: RunsIn, pin: &LinkPin) -> Result<(), Refusal> {
+    // A kernel without links would put ours in its place.
+    if let Some((id, name)) = running(index) {
+        return Err(Refusal { reason: name_other(id, &name), is_final: true });
+    }
     let xdp_mode = match mode {
         RunsIn::Native => XdpMode::Driver,
         RunsIn::Generic | RunsIn::Off => XdpMode::Skb,
@@ -245,16 +241,19 @@ fn attach_new(
         .attach_to_if_index(index, xdp_mode)
         .and_then(|id| program.take_link(id))
         .map_err(|error| Refusal::new(&error, index))?;
-    // A kernel before 5.9 has no links for XDP. There aya attaches over netlink without a word.
+    // Where the kernel refuses a link, aya attaches over netlink without a word. What runs like that cannot be pinned, handed
+    // over or told from a program of others, so it is taken off again.
     let Ok(link) = FdLink::try_from(link) else {
-        return Ok(Some(
-            "attached without a link (the kernel is too old): the next start leaves a gap, and \
-             `ip link set dev INTERFACE xdp off` is what removes it"
-                .to_owned(),
-        ));
+        let undone = interface::take_off(index, mode == RunsIn::Native);
+        let left =
+            undone.map_err(|error| format!("; the program is left on the interface: {error}"));
+        let left = left.err().unwrap_or_default();
+        let reason =
+            format!("the kernel gives no link to the interface, which Linux 5.9 does{left}");
+        return Err(Refusal { reason, is_final: true });
     };
     link.pin(pin.path())
-        .map(|_pinned| None)
+        .map(drop)
         .map_err(|error| Refusal { reason: chain(&error), is_final: true })
 }
 

@@ -7,6 +7,8 @@ use std::fmt::Write as _;
 pub enum Feature {
     /// The process may load programs and attach them.
     Rights,
+    /// The system call that all of the rest goes through.
+    Calls,
     /// A BPF filesystem for the pins.
     Bpffs,
     /// Memory of maps is charged to the control group, not to the limit of locked memory.
@@ -93,7 +95,7 @@ impl Without {
 const NEWER_KERNEL: &str = "run Linux 5.11 or later";
 
 /// All features, in the order in which they are probed.
-pub const ALL: [Row; 18] = [
+pub const ALL: [Row; 19] = [
     Row {
         feature: Feature::Rights,
         name: "rights",
@@ -101,6 +103,14 @@ pub const ALL: [Row; 18] = [
         used_for: "CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, to load and attach the program",
         without: Without::NoFilter,
         remedy: "run as root, or give the service these three capabilities",
+    },
+    Row {
+        feature: Feature::Calls,
+        name: "BPF system call",
+        since: Some(Version(3, 18)),
+        used_for: "everything",
+        without: Without::NoFilter,
+        remedy: "a kernel with CONFIG_BPF_SYSCALL, and no sandbox (seccomp, lockdown) that forbids bpf(2)",
     },
     Row {
         feature: Feature::Bpffs,

@@ -35,6 +35,18 @@ pub(super) fn running_program(index: u32) -> io::Result<Option<u32>> {
     Ok(program_of(&ask(index)?))
 }
 
+/// Takes the program off an interface that was put there without a link.
+pub(super) fn take_off(index: u32, native: bool) -> io::Result<()> {
+    let answer = exchange(None, &removal(index, native))?;
+    // The answer is `NLMSG_ERROR`, with a negated number behind its header, or 0.
+    let number = answer.get(HEADER..).and_then(|rest| rest.first_chunk());
+    match number.map(|number| i32::from_ne_bytes(*number)) {
+        Some(0) => Ok(()),
+        Some(number) => Err(io::Error::from_raw_os_error(number.wrapping_neg())),
+        None => Err(io::ErrorKind::InvalidData.into()),
+    }
+}
+
 /// The bond, bridge or the like that an interface is part of.
 pub(super) fn master(index: u32) -> io::Result<Option<String>> {
     let Some(master) = number(&ask(index)?, &[IFLA_MASTER]) else {
@@ -102,10 +114,17 @@ const HEADER: usize = 16;
 const INTERFACE_INFO: usize = 16;
 const NEW_LINK: u16 = 16;
 const GET_LINK: u16 = 18;
+const SET_LINK: u16 = 19;
 const REQUEST: u16 = 1;
+const ACK: u16 = 4;
+const NESTED: u16 = 0x8000;
 const IFLA_MASTER: u16 = 10;
 const IFLA_XDP: u16 = 43;
+const IFLA_XDP_FD: u16 = 1;
+const IFLA_XDP_FLAGS: u16 = 3;
 const IFLA_XDP_PROG_ID: u16 = 4;
+const FLAG_GENERIC: u32 = 1 << 1;
+const FLAG_NATIVE: u32 = 1 << 2;
 const TYPE_MASK: u16 = 0x3fff;
 
 /// `RTM_GETLINK` for one interface: a netlink header and a `struct ifinfomsg`, all zeros but these.
@@ -119,6 +138,25 @@ fn link_request(index: u32) -> Vec<u8> {
     request.extend(index.to_ne_bytes());
     request.extend([0; 8]);
     request
+}
+
+/// `RTM_SETLINK` with an `IFLA_XDP` that holds no program and the mode.
+fn removal(index: u32, native: bool) -> Vec<u8> {
+    let mut message = link_request(index);
+    let mode = if native { FLAG_NATIVE } else { FLAG_GENERIC };
+    for (length, kind) in [(4 + 8 + 8, IFLA_XDP | NESTED), (8, IFLA_XDP_FD)] {
+        message.extend(u16::to_ne_bytes(length));
+        message.extend(u16::to_ne_bytes(kind));
+    }
+    message.extend((-1_i32).to_ne_bytes());
+    message.extend(u16::to_ne_bytes(8));
+    message.extend(IFLA_XDP_FLAGS.to_ne_bytes());
+    message.extend(mode.to_ne_bytes());
+    let length = u32::try_from(message.len()).unwrap_or(0);
+    let head = [&length.to_ne_bytes()[..], &SET_LINK.to_ne_bytes(), &(REQUEST | ACK).to_ne_bytes()]
+        .concat();
+    message.splice(..head.len(), head);
+    message
 }
 
 /// The program's number in the answer, `IFLA_XDP_PROG_ID` inside `IFLA_XDP`; the kernel has it there in every mode.

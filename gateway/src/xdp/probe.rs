@@ -82,7 +82,7 @@ pub fn release() -> io::Result<String> {
 
 /// What the host has of all that is no matter of an interface.
 pub fn host(config: &Config) -> Vec<Finding> {
-    let may = rights().is_ok();
+    let may = rights().is_ok() && is_map_supported(MapType::Array).is_ok();
     let rows = ALL.iter().filter(|row| !row.feature.is_of_interface());
     rows.map(|row| Finding::new(row, probe(row.feature, config, may), "IF")).collect()
 }
@@ -126,7 +126,8 @@ fn probe(feature: Feature, config: &Config, may: bool) -> State {
         Feature::Types => works(
             fs::metadata("/sys/kernel/btf/vmlinux").map_err(|error| error.to_string()).map(drop),
         ),
-        _ if !may => State::Unknown("not tried without the rights".to_owned()),
+        Feature::Calls => map(MapType::Array),
+        _ if !may => State::Unknown("not tried without the system call".to_owned()),
         Feature::Tables => works(tables()),
         Feature::Tries => map(MapType::LpmTrie),
         Feature::Counters => map(MapType::PerCpuArray),
@@ -158,7 +159,9 @@ fn probe_interface(feature: Feature, name: &str, mode: Mode) -> State {
         },
         Feature::Room => room(index),
         Feature::Tags => match vlan::hidden(name).as_slice() {
-            [] => State::Works(None),
+            [] => State::Works(vlan::takes_tags_off(name).is_ok_and(|on| on).then(|| {
+                "`rx-vlan-offload` is on, which matters once VLAN interfaces are made".to_owned()
+            })),
             hidden => State::Fails(format!("taken off: those of {}", hidden.join(", "))),
         },
         // Every interface has it, as far as the kernel has it.

@@ -16,14 +16,20 @@ pub(super) fn hidden(interface: &str) -> Vec<String> {
     // The file is there when the kernel knows VLANs. `/proc/net` would be that of the process's first thread.
     let config = fs::read_to_string("/proc/thread-self/net/vlan/config").unwrap_or_default();
     let master = interface::index(interface).and_then(interface::master).unwrap_or_default();
-    let mut vlans: Vec<String> = [Some(interface), master.as_deref()]
-        .into_iter()
-        .flatten()
-        .flat_map(|below| on(&config, below))
-        .collect();
+    let below: Vec<&str> = [Some(interface), master.as_deref()].into_iter().flatten().collect();
+    hidden_by(&config, &below, || takes_tags_off(interface))
+}
+
+/// The same from the text of `net/vlan/config`, the interface with what it is part of, and its flag.
+fn hidden_by(
+    config: &str,
+    below: &[&str],
+    takes_tags_off: impl FnOnce() -> io::Result<bool>,
+) -> Vec<String> {
+    let vlans: Vec<String> = below.iter().flat_map(|below| on(config, below)).collect();
     // What cannot be known is taken for the worse of the two: to drop where an answer was possible harms nobody.
-    if !vlans.is_empty() && !takes_tags_off(interface).unwrap_or(true) {
-        vlans.clear();
+    if vlans.is_empty() || !takes_tags_off().unwrap_or(true) {
+        return Vec::new();
     }
     vlans
 }
@@ -59,7 +65,7 @@ struct Value {
 }
 
 /// Whether `rx-vlan-offload` is on, whatever the driver: the kernel itself keeps the flag.
-fn takes_tags_off(interface: &str) -> io::Result<bool> {
+pub(super) fn takes_tags_off(interface: &str) -> io::Result<bool> {
     let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
     let mut value = Value { command: GET_FLAGS, data: 0 };
     let mut name = [0; libc::IFNAMSIZ];
@@ -106,6 +112,16 @@ eth0.100.7     | 7  | eth0.100
         ] {
             assert_eq!(on(config, below).collect::<Vec<_>>(), expected, "{below}");
         }
+    }
+
+    #[test]
+    fn tags_are_hidden_where_there_are_vlans_and_the_flag_is_on() {
+        let unknown = || Err(io::ErrorKind::PermissionDenied.into());
+        assert_eq!(hidden_by(CONFIG, &["eth0"], || Ok(true)), ["eth0.100", "mail"]);
+        assert!(hidden_by(CONFIG, &["eth0"], || Ok(false)).is_empty());
+        assert_eq!(hidden_by(CONFIG, &["eth0"], unknown), ["eth0.100", "mail"]);
+        assert_eq!(hidden_by(CONFIG, &["eth5", "bond0"], || Ok(true)), ["exactly15octets"]);
+        assert!(hidden_by(CONFIG, &["eth5"], || panic!("nobody needs to know")).is_empty());
     }
 
     #[test]

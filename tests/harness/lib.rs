@@ -7,6 +7,7 @@ pub mod cleanup;
 pub mod daemon;
 pub mod deadline;
 pub mod handed_over;
+pub mod memory;
 pub mod needs;
 pub mod netns;
 pub mod old_kernel;

@@ -1,7 +1,6 @@
 //! Kernels and hosts that lack something: `doctor` says what, the daemon says what follows from it, and mail goes on.
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
     clippy::panic,
     reason = "helpers of tests fail the test that uses them"
 )]

@@ -321,19 +321,31 @@ fn lookup(tables: &Tables, slots: &Slots, address: IpAddr) -> Result<Option<Kern
 
 /// Loads the program with the maps pinned at `pin`.
 fn load(config: &Config, pin: impl Fn(MapShape) -> PathBuf) -> Result<Ebpf, XdpError> {
-    load_with(config, |loader| {
-        for shape in map::ALL {
-            loader.map_pin_path(shape.name, pin(shape));
-        }
-    })
+    load_program(config, |shape| Some(pin(shape)))
 }
 
 /// Loads the program with maps of its own, which hold nothing: whether this kernel takes it.
 pub(super) fn load_alone(config: &Config) -> Result<Ebpf, XdpError> {
-    load_with(config, |_loader| {})
+    load_program(config, |_shape| None)
 }
 
-fn load_with(config: &Config, prepare: impl FnOnce(&mut EbpfLoader<'_>)) -> Result<Ebpf, XdpError> {
+fn load_program(
+    config: &Config,
+    pin: impl Fn(MapShape) -> Option<PathBuf>,
+) -> Result<Ebpf, XdpError> {
+    let mut ebpf = load_object(OBJECT, config, pin)?;
+    let program = ebpf.program_mut(PROGRAM).ok_or_else(no_program)?;
+    let program: &mut Xdp = program.try_into().map_err(refused)?;
+    program.load().map_err(refused)?;
+    Ok(ebpf)
+}
+
+/// Prepares an object with the maps pinned at `pin`, or with maps of its own; its programs are still to be loaded.
+pub(super) fn load_object(
+    object: &[u8],
+    config: &Config,
+    pin: impl Fn(MapShape) -> Option<PathBuf>,
+) -> Result<Ebpf, XdpError> {
     let mut ports = [0_u16; MAX_PORTS];
     let wanted: Vec<u16> = config.ports.iter().copied().filter(|port| *port != 0).collect();
     let Some(places) = ports.get_mut(..wanted.len()) else {
@@ -343,12 +355,12 @@ fn load_with(config: &Config, prepare: impl FnOnce(&mut EbpfLoader<'_>)) -> Resu
     let level = log::level();
     let mut loader = EbpfLoader::new();
     loader.override_global(PORTS, &ports, true).override_global(LEVEL, &level, false);
-    prepare(&mut loader);
-    let mut ebpf = loader.load(OBJECT).map_err(|error| XdpError::program(&error))?;
-    let program = ebpf.program_mut(PROGRAM).ok_or_else(no_program)?;
-    let program: &mut Xdp = program.try_into().map_err(refused)?;
-    program.load().map_err(refused)?;
-    Ok(ebpf)
+    for shape in map::ALL {
+        if let Some(pin) = pin(shape) {
+            loader.map_pin_path(shape.name, pin);
+        }
+    }
+    loader.load(object).map_err(|error| XdpError::program(&error))
 }
 
 fn refused(error: ProgramError) -> XdpError {

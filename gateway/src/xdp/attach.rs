@@ -330,3 +330,21 @@ fn discard(pin: &LinkPin) {
         tracing::warn!("{error}");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_program_in_the_way_is_named() {
+        for (name, expected) in [
+            ("only", "another XDP program runs there already: `only`, number 7"),
+            (
+                "xdp_dispatcher",
+                "another XDP program runs there already: `xdp_dispatcher`, number 7, the dispatcher of libxdp",
+            ),
+        ] {
+            assert_eq!(name_other(7, name), expected);
+        }
+    }
+}

@@ -313,12 +313,27 @@ Where VLAN interfaces lie on a filtered interface and its card takes the tags of
 switched on), the program cannot see the tag, and an answer would go out untagged. Such an interface is told in `status`, in
 the log, as an alarm and by `doctor`; `ethtool -K IF rx-vlan-offload off` leaves the tags in the frames.
 
+## Beside other XDP programs
+
+An interface runs one XDP program. Where another runs already the filter leaves it alone, and `status`, the log, an alarm and
+`doctor` name it; the daemon decides what comes over that interface.
+
+libxdp puts a dispatcher in that place, which calls several programs in turn (Linux 5.10). The filter does not join it. The
+loader of libxdp reads the object files of libbpf, and libbpf 1.0 and later takes no maps but those that BTF describes; aya
+0.14 describes most of ours in the older way and cannot ask for a pin by BTF, so the tables that the daemon fills could not be
+shared. Joining without that loader means to follow libxdp's protocol: a new dispatcher for each change, its configuration
+among its constants, all programs attached to it anew (`BPF_PROG_TYPE_EXT`), then one replacement on the interface. What would
+join is the half of the program that drops; answers belong to a program that sees the packet last.
+
+What works today: the filter on the interface, and the others behind it in `tc`, where they see what the filter passes.
+
 ## What was tried
 
 Everything is tested on Linux 6.18, x86-64, with veth interfaces (native and generic) and the loopback (generic). A kernel
 that gives no links, and one that gives no BPF at all, are simulated there, by a filter on the system call. Not tried: other
 kernels, other architectures, network cards, VLAN interfaces with tag offload (the test kernel has no VLANs; the reader of
-their list is tested by text, the flag by `ethtool -K` on a veth interface), a libxdp dispatcher.
+their list is tested by text, the flag by `ethtool -K` on a veth interface), programs of type EXT (the test host refuses them
+with EPERM), so no dispatcher with programs in it. That `xdp-loader` 1.3 refuses our object was tried: EOPNOTSUPP.
 ";
 
 #[cfg(test)]

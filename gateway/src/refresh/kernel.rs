@@ -179,7 +179,13 @@ fn tell_missing(config: &xdp::Config, alarms: &Alarms, error: &XdpError) {
             "the kernel filter cannot be opened: {error}; an earlier one may still refuse by its old rules, `portcullis xdp detach` ends it"
         )
     } else {
-        format!("there is no kernel filter: {error}; the daemon decides everything")
+        let missing = xdp::probe::missing(config);
+        let missing = if missing.is_empty() {
+            String::new()
+        } else {
+            format!("this host has not: {missing}, see `portcullis doctor`; ")
+        };
+        format!("there is no kernel filter: {error}; {missing}the daemon decides everything")
     };
     alarms.raise(FILTER, &text);
 }

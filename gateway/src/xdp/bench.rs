@@ -26,7 +26,7 @@ unsafe impl aya::Pod for HeldRun {}
 /// The filter in a loop, beside the one that is pinned and with its maps; its program is still to be loaded.
 pub fn repeat(config: &Config) -> Result<Ebpf, XdpError> {
     let pins = Pins::new(config);
-    load_object(REPEAT, config, |shape| pins.map(shape))
+    load_object(REPEAT, config, |shape| Some(pins.map(shape)))
 }
 
 /// Makes a map for a table of `lines` lines, all zero.

@@ -416,6 +416,18 @@ fn lookup(tables: &Tables, slots: &Slots, address: IpAddr) -> Result<Option<Kern
 
 /// Loads the program with the maps pinned at `pin`.
 fn load(config: &Config, pin: impl Fn(MapShape) -> PathBuf) -> Result<Ebpf, XdpError> {
+    load_program(config, |shape| Some(pin(shape)))
+}
+
+/// Loads the program with maps of its own, which hold nothing: whether this kernel takes it.
+pub(super) fn load_alone(config: &Config) -> Result<Ebpf, XdpError> {
+    load_program(config, |_shape| None)
+}
+
+fn load_program(
+    config: &Config,
+    pin: impl Fn(MapShape) -> Option<PathBuf>,
+) -> Result<Ebpf, XdpError> {
     let mut ebpf = load_object(OBJECT, config, pin)?;
     let program = ebpf.program_mut(PROGRAM).ok_or_else(no_program)?;
     let program: &mut Xdp = program.try_into().map_err(refused)?;
@@ -423,11 +435,11 @@ fn load(config: &Config, pin: impl Fn(MapShape) -> PathBuf) -> Result<Ebpf, XdpE
     Ok(ebpf)
 }
 
-/// Prepares an object with the maps pinned at `pin`; its programs are still to be loaded.
+/// Prepares an object with the maps pinned at `pin`, or with maps of its own; its programs are still to be loaded.
 pub(super) fn load_object(
     object: &[u8],
     config: &Config,
-    pin: impl Fn(MapShape) -> PathBuf,
+    pin: impl Fn(MapShape) -> Option<PathBuf>,
 ) -> Result<Ebpf, XdpError> {
     let mut ports = [0_u16; MAX_PORTS];
     let wanted: Vec<u16> = config.ports.iter().copied().filter(|port| *port != 0).collect();
@@ -439,15 +451,10 @@ pub(super) fn load_object(
     let mut loader = EbpfLoader::new();
     loader.override_global(PORTS, &ports, true).override_global(LEVEL, &level, false);
     for shape in map::ALL {
-        loader.map_pin_path(shape.name, pin(shape));
+        if let Some(pin) = pin(shape) {
+            loader.map_pin_path(shape.name, pin);
+        }
     }
-    let dev = std::env::var_os(if object.as_ptr() == OBJECT.as_ptr() {
-        "DEV_OBJECT"
-    } else {
-        "DEV_REPEAT"
-    })
-    .map(|f| std::fs::read(f).unwrap());
-    let object = dev.as_deref().unwrap_or(object);
     loader.load(object).map_err(|error| XdpError::program(&error))
 }
 

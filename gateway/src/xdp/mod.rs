@@ -6,6 +6,7 @@
 //! | `filter` | the whole: open, sync, attach, count, look up, detach |
 //! | `attach` | on which interfaces does it run, in which mode, and why? |
 //! | `interface` | which interface is meant, and what runs there already? |
+//! | `vlan` | where can no answer be sent, since the tag is not in the frame? |
 //! | `pins`, `links` | what survives the daemon, and may it be trusted? |
 //! | `tables` | what do the kernel's maps hold? |
 //! | `base` | how do the tables of bad prefixes get there, and how are they switched? |
@@ -13,6 +14,8 @@
 //! | `plan`, `slots` | which changes lead from what they hold to what they should hold? |
 //! | `refusals` | how does the kernel refuse? |
 //! | `references` | what does a reference in a refusal say? |
+//! | `features` | what must a kernel have, and what works without it? |
+//! | `probe`, `driver` | what has this host of it? |
 //! | `counters` | what did the kernel do? |
 //! | `log` | what does a program built for debugging say? |
 
@@ -25,7 +28,9 @@ mod changes;
 mod config;
 mod counters;
 mod delta;
+mod driver;
 mod error;
+pub mod features;
 mod filter;
 mod interface;
 mod links;
@@ -33,11 +38,13 @@ mod log;
 mod memory;
 mod pins;
 mod plan;
+pub mod probe;
 mod references;
 mod refusals;
 mod slots;
 mod tables;
 mod tries;
+mod vlan;
 
 pub use attach::{Attachment, RunsIn};
 pub use config::{Config, Mode};

@@ -1,5 +1,6 @@
 //! What both sides must agree on: actions, map names, keys, values, their sizes and the schema version.
 
+use crate::limit::Limits;
 use crate::line::Head;
 use crate::reference;
 
@@ -29,6 +30,12 @@ pub const MAX_LEFTOVERS: usize = 1 << 20;
 
 /// The number of own addresses of one family.
 pub const MAX_OWN: usize = 1 << 12;
+
+/// The number of networks whose connection attempts are counted while there are too many.
+pub const MAX_COUNTED: usize = 1 << 16;
+
+/// The number of networks of one family that can be known by a completed handshake.
+pub const MAX_KNOWN: usize = 1 << 17;
 
 /// The longest name of a list in bytes; one byte more in the kernel holds its length.
 pub const MAX_LIST_NAME: usize = 127;
@@ -152,11 +159,17 @@ pub enum Outcome {
     ReplyFailed,
     /// The rule holds a number that no action has; it passed.
     BadRule,
+    /// No bad rule covers the source, but its network opened more connections than it may; it passed all the same.
+    FloodObserved,
+    /// No bad rule covers the source, but its network opened more connections than it may; dropped.
+    FloodDropped,
+    /// It should have been answered, but its network got enough answers in this second; dropped.
+    OverNetworkCap,
 }
 
 impl Outcome {
     /// All outcomes, by number.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 36] = [
         Self::TruncatedEthernet,
         Self::TruncatedVlan,
         Self::TooManyVlanTags,
@@ -190,6 +203,9 @@ impl Outcome {
         Self::OverCap,
         Self::ReplyFailed,
         Self::BadRule,
+        Self::FloodObserved,
+        Self::FloodDropped,
+        Self::OverNetworkCap,
     ];
 
     /// The word that metrics and `status` use.
@@ -228,6 +244,9 @@ impl Outcome {
             Self::OverCap => "over-cap",
             Self::ReplyFailed => "reply-failed",
             Self::BadRule => "bad-rule",
+            Self::FloodObserved => "flood-observed",
+            Self::FloodDropped => "flood-dropped",
+            Self::OverNetworkCap => "over-network-cap",
         }
     }
 
@@ -351,6 +370,8 @@ pub enum MapKind {
     Hash,
     /// Values by longest prefix.
     LpmTrie,
+    /// Values by key; the one that was not used for longest makes room.
+    LruHash,
     /// Values by index, one per processor.
     PerCpuArray,
 }
@@ -358,9 +379,10 @@ pub enum MapKind {
 /// The maps and their shapes.
 pub mod map {
     use super::{
-        Control, Counter, KernelAction, MAX_GOOD, MAX_LEFTOVERS, MAX_LIST_NAME, MAX_LISTS, MAX_OWN,
-        MapKind, MapShape, Outcome, Refusal, RuleValue,
+        Control, Counter, KernelAction, MAX_COUNTED, MAX_GOOD, MAX_KNOWN, MAX_LEFTOVERS,
+        MAX_LIST_NAME, MAX_LISTS, MAX_OWN, MapKind, MapShape, Outcome, Refusal, RuleValue,
     };
+    use crate::limit::{Bucket, CELLS, Limits, Window};
     use crate::parse::Segment;
     use crate::rate::Answers;
 
@@ -402,10 +424,24 @@ pub mod map {
     /// The segment that each processor is answering.
     pub const SEGMENT: MapShape = array("SEGMENT", MapKind::PerCpuArray, size_of::<Segment>(), 1);
 
+    /// How many connections networks may open, and how many answers they get, one [`Limits`].
+    pub const LIMITS: MapShape = array("LIMITS", MapKind::Array, size_of::<Limits>(), 1);
+    /// The SYNs of unlisted sources that each processor has seen lately.
+    pub const WINDOW: MapShape = array("WINDOW", MapKind::PerCpuArray, size_of::<Window>(), 1);
+    /// What is left to networks that open connections while there are too many.
+    pub const BUCKETS: MapShape = networks("BUCKETS", size_of::<Bucket>(), MAX_COUNTED);
+    /// When a host of an IPv4 network last completed a handshake; written by the daemon alone.
+    pub const KNOWN_V4: MapShape = networks("KNOWN_V4", size_of::<u64>(), MAX_KNOWN);
+    /// When a host of an IPv6 network last completed a handshake; written by the daemon alone.
+    pub const KNOWN_V6: MapShape = networks("KNOWN_V6", size_of::<u64>(), MAX_KNOWN);
+    /// How many answers networks got from each processor lately.
+    pub const ANSWERED: MapShape =
+        array("ANSWERED", MapKind::PerCpuArray, size_of::<Answers>(), CELLS);
+
     /// All of them.
-    pub const ALL: [MapShape; 14] = [
+    pub const ALL: [MapShape; 20] = [
         BAD_V4, BAD_V6, LEFT_V6, GOOD_V4, GOOD_V6, OWN_V4, OWN_V6, OUTCOMES, LISTS, NAMES, CONTROL,
-        REFUSALS, ANSWERS, SEGMENT,
+        REFUSALS, ANSWERS, SEGMENT, LIMITS, WINDOW, BUCKETS, KNOWN_V4, KNOWN_V6, ANSWERED,
     ];
 
     const fn table(name: &'static str) -> MapShape {
@@ -427,6 +463,11 @@ pub mod map {
         MapShape { name, kind: MapKind::Hash, key: address, value: 1, entries: MAX_OWN as u32 }
     }
 
+    const fn networks(name: &'static str, value: usize, entries: usize) -> MapShape {
+        let (value, entries) = (value as u32, entries as u32);
+        MapShape { name, kind: MapKind::LruHash, key: 8, value, entries }
+    }
+
     const fn counters(name: &'static str, entries: usize) -> MapShape {
         array(name, MapKind::PerCpuArray, size_of::<Counter>(), entries)
     }
@@ -440,6 +481,7 @@ const _: () = assert!(size_of::<RuleValue>() == 4 && align_of::<RuleValue>() == 
 const _: () = assert!(size_of::<Counter>() == 16 && align_of::<Counter>() == 8);
 const _: () = assert!(size_of::<Refusal>() == 240 && align_of::<Refusal>() == 8);
 const _: () = assert!(size_of::<Control>() == 8 && align_of::<Control>() == 4);
+const _: () = assert!(size_of::<Limits>() == 56 && align_of::<Limits>() == 8);
 // A reference has 8 bits for the list.
 const _: () = assert!(MAX_LISTS <= 1 << 8 && MAX_LIST_NAME <= 255);
 

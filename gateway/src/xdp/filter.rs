@@ -17,13 +17,14 @@ use serde::{Serialize, Serializer};
 use super::attach::{self, Attachment};
 use super::base::{Base, Update};
 use super::counters::Counters;
+use super::limits::KernelLimits;
 use super::log::{self, Printer};
 use super::pins::Pins;
 use super::plan::{Entries, Plan};
 use super::refusals::Refusals;
 use super::slots::Slots;
 use super::tables::Tables;
-use super::{Config, XdpError};
+use super::{Config, Limits, XdpError};
 use crate::list::{Rule, Rules};
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/portcullis-xdp"));
@@ -37,6 +38,7 @@ pub struct Filter {
     tables: Tables,
     slots: Slots,
     refusals: Refusals,
+    limits: KernelLimits,
     attachments: Vec<Attachment>,
     /// What the maps hold; `None` when that must be read from them first.
     held: Option<Held>,
@@ -103,6 +105,7 @@ impl Filter {
         let tables = Tables::open(&pins)?;
         let slots = tables.slots()?;
         let refusals = Refusals::open(&pins, config)?;
+        let limits = KernelLimits::open(&pins, &config.limits)?;
         let nothing = Held { good: Entries::new(), bad: Entries::new() };
         Ok(Self {
             config: config.clone(),
@@ -110,6 +113,7 @@ impl Filter {
             tables,
             slots,
             refusals,
+            limits,
             attachments: Vec::new(),
             held: (!adopted).then_some(nothing),
             log: Printer::start(&mut ebpf),
@@ -239,6 +243,16 @@ impl Filter {
     /// Gives refusals a new key; those begun with the key before still end as they should.
     pub fn renew_keys(&mut self) -> Result<(), XdpError> {
         self.refusals.renew()
+    }
+
+    /// Puts other limits of networks in force.
+    pub fn set_limits(&mut self, limits: &Limits) -> Result<(), XdpError> {
+        self.limits.set(limits)
+    }
+
+    /// Exempts the networks of `clients` from the flood limiter for a while: they have completed a handshake just now.
+    pub fn make_known(&mut self, clients: &[IpAddr]) -> Result<(), XdpError> {
+        self.limits.make_known(clients)
     }
 
     /// The name of the list in a slot.

@@ -12,6 +12,7 @@
 //! | `memory` | what has aya no call for? |
 //! | `plan`, `slots` | which changes lead from what they hold to what they should hold? |
 //! | `refusals` | how does the kernel refuse? |
+//! | `limits` | what may networks do, and which are known? |
 //! | `references` | what does a reference in a refusal say? |
 //! | `counters` | what did the kernel do? |
 //! | `log` | what does a program built for debugging say? |
@@ -25,6 +26,7 @@ mod counters;
 mod error;
 mod filter;
 mod interface;
+mod limits;
 mod links;
 mod log;
 mod memory;
@@ -36,7 +38,7 @@ mod slots;
 mod tables;
 
 pub use attach::{Attachment, RunsIn};
-pub use config::{Config, Mode};
+pub use config::{Config, Flood, Limits, Mode};
 pub use counters::{Count, Counters};
 pub use error::XdpError;
 pub use filter::{

@@ -101,7 +101,10 @@ impl Tables {
                 | Outcome::Refused221
                 | Outcome::RefusedClose
                 | Outcome::RefusedAck => counters.refused_dialogue += count,
-                Outcome::Dropped | Outcome::OverCap => counters.dropped += count,
+                Outcome::Dropped
+                | Outcome::OverCap
+                | Outcome::OverNetworkCap
+                | Outcome::FloodDropped => counters.dropped += count,
                 Outcome::Reset => counters.reset += count,
                 _ => counters.passed += count,
             }

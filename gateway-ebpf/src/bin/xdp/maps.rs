@@ -243,7 +243,7 @@ fn v6(address: [u32; 4]) -> V6 {
 }
 
 /// The maps here are what the contract says.
-const fn agrees<K, V>(shape: MapShape) {
+pub(crate) const fn agrees<K, V>(shape: MapShape) {
     assert!(size_of::<K>() == shape.key as usize);
     assert!(size_of::<V>() == shape.value as usize);
 }

@@ -16,10 +16,11 @@ use gateway_ebpf::reference::{Content, fingerprint};
 use gateway_ebpf::reply::{Link, Reply, data_at, write_headers};
 use gateway_ebpf::tcp::{ACK, FIN, PSH, SYN};
 
+use crate::limit;
 use crate::maps;
 use crate::packet::{self, Packet};
 
-/// Answers a SYN; the sequence number is all that there is of the connection.
+/// Answers a SYN, with a RST or with the first half of a refusal; its sequence number is all that there is of the connection.
 #[inline(always)]
 pub(crate) fn begin(context: &XdpContext, segment: &Segment, decision: Decision) -> Decision {
     let Some((current, refusal)) = maps::control()
@@ -27,14 +28,22 @@ pub(crate) fn begin(context: &XdpContext, segment: &Segment, decision: Decision)
     else {
         return decision.without_reply();
     };
+    // The network first: what one network gets too much of is not taken from the others.
+    if !limit::may_answer(segment, now()) {
+        return decision.over_network_cap();
+    }
     if !may_answer(refusal) {
         return decision.over_cap();
     }
-    let reply = Reply {
-        sequence: cookie_by(current, segment),
-        acknowledged: segment.sequence.wrapping_add(1),
-        flags: SYN | ACK,
-        window: WINDOW,
+    let reply = if decision.outcome == Outcome::Reset {
+        Reply::reset(segment)
+    } else {
+        Reply {
+            sequence: cookie_by(current, segment),
+            acknowledged: segment.sequence.wrapping_add(1),
+            flags: SYN | ACK,
+            window: WINDOW,
+        }
     };
     if answer(context, segment, &reply) { decision } else { decision.without_reply() }
 }
@@ -196,14 +205,14 @@ fn minute(refusal: &Refusal) -> u32 {
 
 /// Nanoseconds since some time; exact to a tick of the kernel, and cheap.
 #[inline(always)]
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     // SAFETY: the helper takes nothing and only reads the kernel's clock.
     unsafe { bpf_ktime_get_coarse_ns() }
 }
 
 /// Turns the frame into an answer without data. It is cut first: when that fails, it is still whole and can pass.
 #[inline(never)]
-pub(crate) fn answer(context: &XdpContext, segment: &Segment, reply: &Reply) -> bool {
+fn answer(context: &XdpContext, segment: &Segment, reply: &Reply) -> bool {
     let cut_and_write = || {
         packet::cut(context, data_at(segment))?;
         let packet = &mut Packet::new(context);

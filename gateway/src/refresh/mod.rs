@@ -1,6 +1,7 @@
 //! From list files to rules to the kernel: the only writer of rules.
 
 mod kernel;
+mod known;
 mod watched;
 
 use std::net::IpAddr;
@@ -15,6 +16,8 @@ use tokio::sync::oneshot;
 use tracing::info;
 
 use self::kernel::Kernel;
+pub use self::known::Known;
+use self::known::Waiting;
 use self::watched::{Watched, about};
 use crate::alarm::Alarms;
 use crate::clock::{Clock, Timestamp};
@@ -49,6 +52,8 @@ pub struct Sources {
 pub enum Request {
     /// Use other sources, read everything again, and say when all is in force.
     Reload(Sources, oneshot::Sender<()>),
+    /// Put other limits of networks in force.
+    Limit(xdp::Limits),
     /// End the thread; what is in the kernel stays.
     Stop,
 }
@@ -105,6 +110,8 @@ pub struct Refresher {
     rules: Rules,
     engine: Arc<Engine>,
     kernel: Kernel,
+    known: Known,
+    waiting: Waiting,
     alarms: Alarms,
     clock: Clock,
     status: Arc<ArcSwap<Status>>,
@@ -113,6 +120,7 @@ pub struct Refresher {
 impl Refresher {
     /// A refresher that has read nothing yet; the kernel filter is loaded, and runs nowhere.
     pub fn new(engine: Arc<Engine>, xdp: &xdp::Config, alarms: Alarms, clock: Clock) -> Self {
+        let (known, waiting) = known::known();
         Self {
             sources: Sources::default(),
             feeds: Vec::new(),
@@ -121,6 +129,8 @@ impl Refresher {
             rules: Rules::default(),
             engine,
             kernel: Kernel::open(xdp, alarms.clone()),
+            known,
+            waiting,
             alarms,
             clock,
             status: Arc::default(),
@@ -135,6 +145,11 @@ impl Refresher {
     /// Where it can be read on which interfaces the kernel filter runs.
     pub fn attachments(&self) -> Arc<ArcSwap<Vec<Attachment>>> {
         self.kernel.attachments()
+    }
+
+    /// Where fronts tell of clients that completed a handshake.
+    pub fn known(&self) -> Known {
+        self.known.clone()
     }
 
     /// Switches the kernel filter on; to be called after the first [`Self::reload`].
@@ -180,9 +195,11 @@ impl Refresher {
                     // Nobody may have waited for it.
                     in_force.send(()).unwrap_or_default();
                 }
+                Ok(Request::Limit(limits)) => self.kernel.set_limits(&limits),
                 Ok(Request::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {
                     looks = looks.wrapping_add(1);
+                    self.kernel.make_known(&self.waiting.take());
                     self.look(looks.is_multiple_of(LOOKS_PER_HOST_CHECK));
                     if looks.is_multiple_of(LOOKS_PER_KEY) {
                         self.kernel.renew_keys();

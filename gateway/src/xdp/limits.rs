@@ -3,16 +3,16 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use aya::maps::{Array, HashMap, MapData};
 use aya::util::online_cpus;
 use gateway_ebpf::abi::map;
 use gateway_ebpf::limit;
-use gateway_ebpf::parse::Addresses;
 use rustix::time::{ClockId, clock_gettime};
 
 use super::pins::Pins;
+use super::references::addresses;
 use super::tables::{failed, open};
 use super::{Limits, XdpError};
 use crate::net::fold;
@@ -57,7 +57,7 @@ impl KernelLimits {
         for (map, shape, clients) in
             [(&mut self.known_v4, map::KNOWN_V4, v4), (&mut self.known_v6, map::KNOWN_V6, v6)]
         {
-            let network = |client| self.in_force.network(&from(client));
+            let network = |client| self.in_force.network(&addresses(client));
             for network in clients.into_iter().map(network).collect::<BTreeSet<_>>() {
                 map.insert(network, now, 0).map_err(failed(shape))?;
             }
@@ -94,21 +94,6 @@ fn in_kernel(limits: &Limits, cell_key: u64, processors: u32) -> limit::Limits {
 fn processors() -> u32 {
     let online = online_cpus().map_or(1, |processors| processors.len());
     u32::try_from(online).unwrap_or(u32::MAX).max(1)
-}
-
-/// A client as the program sees it; the destination does not matter.
-fn from(client: IpAddr) -> Addresses {
-    match client {
-        IpAddr::V4(v4) => {
-            Addresses::V4 { source: v4.to_bits(), destination: Ipv4Addr::UNSPECIFIED.to_bits() }
-        }
-        IpAddr::V6(v6) => Addresses::V6 { source: words(v6), destination: [0; 4] },
-    }
-}
-
-fn words(address: Ipv6Addr) -> [u32; 4] {
-    let [a, b, c, d, e, f, g, h] = address.segments();
-    [(a, b), (c, d), (e, f), (g, h)].map(|(high, low)| u32::from(high) << 16 | u32::from(low))
 }
 
 /// The time by the kernel's clock that the program reads.
@@ -160,11 +145,5 @@ mod tests {
         let flood = Flood { engage_above: 0, ..Flood::default() };
         let kernel = in_kernel(&Limits { answers_per_network: 0, flood }, 7, 8);
         assert_eq!((kernel.engage_above, kernel.answers_per_network), (0, 0));
-    }
-
-    #[test]
-    fn addresses_are_read_as_the_program_reads_them() {
-        let address: Ipv6Addr = "2001:db8:1:2::3".parse().unwrap();
-        assert_eq!(words(address), [0x2001_0db8, 0x0001_0002, 0, 3]);
     }
 }

@@ -67,7 +67,7 @@ pub struct Limits {
 impl Limits {
     /// The network of the source, as keys of maps have it.
     ///
-    /// An IPv4 network is a number below 2^32. As IPv6 that would be ::/32, which nobody has (RFC 4291 section 2.4).
+    /// An IPv4 network is a number below 2^32. As IPv6 that would be `::/32`, which nobody has (RFC 4291 section 2.4).
     #[inline(always)]
     pub const fn network(&self, addresses: &Addresses) -> u64 {
         match *addresses {

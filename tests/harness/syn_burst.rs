@@ -1,7 +1,7 @@
 //! A burst of SYNs from many sources, sent through a raw socket as fast as one thread can.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use rustix::net::{AddressFamily, SendFlags, SocketType, ipproto, sendto, socket};
@@ -26,22 +26,29 @@ pub fn syn_burst(
     count: u32,
     within: Duration,
 ) -> Result<Burst> {
-    let raw = socket(AddressFamily::INET, SocketType::RAW, Some(ipproto::RAW))?;
     let deadline = Deadline::after(within);
-    let mut sent = 0;
-    for number in 0..count {
+    let source = |number: u32| {
         // An odd factor visits every address of the network before any comes twice, in no order that a cache likes.
         let host = number.wrapping_mul(40_503) & 0xffff;
-        let source = Ipv4Addr::from_bits(network.to_bits() & 0xffff_0000 | host);
+        Ipv4Addr::from_bits(network.to_bits() & 0xffff_0000 | host)
+    };
+    let in_time = |number: &u32| !number.is_multiple_of(1024) || !deadline.passed();
+    syns_from(target, (0..count).take_while(in_time).map(source))
+}
+
+/// Sends a SYN to `target` from each of `sources`. To be called inside `NetNs::run`, too.
+pub fn syns_from(
+    target: SocketAddrV4,
+    sources: impl IntoIterator<Item = Ipv4Addr>,
+) -> Result<Burst> {
+    let raw = socket(AddressFamily::INET, SocketType::RAW, Some(ipproto::RAW))?;
+    let begun = Instant::now();
+    let mut sent = 0;
+    for (number, source) in (0..).zip(sources) {
         let packet = syn(source, target, number);
-        if sendto(&raw, &packet, SendFlags::empty(), &target).is_ok() {
-            sent += 1;
-        }
-        if number % 1024 == 0 && deadline.passed() {
-            break;
-        }
+        sent += u64::from(sendto(&raw, &packet, SendFlags::empty(), &target).is_ok());
     }
-    Ok(Burst { sent, elapsed: deadline.elapsed() })
+    Ok(Burst { sent, elapsed: begun.elapsed() })
 }
 
 /// An IPv4 packet with a TCP SYN in it; the kernel fills in the IP checksum (raw(7)).

@@ -57,8 +57,11 @@ impl KernelLimits {
         for (map, shape, clients) in
             [(&mut self.known_v4, map::KNOWN_V4, v4), (&mut self.known_v6, map::KNOWN_V6, v6)]
         {
-            let network = |client| self.in_force.network(&addresses(client));
-            for network in clients.into_iter().map(network).collect::<BTreeSet<_>>() {
+            let networks: BTreeSet<u64> = clients
+                .into_iter()
+                .map(|client| self.in_force.network(&addresses(client)))
+                .collect();
+            for network in networks {
                 map.insert(network, now, 0).map_err(failed(shape))?;
             }
         }

@@ -32,11 +32,14 @@ pub mod checksum;
 pub mod cookie;
 pub mod dialogue;
 pub mod frame;
+pub mod glance;
 pub mod limit;
 pub mod line;
 pub mod parse;
 pub mod rate;
 pub mod reference;
+#[cfg(feature = "bench-keys")]
+pub mod repeat;
 pub mod reply;
 pub mod table;
 pub mod tcp;

@@ -114,5 +114,5 @@ fn time(program: &Xdp, frame: &[u8]) -> Result<Spread> {
             TestRunOptions { data_in: Some(frame), repeat: REPEAT, ..TestRunOptions::default() };
         Ok(program.test_run(options)?.duration.as_secs_f64() * 1e9)
     });
-    runs.collect::<Result<Vec<f64>>>().map(median)
+    runs.collect::<Result<Vec<f64>>>().map(Spread::new)
 }

@@ -1,7 +1,7 @@
 //! A burst of SYNs from many sources, sent through a raw socket as fast as one thread can.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 use rustix::net::{AddressFamily, SendFlags, SocketType, ipproto, sendto, socket};
@@ -33,22 +33,19 @@ pub fn syn_burst(
         Ipv4Addr::from_bits(network.to_bits() & 0xffff_0000 | host)
     };
     let in_time = |number: &u32| !number.is_multiple_of(1024) || !deadline.passed();
-    syns_from(target, (0..count).take_while(in_time).map(source))
+    let sent = syns_from(target, (0..count).take_while(in_time).map(source))?;
+    Ok(Burst { sent, elapsed: deadline.elapsed() })
 }
 
-/// Sends a SYN to `target` from each of `sources`. To be called inside `NetNs::run`, too.
-pub fn syns_from(
-    target: SocketAddrV4,
-    sources: impl IntoIterator<Item = Ipv4Addr>,
-) -> Result<Burst> {
+/// Sends a SYN to `target` from each of `sources`; how many of them the system took. To be called inside `NetNs::run`, too.
+pub fn syns_from(target: SocketAddrV4, sources: impl IntoIterator<Item = Ipv4Addr>) -> Result<u64> {
     let raw = socket(AddressFamily::INET, SocketType::RAW, Some(ipproto::RAW))?;
-    let begun = Instant::now();
     let mut sent = 0;
     for (number, source) in (0..).zip(sources) {
         let packet = syn(source, target, number);
         sent += u64::from(sendto(&raw, &packet, SendFlags::empty(), &target).is_ok());
     }
-    Ok(Burst { sent, elapsed: begun.elapsed() })
+    Ok(sent)
 }
 
 /// An IPv4 packet with a TCP SYN in it; the kernel fills in the IP checksum (raw(7)).

@@ -144,6 +144,11 @@ impl Bucket {
     /// Takes a token, if there is one.
     #[inline(always)]
     pub const fn take(&mut self, now: u64, limits: &Limits) -> bool {
+        // No bucket is more than empty, not even one from a time with other limits.
+        let empty = now.saturating_add(limits.burst);
+        if self.full_at > empty {
+            self.full_at = empty;
+        }
         let from = if self.full_at > now { self.full_at } else { now };
         let full_at = from.saturating_add(limits.interval);
         let enough = full_at - now <= limits.burst;
@@ -196,10 +201,20 @@ mod tests {
             ("three", 4 * SECOND / 10, 100, 3),
             ("no more than the burst, however long it was quiet", 3_600 * SECOND, 100, 5),
             ("a clock that went back gives nothing", 10 * SECOND, 100, 0),
+            ("but what it would give anyway", 10 * SECOND + SECOND / 10, 100, 1),
         ] {
             let taken = (0..asked).filter(|_| bucket.take(start + at, &LIMITS)).count();
             assert_eq!(taken, expected, "{row}");
         }
+    }
+
+    #[test]
+    fn other_limits_are_in_force_at_once() {
+        let slow = Limits { interval: 1_000 * SECOND, burst: 1_000_000 * SECOND, ..LIMITS };
+        let mut bucket = Bucket::new(SECOND, &slow);
+        assert_eq!((0..2_000).filter(|_| bucket.take(SECOND, &slow)).count(), 999);
+        assert!(!bucket.take(SECOND, &LIMITS));
+        assert!(bucket.take(SECOND + LIMITS.interval, &LIMITS));
     }
 
     #[test]

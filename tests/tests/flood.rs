@@ -92,7 +92,7 @@ fn packets(kernel: &Kernel, outcome: &str) -> u64 {
     kernel.counters().outcomes[outcome].packets
 }
 
-/// Limits of the host are shared by its processors, and a test runs on one.
+/// Limits of the host are shared by its processors, and a test runs on one at a time.
 fn processors() -> u32 {
     online_cpus().unwrap().len().try_into().unwrap()
 }
@@ -235,8 +235,9 @@ fn a_listed_network_gets_its_share_of_answers_and_others_theirs() {
         let before = kernel.counters().lists[list]["drop"].packets;
         let [passed, dropped, answered] = send(&kernel, source, 500);
         assert_eq!(passed, 0, "{source}");
-        // A second may begin while they are sent.
-        assert!((10..=20).contains(&answered), "{source}: {answered} answered");
+        // A second may begin while they are sent, and the test move to another processor.
+        let most = 2 * 10 * processors();
+        assert!((10..=most).contains(&answered), "{source}: {answered} answered");
         assert_eq!(answered + dropped, 500, "{source}");
         let counted = kernel.counters().lists[list]["drop"].packets - before;
         assert_eq!(counted, u64::from(dropped), "{source}: what was done is counted for its list");

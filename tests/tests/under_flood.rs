@@ -23,13 +23,13 @@ const REGULAR: &str = "203.0.113.7";
 const NEWCOMER: &str = "100.64.9.7";
 const SENDERS: [&str; 2] = [REGULAR, NEWCOMER];
 
-/// Forged sources: every second one in the network of [`REGULAR`], the others in 198.18.0.0/16, each of its networks in turn.
+/// Forged sources: every second one in the network of [`REGULAR`], the others in 198.18.0.0/20, each of its networks in turn.
 fn forged(number: u32) -> Ipv4Addr {
     let host = number.wrapping_mul(40_503);
     if number.is_multiple_of(2) {
         neighbour([203, 0, 113, 7], host)
     } else {
-        Ipv4Addr::from_bits(u32::from_be_bytes([198, 18, 0, 0]) | host >> 1 & 0xffff)
+        Ipv4Addr::from_bits(u32::from_be_bytes([198, 18, 0, 0]) | host >> 1 & 0x0fff)
     }
 }
 
@@ -137,7 +137,7 @@ fn under_a_flood_of_forged_sources_mail_goes_on() {
             times.first().unwrap(),
             times.last().unwrap(),
         ));
-        // Half of them are of 198.18.0.0/16, whose networks have a burst of ten each, and two a second after that.
+        // Half of them are of 198.18.0.0/20, whose 16 networks have a burst of ten each, and two a second after that.
         let (beyond, other) =
             if action == "drop" { (dropped, observed) } else { (observed, dropped) };
         assert_eq!(other, 0, "{action}");

@@ -1,5 +1,6 @@
 //! What both sides must agree on: actions, map names, keys, values, their sizes and the schema version.
 
+use crate::limit::Limits;
 use crate::line::Head;
 use crate::reference;
 
@@ -32,6 +33,15 @@ pub const MAX_DELTA: usize = 1 << 20;
 
 /// The number of own addresses of one family.
 pub const MAX_OWN: usize = 1 << 12;
+
+/// The number of networks whose connection attempts are counted while there are too many.
+pub const MAX_COUNTED: usize = 1 << 16;
+
+/// The number of networks of one family that can be known by a completed handshake.
+pub const MAX_KNOWN: usize = 1 << 17;
+
+/// The number of interfaces on which nothing may be answered.
+pub const MAX_MUTE: usize = 1 << 10;
 
 /// The longest name of a list in bytes; one byte more in the kernel holds its length.
 pub const MAX_LIST_NAME: usize = 127;
@@ -155,11 +165,19 @@ pub enum Outcome {
     ReplyFailed,
     /// The rule holds a number that no action has; it passed.
     BadRule,
+    /// No bad rule covers the source, but its network opened more connections than it may; it passed all the same.
+    FloodObserved,
+    /// No bad rule covers the source, but its network opened more connections than it may; dropped.
+    FloodDropped,
+    /// It should have been answered, but its network got enough answers in this second; dropped.
+    OverNetworkCap,
+    /// It should have been answered, but its interface hides the VLAN that it came from; dropped.
+    Mute,
 }
 
 impl Outcome {
     /// All outcomes, by number.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 37] = [
         Self::TruncatedEthernet,
         Self::TruncatedVlan,
         Self::TooManyVlanTags,
@@ -193,6 +211,10 @@ impl Outcome {
         Self::OverCap,
         Self::ReplyFailed,
         Self::BadRule,
+        Self::FloodObserved,
+        Self::FloodDropped,
+        Self::OverNetworkCap,
+        Self::Mute,
     ];
 
     /// The word that metrics and `status` use.
@@ -231,6 +253,10 @@ impl Outcome {
             Self::OverCap => "over-cap",
             Self::ReplyFailed => "reply-failed",
             Self::BadRule => "bad-rule",
+            Self::FloodObserved => "flood-observed",
+            Self::FloodDropped => "flood-dropped",
+            Self::OverNetworkCap => "over-network-cap",
+            Self::Mute => "mute",
         }
     }
 
@@ -320,6 +346,8 @@ pub struct Control {
     pub current: u32,
     /// Whether any rule refuses: 1, or 0 and the program looks at nothing but SYNs.
     pub refuses: u32,
+    /// Whether [`map::MUTE`] names any interface: 1 or 0.
+    pub mutes: u32,
 }
 
 /// Where the list in slot `list` counts what was done by `action` in [`map::LISTS`].
@@ -354,6 +382,8 @@ pub enum MapKind {
     Hash,
     /// Values by longest prefix.
     LpmTrie,
+    /// Values by key; the one that was not used for longest makes room.
+    LruHash,
     /// Values by index, one per processor.
     PerCpuArray,
 }
@@ -361,11 +391,12 @@ pub enum MapKind {
 /// The maps and their shapes.
 pub mod map {
     use super::{
-        Control, Counter, KernelAction, MAX_DELTA, MAX_GOOD, MAX_LEFTOVERS, MAX_LIST_NAME,
-        MAX_LISTS, MAX_OWN, MapKind, MapShape, Outcome, Refusal,
+        Control, Counter, KernelAction, MAX_COUNTED, MAX_DELTA, MAX_GOOD, MAX_KNOWN, MAX_LEFTOVERS,
+        MAX_LIST_NAME, MAX_LISTS, MAX_MUTE, MAX_OWN, MapKind, MapShape, Outcome, Refusal,
     };
     use crate::dated::DATED_BYTES;
     use crate::gate;
+    use crate::limit::{Bucket, CELLS, Limits, Window};
     use crate::parse::Segment;
     use crate::rate::Answers;
     use crate::table::Line;
@@ -397,6 +428,8 @@ pub mod map {
     pub const OWN_V4: MapShape = own("OWN_V4", 4);
     /// Own addresses, IPv6.
     pub const OWN_V6: MapShape = own("OWN_V6", 16);
+    /// The numbers of the interfaces on which nothing may be answered, since they hide the VLAN that an answer must go to.
+    pub const MUTE: MapShape = set("MUTE", 4, MAX_MUTE);
     /// A counter per outcome.
     pub const OUTCOMES: MapShape = counters("OUTCOMES", Outcome::ALL.len());
     /// A counter per list and action.
@@ -420,8 +453,22 @@ pub mod map {
     /// The segment that each processor is answering.
     pub const SEGMENT: MapShape = array("SEGMENT", MapKind::PerCpuArray, size_of::<Segment>(), 1);
 
+    /// How many connections networks may open, and how many answers they get, one [`Limits`].
+    pub const LIMITS: MapShape = array("LIMITS", MapKind::Array, size_of::<Limits>(), 1);
+    /// The SYNs of unlisted sources that each processor has seen lately.
+    pub const WINDOW: MapShape = array("WINDOW", MapKind::PerCpuArray, size_of::<Window>(), 1);
+    /// What is left to networks that open connections while there are too many.
+    pub const BUCKETS: MapShape = networks("BUCKETS", size_of::<Bucket>(), MAX_COUNTED);
+    /// When a host of an IPv4 network last completed a handshake; written by the daemon alone.
+    pub const KNOWN_V4: MapShape = networks("KNOWN_V4", size_of::<u64>(), MAX_KNOWN);
+    /// When a host of an IPv6 network last completed a handshake; written by the daemon alone.
+    pub const KNOWN_V6: MapShape = networks("KNOWN_V6", size_of::<u64>(), MAX_KNOWN);
+    /// How many answers networks got from each processor lately.
+    pub const ANSWERED: MapShape =
+        array("ANSWERED", MapKind::PerCpuArray, size_of::<Answers>(), CELLS);
+
     /// All of them.
-    pub const ALL: [MapShape; 19] = [
+    pub const ALL: [MapShape; 26] = [
         BAD_V4,
         BAD_V6,
         LEFT_V6,
@@ -434,6 +481,7 @@ pub mod map {
         ALL_GOOD_V6,
         OWN_V4,
         OWN_V6,
+        MUTE,
         OUTCOMES,
         LISTS,
         NAMES,
@@ -441,6 +489,12 @@ pub mod map {
         REFUSALS,
         ANSWERS,
         SEGMENT,
+        LIMITS,
+        WINDOW,
+        BUCKETS,
+        KNOWN_V4,
+        KNOWN_V6,
+        ANSWERED,
     ];
 
     const fn table(name: &'static str) -> MapShape {
@@ -463,7 +517,16 @@ pub mod map {
     }
 
     const fn own(name: &'static str, address: u32) -> MapShape {
-        MapShape { name, kind: MapKind::Hash, key: address, value: 1, entries: MAX_OWN as u32 }
+        set(name, address, MAX_OWN)
+    }
+
+    const fn set(name: &'static str, key: u32, entries: usize) -> MapShape {
+        MapShape { name, kind: MapKind::Hash, key, value: 1, entries: entries as u32 }
+    }
+
+    const fn networks(name: &'static str, value: usize, entries: usize) -> MapShape {
+        let (value, entries) = (value as u32, entries as u32);
+        MapShape { name, kind: MapKind::LruHash, key: 8, value, entries }
     }
 
     const fn counters(name: &'static str, entries: usize) -> MapShape {
@@ -478,7 +541,8 @@ pub mod map {
 const _: () = assert!(size_of::<RuleValue>() == 4 && align_of::<RuleValue>() == 2);
 const _: () = assert!(size_of::<Counter>() == 16 && align_of::<Counter>() == 8);
 const _: () = assert!(size_of::<Refusal>() == 240 && align_of::<Refusal>() == 8);
-const _: () = assert!(size_of::<Control>() == 8 && align_of::<Control>() == 4);
+const _: () = assert!(size_of::<Control>() == 12 && align_of::<Control>() == 4);
+const _: () = assert!(size_of::<Limits>() == 56 && align_of::<Limits>() == 8);
 // A reference has 8 bits for the list.
 const _: () = assert!(MAX_LISTS <= 1 << 8 && MAX_LIST_NAME <= 255);
 

@@ -10,6 +10,7 @@
 //! | [`dialogue`] | what is said next to a refused client? |
 //! | [`line`](mod@line), [`reference`] | what does the 554 say? |
 //! | [`rate`] | may another answer be given? |
+//! | [`limit`] | does a network open too many connections, or get too many answers? |
 //! | [`reply`], [`checksum`] | what does the answer look like? |
 //! | [`table`] | which rule covers an address? |
 #![no_std]
@@ -34,6 +35,7 @@ pub mod dialogue;
 pub mod frame;
 pub mod gate;
 pub mod glance;
+pub mod limit;
 pub mod line;
 pub mod parse;
 pub mod rate;

@@ -11,7 +11,7 @@ mod program;
 use std::net::{IpAddr, SocketAddr};
 
 use gateway::list::{Rule, Rules};
-use gateway::xdp::{Config, Filter, References};
+use gateway::xdp::{Config, Filter, Limits, References};
 use gateway_ebpf::abi::KernelAction;
 use harness::needs;
 use harness::packet::flags::{ACK, FIN, PSH, RST, SYN};
@@ -414,7 +414,8 @@ fn beyond_the_cap_it_drops() {
     if !needs::root() {
         return;
     }
-    let kernel = kernel(Config { answers_per_second: 50, ..Config::default() });
+    let limits = Limits { answers_per_network: 0, ..Limits::default() };
+    let kernel = kernel(Config { answers_per_second: 50, limits, ..Config::default() });
     let syn = Client::new(&kernel, REFUSED[0], PLAIN).packet(SYN, b"").bytes();
     let (mut answered, mut dropped) = (0, 0);
     for _ in 0..5000 {

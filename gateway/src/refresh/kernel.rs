@@ -19,6 +19,10 @@ const FOLD_AFTER: u32 = 30;
 
 /// The keys of its refusals.
 const KEYS: &str = "xdp-keys";
+/// Its limits of networks.
+const LIMITS: &str = "xdp-limits";
+/// The networks that are exempt from them.
+const KNOWN: &str = "xdp-known";
 
 /// The kernel filter with what is known of it; the filter is `None` where there is none.
 #[derive(Debug)]
@@ -96,6 +100,26 @@ impl Kernel {
         let failed = filter.renew_keys().err();
         let text = failed.map(|error| format!("the kernel keeps its earlier keys: {error}"));
         self.alarms.set(KEYS, text.as_deref());
+    }
+
+    /// Puts other limits of networks in force.
+    pub(super) fn set_limits(&mut self, limits: &xdp::Limits) {
+        let Some(filter) = &mut self.filter else { return };
+        let failed = filter.set_limits(limits).err();
+        let text = failed.map(|error| format!("the kernel keeps its earlier limits: {error}"));
+        self.alarms.set(LIMITS, text.as_deref());
+    }
+
+    /// Exempts the networks of `clients`, which have completed a handshake, from those limits for a while.
+    pub(super) fn make_known(&mut self, clients: &[IpAddr]) {
+        let Some(filter) = self.filter.as_mut().filter(|_filter| !clients.is_empty()) else {
+            return;
+        };
+        let failed = filter.make_known(clients).err();
+        let text = failed.map(|error| {
+            format!("the kernel does not learn who has connected: {error}; a flood may hit them")
+        });
+        self.alarms.set(KNOWN, text.as_deref());
     }
 
     /// Makes good what went wrong, or changed, since the last look.

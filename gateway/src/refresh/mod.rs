@@ -1,6 +1,7 @@
 //! From list files to rules to the kernel: the only writer of rules.
 
 mod kernel;
+mod known;
 mod watched;
 
 use std::net::IpAddr;
@@ -15,6 +16,8 @@ use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use self::kernel::Kernel;
+pub use self::known::Known;
+use self::known::Waiting;
 use self::watched::{Watched, about};
 use crate::alarm::Alarms;
 use crate::clock::{Clock, Timestamp};
@@ -50,6 +53,8 @@ pub struct Sources {
 pub enum Request {
     /// Use other sources, read everything again, and say when all is in force.
     Reload(Sources, oneshot::Sender<()>),
+    /// Put other limits of networks in force.
+    Limit(xdp::Limits),
     /// End the thread; what is in the kernel stays.
     Stop,
 }
@@ -108,6 +113,8 @@ pub struct Refresher {
     kernel: Kernel,
     /// Tells of changes of interfaces and addresses; `None` where the kernel does not let us listen.
     watch: Option<Watch>,
+    known: Known,
+    waiting: Waiting,
     alarms: Alarms,
     clock: Clock,
     status: Arc<ArcSwap<Status>>,
@@ -116,6 +123,7 @@ pub struct Refresher {
 impl Refresher {
     /// A refresher that has read nothing yet; the kernel filter is loaded, and runs nowhere.
     pub fn new(engine: Arc<Engine>, xdp: &xdp::Config, alarms: Alarms, clock: Clock) -> Self {
+        let (known, waiting) = known::known();
         Self {
             sources: Sources::default(),
             feeds: Vec::new(),
@@ -125,6 +133,8 @@ impl Refresher {
             engine,
             kernel: Kernel::open(xdp, alarms.clone()),
             watch: watch(),
+            known,
+            waiting,
             alarms,
             clock,
             status: Arc::default(),
@@ -139,6 +149,11 @@ impl Refresher {
     /// Where it can be read on which interfaces the kernel filter runs.
     pub fn attachments(&self) -> Arc<ArcSwap<Vec<Attachment>>> {
         self.kernel.attachments()
+    }
+
+    /// Where fronts tell of clients that completed a handshake.
+    pub fn known(&self) -> Known {
+        self.known.clone()
     }
 
     /// Switches the kernel filter on; to be called after the first [`Self::reload`].
@@ -184,9 +199,11 @@ impl Refresher {
                     // Nobody may have waited for it.
                     in_force.send(()).unwrap_or_default();
                 }
+                Ok(Request::Limit(limits)) => self.kernel.set_limits(&limits),
                 Ok(Request::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {
                     looks = looks.wrapping_add(1);
+                    self.kernel.make_known(&self.waiting.take());
                     let told = self.watch.as_ref().is_some_and(Watch::has_changed);
                     self.look(told || looks.is_multiple_of(LOOKS_PER_HOST_CHECK));
                     if looks.is_multiple_of(LOOKS_PER_KEY) {

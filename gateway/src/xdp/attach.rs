@@ -98,7 +98,6 @@ pub(super) fn is_intact(program: u32, config: &Config, attachments: &[Attachment
 }
 
 /// The numbers of the interfaces on which the program must not answer, as [`Attachment::replies`] says.
-#[expect(dead_code, reason = "the program does not ask for it yet")]
 pub(super) fn without_replies(config: &Config) -> Vec<u32> {
     let hiding = interfaces(config).into_iter().filter(|name| !vlan::hidden(name).is_empty());
     hiding.filter_map(|name| interface::index(&name).ok()).collect()

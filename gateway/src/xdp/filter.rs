@@ -20,13 +20,14 @@ use super::base::{Base, Update};
 use super::boot::{Boot, uptime};
 use super::changes::{self, Until};
 use super::counters::Counters;
+use super::limits::KernelLimits;
 use super::log::{self, Printer};
 use super::pins::Pins;
 use super::plan::{Entries, Plan};
 use super::refusals::Refusals;
 use super::slots::Slots;
 use super::tables::Tables;
-use super::{Config, XdpError};
+use super::{Config, Limits, XdpError};
 use crate::list::{Rule, Rules};
 use crate::net::Prefix;
 
@@ -41,6 +42,7 @@ pub struct Filter {
     tables: Tables,
     slots: Slots,
     refusals: Refusals,
+    limits: KernelLimits,
     attachments: Vec<Attachment>,
     /// What the maps hold; `None` when that must be read from them first.
     held: Option<Held>,
@@ -139,12 +141,14 @@ impl Filter {
         let tables = Tables::open(&pins)?;
         let slots = tables.slots()?;
         let refusals = Refusals::open(&pins, config)?;
+        let limits = KernelLimits::open(&pins, &config.limits)?;
         Ok(Self {
             config: config.clone(),
             pins,
             tables,
             slots,
             refusals,
+            limits,
             attachments: Vec::new(),
             held: (!adopted).then(Held::default),
             boot: Boot::now(),
@@ -315,6 +319,9 @@ impl Filter {
     ///
     /// Where no interface is configured and there is no default route, nothing changes, and the answer is empty.
     pub fn attach(&mut self) -> Result<Vec<Attachment>, XdpError> {
+        let mute = attach::without_replies(&self.config);
+        self.tables.set_mute(&mute)?;
+        self.refusals.set_mutes(!mute.is_empty())?;
         let program = self.ebpf.program_mut(PROGRAM).ok_or_else(no_program)?;
         let program = program.try_into().map_err(refused)?;
         self.attachments = attach::attach(program, &self.config, &self.pins);
@@ -334,6 +341,16 @@ impl Filter {
     /// Gives refusals a new key; those begun with the key before still end as they should.
     pub fn renew_keys(&mut self) -> Result<(), XdpError> {
         self.refusals.renew()
+    }
+
+    /// Puts other limits of networks in force.
+    pub fn set_limits(&mut self, limits: &Limits) -> Result<(), XdpError> {
+        self.limits.set(limits)
+    }
+
+    /// Exempts the networks of `clients` from the flood limiter for a while: they have completed a handshake just now.
+    pub fn make_known(&mut self, clients: &[IpAddr]) -> Result<(), XdpError> {
+        self.limits.make_known(clients)
     }
 
     /// The name of the list in a slot.

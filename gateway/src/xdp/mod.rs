@@ -13,6 +13,7 @@
 //! | `memory` | what has aya no call for? |
 //! | `plan`, `slots` | which changes lead from what they hold to what they should hold? |
 //! | `refusals` | how does the kernel refuse? |
+//! | `limits` | what may networks do, and which are known? |
 //! | `references` | what does a reference in a refusal say? |
 //! | `features` | what must a kernel have, and what works without it? |
 //! | `probe`, `driver` | what has this host of it? |
@@ -33,6 +34,7 @@ mod error;
 pub mod features;
 mod filter;
 mod interface;
+mod limits;
 mod links;
 mod log;
 mod memory;
@@ -47,7 +49,7 @@ mod tries;
 mod vlan;
 
 pub use attach::{Attachment, RunsIn};
-pub use config::{Config, Mode};
+pub use config::{Config, Flood, Limits, Mode};
 pub use counters::{Count, Counters};
 pub use error::XdpError;
 pub use filter::{

@@ -162,6 +162,7 @@ impl Pins {
             MapKind::ArrayOfMaps => (MapType::ArrayOfMaps, 0),
             MapKind::Hash => (MapType::Hash, 0),
             MapKind::LpmTrie => (MapType::LpmTrie, NO_PREALLOC),
+            MapKind::LruHash => (MapType::LruHash, 0),
             MapKind::PerCpuArray => (MapType::PerCpuArray, 0),
         };
         if info.map_type().ok() != Some(kind) {

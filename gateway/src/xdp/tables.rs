@@ -27,6 +27,7 @@ pub(super) struct Tables {
     pub(super) good: Tries,
     pub(super) all_good: Tries,
     own: OwnTable,
+    mute: HashMap<MapData, [u8; 4], u8>,
     outcomes: PerCpuArray<MapData, [u64; 2]>,
     lists: PerCpuArray<MapData, [u64; 2]>,
     names: Array<MapData, slots::NameBytes>,
@@ -41,6 +42,7 @@ impl Tables {
             good: Tries::open(pins, map::GOOD_V4, map::GOOD_V6)?,
             all_good: Tries::open(pins, map::ALL_GOOD_V4, map::ALL_GOOD_V6)?,
             own: OwnTable { v4: open(pins, map::OWN_V4)?, v6: open(pins, map::OWN_V6)? },
+            mute: open(pins, map::MUTE)?,
             outcomes: open(pins, map::OUTCOMES)?,
             lists: open(pins, map::LISTS)?,
             names: open(pins, map::NAMES)?,
@@ -69,8 +71,14 @@ impl Tables {
             IpAddr::V4(_) => None,
             IpAddr::V6(v6) => Some(v6.octets()),
         });
-        replace_keys(&mut self.own.v4, map::OWN_V4, v4.collect())?;
-        replace_keys(&mut self.own.v6, map::OWN_V6, v6.collect())
+        replace_keys(&mut self.own.v4, map::OWN_V4, "own addresses", v4.collect())?;
+        replace_keys(&mut self.own.v6, map::OWN_V6, "own addresses", v6.collect())
+    }
+
+    /// Makes `interfaces`, by number, those on which nothing is answered.
+    pub(super) fn set_mute(&mut self, interfaces: &[u32]) -> Result<(), XdpError> {
+        let interfaces = interfaces.iter().map(|index| index.to_ne_bytes()).collect();
+        replace_keys(&mut self.mute, map::MUTE, "interfaces with hidden VLANs", interfaces)
     }
 
     /// The names of the lists in their slots.
@@ -109,7 +117,11 @@ impl Tables {
                 | Outcome::Refused221
                 | Outcome::RefusedClose
                 | Outcome::RefusedAck => counters.refused_dialogue += count,
-                Outcome::Dropped | Outcome::OverCap => counters.dropped += count,
+                Outcome::Dropped
+                | Outcome::OverCap
+                | Outcome::OverNetworkCap
+                | Outcome::Mute
+                | Outcome::FloodDropped => counters.dropped += count,
                 Outcome::Reset => counters.reset += count,
                 _ => counters.passed += count,
             }
@@ -156,6 +168,7 @@ pub(super) fn failed(shape: MapShape) -> impl Fn(MapError) -> XdpError {
 fn replace_keys<const N: usize>(
     table: &mut HashMap<MapData, [u8; N], u8>,
     shape: MapShape,
+    what: &'static str,
     wanted: BTreeSet<[u8; N]>,
 ) -> Result<(), XdpError>
 where
@@ -163,7 +176,7 @@ where
 {
     let most = usize::try_from(shape.entries).unwrap_or(usize::MAX);
     if wanted.len() > most {
-        return Err(XdpError::DoesNotFit { what: "own addresses", found: wanted.len(), most });
+        return Err(XdpError::DoesNotFit { what, found: wanted.len(), most });
     }
     let present: Result<BTreeSet<[u8; N]>, _> = table.keys().collect();
     let present = present.map_err(failed(shape))?;

@@ -10,6 +10,7 @@
     reason = "packets and maps are reached through raw pointers that the kernel's verifier checks"
 )]
 
+mod limit;
 mod maps;
 mod packet;
 mod refuse;
@@ -25,7 +26,6 @@ use gateway_ebpf::abi::{MAX_PORTS, Outcome};
 use gateway_ebpf::action::Decision;
 use gateway_ebpf::glance::glance;
 use gateway_ebpf::parse::{Intent, Segment, parse};
-use gateway_ebpf::reply::Reply;
 
 use crate::packet::Packet;
 
@@ -60,7 +60,12 @@ fn filter(context: &XdpContext) -> u32 {
     };
     report::count(context, decision, bytes);
     match decision.outcome {
-        Outcome::Dropped | Outcome::OverCap | Outcome::RefusedAck => xdp_action::XDP_DROP,
+        Outcome::Dropped
+        | Outcome::OverCap
+        | Outcome::OverNetworkCap
+        | Outcome::Mute
+        | Outcome::FloodDropped
+        | Outcome::RefusedAck => xdp_action::XDP_DROP,
         Outcome::RefusedSyn
         | Outcome::Refused554
         | Outcome::Refused503
@@ -108,10 +113,8 @@ fn connect(context: &XdpContext, segment: &Segment) -> Decision {
     };
     let decision = Decision::new(maps::bad(&segment.addresses), || maps::good(&segment.addresses));
     match decision.outcome {
-        Outcome::RefusedSyn => refuse::begin(context, segment, decision),
-        Outcome::Reset if !refuse::answer(context, segment, &Reply::reset(segment)) => {
-            decision.without_reply()
-        }
+        Outcome::RefusedSyn | Outcome::Reset => refuse::begin(context, segment, decision),
+        Outcome::Unlisted => limit::unlisted(segment),
         _ => decision,
     }
 }

@@ -42,7 +42,6 @@ static GATE: Array<Line> = Array::with_max_entries(map::GATE.entries, 0);
 static GOOD_V4: LpmTrie<V4, DatedRule> = LpmTrie::with_max_entries(map::GOOD_V4.entries, 0);
 #[map]
 static GOOD_V6: LpmTrie<V6, DatedRule> = LpmTrie::with_max_entries(map::GOOD_V6.entries, 0);
-/// Asked by the limiter alone; declared here so that they are made and pinned with the others.
 #[map]
 static ALL_GOOD_V4: LpmTrie<V4, DatedRule> = LpmTrie::with_max_entries(map::ALL_GOOD_V4.entries, 0);
 #[map]
@@ -55,6 +54,8 @@ static OWN_V6: HashMap<V6, u8> = HashMap::with_max_entries(map::OWN_V6.entries, 
 static OUTCOMES: PerCpuArray<Counter> = PerCpuArray::with_max_entries(map::OUTCOMES.entries, 0);
 #[map]
 static LISTS: PerCpuArray<Counter> = PerCpuArray::with_max_entries(map::LISTS.entries, 0);
+#[map]
+static MUTE: HashMap<u32, u8> = HashMap::with_max_entries(map::MUTE.entries, 0);
 #[map]
 static CONTROL: Array<Control> = Array::with_max_entries(map::CONTROL.entries, 0);
 #[map]
@@ -82,6 +83,7 @@ const _: () = agrees::<V4, u8>(map::OWN_V4);
 const _: () = agrees::<V6, u8>(map::OWN_V6);
 const _: () = agrees::<u32, Counter>(map::OUTCOMES);
 const _: () = agrees::<u32, Counter>(map::LISTS);
+const _: () = agrees::<u32, u8>(map::MUTE);
 const _: () = agrees::<u32, Control>(map::CONTROL);
 const _: () = agrees::<u32, Refusal>(map::REFUSALS);
 const _: () = agrees::<u32, Answers>(map::ANSWERS);
@@ -200,10 +202,26 @@ pub(crate) fn good(addresses: &Addresses) -> Option<RuleValue> {
     })
 }
 
+/// Whether a good rule covers the source, though no bad one does.
+#[inline(always)]
+pub(crate) fn is_good(addresses: &Addresses) -> bool {
+    let found = match addresses {
+        Addresses::V4 { source, .. } => dated_v4(&ALL_GOOD_V4, *source),
+        Addresses::V6 { source, .. } => dated_v6(&ALL_GOOD_V6, *source),
+    };
+    rule(found).is_some()
+}
+
 /// Which refusal is in force.
 #[inline(always)]
 pub(crate) fn control() -> Option<Control> {
     CONTROL.get(0).copied()
+}
+
+/// Whether nothing may be answered on an interface.
+#[inline(always)]
+pub(crate) fn is_mute(interface: u32) -> bool {
+    MUTE.get_ptr(interface).is_some()
 }
 
 /// One of the two refusals.
@@ -277,7 +295,7 @@ fn v6(address: [u32; 4]) -> V6 {
 }
 
 /// The maps here are what the contract says.
-const fn agrees<K, V>(shape: MapShape) {
+pub(crate) const fn agrees<K, V>(shape: MapShape) {
     assert!(size_of::<K>() == shape.key as usize);
     assert!(size_of::<V>() == shape.value as usize);
 }

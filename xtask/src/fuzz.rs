@@ -15,8 +15,9 @@ use crate::step::{Steps, captured, command_line, say};
 use crate::{root, setup};
 
 /// The flags that make rustc count what is reached and what is compared; they need no nightly toolchain.
-const COVERAGE: [&str; 6] = [
-    "--cfg=fuzzing",
+const COVERAGE: [&str; 7] = [
+    "--cfg",
+    "fuzzing",
     "-Cpasses=sancov-module",
     "-Cllvm-args=-sanitizer-coverage-level=4",
     "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",

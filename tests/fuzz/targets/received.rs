@@ -13,7 +13,8 @@ pub(crate) fn run(octets: &[u8]) {
     let end = header_end(octets, 0);
     assert!(end.is_none_or(|end| octets[..end].ends_with(b"\r\n")), "{end:?}");
     // It does not matter how far somebody looked before.
-    for searched in 0..end.unwrap_or(octets.len()) {
+    let before = end.unwrap_or(octets.len());
+    for searched in [before / 3, before / 2, before.saturating_sub(1)] {
         assert_eq!(header_end(octets, searched), end, "searched {searched}");
     }
     let block = &octets[..end.unwrap_or(octets.len())];

@@ -14,7 +14,9 @@ const MOST: usize = 400;
 pub(crate) fn v4(octets: &[u8]) {
     let mut input = Input::new(octets);
     let made = made(&mut input, Shape::SMALLEST_V4);
-    let prefixes = prefixes(&mut input, 32);
+    // A prefix of /24 or shorter costs a walk over all 2^24 of them, so most inputs should have none.
+    let shortest = if input.octet() == b'W' { 0 } else { 25 };
+    let prefixes = prefixes(&mut input, shortest, 32);
     let narrow = |address: u128| u32::try_from(address >> 96).expect("32 bits");
     let entries: Vec<_> = prefixes
         .iter()
@@ -31,7 +33,7 @@ pub(crate) fn v4(octets: &[u8]) {
 pub(crate) fn v6(octets: &[u8]) {
     let mut input = Input::new(octets);
     let made = made(&mut input, Shape::SMALLEST_V6);
-    let prefixes = prefixes(&mut input, 128);
+    let prefixes = prefixes(&mut input, 0, 128);
     let table = build_v6(&prefixes, &rows(), made, 1 << 20).expect("room for a few prefixes");
     assert_eq!(Header::verify(&table.lines), Ok(table.header));
     for address in probes(&prefixes, 128) {
@@ -51,12 +53,12 @@ fn made(input: &mut Input<'_>, at_least: Shape) -> Made {
 }
 
 /// Prefixes near each other, nested and in runs, with the address at the upper end of its number.
-fn prefixes(input: &mut Input<'_>, bits: u8) -> Vec<Entry<u128>> {
+fn prefixes(input: &mut Input<'_>, shortest: u8, bits: u8) -> Vec<Entry<u128>> {
     let mut prefixes = Vec::new();
     let mut address = 0_u128;
     while !input.is_empty() && prefixes.len() < MOST {
         let (kind, length, class) = (input.octet(), input.octet(), input.octet());
-        let length = length % (bits + 1);
+        let length = shortest + length % (bits + 1 - shortest);
         // A few octets somewhere in the address change; the others are those of the last one.
         let place = u32::from(kind & 0xf) * 8;
         let bytes = u128::from(input.short()) << 112 >> place;

@@ -2,7 +2,7 @@
 
 use gateway_ebpf::abi::Outcome;
 use gateway_ebpf::dialogue::WINDOW;
-use gateway_ebpf::parse::{Addresses, Intent, Segment, TCP_LENGTH, parse};
+use gateway_ebpf::parse::{Addresses, Intent, Segment, parse};
 use gateway_ebpf::reply::data_at;
 
 /// The outcomes that a frame alone can have; the others need rules.
@@ -61,23 +61,33 @@ fn check(frame: &[u8], segment: &Segment) {
         }
     };
     assert_eq!(shown, frame[at..at + shown.len()], "other addresses");
-    // The header's length is what TCP says, so the ports stand in one of few places.
-    let ports = [segment.client_port.to_be_bytes(), segment.port.to_be_bytes()].concat();
-    let tcp = (5..=15).map(|words| begin - 4 * words).find(|&at| {
-        let length = usize::from(frame[at + 12] >> 4) * 4;
-        at + length == begin && length >= TCP_LENGTH && frame[at..at + 4] == ports
-    });
-    let tcp = tcp.expect("a TCP header before the data");
-    assert_eq!(segment.sequence.to_be_bytes(), frame[tcp + 4..tcp + 8]);
-    if let Intent::Continue { acknowledged, ends } = segment.intent {
+    if let Intent::Continue { .. } = segment.intent {
         assert!(data <= WINDOW, "{data} octets were not offered");
-        assert_eq!(acknowledged.to_be_bytes(), frame[tcp + 8..tcp + 12]);
-        assert_eq!(ends, frame[tcp + 13] & 1 != 0);
     }
+    // The header's length is what TCP says, so it begins in one of few places.
+    let begins = (5..=15).filter_map(|words| begin.checked_sub(4 * words));
+    assert!(begins.into_iter().any(|at| is_header(&frame[at..begin], segment)), "no such header");
     for length in 0..end {
         let cut = parse(&frame[..length], |_| true);
         assert!(matches!(cut, Err(outcome) if is_truncated(outcome)), "cut to {length}: {cut:?}");
     }
+}
+
+/// Whether these octets are a TCP header that says what the segment says.
+fn is_header(header: &[u8], segment: &Segment) -> bool {
+    let ports = [segment.client_port.to_be_bytes(), segment.port.to_be_bytes()].concat();
+    let intent = match segment.intent {
+        Intent::Connect => header[13] & 0x17 == 0x02,
+        Intent::Continue { acknowledged, ends } => {
+            let flags = header[13] & 0x17;
+            acknowledged.to_be_bytes() == header[8..12] && flags == 0x10 | u8::from(ends)
+        }
+    };
+    let length = usize::from(header[12] >> 4) * 4;
+    length == header.len()
+        && header[..4] == ports
+        && header[4..8] == segment.sequence.to_be_bytes()
+        && intent
 }
 
 fn is_truncated(outcome: Outcome) -> bool {

@@ -14,8 +14,10 @@ const MOST: usize = 400;
 pub(crate) fn v4(octets: &[u8]) {
     let mut input = Input::new(octets);
     let made = made(&mut input, Shape::SMALLEST_V4);
-    // A prefix of /24 or shorter costs a walk over all 2^24 of them, so most inputs should have none.
-    let shortest = if input.octet() == b'W' { 0 } else { 25 };
+    // A prefix of /24 or shorter costs a walk over all 2^24 of them. So that these do not take all of the time, and no
+    // fuzzer learns to ask for them, one input in 64 has any.
+    let sum = octets.iter().fold(0_u8, |sum, octet| sum.wrapping_mul(31).wrapping_add(*octet));
+    let shortest = if sum.is_multiple_of(64) { 0 } else { 25 };
     let prefixes = prefixes(&mut input, shortest, 32);
     let narrow = |address: u128| u32::try_from(address >> 96).expect("32 bits");
     let entries: Vec<_> = prefixes

@@ -26,7 +26,7 @@ pub(crate) fn v6(octets: &[u8]) {
     let left = (kind & 1 != 0).then_some(Leftover { class, length });
     check(input, MOST_V6, |table| {
         v6::lookup(table, address, |generation| {
-            let first = table.line(0).expect("a generation comes from the header");
+            let first = table.lines.first().expect("a generation comes from the header");
             assert_eq!(u64::from(generation), first[2] & 0xffff_ffff);
             left
         })

@@ -167,8 +167,8 @@ fn fuzz(program: &Path, target: &str, time: Duration) -> Result<Report> {
     let finding = said.lines().find_map(|line| line.split_once("Test unit written to "));
     let finding = finding.map(|(_, path)| PathBuf::from(path.trim()));
     if finding.is_none() && !output.status.success() {
-        let tail = said.lines().rev().take(20).collect::<Vec<_>>();
-        let tail = tail.into_iter().rev().collect::<Vec<_>>().join("\n");
+        let lines = said.lines().collect::<Vec<_>>();
+        let tail = lines.get(lines.len().saturating_sub(20)..).unwrap_or_default().join("\n");
         bail!("`{}` ended with {}:\n{tail}", command_line(&search), output.status);
     }
     let stat = |name: &str| number_behind(&said, &format!("stat::{name}:"));

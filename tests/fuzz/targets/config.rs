@@ -1,15 +1,13 @@
 //! Any configuration file: read, or refused with faults that say where they are.
 
 use std::fs;
-use std::sync::LazyLock;
 
 use gateway::config::Config;
 use tempfile::TempDir;
 
-static FOLDER: LazyLock<TempDir> = LazyLock::new(|| TempDir::new().expect("a folder"));
-
 pub(crate) fn run(octets: &[u8]) {
-    let file = FOLDER.path().join("portcullis.toml");
+    let folder = TempDir::new().expect("a folder");
+    let file = folder.path().join("portcullis.toml");
     fs::write(&file, octets).expect("a file");
     let first = Config::load(&file);
     assert_eq!(first, Config::load(&file), "read twice");

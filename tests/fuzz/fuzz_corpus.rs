@@ -10,11 +10,15 @@ use std::{fs, panic};
 
 use fuzz::{TARGETS, Target};
 
-/// How many cuts of one input are tried where each costs as much as building a table.
-const FEW: usize = 2;
-
-/// The targets that build or copy tables of megabytes.
-const COSTLY: [&str; 3] = ["build-v4", "build-v6", "header"];
+/// At how many places each input of a target is cut short: at all of them, unless a run costs too much.
+fn cuts(name: &str) -> usize {
+    match name {
+        // Tables of megabytes, and files that are written.
+        "build-v4" | "build-v6" | "config" | "header" => 2,
+        "received" => 16,
+        _ => usize::MAX,
+    }
+}
 
 fn corpus() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus")
@@ -35,8 +39,7 @@ fn replay(name: &str) {
     assert!(!files.is_empty(), "no corpus for {name}");
     for file in files {
         let octets = fs::read(&file).unwrap();
-        let cuts = if COSTLY.contains(&name) { FEW } else { octets.len() };
-        let step = octets.len().div_ceil(cuts.max(1)).max(1);
+        let step = octets.len().div_ceil(cuts(name)).max(1);
         for length in (0..octets.len()).step_by(step).chain([octets.len()]) {
             let run = || (target.run)(&octets[..length]);
             assert!(panic::catch_unwind(run).is_ok(), "{} cut to {length}", file.display());

@@ -1,6 +1,7 @@
 //! `cargo xtask fuzz`: searches for input that breaks a promise, and keeps the little of it that reaches everything.
 
 use std::cmp::Reverse;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -195,7 +196,7 @@ fn number_behind(said: &str, name: &str) -> u64 {
     digits.and_then(|digits| digits.parse().ok()).unwrap_or_default()
 }
 
-/// Replaces `committed` by the fewest inputs that reach every branch; how often they do does not matter there.
+/// Replaces `committed` by the fewest inputs that reach every branch, and as often as any did where there is room for that.
 fn keep_least(
     program: &Path,
     target: &str,
@@ -203,14 +204,9 @@ fn keep_least(
     committed: &Path,
     report: &mut Report,
 ) -> Result<()> {
-    let fewest = tempfile::tempdir_in(folder(""))?;
-    let mut merge = fuzzer(program, target);
-    merge.args(["-set_cover_merge=1", "-use_counters=0", "-detect_leaks=0"]);
-    captured(merge.arg(fewest.path()).arg(found).arg(committed))?;
-    let mut inputs = Vec::new();
-    for entry in fs::read_dir(fewest.path())? {
-        let entry = entry?;
-        inputs.push((fs::read(entry.path())?, entry.file_name()));
+    let mut inputs = fewest(program, target, true, &[found, committed])?;
+    if inputs.len() > MOST_FILES {
+        inputs = fewest(program, target, false, &[found, committed])?;
     }
     // Those that are left out are the shortest: they reach the least beyond what the others do.
     inputs.sort_by_key(|(octets, name)| (Reverse(octets.len()), name.clone()));
@@ -226,6 +222,26 @@ fn keep_least(
     fs::remove_dir_all(committed)?;
     fs::rename(fresh.keep(), committed)?;
     Ok(())
+}
+
+/// The fewest inputs in `folders` that reach every branch; with `counters`, about as often as any of them did.
+fn fewest(
+    program: &Path,
+    target: &str,
+    counters: bool,
+    folders: &[&Path],
+) -> Result<Vec<(Vec<u8>, OsString)>> {
+    let fewest = tempfile::tempdir_in(folder(""))?;
+    let mut merge = fuzzer(program, target);
+    merge.args(["-set_cover_merge=1", "-detect_leaks=0"]);
+    merge.arg(format!("-use_counters={}", u8::from(counters)));
+    captured(merge.arg(fewest.path()).args(folders))?;
+    let mut inputs = Vec::new();
+    for entry in fs::read_dir(fewest.path())? {
+        let entry = entry?;
+        inputs.push((fs::read(entry.path())?, entry.file_name()));
+    }
+    Ok(inputs)
 }
 
 fn detail(report: &Report) -> String {

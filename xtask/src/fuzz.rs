@@ -98,8 +98,8 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         })?;
         if let Some(finding) = &report.finding {
             let shown = finding.strip_prefix(root()).unwrap_or(finding).display();
-            say(&format!("   a promise is broken: {shown}"));
-            say(&format!("   again: cargo xtask fuzz {target} --replay {shown}"));
+            say(&format!("   by this input: {shown}"));
+            say(&format!("   to see it again: cargo xtask fuzz {target} --replay {shown}"));
         }
         reports.push(report);
     }
@@ -185,7 +185,10 @@ fn fuzz(program: &Path, target: &str, time: Duration) -> Result<Report> {
         left_out: 0,
         finding,
     };
-    keep_least(program, target, &found, &committed, &mut report)?;
+    // What breaks a promise may stand in the corpus: it stays as it is until that is mended.
+    if report.finding.is_none() {
+        keep_least(program, target, &found, &committed, &mut report)?;
+    }
     Ok(report)
 }
 
@@ -245,6 +248,9 @@ fn fewest(
 }
 
 fn detail(report: &Report) -> String {
+    if report.finding.is_some() {
+        return format!("broke a promise after {} executions", report.executions);
+    }
     let Report { executions, executions_per_second, new_inputs, edges, corpus_files, .. } = report;
     format!(
         "{executions} executions, {executions_per_second} per second, {new_inputs} new inputs, \

@@ -4,7 +4,7 @@ use crate::line::Head;
 use crate::reference;
 
 /// The version of all that this file says. Pins of another version are never adopted.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 /// The name of the program in the object file and in the kernel.
 pub const PROGRAM: &str = "portcullis";
@@ -26,6 +26,9 @@ pub const MAX_BAD: usize = 1 << 24;
 
 /// The number of bad IPv6 prefixes that may be left over by the table.
 pub const MAX_LEFTOVERS: usize = 1 << 20;
+
+/// The number of bad rules for one family that may have changed since its table was made, or that expire.
+pub const MAX_DELTA: usize = 1 << 20;
 
 /// The number of own addresses of one family.
 pub const MAX_OWN: usize = 1 << 12;
@@ -358,11 +361,14 @@ pub enum MapKind {
 /// The maps and their shapes.
 pub mod map {
     use super::{
-        Control, Counter, KernelAction, MAX_GOOD, MAX_LEFTOVERS, MAX_LIST_NAME, MAX_LISTS, MAX_OWN,
-        MapKind, MapShape, Outcome, Refusal, RuleValue,
+        Control, Counter, KernelAction, MAX_DELTA, MAX_GOOD, MAX_LEFTOVERS, MAX_LIST_NAME,
+        MAX_LISTS, MAX_OWN, MapKind, MapShape, Outcome, Refusal,
     };
+    use crate::dated::DATED_BYTES;
+    use crate::gate;
     use crate::parse::Segment;
     use crate::rate::Answers;
+    use crate::table::Line;
 
     /// The table of the prefixes of bad lists, IPv4, as the only one of an array, so that it is replaced in one step.
     pub const BAD_V4: MapShape = table("BAD_V4");
@@ -370,11 +376,23 @@ pub mod map {
     pub const BAD_V6: MapShape = table("BAD_V6");
     /// Prefixes of bad lists that the table for IPv6 has no place for, each behind the generation of its table. The
     /// value is a class, a length and two bytes of 0.
-    pub const LEFT_V6: MapShape = trie("LEFT_V6", 4 + 16, MAX_LEFTOVERS);
-    /// Prefixes of good lists, IPv4; asked only after a bad hit.
-    pub const GOOD_V4: MapShape = trie("GOOD_V4", 4, MAX_GOOD);
-    /// Prefixes of good lists, IPv6; asked only after a bad hit.
-    pub const GOOD_V6: MapShape = trie("GOOD_V6", 16, MAX_GOOD);
+    pub const LEFT_V6: MapShape = trie("LEFT_V6", 4 + 16, 4, MAX_LEFTOVERS);
+    /// What was added, changed or removed since the table was made, and what expires, IPv4. Where this knows an address, the
+    /// table is not asked.
+    pub const DELTA_V4: MapShape = dated("DELTA_V4", 4, MAX_DELTA);
+    /// What was added, changed or removed since the table was made, and what expires, IPv6.
+    pub const DELTA_V6: MapShape = dated("DELTA_V6", 16, MAX_DELTA);
+    /// For which addresses the delta is asked at all.
+    pub const GATE: MapShape =
+        array("GATE", MapKind::Array, size_of::<Line>(), gate::ALL_LINES as usize);
+    /// Prefixes of good lists that overlap bad ones, IPv4; asked only after a bad hit.
+    pub const GOOD_V4: MapShape = dated("GOOD_V4", 4, MAX_GOOD);
+    /// Prefixes of good lists that overlap bad ones, IPv6; asked only after a bad hit.
+    pub const GOOD_V6: MapShape = dated("GOOD_V6", 16, MAX_GOOD);
+    /// All prefixes of good lists, IPv4; asked only in a flood.
+    pub const ALL_GOOD_V4: MapShape = dated("ALL_GOOD_V4", 4, MAX_GOOD);
+    /// All prefixes of good lists, IPv6; asked only in a flood.
+    pub const ALL_GOOD_V6: MapShape = dated("ALL_GOOD_V6", 16, MAX_GOOD);
     /// Own addresses, IPv4.
     pub const OWN_V4: MapShape = own("OWN_V4", 4);
     /// Own addresses, IPv6.
@@ -403,22 +421,43 @@ pub mod map {
     pub const SEGMENT: MapShape = array("SEGMENT", MapKind::PerCpuArray, size_of::<Segment>(), 1);
 
     /// All of them.
-    pub const ALL: [MapShape; 14] = [
-        BAD_V4, BAD_V6, LEFT_V6, GOOD_V4, GOOD_V6, OWN_V4, OWN_V6, OUTCOMES, LISTS, NAMES, CONTROL,
-        REFUSALS, ANSWERS, SEGMENT,
+    pub const ALL: [MapShape; 19] = [
+        BAD_V4,
+        BAD_V6,
+        LEFT_V6,
+        DELTA_V4,
+        DELTA_V6,
+        GATE,
+        GOOD_V4,
+        GOOD_V6,
+        ALL_GOOD_V4,
+        ALL_GOOD_V6,
+        OWN_V4,
+        OWN_V6,
+        OUTCOMES,
+        LISTS,
+        NAMES,
+        CONTROL,
+        REFUSALS,
+        ANSWERS,
+        SEGMENT,
     ];
 
     const fn table(name: &'static str) -> MapShape {
         MapShape { name, kind: MapKind::ArrayOfMaps, key: 4, value: 4, entries: 1 }
     }
 
+    const fn dated(name: &'static str, address: u32, entries: usize) -> MapShape {
+        trie(name, address, DATED_BYTES, entries)
+    }
+
     /// An update adds before it removes, so old and new must fit side by side. Room that is not used costs nothing.
-    const fn trie(name: &'static str, key: u32, entries: usize) -> MapShape {
+    const fn trie(name: &'static str, key: u32, value: usize, entries: usize) -> MapShape {
         MapShape {
             name,
             kind: MapKind::LpmTrie,
             key: 4 + key,
-            value: size_of::<RuleValue>() as u32,
+            value: value as u32,
             entries: 2 * entries as u32,
         }
     }

@@ -29,12 +29,17 @@ pub mod action;
 pub mod bench_keys;
 pub mod checksum;
 pub mod cookie;
+pub mod dated;
 pub mod dialogue;
 pub mod frame;
+pub mod gate;
+pub mod glance;
 pub mod line;
 pub mod parse;
 pub mod rate;
 pub mod reference;
+#[cfg(feature = "bench-keys")]
+pub mod repeat;
 pub mod reply;
 pub mod table;
 pub mod tcp;

@@ -100,7 +100,7 @@ fn rules(action: KernelAction) -> Rules {
         version: 1,
         lists: vec!["bad".into()],
         good: Vec::new(),
-        bad: vec![Rule { prefix: SENDER.parse().unwrap(), list: 0, action }],
+        bad: vec![Rule { prefix: SENDER.parse().unwrap(), list: 0, action, expires: None }],
     }
 }
 
@@ -197,6 +197,7 @@ fn new_tables_let_nothing_through() {
                 prefix,
                 list: 0,
                 action: KernelAction::Count,
+                expires: None,
             }));
             rules.bad.sort();
             let report = hosts.edge.run(|| filter.sync(&rules, &[EDGE.parse().unwrap()]));

@@ -36,7 +36,8 @@ fn own() -> [IpAddr; 2] {
 
 /// The second of two lists has everybody in the networks of [`REFUSED`].
 fn rules(action: KernelAction) -> Rules {
-    let rule = |prefix: &str| Rule { prefix: prefix.parse().unwrap(), list: 1, action };
+    let rule =
+        |prefix: &str| Rule { prefix: prefix.parse().unwrap(), list: 1, action, expires: None };
     Rules {
         version: 1,
         lists: vec!["other".into(), "bad".into()],

@@ -14,6 +14,9 @@ use crate::xdp::{self, Attachment, Filter, Mode, XdpError};
 const FILTER: &str = "xdp";
 /// Its rules.
 const RULES: &str = "xdp-rules";
+/// A minute of looks without a change.
+const FOLD_AFTER: u32 = 30;
+
 /// The keys of its refusals.
 const KEYS: &str = "xdp-keys";
 
@@ -26,6 +29,8 @@ pub(super) struct Kernel {
     behind: bool,
     /// Whether the filter may run on interfaces yet: not before its first rules.
     running: bool,
+    /// How many looks there were since the rules changed.
+    quiet: u32,
     attachments: Arc<ArcSwap<Vec<Attachment>>>,
 }
 
@@ -41,7 +46,14 @@ impl Kernel {
                 Filter::open(config).map_err(|error| tell_missing(config, &alarms, &error)).ok()
             }
         };
-        Self { filter, alarms, behind: false, running: false, attachments: Arc::default() }
+        Self {
+            filter,
+            alarms,
+            behind: false,
+            running: false,
+            quiet: 0,
+            attachments: Arc::default(),
+        }
     }
 
     /// Where it can be read on which interfaces the filter runs.
@@ -52,6 +64,7 @@ impl Kernel {
     /// Makes the kernel hold `rules`, for the addresses `own`.
     pub(super) fn sync(&mut self, rules: &Rules, own: &[IpAddr]) {
         let Some(filter) = &mut self.filter else { return };
+        self.quiet = 0;
         match filter.sync(rules, own) {
             Ok(report) => {
                 self.behind = false;
@@ -90,11 +103,35 @@ impl Kernel {
         if self.behind {
             self.sync(rules, own);
         }
+        self.fold();
         let Some(filter) = self.filter.as_mut().filter(|_filter| self.running) else { return };
         match filter.attach_again() {
             Ok(None) => {}
             Ok(Some(attachments)) => self.note(Ok(attachments)),
             Err(error) => self.note(Err(error)),
+        }
+    }
+
+    /// Once the rules have not changed for a while, puts what has changed since the tables were made into the tables.
+    fn fold(&mut self) {
+        self.quiet = self.quiet.saturating_add(1);
+        if !self.quiet.is_multiple_of(FOLD_AFTER) {
+            return;
+        }
+        let Some(filter) = &mut self.filter else { return };
+        match filter.fold() {
+            Ok(false) => {}
+            Ok(true) => {
+                info!(target: "rules", "kernel tables made anew, {} in the delta", filter.delta());
+            }
+            // The next look sees to it.
+            Err(error) => {
+                self.behind = true;
+                let text = format!(
+                    "the kernel's tables could not be made anew: {error}; what they hold stays in force"
+                );
+                self.alarms.raise(RULES, &text);
+            }
         }
     }
 

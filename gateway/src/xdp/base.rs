@@ -190,6 +190,7 @@ impl Table {
 }
 
 /// New tables, filled and ready; `None` for a family that has not changed.
+#[derive(Default)]
 pub(super) struct Update {
     v4: Option<New>,
     v6: Option<New>,

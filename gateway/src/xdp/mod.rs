@@ -20,8 +20,11 @@ mod attach;
 mod base;
 #[cfg(feature = "bench")]
 pub mod bench;
+mod boot;
+mod changes;
 mod config;
 mod counters;
+mod delta;
 mod error;
 mod filter;
 mod interface;
@@ -34,6 +37,7 @@ mod references;
 mod refusals;
 mod slots;
 mod tables;
+mod tries;
 
 pub use attach::{Attachment, RunsIn};
 pub use config::{Config, Mode};

@@ -2,6 +2,7 @@
 
 use gateway_ebpf::abi::Outcome;
 use gateway_ebpf::dialogue::WINDOW;
+use gateway_ebpf::glance::glance;
 use gateway_ebpf::parse::{Addresses, Intent, Segment, parse};
 use gateway_ebpf::reply::data_at;
 
@@ -29,6 +30,11 @@ const UNREADABLE: [Outcome; 18] = [
 
 pub(crate) fn run(frame: &[u8]) {
     let read = parse(frame, |_| true);
+    for ports in [|port| port == 25, |port| port != 25] {
+        if let Some(outcome) = glance(frame, ports) {
+            assert_eq!(parse(frame, ports), Err(outcome), "at a glance");
+        }
+    }
     // Network cards pad frames: what lies behind a packet is none of its business.
     let padded = parse([frame, &[0xee; 7]].concat().as_slice(), |_| true);
     match read {

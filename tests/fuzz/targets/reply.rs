@@ -28,7 +28,14 @@ pub(crate) fn run(octets: &[u8]) {
         Intent::Connect => {
             let sequence = cookie(key, &segment);
             let acknowledged = segment.sequence.wrapping_add(1);
-            let begin = Reply { sequence, acknowledged, flags: SYN | ACK, window: WINDOW };
+            let begin = Reply {
+                sequence,
+                acknowledged,
+                flags: SYN | ACK,
+                window: WINDOW,
+                length: 0,
+                data: Checksum::new(),
+            };
             for reply in [Reply::reset(&segment), begin] {
                 let answer = silent(frame, &segment, reply);
                 assert!(answer.len() <= frame.len(), "more octets out than came in");
@@ -41,6 +48,8 @@ pub(crate) fn run(octets: &[u8]) {
                 acknowledged: segment.sequence.wrapping_add(segment.data),
                 flags: ACK | if ends { FIN } else { PSH },
                 window: WINDOW,
+                length: 0,
+                data: Checksum::new(),
             };
             check(frame, &segment, reply, &silent(frame, &segment, reply), b"");
             let head = Head::new(&text).expect("printable text");
@@ -75,8 +84,7 @@ pub(crate) fn run(octets: &[u8]) {
 fn silent(frame: &[u8], segment: &Segment, reply: Reply) -> Vec<u8> {
     let mut answer = frame[..data_at(segment)].to_vec();
     let link = Link::turned(answer.as_slice()).expect("a segment's Ethernet header");
-    write_headers(answer.as_mut_slice(), link, segment, reply, 0, Checksum::new())
-        .expect("room for headers");
+    finish(&mut answer, link, segment, &reply);
     answer
 }
 
@@ -93,10 +101,14 @@ fn spoken<const WORDS: usize>(
     answer.extend_from_slice(frame);
     let at = data_at(segment);
     let data = write(&mut answer, at).expect("room for a line");
-    write_headers(answer.as_mut_slice(), link, segment, reply, length, data)
-        .expect("room for headers");
+    finish(&mut answer, link, segment, &Reply { length, data, ..reply });
     answer.truncate(at + usize::try_from(length).expect("a length"));
     answer
+}
+
+fn finish(answer: &mut [u8], link: Link, segment: &Segment, reply: &Reply) {
+    link.write(answer).expect("room for the Ethernet header");
+    write_headers(answer, segment, reply).expect("room for headers");
 }
 
 fn check(frame: &[u8], segment: &Segment, reply: Reply, answer: &[u8], data: &[u8]) {

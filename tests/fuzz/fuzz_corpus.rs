@@ -15,7 +15,7 @@ fn cuts(name: &str) -> usize {
     match name {
         // Tables of megabytes, and files that are written.
         "build-v4" | "build-v6" | "config" | "header" => 2,
-        "received" => 16,
+        "received" | "stream" => 16,
         _ => usize::MAX,
     }
 }

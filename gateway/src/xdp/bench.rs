@@ -9,6 +9,9 @@ use super::memory;
 /// The object file with the programs that measure lookups.
 pub static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/portcullis-bench"));
 
+/// The object file with the generator of floods and the programs beside it.
+pub static FLOOD: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/portcullis-flood"));
+
 /// Makes a map for a table of `lines` lines, all zero.
 pub fn create_table(lines: u32) -> Result<MapData, MapError> {
     memory::create_table(lines)

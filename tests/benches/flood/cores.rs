@@ -1,0 +1,96 @@
+//! Which processor does what: one makes the flood, another one receives it.
+
+use std::fs;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use rustix::process::{Pid, setpriority_process};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+/// The greatest claim on a processor that there is without real-time rights.
+const FIRST: i32 = -20;
+
+/// The number of a processor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Core(usize);
+
+/// Who runs where.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cores {
+    /// Makes the flood, and takes in what comes back.
+    pub(crate) generator: Core,
+    /// Receives for the edge host.
+    pub(crate) edge: Core,
+}
+
+impl Cores {
+    /// The first and the last processor that this process may use.
+    pub(crate) fn choose() -> Result<Self> {
+        let allowed = sched_getaffinity(None)?;
+        let allowed: Vec<_> = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core)).collect();
+        ensure!(allowed.len() > 1, "a flood needs two processors, one to send and one to receive");
+        let core = |number: Option<&usize>| number.copied().map(Core).context("no processor");
+        Ok(Self { generator: core(allowed.first())?, edge: core(allowed.last())? })
+    }
+}
+
+/// Lets everything else on the machine wait for this process: a generator that others interrupt saturates nobody.
+pub(crate) fn come_first() -> Result<()> {
+    setpriority_process(None, FIRST)?;
+    // Where the kernel shares processors out by session, a thread's own claim counts only within it (sched(7)).
+    let of_session = Path::new("/proc/self/autogroup");
+    if of_session.exists() {
+        fs::write(of_session, FIRST.to_string()).context("/proc/self/autogroup")?;
+    }
+    Ok(())
+}
+
+/// Makes `thread`, or the calling one, run on `core` only.
+pub(crate) fn run_on(thread: Option<Pid>, core: Core) -> Result<()> {
+    let mut set = CpuSet::new();
+    set.set(core.0);
+    sched_setaffinity(thread, &set).with_context(|| format!("processor {}", core.0))
+}
+
+/// The kernel thread that receives for one device; the processor time that it takes is the cost of receiving.
+#[derive(Debug)]
+pub(crate) struct Receiver {
+    thread: Pid,
+}
+
+impl Receiver {
+    /// Finds the thread of `device`, whose name no other device of the system has, and puts it on `core`.
+    pub(crate) fn of(device: &str, core: Core) -> Result<Self> {
+        let thread = find(&format!("napi/{device}-"))?;
+        run_on(Some(thread), core)?;
+        setpriority_process(Some(thread), FIRST)?;
+        Ok(Self { thread })
+    }
+
+    /// The processor time that it has taken so far, in nanoseconds.
+    pub(crate) fn busy_ns(&self) -> Result<u64> {
+        let file = format!("/proc/{}/schedstat", self.thread.as_raw_nonzero());
+        let text = fs::read_to_string(&file).context(file)?;
+        Ok(text.split(' ').next().unwrap_or_default().parse()?)
+    }
+}
+
+/// The kernel starts the thread a moment after it was asked to.
+fn find(prefix: &str) -> Result<Pid> {
+    for _ in 0..100 {
+        for entry in fs::read_dir("/proc")?.flatten() {
+            let Some(number) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+                continue;
+            };
+            // A process may end while its name is read.
+            let name = fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
+            if name.starts_with(prefix) {
+                return Pid::from_raw(number).context("no process");
+            }
+        }
+        sleep(Duration::from_millis(10));
+    }
+    anyhow::bail!("no kernel thread `{prefix}…`: the device has no threaded NAPI")
+}

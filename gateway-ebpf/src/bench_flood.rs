@@ -5,6 +5,10 @@ pub const FRAME: usize = 60;
 /// The same in the words in which it lies in the map `FRAME`, in the order of the wire.
 pub const FRAME_WORDS: usize = FRAME / 4;
 
+/// Where a frame says what is in it.
+pub const KIND_AT: usize = 12;
+/// Where the destination address is.
+pub const TARGET_AT: usize = 30;
 /// Where the source address is in a frame.
 pub const SOURCE_AT: usize = 26;
 /// Where the source port is.

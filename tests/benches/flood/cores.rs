@@ -2,15 +2,20 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use harness::netns::run;
 use rustix::process::{Pid, setpriority_process};
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use rustix::thread::{CpuSet, gettid, sched_getaffinity, sched_setaffinity};
 
 /// The greatest claim on a processor that there is without real-time rights.
 const FIRST: i32 = -20;
+
+/// The least claim.
+const LAST: i32 = 19;
 
 /// The number of a processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,9 +24,9 @@ pub(crate) struct Core(usize);
 /// Who runs where.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cores {
-    /// Makes the flood, and takes in what comes back.
+    /// Makes the flood where it is to be faster than its receiver, and takes in what comes back.
     pub(crate) generator: Core,
-    /// Receives for the edge host.
+    /// Receives for the edge host, and makes the flood where the cost of a packet is measured.
     pub(crate) edge: Core,
 }
 
@@ -47,34 +52,48 @@ pub(crate) fn come_first() -> Result<()> {
     Ok(())
 }
 
-/// Makes `thread`, or the calling one, run on `core` only.
-pub(crate) fn run_on(thread: Option<Pid>, core: Core) -> Result<()> {
-    let mut set = CpuSet::new();
-    set.set(core.0);
-    sched_setaffinity(thread, &set).with_context(|| format!("processor {}", core.0))
+/// A thread on a processor of its own; the processor time that it takes is the cost of what it does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Thread {
+    id: Pid,
 }
 
-/// The kernel thread that receives for one device; the processor time that it takes is the cost of receiving.
-#[derive(Debug)]
-pub(crate) struct Receiver {
-    thread: Pid,
-}
-
-impl Receiver {
-    /// Finds the thread of `device`, whose name no other device of the system has, and puts it on `core`.
+impl Thread {
+    /// The kernel thread that receives for `device`, whose name no other device of the system has, put on `core`.
     pub(crate) fn of(device: &str, core: Core) -> Result<Self> {
-        let thread = find(&format!("napi/{device}-"))?;
-        run_on(Some(thread), core)?;
-        setpriority_process(Some(thread), FIRST)?;
-        Ok(Self { thread })
+        let id = find(&format!("napi/{device}-"))?;
+        run_on(Some(id), core)?;
+        // Before all others, as what interrupts do comes on a host with a network card.
+        let number = id.as_raw_nonzero().to_string();
+        run(Command::new("chrt").args(["--fifo", "--pid", "1", &number]))?;
+        Ok(Self { id })
+    }
+
+    /// The calling thread, put on `core`.
+    pub(crate) fn this(core: Core) -> Result<Self> {
+        run_on(None, core)?;
+        Ok(Self { id: gettid() })
+    }
+
+    /// Makes it wait for whoever else wants its processor.
+    pub(crate) fn come_last(self) -> Result<()> {
+        // Of this thread alone: on Linux a thread has a claim of its own.
+        Ok(setpriority_process(Some(self.id), LAST)?)
     }
 
     /// The processor time that it has taken so far, in nanoseconds.
-    pub(crate) fn busy_ns(&self) -> Result<u64> {
-        let file = format!("/proc/{}/schedstat", self.thread.as_raw_nonzero());
+    pub(crate) fn busy_ns(self) -> Result<u64> {
+        let file = format!("/proc/{}/schedstat", self.id.as_raw_nonzero());
         let text = fs::read_to_string(&file).context(file)?;
         Ok(text.split(' ').next().unwrap_or_default().parse()?)
     }
+}
+
+/// Makes `thread`, or the calling one, run on `core` only.
+fn run_on(thread: Option<Pid>, core: Core) -> Result<()> {
+    let mut set = CpuSet::new();
+    set.set(core.0);
+    sched_setaffinity(thread, &set).with_context(|| format!("processor {}", core.0))
 }
 
 /// The kernel starts the thread a moment after it was asked to.

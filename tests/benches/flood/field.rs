@@ -11,7 +11,7 @@ use gateway::xdp::bench::FLOOD;
 use harness::netns::{NetNs, run, veth};
 use harness::packet::{CLIENT_MAC, HOST_MAC};
 
-use crate::cores::{Cores, Receiver};
+use crate::cores::{Cores, Thread};
 
 /// Where the edge host is.
 pub(crate) const EDGE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
@@ -33,7 +33,7 @@ pub(crate) struct Field {
     pub(crate) floor: Port,
     pub(crate) cores: Cores,
     _programs: Vec<Ebpf>,
-    _absorber: Receiver,
+    _absorber: Thread,
 }
 
 /// A host as the flood sees it: the device that receives, and the one at the other end of the cable.
@@ -43,7 +43,7 @@ pub(crate) struct Port {
     pub(crate) device: String,
     /// The index of the sender's device at the other end.
     pub(crate) from: u32,
-    receiver: Receiver,
+    receiver: Thread,
 }
 
 /// What a host has received at one moment.
@@ -71,10 +71,12 @@ impl Field {
         edge.host.ip(&format!("route add default via {CLIENT}"))?;
         neighbour(&sender, EDGE, HOST_MAC, &near)?;
         neighbour(&edge.host, CLIENT, CLIENT_MAC, &edge.device)?;
-        let programs =
-            vec![attach(&sender, &near, "absorb")?, attach(&floor.host, &floor.device, "drop_all")?];
+        let programs = vec![
+            attach(&sender, &near, "absorb")?,
+            attach(&floor.host, &floor.device, "drop_all")?,
+        ];
         thread_napi(&sender, &near)?;
-        let absorber = Receiver::of(&near, cores.generator)?;
+        let absorber = Thread::of(&near, cores.generator)?;
         Ok(Self { sender, edge, floor, cores, _programs: programs, _absorber: absorber })
     }
 
@@ -91,10 +93,12 @@ impl Port {
         host.ip(&format!("link set dev {device} address {}", mac(HOST_MAC)))?;
         // With it on, the device takes frames by NAPI, as network cards do, whether it has an XDP program or not.
         run(host.command("ethtool").args(["-K", &device, "gro", "on"]))?;
+        // With it on, the clean client's segments would come by another way than the flood, past the queue.
+        run(sender.command("ethtool").args(["-K", near, "tso", "off"]))?;
         host.ip(&format!("link set {device} up"))?;
         sender.ip(&format!("link set {near} up"))?;
         thread_napi(&host, &device)?;
-        let receiver = Receiver::of(&device, cores.edge)?;
+        let receiver = Thread::of(&device, cores.edge)?;
         let from = sender.run(|| rustix::net::netdevice::name_to_index(&udp_socket()?, near))?;
         Ok(Self { host, device, from: from.context("no such device")?, receiver })
     }

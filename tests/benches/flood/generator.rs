@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -10,30 +11,28 @@ use aya::maps::{Array, MapData};
 use aya::programs::{TestRun as _, TestRunAttrs, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
 use gateway::xdp::bench::FLOOD;
-use gateway_ebpf::bench_flood as flood;
+use gateway_ebpf::bench_flood as keys;
 use harness::netns::NetNs;
 use harness::packet::Packet;
-use rustix::process::setpriority_process;
-use rustix::thread::gettid;
 
-use crate::cores::{Core, run_on};
+use crate::cores::{Core, Thread};
 
 /// Frames that one call of the kernel makes; the generator looks up from its work between calls.
 const FRAMES_PER_CALL: u32 = 1 << 18;
 /// Frames that are handed over at once, and pages that the kernel keeps for new ones. The cable holds 256.
 const BATCH: u32 = 256;
-/// The least claim on a processor that there is: whoever shares the generator's comes first.
-const LAST: i32 = 19;
 
-/// How fast a flood is.
+/// What a flood is like.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Pace {
-    /// As fast as can be.
-    Unlimited,
-    /// So many packets in a second.
-    PerSecond(u32),
-    /// The same, and the generator gives way to everyone on its processor.
-    GivingWay(u32),
+pub(crate) struct Flood {
+    /// The index of the device that it leaves by.
+    pub(crate) device: u32,
+    /// Where it is made.
+    pub(crate) core: Core,
+    /// Packets per second; `None` for as many as can be.
+    pub(crate) limit: Option<u32>,
+    /// Whether it waits for whoever else wants its processor.
+    pub(crate) gives_way: bool,
 }
 
 /// Makes floods. It sends from wherever its cables begin.
@@ -42,12 +41,11 @@ pub(crate) struct Generator {
     state: Array<MapData, [u64; 8]>,
     sums: [u64; 2],
     entries: u64,
-    core: Core,
 }
 
 impl Generator {
     /// One that takes `sources` in their order, again and again, and sends to `target`.
-    pub(crate) fn new(sources: &[Ipv4Addr], target: SocketAddr, core: Core) -> Result<Self> {
+    pub(crate) fn new(sources: &[Ipv4Addr], target: SocketAddr) -> Result<Self> {
         let entries = u32::try_from(sources.len())?;
         ensure!(entries > 0, "a flood needs sources");
         let mut loader = EbpfLoader::new();
@@ -56,7 +54,7 @@ impl Generator {
         let program: &mut Xdp = ebpf.program_mut("generate").context("generate")?.try_into()?;
         program.load()?;
         let (frame, sums) = template(target);
-        let mut frames: Array<_, [u32; flood::FRAME_WORDS]> =
+        let mut frames: Array<_, [u32; keys::FRAME_WORDS]> =
             ebpf.map_mut("FRAME").context("FRAME")?.try_into()?;
         frames.set(0, frame, 0)?;
         let mut map: Array<_, u32> = ebpf.map_mut("SOURCES").context("SOURCES")?.try_into()?;
@@ -64,34 +62,28 @@ impl Generator {
             map.set(number, u32::from_ne_bytes(source.octets()), 0)?;
         }
         let state = ebpf.take_map("STATE").context("STATE")?.try_into()?;
-        Ok(Self { ebpf, state, sums, entries: entries.into(), core })
+        Ok(Self { ebpf, state, sums, entries: entries.into() })
     }
 
-    /// Does `work` while a flood leaves `host` by the device with the index `device`.
+    /// Does `work` while a flood leaves `host`.
     pub(crate) fn during<T>(
         &mut self,
         host: &NetNs,
-        device: u32,
-        pace: Pace,
+        flood: Flood,
         work: impl FnOnce() -> Result<T>,
     ) -> Result<T> {
         let mut state = [0; 8];
-        state[flood::DEVICE] = device.into();
-        state[flood::ENTRIES] = self.entries;
-        [state[flood::IP_SUM], state[flood::TCP_SUM]] = self.sums;
-        state[flood::GAP] = match pace {
-            Pace::Unlimited => 0,
-            Pace::PerSecond(rate) | Pace::GivingWay(rate) => 1_000_000_000 / u64::from(rate),
-        };
+        state[keys::DEVICE] = flood.device.into();
+        state[keys::ENTRIES] = self.entries;
+        [state[keys::IP_SUM], state[keys::TCP_SUM]] = self.sums;
+        state[keys::GAP] = flood.limit.map_or(0, |limit| 1_000_000_000 / u64::from(limit));
         self.state.set(0, state, 0)?;
         let program: &Xdp = self.ebpf.program("generate").context("generate")?.try_into()?;
-        let core = self.core;
         let stop = AtomicBool::new(false);
         let send = || -> Result<()> {
-            run_on(None, core)?;
-            if matches!(pace, Pace::GivingWay(_)) {
-                // Of this thread alone: on Linux a thread has a claim of its own.
-                setpriority_process(Some(gettid()), LAST)?;
+            let thread = Thread::this(flood.core)?;
+            if flood.gives_way {
+                thread.come_last()?;
             }
             while !stop.load(Ordering::Relaxed) {
                 send(program)?;
@@ -102,23 +94,17 @@ impl Generator {
             let sender = scope.spawn(|| host.run(send));
             let done = work();
             stop.store(true, Ordering::Relaxed);
-            let sent = sender.join().map_err(|_| anyhow::anyhow!("the generator panicked"))?;
-            let done = done?;
+            let sent = sender.join().unwrap_or_else(|panicked| resume_unwind(panicked));
             sent??;
-            Ok(done)
+            done
         })
-    }
-
-    /// How many frames the last flood had, those included for which the cable had no room.
-    pub(crate) fn sent(&self) -> Result<u64> {
-        Ok(self.state.get(&0, 0)?[flood::SENT])
     }
 }
 
 /// One call: the kernel runs the program on frames of its own, and does with them what it says.
 fn send(program: &Xdp) -> Result<()> {
     let options = TestRunOptions {
-        data_in: Some(&[0; flood::FRAME]),
+        data_in: Some(&[0; keys::FRAME]),
         repeat: FRAMES_PER_CALL,
         attrs: TestRunAttrs::new().xdp_live_frames(BATCH),
         ..TestRunOptions::default()
@@ -135,10 +121,10 @@ fn is_interrupted(error: &(dyn std::error::Error + 'static)) -> bool {
 }
 
 /// A frame without what is different in each, and the sums over the rest of its two headers.
-fn template(target: SocketAddr) -> ([u32; flood::FRAME_WORDS], [u64; 2]) {
+fn template(target: SocketAddr) -> ([u32; keys::FRAME_WORDS], [u64; 2]) {
     let nobody = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
     let mut frame = Packet::syn(nobody, target).sequence(0).bytes();
-    for at in [flood::IP_SUM_AT, flood::TCP_SUM_AT] {
+    for at in [keys::IP_SUM_AT, keys::TCP_SUM_AT] {
         for byte in frame.iter_mut().skip(at).take(2) {
             *byte = 0;
         }
@@ -148,8 +134,8 @@ fn template(target: SocketAddr) -> ([u32; flood::FRAME_WORDS], [u64; 2]) {
     let length = u8::try_from(tcp.len()).unwrap_or(0);
     let tcp_sum = sum(&[target, vec![0, 6, 0, length], tcp].concat());
     let sums = [sum(&ip), tcp_sum];
-    frame.resize(flood::FRAME, 0);
-    let mut words = [0; flood::FRAME_WORDS];
+    frame.resize(keys::FRAME, 0);
+    let mut words = [0; keys::FRAME_WORDS];
     for (word, bytes) in words.iter_mut().zip(frame.as_chunks::<4>().0) {
         *word = u32::from_ne_bytes(*bytes);
     }

@@ -24,7 +24,8 @@ impl Lists {
     pub(crate) fn new(entries: usize) -> Self {
         let changed = entries / CHANGED;
         let hosts = (0..).map(entry_v4).map(Ipv4Addr::from_bits);
-        let mut hosts: Vec<_> = hosts.filter(is_public).take(entries + changed).collect();
+        let mut hosts: Vec<_> =
+            hosts.filter(|host| is_public(*host)).take(entries + changed).collect();
         let mut second = hosts.clone();
         second.drain(..changed);
         hosts.truncate(entries);
@@ -54,7 +55,7 @@ pub(crate) fn write(
 }
 
 /// Whether the kernel would take a packet from this address to be real; the cable's own network is left out, too.
-fn is_public(address: &Ipv4Addr) -> bool {
+fn is_public(address: Ipv4Addr) -> bool {
     let [first, second, third, _] = address.octets();
     (1..224).contains(&first) && first != 127 && [first, second, third] != [192, 0, 2]
 }

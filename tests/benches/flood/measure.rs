@@ -3,20 +3,24 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail, ensure};
 use harness::deadline::Deadline;
+use harness::needs;
 use harness::smtp_client::{Attempt, SmtpClient};
 use serde_json::{Value, json};
 
 use crate::contender::Contender;
+use crate::cores::Core;
 use crate::field::{CLIENT, Field, Port, target};
 use crate::figures::{Spread, milliseconds, now, percentile, rounded};
-use crate::generator::{Generator, Pace};
+use crate::generator::{Flood, Generator};
 
 /// Packets per second while lists are replaced and clean clients connect: no more than most contenders can take.
 pub(crate) const MODERATE: u32 = 300_000;
 /// A flood runs for so long before it is looked at.
 const WARM_UP: Duration = Duration::from_millis(60);
+/// How often a flood of which nothing arrives is looked at again.
+const LOOKS: usize = 3;
 /// How long a clean client waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(4);
 
@@ -36,20 +40,24 @@ pub(crate) fn measure(
     field: &Field,
     generator: &mut Generator,
     contender: &mut dyn Contender,
-    entries: usize,
+    (entries, sources): (usize, usize),
     effort: Effort,
 ) -> Value {
     let started = now();
-    let loaded = contender.load(field);
+    let loaded = is_installed(contender).and_then(|()| contender.load(field));
     let load_ms = milliseconds(started.elapsed());
     let measured = loaded.and_then(|()| figures(field, generator, contender, effort));
+    let in_kernel = contender.in_kernel().map(milliseconds).map(rounded);
+    // Where nothing was loaded there may be nothing to remove.
     let unloaded = contender.unload(field);
     let listed = contender.most() != Some(0);
     let mut row = json!({
         "contender": contender.name(),
         "action": contender.action(),
-        "entries": listed.then_some(entries),
+        "entries": if listed { entries } else { 0 },
+        "sources": sources,
         "load_ms": listed.then_some(rounded(load_ms)),
+        "load_in_kernel_ms": in_kernel,
     });
     let figures = measured.and_then(|figures| unloaded.map(|()| figures));
     let figures = figures.unwrap_or_else(|error| json!({ "reason": format!("{error:#}") }));
@@ -59,6 +67,14 @@ pub(crate) fn measure(
     row
 }
 
+fn is_installed(contender: &dyn Contender) -> Result<()> {
+    if let Some((program, package)) = contender.needs() {
+        let there = needs::find(program).is_some();
+        ensure!(there, "{program} is not installed (Debian package {package})");
+    }
+    Ok(())
+}
+
 fn figures(
     field: &Field,
     generator: &mut Generator,
@@ -66,11 +82,17 @@ fn figures(
     effort: Effort,
 ) -> Result<Value> {
     let passed = field.segments()?;
+    let cores = field.cores;
     let mut runs = Runs::default();
     for _ in 0..effort.runs {
-        let floor = run(field, &field.floor, generator, effort)?;
-        let edge = run(field, &field.edge, generator, effort)?;
-        runs.add(floor, edge);
+        // One just after the other, so that both meet the same machine.
+        let floor = run(field, &field.floor, generator, cores.edge, effort)?;
+        let edge = run(field, &field.edge, generator, cores.edge, effort)?;
+        let saturated = run(field, &field.edge, generator, cores.generator, effort)?;
+        runs.costs.push(edge.cost);
+        runs.ratios.push(edge.cost / floor.cost);
+        runs.rates.push(saturated.rate);
+        runs.busy.push(saturated.busy);
     }
     let passed = field.segments()? - passed;
     let replaced = (contender.most() != Some(0)).then(|| replace(field, generator, contender));
@@ -109,30 +131,42 @@ struct Runs {
     ratios: Vec<f64>,
 }
 
-impl Runs {
-    /// The floor was measured just before, so that both met the same machine.
-    fn add(&mut self, floor: Run, edge: Run) {
-        self.rates.push(edge.rate);
-        self.costs.push(edge.cost);
-        self.busy.push(edge.busy);
-        self.ratios.push(edge.cost / floor.cost);
+/// Looks at a flood, again where the machine was away for the whole look.
+fn run(
+    field: &Field,
+    port: &Port,
+    generator: &mut Generator,
+    core: Core,
+    effort: Effort,
+) -> Result<Run> {
+    for _ in 0..LOOKS {
+        if let Some(run) = look(field, port, generator, core, effort)? {
+            return Ok(run);
+        }
     }
+    bail!("nothing arrives at {}", port.device)
 }
 
-fn run(field: &Field, port: &Port, generator: &mut Generator, effort: Effort) -> Result<Run> {
-    generator.during(&field.sender, port.from, Pace::Unlimited, || {
+fn look(
+    field: &Field,
+    port: &Port,
+    generator: &mut Generator,
+    core: Core,
+    effort: Effort,
+) -> Result<Option<Run>> {
+    let flood = Flood { device: port.from, core, limit: None, gives_way: false };
+    generator.during(&field.sender, flood, || {
         sleep(WARM_UP);
         let (started, before) = (now(), port.received()?);
         sleep(effort.window);
         let (after, elapsed) = (port.received()?, started.elapsed());
         let packets = (after.packets - before.packets) as f64;
-        anyhow::ensure!(packets > 0.0, "nothing arrives at {}", port.device);
         let busy = (after.busy_ns - before.busy_ns) as f64;
-        Ok(Run {
+        Ok((packets > 0.0).then_some(Run {
             rate: packets / elapsed.as_secs_f64(),
             cost: busy / packets,
             busy: busy / elapsed.as_secs_f64() / 1e9,
-        })
+        }))
     })
 }
 
@@ -151,16 +185,17 @@ fn replace(
     contender: &mut dyn Contender,
 ) -> Result<Replaced> {
     let leaked = field.segments()?;
-    let (milliseconds, packets) =
-        generator.during(&field.sender, field.edge.from, Pace::PerSecond(MODERATE), || {
-            sleep(WARM_UP);
-            let (started, before) = (now(), field.edge.received()?.packets);
-            contender.replace(field)?;
-            let elapsed = milliseconds(started.elapsed());
-            let packets = field.edge.received()?.packets - before;
-            sleep(WARM_UP);
-            Ok((elapsed, packets))
-        })?;
+    let (device, core) = (field.edge.from, field.cores.generator);
+    let flood = Flood { device, core, limit: Some(MODERATE), gives_way: false };
+    let (milliseconds, packets) = generator.during(&field.sender, flood, || {
+        sleep(WARM_UP);
+        let (started, before) = (now(), field.edge.received()?.packets);
+        contender.replace(field)?;
+        let elapsed = milliseconds(started.elapsed());
+        let packets = field.edge.received()?.packets - before;
+        sleep(WARM_UP);
+        Ok((elapsed, packets))
+    })?;
     // What is in the cable arrives before the next look.
     sleep(WARM_UP);
     Ok(Replaced { milliseconds, packets, leaked: field.segments()? - leaked })
@@ -168,16 +203,25 @@ fn replace(
 
 /// Lets clean clients connect, one after the other, during a flood.
 fn clients(field: &Field, generator: &mut Generator, effort: Effort) -> Result<Value> {
-    let pace = Pace::GivingWay(MODERATE);
-    let from = field.edge.from;
-    let (mut times, failed) =
-        generator.during(&field.sender, from, pace, || dialogues(field, effort))?;
-    Ok(json!({
+    let (device, core) = (field.edge.from, field.cores.generator);
+    let flood = Flood { device, core, limit: Some(MODERATE), gives_way: true };
+    let (times, failed) = generator.during(&field.sender, flood, || dialogues(field, effort))?;
+    Ok(latency(times, failed))
+}
+
+/// How a clean client fares when there is no flood.
+pub(crate) fn quiet(field: &Field, effort: Effort) -> Result<Value> {
+    let (times, failed) = dialogues(field, effort)?;
+    Ok(latency(times, failed))
+}
+
+fn latency(mut times: Vec<f64>, failed: usize) -> Value {
+    json!({
         "median": percentile(&mut times, 0.5).map(rounded),
         "p99": percentile(&mut times, 0.99).map(rounded),
         "dialogues": times.len(),
         "failed": failed,
-    }))
+    })
 }
 
 /// The time that each dialogue took, and how many came to nothing.
@@ -199,7 +243,7 @@ fn dialogues(field: &Field, effort: Effort) -> Result<(Vec<f64>, usize)> {
 fn dialogue() -> Result<()> {
     let attempt = SmtpClient::attempt(Some(CLIENT.into()), target(), PATIENCE)?;
     let Attempt::Connected(mut client) = attempt else {
-        anyhow::bail!("{attempt:?}");
+        bail!("{attempt:?}");
     };
     client.set_patience(PATIENCE);
     client.expect(220)?;

@@ -7,9 +7,10 @@
 )]
 
 use aya_ebpf::Global;
-use aya_ebpf::bindings::xdp_action;
+use aya_ebpf::bindings::{BPF_F_MMAPABLE, xdp_action};
+use aya_ebpf::btf_maps::Array as BtfArray;
 use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_redirect};
-use aya_ebpf::macros::{map, xdp};
+use aya_ebpf::macros::{btf_map, map, xdp};
 use aya_ebpf::maps::Array;
 use aya_ebpf::programs::XdpContext;
 use gateway_ebpf::bench_flood as flood;
@@ -24,6 +25,12 @@ static FRAME: Array<[u32; flood::FRAME_WORDS]> = Array::with_max_entries(1, 0);
 /// What a run is told, and how far it came: see `bench_flood`.
 #[map]
 static STATE: Array<[u64; 8]> = Array::with_max_entries(1, 0);
+
+/// As much memory as the filter's table has for a million entries.
+#[btf_map]
+static LINES: BtfArray<[u64; 8], { LINE_COUNT as usize }, { BPF_F_MMAPABLE as usize }> =
+    BtfArray::new();
+const LINE_COUNT: u32 = 200_000;
 
 /// The one address of the generator's host to which packets go on, as it lies in a packet.
 // SAFETY: no other symbol of the object has this name.
@@ -71,9 +78,29 @@ fn drop_all(_: XdpContext) -> u32 {
 #[xdp]
 fn drop_read(context: XdpContext) -> u32 {
     match source(&context) {
-        // A network's address; no flood has it.
+        // Nobody's address; no flood has it.
         Some(0) | None => xdp_action::XDP_PASS,
         Some(_) => xdp_action::XDP_DROP,
+    }
+}
+
+/// Drops everything after a look at one random line of a table: what any table costs that does not fit into the cache.
+#[xdp]
+fn drop_line(context: XdpContext) -> u32 {
+    match source(&context).and_then(|source| line(source.wrapping_mul(0x9e37_79b9))) {
+        Some(0) => xdp_action::XDP_DROP,
+        _ => xdp_action::XDP_PASS,
+    }
+}
+
+/// The same with two lines, of which neither says where the other is.
+#[xdp]
+fn drop_lines(context: XdpContext) -> u32 {
+    let Some(source) = source(&context) else { return xdp_action::XDP_PASS };
+    let lines = (line(source.wrapping_mul(0x9e37_79b9)), line(source.wrapping_mul(0x846c_a68b)));
+    match lines {
+        (Some(0), Some(0)) => xdp_action::XDP_DROP,
+        _ => xdp_action::XDP_PASS,
     }
 }
 
@@ -81,17 +108,20 @@ fn drop_read(context: XdpContext) -> u32 {
 #[xdp]
 fn absorb(context: XdpContext) -> u32 {
     const IPV4: u16 = 0x0800_u16.to_be();
-    let is_ipv4 = at::<u16>(&context, 12).is_some_and(|kind| unsafe { kind.read() } == IPV4);
-    let is_ours = at::<u32>(&context, 30).is_some_and(|to| unsafe { to.read() } == CLIENT.load());
+    let is_ipv4 = read::<u16>(&context, flood::KIND_AT) == Some(IPV4);
+    let is_ours = read::<u32>(&context, flood::TARGET_AT) == Some(CLIENT.load());
     if is_ipv4 && !is_ours { xdp_action::XDP_DROP } else { xdp_action::XDP_PASS }
 }
 
-/// Whether a frame is to be sent now. A run that is late does not make up for more than a millisecond.
+/// How much of what is late is made up for. The cable holds few frames, and clean clients need one of the places.
+const MAKES_UP_NS: u64 = 100_000;
+
+/// Whether a frame is to be sent now.
 #[inline(always)]
 fn is_due(state: &mut [u64; 8]) -> bool {
     // SAFETY: the helper takes nothing.
     let now = unsafe { bpf_ktime_get_ns() };
-    let due = state[flood::DUE].max(now.saturating_sub(1_000_000));
+    let due = state[flood::DUE].max(now.saturating_sub(MAKES_UP_NS));
     if now < due {
         return false;
     }
@@ -127,11 +157,25 @@ fn write(
     Some(())
 }
 
+/// What is in a line of the table that is all zeros.
+#[inline(always)]
+fn line(hash: u32) -> Option<u64> {
+    let mixed = hash ^ hash >> 15;
+    let index = (u64::from(mixed) * u64::from(LINE_COUNT - 1)) >> 32;
+    LINES.get(index as u32).map(|line| line[0])
+}
+
 /// The source address of the packet, if it is as long as that.
 #[inline(always)]
 fn source(context: &XdpContext) -> Option<u32> {
-    // SAFETY: the four bytes lie within the packet, as was just checked.
-    at::<u32>(context, flood::SOURCE_AT).map(|source| unsafe { source.read() })
+    read(context, flood::SOURCE_AT)
+}
+
+/// The number at `offset`, as it lies there.
+#[inline(always)]
+fn read<T: Copy>(context: &XdpContext, offset: usize) -> Option<T> {
+    // SAFETY: the number lies within the packet, as was just checked; the machine reads it wherever it begins.
+    at::<T>(context, offset).map(|number| unsafe { number.read() })
 }
 
 /// A pointer to a `T` at `offset`, if it lies within the packet.

@@ -48,6 +48,10 @@ impl Contender for Ipset {
         "ipset-raw"
     }
 
+    fn needs(&self) -> Option<(&'static str, &'static str)> {
+        Some(("ipset", "ipset"))
+    }
+
     fn write(&mut self, first: &[Ipv4Addr], second: &[Ipv4Addr]) -> Result<()> {
         self.write_file("first", "bad", first, "")?;
         self.write_file("second", "next", second, "swap next bad\ndestroy next\n")

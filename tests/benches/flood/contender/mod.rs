@@ -7,6 +7,7 @@ mod portcullis;
 mod xdp_filter;
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use anyhow::Result;
 use gateway_ebpf::abi::KernelAction;
@@ -29,6 +30,11 @@ pub(crate) trait Contender {
         "drop"
     }
 
+    /// The program that it needs and the Debian package that has it.
+    fn needs(&self) -> Option<(&'static str, &'static str)> {
+        None
+    }
+
     /// How many entries it can hold; `None` for as many as there is memory for, 0 for one that knows no list.
     fn most(&self) -> Option<usize> {
         None
@@ -47,6 +53,11 @@ pub(crate) trait Contender {
     /// Puts the first list in force.
     fn load(&mut self, field: &Field) -> Result<()>;
 
+    /// How much of the time for the first list went into the kernel, where that is known.
+    fn in_kernel(&self) -> Option<Duration> {
+        None
+    }
+
     /// Puts the second list in force instead of the first.
     fn replace(&mut self, field: &Field) -> Result<()>;
 
@@ -58,7 +69,9 @@ pub(crate) trait Contender {
 pub(crate) fn all() -> Result<Vec<Box<dyn Contender>>> {
     Ok(vec![
         Box::new(Plain::program("drop-all", "drop_all")),
-        Box::new(Plain::program("drop-all-reading", "drop_read")),
+        Box::new(Plain::program("drop-reading", "drop_read")),
+        Box::new(Plain::program("drop-one-line", "drop_line")),
+        Box::new(Plain::program("drop-two-lines", "drop_lines")),
         Box::new(Portcullis::new(KernelAction::Drop)?),
         Box::new(Portcullis::new(KernelAction::Reset)?),
         Box::new(Portcullis::new(KernelAction::Refuse)?),

@@ -59,6 +59,10 @@ impl Contender for Nftables {
         }
     }
 
+    fn needs(&self) -> Option<(&'static str, &'static str)> {
+        Some(("nft", "nftables"))
+    }
+
     fn write(&mut self, first: &[Ipv4Addr], second: &[Ipv4Addr]) -> Result<()> {
         first.clone_into(&mut self.first);
         let flush = format!("flush set {} flood bad\n", self.family());
@@ -89,6 +93,7 @@ impl Contender for Nftables {
     }
 
     fn unload(&mut self, field: &Field) -> Result<()> {
-        run(field.edge.host.command("nft").args(["delete", "table", self.family(), "flood"])).map(drop)
+        run(field.edge.host.command("nft").args(["delete", "table", self.family(), "flood"]))
+            .map(drop)
     }
 }

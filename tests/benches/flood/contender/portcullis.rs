@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use gateway::feed::FileFeed;
@@ -14,6 +15,7 @@ use tempfile::TempDir;
 
 use super::Contender;
 use crate::field::{EDGE, Field};
+use crate::figures::now;
 use crate::list;
 
 /// The filter with one list, whose kernel action is `action`.
@@ -22,6 +24,7 @@ pub(crate) struct Portcullis {
     folder: TempDir,
     config: Config,
     filter: Option<Filter>,
+    in_kernel: Option<Duration>,
 }
 
 impl Portcullis {
@@ -29,7 +32,7 @@ impl Portcullis {
         let pin_dir = PathBuf::from(format!("/sys/fs/bpf/portcullis-flood-{}", std::process::id()));
         // No cap: what is measured is what an answer costs, not what it costs to be silent.
         let config = Config { pin_dir, answers_per_second: 0, ..Config::default() };
-        Ok(Self { action, folder: tempfile::tempdir()?, config, filter: None })
+        Ok(Self { action, folder: tempfile::tempdir()?, config, filter: None, in_kernel: None })
     }
 
     /// What the daemon makes of a list file.
@@ -72,13 +75,19 @@ impl Contender for Portcullis {
     fn load(&mut self, field: &Field) -> Result<()> {
         let rules = self.rules("first", 1)?;
         self.config.interfaces = vec![field.edge.device.clone()];
+        let started = now();
         let mut filter = Filter::open(&self.config)?;
         filter.sync(&rules, &[EDGE.into()])?;
         let attached = field.edge.host.run(|| filter.attach())??;
+        self.in_kernel = Some(started.elapsed());
         self.filter = Some(filter);
         let native = attached.iter().all(|attachment| attachment.mode == RunsIn::Native);
         ensure!(native && attached.len() == 1, "not in the driver: {attached:?}");
         Ok(())
+    }
+
+    fn in_kernel(&self) -> Option<Duration> {
+        self.in_kernel
     }
 
     fn replace(&mut self, _: &Field) -> Result<()> {

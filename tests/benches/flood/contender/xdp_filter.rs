@@ -58,6 +58,10 @@ impl Contender for XdpFilter {
         Some(10_000)
     }
 
+    fn needs(&self) -> Option<(&'static str, &'static str)> {
+        Some(("xdp-filter", "xdp-tools"))
+    }
+
     fn write(&mut self, first: &[Ipv4Addr], second: &[Ipv4Addr]) -> Result<()> {
         first.clone_into(&mut self.first);
         let (old, new): (HashSet<_>, HashSet<_>) =

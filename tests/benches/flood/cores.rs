@@ -1,7 +1,6 @@
 //! Which processor does what: one makes the flood, another one receives it.
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
@@ -41,15 +40,36 @@ impl Cores {
     }
 }
 
+/// Where the kernel shares processors out by session, a thread's own claim counts only within it (sched(7)).
+const OF_SESSION: &str = "/proc/self/autogroup";
+
 /// Lets everything else on the machine wait for this process: a generator that others interrupt saturates nobody.
-pub(crate) fn come_first() -> Result<()> {
-    setpriority_process(None, FIRST)?;
-    // Where the kernel shares processors out by session, a thread's own claim counts only within it (sched(7)).
-    let of_session = Path::new("/proc/self/autogroup");
-    if of_session.exists() {
-        fs::write(of_session, FIRST.to_string()).context("/proc/self/autogroup")?;
+///
+/// The claim of its session is what it was before when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    before: Option<String>,
+}
+
+impl Claim {
+    pub(crate) fn new() -> Result<Self> {
+        setpriority_process(None, FIRST)?;
+        let before = fs::read_to_string(OF_SESSION).ok();
+        let before = before.and_then(|text| Some(text.trim().rsplit_once(' ')?.1.to_owned()));
+        if before.is_some() {
+            fs::write(OF_SESSION, FIRST.to_string()).context(OF_SESSION)?;
+        }
+        Ok(Self { before })
     }
-    Ok(())
+}
+
+impl Drop for Claim {
+    /// Where that fails, the claim ends with the session.
+    fn drop(&mut self) {
+        if let Some(before) = &self.before {
+            fs::write(OF_SESSION, before).unwrap_or_default();
+        }
+    }
 }
 
 /// A thread on a processor of its own; the processor time that it takes is the cost of what it does.

@@ -47,7 +47,7 @@ fn main() -> Result<()> {
     } else {
         (effort(5, 200, 1_500), SIZES.get(..))
     };
-    cores::come_first()?;
+    let _claim = cores::Claim::new()?;
     let field = Field::new()?;
     let _server =
         field.edge.host.run(|| SmtpServer::start(target(), ServerOptions::default()))??;

@@ -22,7 +22,7 @@ pub const TCP_SUM_AT: usize = 50;
 
 /// Places in the map `STATE`. The index of the device that frames leave by.
 pub const DEVICE: usize = 0;
-/// How many sources there are in the map `SOURCES`.
+/// How many sources there are in the map `SOURCES`; 0 ends the flood.
 pub const ENTRIES: usize = 1;
 /// The nanoseconds from one frame to the next; 0 is as fast as can be.
 pub const GAP: usize = 2;

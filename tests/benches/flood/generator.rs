@@ -17,7 +17,7 @@ use harness::packet::Packet;
 
 use crate::cores::{Core, Thread};
 
-/// Frames that one call of the kernel makes; the generator looks up from its work between calls.
+/// Frames that one call of the kernel makes. Each call begins and ends with tens of milliseconds of the kernel's own.
 const FRAMES_PER_CALL: u32 = 1 << 18;
 /// Frames that are handed over at once, and pages that the kernel keeps for new ones. The cable holds 256.
 const BATCH: u32 = 256;
@@ -94,8 +94,11 @@ impl Generator {
             let sender = scope.spawn(|| host.run(send));
             let done = work();
             stop.store(true, Ordering::Relaxed);
+            // Without sources the rest of the last call is over at once.
+            let stopped = self.state.set(0, [0; 8], 0);
             let sent = sender.join().unwrap_or_else(|panicked| resume_unwind(panicked));
             sent??;
+            stopped?;
             done
         })
     }

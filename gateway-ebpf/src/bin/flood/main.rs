@@ -51,7 +51,7 @@ fn generate(context: XdpContext) -> u32 {
     };
     // SAFETY: the pointer is into a map value, and one run at a time uses it.
     let state = unsafe { &mut *state };
-    if state[flood::GAP] != 0 && !is_due(state) {
+    if state[flood::ENTRIES] == 0 || (state[flood::GAP] != 0 && !is_due(state)) {
         return xdp_action::XDP_DROP;
     }
     let number = state[flood::NEXT];

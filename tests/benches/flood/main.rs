@@ -45,7 +45,7 @@ fn main() -> Result<()> {
     let (effort, sizes) = if options.quick {
         (effort(3, 100, 500), SIZES.get(..2))
     } else {
-        (effort(5, 200, 1_500), SIZES.get(..))
+        (effort(5, 120, 1_000), SIZES.get(..))
     };
     let _claim = cores::Claim::new()?;
     let field = Field::new()?;

@@ -52,6 +52,14 @@ impl Decision {
         Self { outcome: Outcome::OverCap, rule: self.rule }
     }
 
+    /// The rule by which the packet goes no further.
+    #[inline(always)]
+    pub fn ends_here(self) -> Option<RuleValue> {
+        self.rule.filter(|_| {
+            matches!(self.outcome, Outcome::RefusedSyn | Outcome::Reset | Outcome::Dropped)
+        })
+    }
+
     /// Where the list that decided counts it, under what was really done.
     #[inline(always)]
     pub fn list_index(self) -> Option<u32> {
@@ -62,13 +70,14 @@ impl Decision {
             Outcome::Dropped | Outcome::OverCap => KernelAction::Drop,
             _ => KernelAction::Count,
         };
-        self.rule.map(|rule| list_index(rule.list(), done))
+        self.rule.map(|rule| list_index(rule.list(), done, rule.family()))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::abi::Family;
 
     #[test]
     fn each_pair_of_rules_has_its_outcome() {
@@ -91,8 +100,11 @@ mod tests {
         ] {
             let decision = Decision::new(bad, || good);
             assert_eq!(decision.outcome, outcome, "{bad:?} {good:?}");
-            let counted = counted.map(|(list, action)| list_index(list, action));
-            assert_eq!(decision.list_index(), counted, "{bad:?} {good:?}");
+            let of = |family| counted.map(|(list, action)| list_index(list, action, family));
+            assert_eq!(decision.list_index(), of(Family::V4), "{bad:?} {good:?}");
+            let v6 = |rule: Option<RuleValue>| rule.map(|rule| rule.of(Family::V6));
+            let decision = Decision::new(v6(bad), || v6(good));
+            assert_eq!(decision.list_index(), of(Family::V6), "{bad:?} {good:?}");
         }
     }
 
@@ -101,7 +113,7 @@ mod tests {
         let rule = RuleValue::new(5, KernelAction::Reset);
         let decision = Decision::new(Some(rule), || None).without_reply();
         assert_eq!(decision.outcome, Outcome::ReplyFailed);
-        assert_eq!(decision.list_index(), Some(list_index(5, KernelAction::Count)));
+        assert_eq!(decision.list_index(), Some(list_index(5, KernelAction::Count, Family::V4)));
     }
 
     #[test]
@@ -109,6 +121,6 @@ mod tests {
         let rule = RuleValue::new(5, KernelAction::Refuse);
         let decision = Decision::new(Some(rule), || None).over_cap();
         assert_eq!(decision.outcome, Outcome::OverCap);
-        assert_eq!(decision.list_index(), Some(list_index(5, KernelAction::Drop)));
+        assert_eq!(decision.list_index(), Some(list_index(5, KernelAction::Drop, Family::V4)));
     }
 }

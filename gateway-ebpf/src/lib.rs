@@ -10,6 +10,7 @@
 //! | [`dialogue`] | what is said next to a refused client? |
 //! | [`line`](mod@line), [`reference`] | what does the 554 say? |
 //! | [`rate`] | may another answer be given? |
+//! | [`event`] | what is told about single packets? |
 //! | [`reply`], [`checksum`] | what does the answer look like? |
 //! | [`table`] | which rule covers an address? |
 #![no_std]
@@ -30,6 +31,7 @@ pub mod bench_keys;
 pub mod checksum;
 pub mod cookie;
 pub mod dialogue;
+pub mod event;
 pub mod frame;
 pub mod line;
 pub mod parse;

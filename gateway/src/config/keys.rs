@@ -183,6 +183,12 @@ pub(super) static TABLES: [TableKeys; 13] = [
                 "How many answers of `refuse` one processor gives in a second; beyond that it drops. `0` is no limit.",
             ),
             key(
+                "events_per_second",
+                Value("100"),
+                "0",
+                "How many of the packets that a rule decides each processor tells the daemon of in a second, for records and `xdp top`; at most 100000, the others are counted. `0` is none.",
+            ),
+            key(
                 "pin_dir",
                 Value("\"/sys/fs/bpf/portcullis\""),
                 "\"/sys/fs/bpf/portcullis\"",

@@ -138,6 +138,9 @@ fn trusted_relay(value: &Value) -> Parsed<Prefix> {
     Ok(prefix)
 }
 
+/// More than that in a second from each processor would be no sample, and work for another one.
+const MOST_EVENTS: u32 = 100_000;
+
 fn xdp(mut reader: Reader<'_>, folder: &Path, state_dir: &Path) -> (xdp::Config, KernelAction) {
     let default = xdp::Config::default();
     let mode = choice(&[
@@ -156,6 +159,11 @@ fn xdp(mut reader: Reader<'_>, folder: &Path, state_dir: &Path) -> (xdp::Config,
             "answers_per_second",
             default.answers_per_second,
             integer(0..=u32::MAX),
+        ),
+        events_per_second: reader.or(
+            "events_per_second",
+            default.events_per_second,
+            integer(0..=MOST_EVENTS),
         ),
         references: Some(state_dir.join("reference-keys")),
     };

@@ -37,7 +37,7 @@ mod tables;
 
 pub use attach::{Attachment, RunsIn};
 pub use config::{Config, Mode};
-pub use counters::{Count, Counters};
+pub use counters::{Count, Counters, Taps};
 pub use error::XdpError;
 pub use filter::{
     Filter, KernelRule, SyncReport, detach, is_pinned, pinned_list, read_counters, read_pinned,

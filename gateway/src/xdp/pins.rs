@@ -162,6 +162,7 @@ impl Pins {
             MapKind::Hash => (MapType::Hash, 0),
             MapKind::LpmTrie => (MapType::LpmTrie, NO_PREALLOC),
             MapKind::PerCpuArray => (MapType::PerCpuArray, 0),
+            MapKind::RingBuffer => (MapType::RingBuf, 0),
         };
         if info.map_type().ok() != Some(kind) {
             return Some(format!("it is of another type than {:?}", shape.kind));

@@ -10,6 +10,8 @@
     reason = "packets and maps are reached through raw pointers that the kernel's verifier checks"
 )]
 
+mod capture;
+mod event;
 mod maps;
 mod packet;
 mod refuse;
@@ -95,6 +97,9 @@ fn connect(context: &XdpContext, segment: &Segment) -> Decision {
         return Decision::without_rule(Outcome::ReplyFailed);
     };
     let decision = Decision::new(maps::bad(&segment.addresses), || maps::good(&segment.addresses));
+    if let Some(rule) = decision.ends_here() {
+        capture::tap(context, segment, rule);
+    }
     match decision.outcome {
         Outcome::RefusedSyn => refuse::begin(context, segment, decision),
         Outcome::Reset if !refuse::answer(context, segment, &Reply::reset(segment)) => {

@@ -132,7 +132,7 @@ fn bad_v6(high: u64, low: u64) -> u32 {
 }
 
 #[inline(always)]
-const fn number(rule: RuleValue) -> u32 {
+pub(crate) const fn number(rule: RuleValue) -> u32 {
     u32::from_ne_bytes(rule.to_bytes())
 }
 
@@ -190,6 +190,12 @@ pub(crate) fn keep(segment: &Segment) -> Option<&'static Segment> {
     Some(unsafe { &*place })
 }
 
+/// The segment that was kept last.
+#[inline(always)]
+pub(crate) fn kept() -> Option<&'static Segment> {
+    SEGMENT.get(0)
+}
+
 /// What this processor has answered lately.
 #[inline(always)]
 pub(crate) fn answers() -> Option<*mut Answers> {
@@ -243,7 +249,7 @@ fn v6(address: [u32; 4]) -> V6 {
 }
 
 /// The maps here are what the contract says.
-const fn agrees<K, V>(shape: MapShape) {
+pub(crate) const fn agrees<K, V>(shape: MapShape) {
     assert!(size_of::<K>() == shape.key as usize);
     assert!(size_of::<V>() == shape.value as usize);
 }

@@ -338,6 +338,8 @@ pub struct Refusal {
     /// What is added to the kernel's clock (`bpf_ktime_get_coarse_ns`) to get nanoseconds since
     /// [`reference::FIRST_SECOND`](crate::reference::FIRST_SECOND).
     pub clock: u64,
+    /// When it was made, by the kernel's clock; for people, not for the program.
+    pub made: u64,
     /// The key of the references.
     pub reference_key: reference::Key,
     /// The number of that key, of which references hold 8 bits.
@@ -500,7 +502,7 @@ pub mod map {
 
 const _: () = assert!(size_of::<RuleValue>() == 4 && align_of::<RuleValue>() == 2);
 const _: () = assert!(size_of::<Counter>() == 16 && align_of::<Counter>() == 8);
-const _: () = assert!(size_of::<Refusal>() == 240 && align_of::<Refusal>() == 8);
+const _: () = assert!(size_of::<Refusal>() == 248 && align_of::<Refusal>() == 8);
 const _: () = assert!(size_of::<Control>() == 8 && align_of::<Control>() == 4);
 // A reference has 8 bits for the list.
 const _: () = assert!(MAX_LISTS <= 1 << 8 && MAX_LIST_NAME <= 255);

@@ -148,7 +148,7 @@ impl Sampler {
     #[inline(always)]
     pub fn choose(&mut self, sampling: Sampling, now: impl FnOnce() -> u64) -> bool {
         self.untold += 1;
-        let most = sampling.most as u64;
+        let most = u64::from(sampling.most);
         if self.told >= most && !self.untold.is_multiple_of(Self::PATIENCE) {
             return false;
         }
@@ -168,7 +168,7 @@ impl Sampler {
     /// stands for it, too.
     #[inline(always)]
     pub fn weigh(&mut self) -> u32 {
-        let weight = if self.untold > u32::MAX as u64 { u32::MAX } else { self.untold as u32 };
+        let weight = self.untold.min(u64::from(u32::MAX)) as u32;
         self.untold = 0;
         weight
     }
@@ -265,9 +265,9 @@ impl CapturePrefix {
 
     /// 1 or 0.
     #[inline(always)]
-    fn covers(&self, [a, b, c, d]: [u32; 4]) -> u64 {
-        let ([e, f, g, h], [i, j, k, l]) = (self.mask, self.bits);
-        let difference = (a & e ^ i) | (b & f ^ j) | (c & g ^ k) | (d & h ^ l);
+    fn covers(&self, source: [u32; 4]) -> u64 {
+        let words = source.iter().zip(&self.mask).zip(&self.bits);
+        let difference = words.fold(0, |sum, ((word, mask), bits)| sum | (word & mask ^ bits));
         u64::from(difference).wrapping_sub(1) >> 63
     }
 }

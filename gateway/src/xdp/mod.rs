@@ -14,20 +14,31 @@
 //! | `refusals` | how does the kernel refuse? |
 //! | `references` | what does a reference in a refusal say? |
 //! | `counters` | what did the kernel do? |
+//! | `events` | to whom, for some of the packets? |
+//! | `capture`, `pcapng` | what did the packets look like? |
+//! | `explain` | how does the kernel find its answer for an address? |
+//! | `inspect` | what runs there now, and what does it hold? |
+//! | `moment` | when was that, by the clock on the wall? |
 //! | `log` | what does a program built for debugging say? |
 
 mod attach;
 mod base;
 #[cfg(feature = "bench")]
 pub mod bench;
+mod capture;
 mod config;
 mod counters;
 mod error;
+mod events;
+mod explain;
 mod filter;
+mod inspect;
 mod interface;
 mod links;
 mod log;
 mod memory;
+mod moment;
+mod pcapng;
 mod pins;
 mod plan;
 mod references;
@@ -36,10 +47,15 @@ mod slots;
 mod tables;
 
 pub use attach::{Attachment, RunsIn};
+pub use capture::{Capture, CapturedPacket, interface_name};
 pub use config::{Config, Mode};
 pub use counters::{Count, Counters, Taps};
 pub use error::XdpError;
+pub use events::{Events, KernelEvent};
+pub use explain::{Explained, Explanation, explain};
 pub use filter::{
     Filter, KernelRule, SyncReport, detach, is_pinned, pinned_list, read_counters, read_pinned,
 };
+pub use inspect::{Inspection, KeptMap, Running, TableFacts, inspect};
+pub use pcapng::PcapngWriter;
 pub use references::{KernelReference, References};

@@ -122,7 +122,8 @@ impl Tables {
         Ok(counters)
     }
 
-    fn taps(&self) -> Result<Taps, XdpError> {
+    /// How the telling of single packets went.
+    pub(super) fn taps(&self) -> Result<Taps, XdpError> {
         let total = |tap: Tap| -> Result<u64, XdpError> {
             let values = self.taps.get(&(tap as u32), 0).map_err(failed(map::TAPS))?;
             Ok(values.iter().sum())
@@ -201,7 +202,7 @@ impl RuleTable {
     }
 
     /// The rule of the longest prefix that covers `address`.
-    fn covering(&self, address: IpAddr) -> Result<Option<RuleValue>, XdpError> {
+    pub(super) fn covering(&self, address: IpAddr) -> Result<Option<RuleValue>, XdpError> {
         let (value, shape) = match fold(address) {
             IpAddr::V4(v4) => (self.v4.get(&Key::new(32, v4.octets()), 0), self.shapes.0),
             IpAddr::V6(v6) => (self.v6.get(&Key::new(128, v6.octets()), 0), self.shapes.1),

@@ -12,8 +12,9 @@ use ebpf_toolchain::Toolchain;
 
 const TARGET: &str = "bpfel-unknown-none";
 const PROGRAM: &str = "portcullis-xdp";
-/// Built as well for the feature `bench`.
+/// Built as well for the feature `bench`, beside a program that filters in a loop.
 const BENCH: &str = "portcullis-bench";
+const REPEAT: &str = "portcullis-repeat";
 
 /// What else the program is made from, seen from `gateway/`.
 const SOURCES: [&str; 5] = [
@@ -56,9 +57,11 @@ fn build() -> Result<(), String> {
     // Clippy and the tests have output folders of their own; `core` need not be built for each of them.
     let target_dir = out_dir.ancestors().nth(4).unwrap_or(&out_dir);
     let target_dir = target_dir.join("ebpf").join(features.replace(',', "-"));
-    compile(&toolchain, PROGRAM, features, &target_dir, &out_dir)?;
+    compile(&toolchain, PROGRAM, features, &target_dir, &out_dir.join(PROGRAM))?;
     if env::var_os("CARGO_FEATURE_BENCH").is_some() {
-        compile(&toolchain, BENCH, "bench", &target_dir, &out_dir)?;
+        compile(&toolchain, BENCH, "bench", &target_dir, &out_dir.join(BENCH))?;
+        let target_dir = target_dir.join("repeat");
+        compile(&toolchain, PROGRAM, "repeat", &target_dir, &out_dir.join(REPEAT))?;
     }
     Ok(())
 }
@@ -69,7 +72,7 @@ fn compile(
     program: &str,
     features: &str,
     target_dir: &Path,
-    out_dir: &Path,
+    out: &Path,
 ) -> Result<(), String> {
     let output = cargo(toolchain, program, features)?
         .arg("--target-dir")
@@ -86,8 +89,7 @@ fn compile(
         println!("cargo::warning={line}");
     }
     let object = target_dir.join(TARGET).join("release").join(program);
-    fs::copy(&object, out_dir.join(program))
-        .map_err(|error| format!("{}: {error}", object.display()))?;
+    fs::copy(&object, out).map_err(|error| format!("{}: {error}", object.display()))?;
     Ok(())
 }
 

@@ -1,10 +1,14 @@
 //! The Internet checksum (RFC 1071) over headers held as 32-bit numbers.
 
 /// A running sum.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(transparent)]
 pub struct Checksum(u64);
 
 impl Checksum {
+    /// A number that no sum has.
+    pub const NONE: u64 = u64::MAX;
+
     /// Nothing summed yet.
     pub const fn new() -> Self {
         Self(0)
@@ -29,6 +33,18 @@ impl Checksum {
     #[must_use]
     pub const fn plus(self, other: Self) -> Self {
         Self(self.0 + other.0)
+    }
+
+    /// As a number.
+    #[inline(always)]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+
+    /// From what [`Checksum::number`] says; nothing from [`Checksum::NONE`].
+    #[inline(always)]
+    pub const fn of(number: u64) -> Option<Self> {
+        if number == Self::NONE { None } else { Some(Self(number)) }
     }
 
     /// What goes into the checksum field.

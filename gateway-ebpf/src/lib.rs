@@ -33,10 +33,13 @@ pub mod cookie;
 pub mod dialogue;
 pub mod event;
 pub mod frame;
+pub mod glance;
 pub mod line;
 pub mod parse;
 pub mod rate;
 pub mod reference;
+#[cfg(feature = "bench-keys")]
+pub mod repeat;
 pub mod reply;
 pub mod table;
 pub mod tcp;

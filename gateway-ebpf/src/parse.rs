@@ -17,9 +17,9 @@ pub const MAX_EXTENSIONS: usize = 6;
 /// The length of a TCP header without options.
 pub const TCP_LENGTH: usize = 20;
 
-const ETHERTYPE_AT: usize = 12;
-const ETHERTYPE_IPV4: u16 = 0x0800;
-const ETHERTYPE_IPV6: u16 = 0x86dd;
+pub(crate) const ETHERTYPE_AT: usize = 12;
+pub(crate) const ETHERTYPE_IPV4: u16 = 0x0800;
+pub(crate) const ETHERTYPE_IPV6: u16 = 0x86dd;
 const ETHERTYPE_VLAN: u16 = 0x8100;
 const ETHERTYPE_PROVIDER_VLAN: u16 = 0x88a8;
 
@@ -234,7 +234,7 @@ fn extensions(
 }
 
 #[inline(always)]
-const fn is_extension(header: u32) -> bool {
+pub(crate) const fn is_extension(header: u32) -> bool {
     matches!(header, HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION_OPTIONS)
 }
 

@@ -22,6 +22,10 @@ pub struct Reply {
     pub flags: u32,
     /// The window.
     pub window: u32,
+    /// How many octets of data there are.
+    pub length: u32,
+    /// What the data adds up to.
+    pub data: Checksum,
 }
 
 impl Reply {
@@ -34,6 +38,8 @@ impl Reply {
             acknowledged: segment.sequence.wrapping_add(1).wrapping_add(segment.data),
             flags: RST | ACK,
             window: 0,
+            length: 0,
+            data: Checksum::new(),
         }
     }
 }
@@ -57,6 +63,12 @@ impl Link {
             rest,
         ]))
     }
+
+    /// Writes it to the beginning of `frame`; `None` when that is too short, which it is not after `parse`.
+    #[inline(always)]
+    pub fn write(&self, frame: &mut (impl FrameMut + ?Sized)) -> Option<()> {
+        frame.put_words(0, &self.0)
+    }
 }
 
 /// Where the data of an answer begins, and an answer without data ends.
@@ -69,19 +81,16 @@ pub const fn data_at(segment: &Segment) -> usize {
     segment.ip_at as usize + ip + TCP_LENGTH
 }
 
-/// Writes the headers of `reply` to `segment`, whose data is there already: `length` octets that add up to `data`.
+/// Writes the IP and TCP headers of `reply` to `segment`, whose data is there already, behind the link's.
 ///
 /// `None` when the frame is too short, which it is not after `parse`.
 #[inline(always)]
 pub fn write_headers(
     frame: &mut (impl FrameMut + ?Sized),
-    link: Link,
     segment: &Segment,
-    reply: Reply,
-    length: u32,
-    data: Checksum,
+    reply: &Reply,
 ) -> Option<()> {
-    let tcp_length = TCP_LENGTH as u32 + length;
+    let tcp_length = TCP_LENGTH as u32 + reply.length;
     let tcp = |pseudo_header: Checksum| {
         let header = [
             u32::from(segment.port) << 16 | u32::from(segment.client_port),
@@ -95,7 +104,6 @@ pub fn write_headers(
         [ports, sequence, acknowledged, flags, u32::from(checksum) << 16]
     };
     let ip_at = usize::from(segment.ip_at);
-    frame.put_words(0, &link.0)?;
     match segment.addresses {
         Addresses::V4 { source, destination } => {
             let [start, id, hops] =
@@ -104,7 +112,7 @@ pub fn write_headers(
             let checksum = addresses.words([start, id, hops]).finish();
             let ip = [start, id, hops | u32::from(checksum), destination, source];
             frame.put_words(ip_at, &ip)?;
-            frame.put_words(ip_at + 20, &tcp(addresses.plus(data)))
+            frame.put_words(ip_at + 20, &tcp(addresses.plus(reply.data)))
         }
         Addresses::V6 { source, destination } => {
             let addresses = Checksum::new().words(destination).words(source);
@@ -112,7 +120,7 @@ pub fn write_headers(
             frame.put_words(ip_at, &ip)?;
             frame.put_words(ip_at + 8, &destination)?;
             frame.put_words(ip_at + 24, &source)?;
-            frame.put_words(ip_at + 40, &tcp(addresses.plus(data)))
+            frame.put_words(ip_at + 40, &tcp(addresses.plus(reply.data)))
         }
     }
 }
@@ -126,8 +134,8 @@ mod tests {
     use crate::parse::tests::attempts;
 
     fn reset(frame: &mut [u8], segment: &Segment) -> Option<()> {
-        let link = Link::turned(frame)?;
-        write_headers(frame, link, segment, Reply::reset(segment), 0, Checksum::new())
+        Link::turned(frame)?.write(frame)?;
+        write_headers(frame, segment, &Reply::reset(segment))
     }
 
     proptest! {

@@ -1,13 +1,23 @@
 //! What the benchmark needs of this module: the programs that measure, and tables made the way the daemon makes them.
 
-use aya::include_bytes_aligned;
 use aya::maps::{MapData, MapError};
+use aya::{Ebpf, include_bytes_aligned};
 use gateway_ebpf::table::Line;
 
-use super::memory;
+use super::filter::load_object;
+use super::pins::Pins;
+use super::{Config, XdpError, memory};
 
 /// The object file with the programs that measure lookups.
 pub static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/portcullis-bench"));
+
+static REPEAT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/portcullis-repeat"));
+
+/// The filter in a loop, beside the one that is pinned and with its maps; its program is still to be loaded.
+pub fn repeat(config: &Config) -> Result<Ebpf, XdpError> {
+    let pins = Pins::new(config);
+    load_object(REPEAT, config, |shape| pins.map(shape))
+}
 
 /// Makes a map for a table of `lines` lines, all zero.
 pub fn create_table(lines: u32) -> Result<MapData, MapError> {

@@ -322,6 +322,19 @@ fn lookup(tables: &Tables, slots: &Slots, address: IpAddr) -> Result<Option<Kern
 
 /// Loads the program with the maps pinned at `pin`.
 fn load(config: &Config, pin: impl Fn(MapShape) -> PathBuf) -> Result<Ebpf, XdpError> {
+    let mut ebpf = load_object(OBJECT, config, pin)?;
+    let program = ebpf.program_mut(PROGRAM).ok_or_else(no_program)?;
+    let program: &mut Xdp = program.try_into().map_err(refused)?;
+    program.load().map_err(refused)?;
+    Ok(ebpf)
+}
+
+/// Prepares an object with the maps pinned at `pin`; its programs are still to be loaded.
+pub(super) fn load_object(
+    object: &[u8],
+    config: &Config,
+    pin: impl Fn(MapShape) -> PathBuf,
+) -> Result<Ebpf, XdpError> {
     let mut ports = [0_u16; MAX_PORTS];
     let wanted: Vec<u16> = config.ports.iter().copied().filter(|port| *port != 0).collect();
     let Some(places) = ports.get_mut(..wanted.len()) else {
@@ -339,11 +352,7 @@ fn load(config: &Config, pin: impl Fn(MapShape) -> PathBuf) -> Result<Ebpf, XdpE
     for shape in map::ALL {
         loader.map_pin_path(shape.name, pin(shape));
     }
-    let mut ebpf = loader.load(OBJECT).map_err(|error| XdpError::program(&error))?;
-    let program = ebpf.program_mut(PROGRAM).ok_or_else(no_program)?;
-    let program: &mut Xdp = program.try_into().map_err(refused)?;
-    program.load().map_err(refused)?;
-    Ok(ebpf)
+    loader.load(object).map_err(|error| XdpError::program(&error))
 }
 
 fn refused(error: ProgramError) -> XdpError {

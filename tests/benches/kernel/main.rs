@@ -4,6 +4,7 @@
 mod lookup;
 mod program;
 mod reload;
+mod reply;
 
 use std::env;
 use std::io::{Write as _, stdout};
@@ -61,9 +62,35 @@ fn say(line: &str) {
     writeln!(stdout().lock(), "{line}").unwrap_or_default();
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
+fn median(values: Vec<f64>) -> f64 {
+    Spread::new(values).median
+}
+
+/// The middle and the least of several runs; on a machine with other work, the least says what the code can do.
+#[derive(Clone, Copy)]
+struct Spread {
+    median: f64,
+    least: f64,
+}
+
+impl Spread {
+    fn new(mut values: Vec<f64>) -> Self {
+        values.sort_by(f64::total_cmp);
+        let at = |place: usize| values.get(place).copied().unwrap_or_default();
+        Self { median: at(values.len() / 2), least: at(0) }
+    }
+
+    /// What is left of both without `other`.
+    fn without(self, other: Self) -> Self {
+        Self { median: self.median - other.median, least: self.least - other.least }
+    }
+
+    /// One row of the answer, said to whoever watches, too.
+    fn row(self, case: &str) -> serde_json::Value {
+        let Self { median, least } = self;
+        say(&format!("{case:<24} {median:>6.1} ns, at least {least:>6.1}"));
+        json!({ "case": case, "ns": rounded(median), "least_ns": rounded(least) })
+    }
 }
 
 fn milliseconds(since: Instant) -> f64 {

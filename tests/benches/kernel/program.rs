@@ -11,9 +11,9 @@ use gateway::xdp::{Config, Filter, detach};
 use gateway_ebpf::abi::KernelAction;
 use harness::packet::Packet;
 use harness::xdp_return::{Returns, write};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::{median, rounded, say};
+use crate::{Spread, reply};
 
 const REPEAT: u32 = 200_000;
 const RUNS: usize = 21;
@@ -21,7 +21,7 @@ const RUNS: usize = 21;
 /// Measures each kind of packet that leaves the program as it came.
 pub(crate) fn measure() -> Result<Vec<Value>> {
     let pin_dir = PathBuf::from(format!("/sys/fs/bpf/portcullis-program-{}", std::process::id()));
-    let config = Config { pin_dir, ..Config::default() };
+    let config = Config { pin_dir, answers_per_second: 0, ..Config::default() };
     let measured = cases(&config);
     detach(&config)?;
     measured
@@ -29,10 +29,19 @@ pub(crate) fn measure() -> Result<Vec<Value>> {
 
 fn cases(config: &Config) -> Result<Vec<Value>> {
     let mut filter = Filter::open(config)?;
-    let rule = |prefix: &str| -> Result<Rule> {
-        Ok(Rule { prefix: prefix.parse()?, list: 0, action: KernelAction::Drop })
-    };
-    let bad = vec![rule("198.18.1.7")?, rule("198.18.2.0/24")?, rule("2001:db8:1::/64")?];
+    let bad = [
+        ("198.18.1.7", KernelAction::Drop),
+        ("198.18.2.0/24", KernelAction::Drop),
+        ("198.18.3.7", KernelAction::Refuse),
+        ("198.18.4.7", KernelAction::Reset),
+        ("2001:db8:1::/64", KernelAction::Drop),
+        ("2001:db8:3::/64", KernelAction::Refuse),
+        ("2001:db8:4::/64", KernelAction::Reset),
+    ];
+    let bad = bad
+        .map(|(prefix, action)| Ok(Rule { prefix: prefix.parse()?, list: 0, action }))
+        .into_iter()
+        .collect::<Result<Vec<Rule>>>()?;
     let rules = Rules { version: 1, lists: vec!["list".into()], good: Vec::new(), bad };
     let own = ["192.0.2.25".parse()?, "2001:db8:25::25".parse()?];
     filter.sync(&rules, &own)?;
@@ -59,14 +68,19 @@ fn cases(config: &Config) -> Result<Vec<Value>> {
         ("dropped, a /24", ours, syn("198.18.2.7:4000", v4)?),
         ("dropped, a /64", ours, syn("[2001:db8:1::9]:4000", v6)?),
     ] {
-        let ns = time(program, &frame)?;
-        say(&format!("{case:<24} {ns:>6.1} ns"));
-        rows.push(json!({ "case": case, "ns": rounded(ns) }));
+        rows.push(time(program, &frame)?.row(case));
+    }
+    for [server, refused, reset] in [
+        [v4, "198.18.3.7:4000", "198.18.4.7:4000"],
+        [v6, "[2001:db8:3::7]:4000", "[2001:db8:4::7]:4000"],
+    ] {
+        let clients = [refused.parse()?, reset.parse()?];
+        rows.extend(reply::measure(config, ours, server.parse()?, clients)?);
     }
     Ok(rows)
 }
 
-fn time(program: &Xdp, frame: &[u8]) -> Result<f64> {
+fn time(program: &Xdp, frame: &[u8]) -> Result<Spread> {
     let runs = (0..RUNS).map(|_| {
         let options =
             TestRunOptions { data_in: Some(frame), repeat: REPEAT, ..TestRunOptions::default() };

@@ -15,6 +15,8 @@ mod event;
 mod maps;
 mod packet;
 mod refuse;
+#[cfg(feature = "repeat")]
+mod repeat;
 mod report;
 
 use aya_ebpf::Global;
@@ -23,6 +25,7 @@ use aya_ebpf::macros::xdp;
 use aya_ebpf::programs::XdpContext;
 use gateway_ebpf::abi::{MAX_PORTS, Outcome};
 use gateway_ebpf::action::Decision;
+use gateway_ebpf::glance::glance;
 use gateway_ebpf::parse::{Intent, Segment, parse};
 use gateway_ebpf::reply::Reply;
 
@@ -42,13 +45,22 @@ static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
 /// Called for each packet that an interface receives.
 #[xdp]
 fn portcullis(context: XdpContext) -> u32 {
-    let packet = Packet::new(&context);
+    filter(&context)
+}
+
+#[inline(always)]
+fn filter(context: &XdpContext) -> u32 {
+    let packet = Packet::new(context);
     let bytes = packet.bytes();
+    if let Some(outcome) = glance(&packet, is_filtered) {
+        report::passed(outcome, bytes);
+        return xdp_action::XDP_PASS;
+    }
     let decision = match parse(&packet, is_filtered) {
-        Ok(segment) => decide(&context, &packet, &segment),
+        Ok(segment) => decide(context, &packet, &segment),
         Err(outcome) => Decision::without_rule(outcome),
     };
-    report::count(&context, decision, bytes);
+    report::count(context, decision, bytes);
     match decision.outcome {
         Outcome::Dropped | Outcome::OverCap | Outcome::RefusedAck => xdp_action::XDP_DROP,
         Outcome::RefusedSyn

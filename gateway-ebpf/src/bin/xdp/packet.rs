@@ -4,6 +4,7 @@ use core::arch::asm;
 use core::hint::black_box;
 
 use aya_ebpf::EbpfContext as _;
+use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::helpers::{bpf_xdp_adjust_head, bpf_xdp_adjust_tail};
 use aya_ebpf::programs::XdpContext;
 use gateway_ebpf::frame::{Frame, FrameMut};
@@ -17,6 +18,10 @@ pub(crate) struct Packet {
 impl Packet {
     #[inline(always)]
     pub(crate) fn new(context: &XdpContext) -> Self {
+        // The compiler would rather hand the two numbers of 32 bits to a function than the context that they come from,
+        // and the verifier forbids that, as they are pointers.
+        let context = opaque(context.as_ptr() as usize) as *mut xdp_md;
+        let context = XdpContext::new(context);
         Self { start: context.data(), end: context.data_end() }
     }
 
@@ -95,7 +100,7 @@ impl FrameMut for Packet {
 
 /// Makes room for `bytes` before the packet. Behind it there may be none: native veth loses frames that grew there.
 #[inline(always)]
-pub(crate) fn grow(context: &XdpContext, bytes: usize) -> Option<()> {
+pub(crate) fn grow(context: &XdpContext, bytes: u32) -> Option<()> {
     // SAFETY: the context is the one that the kernel passed to the program.
     let result = unsafe { bpf_xdp_adjust_head(context.as_ptr().cast(), -(bytes as i32)) };
     (result == 0).then_some(())

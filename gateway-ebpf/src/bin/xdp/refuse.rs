@@ -35,6 +35,8 @@ pub(crate) fn begin(context: &XdpContext, segment: &Segment, decision: Decision)
         acknowledged: segment.sequence.wrapping_add(1),
         flags: SYN | ACK,
         window: WINDOW,
+        length: 0,
+        data: Checksum::new(),
     };
     if answer(context, segment, &reply) { decision } else { decision.without_reply() }
 }
@@ -88,6 +90,8 @@ pub(crate) fn go_on(
         acknowledged: segment.sequence.wrapping_add(segment.data).wrapping_add(u32::from(ends)),
         flags: ACK | end | if step.speaks() { PSH } else { 0 },
         window: WINDOW,
+        length: 0,
+        data: Checksum::new(),
     };
     let said = match step {
         Step::Refuse => {
@@ -146,33 +150,49 @@ fn refuse(
     index: u32,
     reference: u64,
 ) -> bool {
-    let Some(refusal) = maps::refusal(index) else {
-        return false;
+    let write = || {
+        turn(context, 4 * line::WORDS as u32).then_some(())?;
+        let data = Checksum::of(write_line(context, segment, index, reference))?;
+        let length = maps::refusal(index)?.head.line_length(&segment.addresses);
+        finish(context, segment, &Reply { length, data, ..*reply })
     };
-    let length = refusal.head.line_length(&segment.addresses);
-    let write =
-        |packet: &mut Packet, at| refusal.head.write(packet, at, &segment.addresses, reference);
-    say::<{ line::WORDS }>(context, segment, *reply, length, write).is_some()
+    write().is_some()
+}
+
+/// Writes the line of the 554; what it adds up to, as a number.
+#[inline(never)]
+fn write_line(context: &XdpContext, segment: &Segment, index: u32, reference: u64) -> u64 {
+    let write = || {
+        let head = &maps::refusal(index)?.head;
+        head.write(&mut Packet::new(context), data_at(segment), &segment.addresses, reference)
+    };
+    write().map_or(Checksum::NONE, Checksum::number)
 }
 
 /// Says that nothing but QUIT is to be said.
 #[inline(never)]
 fn only_quit(context: &XdpContext, segment: &Segment, reply: &Reply) -> bool {
-    let write = |packet: &mut Packet, at| {
-        packet.put_words(at, &ONLY_QUIT)?;
-        Some(Checksum::new().words(ONLY_QUIT))
-    };
-    say::<{ ONLY_QUIT.len() }>(context, segment, *reply, ONLY_QUIT_LENGTH, write).is_some()
+    say(context, segment, reply, ONLY_QUIT, ONLY_QUIT_LENGTH).is_some()
 }
 
 /// Says goodbye.
 #[inline(never)]
 fn goodbye(context: &XdpContext, segment: &Segment, reply: &Reply) -> bool {
-    let write = |packet: &mut Packet, at| {
-        packet.put_words(at, &GOODBYE)?;
-        Some(Checksum::new().words(GOODBYE))
-    };
-    say::<{ GOODBYE.len() }>(context, segment, *reply, GOODBYE_LENGTH, write).is_some()
+    say(context, segment, reply, GOODBYE, GOODBYE_LENGTH).is_some()
+}
+
+/// Says the first `length` octets of `words`, behind which there are zeros.
+#[inline(always)]
+fn say<const WORDS: usize>(
+    context: &XdpContext,
+    segment: &Segment,
+    reply: &Reply,
+    words: [u32; WORDS],
+    length: u32,
+) -> Option<()> {
+    turn(context, 4 * WORDS as u32).then_some(())?;
+    Packet::new(context).put_words(data_at(segment), &words)?;
+    finish(context, segment, &Reply { length, data: Checksum::new().words(words), ..*reply })
 }
 
 /// Whether this processor may give another answer in this second.
@@ -205,32 +225,34 @@ fn now() -> u64 {
 /// Turns the frame into an answer without data. It is cut first: when that fails, it is still whole and can pass.
 #[inline(never)]
 pub(crate) fn answer(context: &XdpContext, segment: &Segment, reply: &Reply) -> bool {
-    let cut_and_write = || {
-        packet::cut(context, data_at(segment))?;
-        let packet = &mut Packet::new(context);
-        let link = Link::turned(packet)?;
-        write_headers(packet, link, segment, *reply, 0, Checksum::new())
-    };
-    cut_and_write().is_some()
+    packet::cut(context, data_at(segment)).is_some()
+        && turn(context, 0)
+        && headers(context, segment, reply)
 }
 
-/// Turns the frame into an answer of `length` octets, for which `write` gets room for `WORDS` words and which it adds up.
+/// Makes room for `bytes` before the frame, and turns its link's header round.
+#[inline(never)]
+fn turn(context: &XdpContext, bytes: u32) -> bool {
+    let turn = || {
+        let link = Link::turned(&Packet::new(context))?;
+        if bytes != 0 {
+            packet::grow(context, bytes)?;
+        }
+        link.write(&mut Packet::new(context))
+    };
+    turn().is_some()
+}
+
+#[inline(never)]
+fn headers(context: &XdpContext, segment: &Segment, reply: &Reply) -> bool {
+    write_headers(&mut Packet::new(context), segment, reply).is_some()
+}
+
+/// Puts the headers before data that is there, and cuts off what is behind it: without that, generic mode loses the frame.
 ///
-/// It is cut to its length at the end: without that, generic mode loses it. Should that fail, half an answer passes: the
-/// host throws it away, for it comes from an address of its own.
+/// Should that fail, half an answer passes: the host throws it away, for it comes from an address of its own.
 #[inline(always)]
-fn say<const WORDS: usize>(
-    context: &XdpContext,
-    segment: &Segment,
-    reply: Reply,
-    length: u32,
-    write: impl FnOnce(&mut Packet, usize) -> Option<Checksum>,
-) -> Option<()> {
-    let link = Link::turned(&Packet::new(context))?;
-    packet::grow(context, 4 * WORDS)?;
-    let packet = &mut Packet::new(context);
-    let at = data_at(segment);
-    let data = write(packet, at)?;
-    write_headers(packet, link, segment, reply, length, data)?;
-    packet::cut(context, at + length as usize)
+fn finish(context: &XdpContext, segment: &Segment, reply: &Reply) -> Option<()> {
+    headers(context, segment, reply).then_some(())?;
+    packet::cut(context, data_at(segment) + reply.length as usize)
 }

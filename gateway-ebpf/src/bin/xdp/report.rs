@@ -1,7 +1,7 @@
 //! Counts what became of a packet, tells of some, and logs it when the daemon was built and started for that.
 
 use aya_ebpf::programs::XdpContext;
-use gateway_ebpf::abi::Counter;
+use gateway_ebpf::abi::{Counter, Outcome};
 use gateway_ebpf::action::Decision;
 
 use crate::{event, maps};
@@ -17,6 +17,12 @@ pub(crate) fn count(context: &XdpContext, decision: Decision, bytes: u64) {
     if let Some(rule) = decision.rule {
         event::tell(context, decision.outcome, rule, bytes);
     }
+}
+
+/// Counts one packet that is none of ours.
+#[inline(always)]
+pub(crate) fn passed(outcome: Outcome, bytes: u64) {
+    add(maps::outcome_counter(outcome.index()), bytes);
 }
 
 #[inline(always)]

@@ -7,6 +7,7 @@ use aya::maps::MapData;
 use aya::programs::{ProgramInfo, loaded_programs};
 use gateway_ebpf::abi::{MapKind, SCHEMA, map};
 use gateway_ebpf::table::header::{Header, Shape};
+use jiff::Unit;
 use serde::Serialize;
 
 use super::counters::Taps;
@@ -126,10 +127,15 @@ fn running(pin: &LinkPin, programs: &[ProgramInfo]) -> Running {
         running: program.is_some() && on_it == program,
         program,
         tag: info.map(|info| format!("{:016x}", info.tag())),
-        loaded: info.and_then(|info| Timestamp::try_from(info.loaded_at()?).ok()),
+        loaded: info.and_then(loaded),
         verified: info.and_then(ProgramInfo::verified_instruction_count),
         bytes: info.map(ProgramInfo::size_jitted),
     }
+}
+
+/// To the second: the kernel says it since the start of the host, which is not known as exactly as that.
+fn loaded(info: &ProgramInfo) -> Option<Timestamp> {
+    Timestamp::try_from(info.loaded_at()?).ok()?.round(Unit::Second).ok()
 }
 
 fn table(header: &Header) -> TableFacts {

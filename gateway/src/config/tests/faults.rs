@@ -82,10 +82,11 @@ fn faults_of_the_filter() {
         &["4:xdp.ports: 9 ports, expected 1 to 8 ports"],
     );
     check_faults(
-        "[xdp]\nrefuse_text = \"a\\nb\"\nanswers_per_second = -1",
+        "[xdp]\nrefuse_text = \"a\\nb\"\nanswers_per_second = -1\nevents_per_second = 100001",
         &[
             "3:xdp.refuse_text: \"a\\nb\", expected at most 80 printable ASCII letters",
             "4:xdp.answers_per_second: -1, expected a number from 0 to 4294967295",
+            "5:xdp.events_per_second: 100001, expected a number from 0 to 100000",
         ],
     );
     check_faults(

@@ -1,10 +1,11 @@
 //! What both sides must agree on: actions, map names, keys, values, their sizes and the schema version.
 
+use crate::limit::Limits;
 use crate::line::Head;
 use crate::reference;
 
 /// The version of all that this file says. Pins of another version are never adopted.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 /// The name of the program in the object file and in the kernel.
 pub const PROGRAM: &str = "portcullis";
@@ -27,8 +28,20 @@ pub const MAX_BAD: usize = 1 << 24;
 /// The number of bad IPv6 prefixes that may be left over by the table.
 pub const MAX_LEFTOVERS: usize = 1 << 20;
 
+/// The number of bad rules for one family that may have changed since its table was made, or that expire.
+pub const MAX_DELTA: usize = 1 << 20;
+
 /// The number of own addresses of one family.
 pub const MAX_OWN: usize = 1 << 12;
+
+/// The number of networks whose connection attempts are counted while there are too many.
+pub const MAX_COUNTED: usize = 1 << 16;
+
+/// The number of networks of one family that can be known by a completed handshake.
+pub const MAX_KNOWN: usize = 1 << 17;
+
+/// The number of interfaces on which nothing may be answered.
+pub const MAX_MUTE: usize = 1 << 10;
 
 /// The longest name of a list in bytes; one byte more in the kernel holds its length.
 pub const MAX_LIST_NAME: usize = 127;
@@ -152,11 +165,19 @@ pub enum Outcome {
     ReplyFailed,
     /// The rule holds a number that no action has; it passed.
     BadRule,
+    /// No bad rule covers the source, but its network opened more connections than it may; it passed all the same.
+    FloodObserved,
+    /// No bad rule covers the source, but its network opened more connections than it may; dropped.
+    FloodDropped,
+    /// It should have been answered, but its network got enough answers in this second; dropped.
+    OverNetworkCap,
+    /// It should have been answered, but its interface hides the VLAN that it came from; dropped.
+    Mute,
 }
 
 impl Outcome {
     /// All outcomes, by number.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 37] = [
         Self::TruncatedEthernet,
         Self::TruncatedVlan,
         Self::TooManyVlanTags,
@@ -190,6 +211,10 @@ impl Outcome {
         Self::OverCap,
         Self::ReplyFailed,
         Self::BadRule,
+        Self::FloodObserved,
+        Self::FloodDropped,
+        Self::OverNetworkCap,
+        Self::Mute,
     ];
 
     /// The word that metrics and `status` use.
@@ -228,6 +253,10 @@ impl Outcome {
             Self::OverCap => "over-cap",
             Self::ReplyFailed => "reply-failed",
             Self::BadRule => "bad-rule",
+            Self::FloodObserved => "flood-observed",
+            Self::FloodDropped => "flood-dropped",
+            Self::OverNetworkCap => "over-network-cap",
+            Self::Mute => "mute",
         }
     }
 
@@ -358,6 +387,8 @@ pub struct Control {
     pub current: u32,
     /// Whether any rule refuses: 1, or 0 and the program looks at nothing but SYNs.
     pub refuses: u32,
+    /// Whether [`map::MUTE`] names any interface: 1 or 0.
+    pub mutes: u32,
 }
 
 /// Where the list in slot `list` counts what was done by `action` to one family in [`map::LISTS`].
@@ -393,6 +424,8 @@ pub enum MapKind {
     Hash,
     /// Values by longest prefix.
     LpmTrie,
+    /// Values by key; the one that was not used for longest makes room.
+    LruHash,
     /// Values by index, one per processor.
     PerCpuArray,
     /// Records in the order in which they were written; its entries are bytes.
@@ -402,12 +435,17 @@ pub enum MapKind {
 /// The maps and their shapes.
 pub mod map {
     use super::{
-        Control, Counter, Family, KernelAction, MAX_GOOD, MAX_LEFTOVERS, MAX_LIST_NAME, MAX_LISTS,
-        MAX_OWN, MapKind, MapShape, Outcome, Refusal, RuleValue,
+        Control, Counter, Family, KernelAction, MAX_COUNTED, MAX_DELTA, MAX_GOOD, MAX_KNOWN,
+        MAX_LEFTOVERS, MAX_LIST_NAME, MAX_LISTS, MAX_MUTE, MAX_OWN, MapKind, MapShape, Outcome,
+        Refusal,
     };
+    use crate::dated::DATED_BYTES;
     use crate::event::{Capturing, Sampler, Tap};
+    use crate::gate;
+    use crate::limit::{Bucket, CELLS, Limits, Window};
     use crate::parse::Segment;
     use crate::rate::Answers;
+    use crate::table::Line;
 
     /// The table of the prefixes of bad lists, IPv4, as the only one of an array, so that it is replaced in one step.
     pub const BAD_V4: MapShape = table("BAD_V4");
@@ -415,15 +453,29 @@ pub mod map {
     pub const BAD_V6: MapShape = table("BAD_V6");
     /// Prefixes of bad lists that the table for IPv6 has no place for, each behind the generation of its table. The
     /// value is a class, a length and two bytes of 0.
-    pub const LEFT_V6: MapShape = trie("LEFT_V6", 4 + 16, MAX_LEFTOVERS);
-    /// Prefixes of good lists, IPv4; asked only after a bad hit.
-    pub const GOOD_V4: MapShape = trie("GOOD_V4", 4, MAX_GOOD);
-    /// Prefixes of good lists, IPv6; asked only after a bad hit.
-    pub const GOOD_V6: MapShape = trie("GOOD_V6", 16, MAX_GOOD);
+    pub const LEFT_V6: MapShape = trie("LEFT_V6", 4 + 16, 4, MAX_LEFTOVERS);
+    /// What was added, changed or removed since the table was made, and what expires, IPv4. Where this knows an address, the
+    /// table is not asked.
+    pub const DELTA_V4: MapShape = dated("DELTA_V4", 4, MAX_DELTA);
+    /// What was added, changed or removed since the table was made, and what expires, IPv6.
+    pub const DELTA_V6: MapShape = dated("DELTA_V6", 16, MAX_DELTA);
+    /// For which addresses the delta is asked at all.
+    pub const GATE: MapShape =
+        array("GATE", MapKind::Array, size_of::<Line>(), gate::ALL_LINES as usize);
+    /// Prefixes of good lists that overlap bad ones, IPv4; asked only after a bad hit.
+    pub const GOOD_V4: MapShape = dated("GOOD_V4", 4, MAX_GOOD);
+    /// Prefixes of good lists that overlap bad ones, IPv6; asked only after a bad hit.
+    pub const GOOD_V6: MapShape = dated("GOOD_V6", 16, MAX_GOOD);
+    /// All prefixes of good lists, IPv4; asked only in a flood.
+    pub const ALL_GOOD_V4: MapShape = dated("ALL_GOOD_V4", 4, MAX_GOOD);
+    /// All prefixes of good lists, IPv6; asked only in a flood.
+    pub const ALL_GOOD_V6: MapShape = dated("ALL_GOOD_V6", 16, MAX_GOOD);
     /// Own addresses, IPv4.
     pub const OWN_V4: MapShape = own("OWN_V4", 4);
     /// Own addresses, IPv6.
     pub const OWN_V6: MapShape = own("OWN_V6", 16);
+    /// The numbers of the interfaces on which nothing may be answered, since they hide the VLAN that an answer must go to.
+    pub const MUTE: MapShape = set("MUTE", 4, MAX_MUTE);
     /// A counter per outcome.
     pub const OUTCOMES: MapShape = counters("OUTCOMES", Outcome::ALL.len());
     /// A counter per list, family and action.
@@ -460,29 +512,85 @@ pub mod map {
     pub const TAPS: MapShape =
         array("TAPS", MapKind::PerCpuArray, size_of::<u64>(), Tap::ALL.len());
 
+    /// How many connections networks may open, and how many answers they get, one [`Limits`].
+    pub const LIMITS: MapShape = array("LIMITS", MapKind::Array, size_of::<Limits>(), 1);
+    /// The SYNs of unlisted sources that each processor has seen lately.
+    pub const WINDOW: MapShape = array("WINDOW", MapKind::PerCpuArray, size_of::<Window>(), 1);
+    /// What is left to networks that open connections while there are too many.
+    pub const BUCKETS: MapShape = networks("BUCKETS", size_of::<Bucket>(), MAX_COUNTED);
+    /// When a host of an IPv4 network last completed a handshake; written by the daemon alone.
+    pub const KNOWN_V4: MapShape = networks("KNOWN_V4", size_of::<u64>(), MAX_KNOWN);
+    /// When a host of an IPv6 network last completed a handshake; written by the daemon alone.
+    pub const KNOWN_V6: MapShape = networks("KNOWN_V6", size_of::<u64>(), MAX_KNOWN);
+    /// How many answers networks got from each processor lately.
+    pub const ANSWERED: MapShape =
+        array("ANSWERED", MapKind::PerCpuArray, size_of::<Answers>(), CELLS);
+
     /// All of them.
-    pub const ALL: [MapShape; 19] = [
-        BAD_V4, BAD_V6, LEFT_V6, GOOD_V4, GOOD_V6, OWN_V4, OWN_V6, OUTCOMES, LISTS, NAMES, CONTROL,
-        REFUSALS, ANSWERS, SEGMENT, EVENTS, SAMPLERS, CAPTURE, CAPTURING, TAPS,
+    pub const ALL: [MapShape; 31] = [
+        BAD_V4,
+        BAD_V6,
+        LEFT_V6,
+        DELTA_V4,
+        DELTA_V6,
+        GATE,
+        GOOD_V4,
+        GOOD_V6,
+        ALL_GOOD_V4,
+        ALL_GOOD_V6,
+        OWN_V4,
+        OWN_V6,
+        MUTE,
+        OUTCOMES,
+        LISTS,
+        NAMES,
+        CONTROL,
+        REFUSALS,
+        ANSWERS,
+        SEGMENT,
+        LIMITS,
+        WINDOW,
+        BUCKETS,
+        KNOWN_V4,
+        KNOWN_V6,
+        ANSWERED,
+        EVENTS,
+        SAMPLERS,
+        CAPTURE,
+        CAPTURING,
+        TAPS,
     ];
 
     const fn table(name: &'static str) -> MapShape {
         MapShape { name, kind: MapKind::ArrayOfMaps, key: 4, value: 4, entries: 1 }
     }
 
+    const fn dated(name: &'static str, address: u32, entries: usize) -> MapShape {
+        trie(name, address, DATED_BYTES, entries)
+    }
+
     /// An update adds before it removes, so old and new must fit side by side. Room that is not used costs nothing.
-    const fn trie(name: &'static str, key: u32, entries: usize) -> MapShape {
+    const fn trie(name: &'static str, key: u32, value: usize, entries: usize) -> MapShape {
         MapShape {
             name,
             kind: MapKind::LpmTrie,
             key: 4 + key,
-            value: size_of::<RuleValue>() as u32,
+            value: value as u32,
             entries: 2 * entries as u32,
         }
     }
 
     const fn own(name: &'static str, address: u32) -> MapShape {
-        MapShape { name, kind: MapKind::Hash, key: address, value: 1, entries: MAX_OWN as u32 }
+        set(name, address, MAX_OWN)
+    }
+
+    const fn set(name: &'static str, key: u32, entries: usize) -> MapShape {
+        MapShape { name, kind: MapKind::Hash, key, value: 1, entries: entries as u32 }
+    }
+
+    const fn networks(name: &'static str, value: usize, entries: usize) -> MapShape {
+        let (value, entries) = (value as u32, entries as u32);
+        MapShape { name, kind: MapKind::LruHash, key: 8, value, entries }
     }
 
     const fn counters(name: &'static str, entries: usize) -> MapShape {
@@ -503,7 +611,8 @@ pub mod map {
 const _: () = assert!(size_of::<RuleValue>() == 4 && align_of::<RuleValue>() == 2);
 const _: () = assert!(size_of::<Counter>() == 16 && align_of::<Counter>() == 8);
 const _: () = assert!(size_of::<Refusal>() == 248 && align_of::<Refusal>() == 8);
-const _: () = assert!(size_of::<Control>() == 8 && align_of::<Control>() == 4);
+const _: () = assert!(size_of::<Control>() == 12 && align_of::<Control>() == 4);
+const _: () = assert!(size_of::<Limits>() == 56 && align_of::<Limits>() == 8);
 // A reference has 8 bits for the list.
 const _: () = assert!(MAX_LISTS <= 1 << 8 && MAX_LIST_NAME <= 255);
 

@@ -1,6 +1,7 @@
 //! Decides what becomes of a connection attempt, from the rules that cover its source.
 
 use crate::abi::{KernelAction, Outcome, RuleValue, list_index};
+use crate::event::NO_LIST;
 
 /// What becomes of a connection attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,6 +10,8 @@ pub struct Decision {
     pub outcome: Outcome,
     /// The rule that decided; `None` when there was none, or one that leaves it to the daemon.
     pub rule: Option<RuleValue>,
+    /// Whether it is the first connection attempt for some time by which its network is beyond its limit.
+    pub first_of_flood: bool,
 }
 
 impl Decision {
@@ -19,7 +22,7 @@ impl Decision {
             return Self::without_rule(Outcome::Unlisted);
         };
         if let Some(good) = good() {
-            return Self { outcome: Outcome::Good, rule: Some(good) };
+            return Self::by_rule(Outcome::Good, good);
         }
         let outcome = match bad.action() {
             Some(KernelAction::Count) => Outcome::Counted,
@@ -29,35 +32,65 @@ impl Decision {
             Some(KernelAction::Off) => return Self::without_rule(Outcome::Off),
             None => return Self::without_rule(Outcome::BadRule),
         };
-        Self { outcome, rule: Some(bad) }
+        Self::by_rule(outcome, bad)
     }
 
     /// What becomes of a packet for which no rule speaks.
     #[inline(always)]
     pub const fn without_rule(outcome: Outcome) -> Self {
-        Self { outcome, rule: None }
+        Self { outcome, rule: None, first_of_flood: false }
+    }
+
+    /// What becomes of a connection attempt by which a network is beyond its limit.
+    #[inline(always)]
+    pub const fn of_flood(outcome: Outcome, first_of_flood: bool) -> Self {
+        Self { outcome, rule: None, first_of_flood }
     }
 
     /// The same decision when its answer could not be made.
     #[inline(always)]
     #[must_use]
     pub const fn without_reply(self) -> Self {
-        Self { outcome: Outcome::ReplyFailed, rule: self.rule }
+        Self { outcome: Outcome::ReplyFailed, ..self }
     }
 
     /// The same decision when enough was answered in this second.
     #[inline(always)]
     #[must_use]
     pub const fn over_cap(self) -> Self {
-        Self { outcome: Outcome::OverCap, rule: self.rule }
+        Self { outcome: Outcome::OverCap, ..self }
     }
 
-    /// The rule by which the packet goes no further.
+    /// The same decision when its network got enough answers in this second.
     #[inline(always)]
-    pub fn ends_here(self) -> Option<RuleValue> {
-        self.rule.filter(|_| {
-            matches!(self.outcome, Outcome::RefusedSyn | Outcome::Reset | Outcome::Dropped)
-        })
+    #[must_use]
+    pub const fn over_network_cap(self) -> Self {
+        Self { outcome: Outcome::OverNetworkCap, ..self }
+    }
+
+    /// The same decision when nothing may be answered on its interface.
+    #[inline(always)]
+    #[must_use]
+    pub const fn mute(self) -> Self {
+        Self { outcome: Outcome::Mute, ..self }
+    }
+
+    /// Whether the packet goes no further, before it is known how its answer comes out.
+    #[inline(always)]
+    pub const fn ends_here(self) -> bool {
+        matches!(
+            self.outcome,
+            Outcome::RefusedSyn | Outcome::Reset | Outcome::Dropped | Outcome::FloodDropped
+        )
+    }
+
+    /// The rule that decided, or one of no list.
+    #[inline(always)]
+    pub const fn rule_or_none(self) -> RuleValue {
+        match self.rule {
+            Some(rule) => rule,
+            None => RuleValue::new(NO_LIST, KernelAction::Drop),
+        }
     }
 
     /// Where the list that decided counts it, under what was really done.
@@ -67,10 +100,17 @@ impl Decision {
             Outcome::Good => KernelAction::Off,
             Outcome::RefusedSyn => KernelAction::Refuse,
             Outcome::Reset => KernelAction::Reset,
-            Outcome::Dropped | Outcome::OverCap => KernelAction::Drop,
+            Outcome::Dropped | Outcome::OverCap | Outcome::OverNetworkCap | Outcome::Mute => {
+                KernelAction::Drop
+            }
             _ => KernelAction::Count,
         };
         self.rule.map(|rule| list_index(rule.list(), done, rule.family()))
+    }
+
+    #[inline(always)]
+    const fn by_rule(outcome: Outcome, rule: RuleValue) -> Self {
+        Self { outcome, rule: Some(rule), first_of_flood: false }
     }
 }
 
@@ -117,10 +157,16 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_over_the_cap_counts_as_dropped() {
+    fn an_answer_that_may_not_be_given_counts_as_dropped() {
         let rule = RuleValue::new(5, KernelAction::Refuse);
-        let decision = Decision::new(Some(rule), || None).over_cap();
-        assert_eq!(decision.outcome, Outcome::OverCap);
-        assert_eq!(decision.list_index(), Some(list_index(5, KernelAction::Drop, Family::V4)));
+        let decision = Decision::new(Some(rule), || None);
+        for (decision, outcome) in [
+            (decision.over_cap(), Outcome::OverCap),
+            (decision.over_network_cap(), Outcome::OverNetworkCap),
+            (decision.mute(), Outcome::Mute),
+        ] {
+            assert_eq!(decision.outcome, outcome);
+            assert_eq!(decision.list_index(), Some(list_index(5, KernelAction::Drop, Family::V4)));
+        }
     }
 }

@@ -45,8 +45,8 @@ pub struct Event {
     pub client_port: u16,
     /// The filtered port.
     pub port: u16,
-    /// The number of the [`Family`], in a word to leave no gap.
-    pub family: u32,
+    /// Always 0.
+    pub reserved: u32,
 }
 
 /// The size of an event in bytes.
@@ -54,7 +54,7 @@ pub const EVENT_BYTES: usize = 64;
 const _: () = assert!(size_of::<Event>() == EVENT_BYTES && align_of::<Event>() == 8);
 
 impl Event {
-    /// Whether a packet with this outcome is told: it ended here, or would have in earnest.
+    /// Whether a packet with this outcome is told that a rule decided: it ended here, or would have in earnest.
     #[inline(always)]
     pub const fn is_told(outcome: Outcome) -> bool {
         matches!(
@@ -62,9 +62,17 @@ impl Event {
             Outcome::Counted
                 | Outcome::Dropped
                 | Outcome::OverCap
+                | Outcome::OverNetworkCap
+                | Outcome::Mute
                 | Outcome::RefusedSyn
                 | Outcome::Reset
         )
+    }
+
+    /// For how many packets an event stands, in the room that there is for it.
+    #[inline(always)]
+    pub fn weight(packets: u64) -> u32 {
+        packets.min(u64::from(u32::MAX)) as u32
     }
 
     /// From what lies in the ring; `None` when it is no event.
@@ -85,7 +93,7 @@ impl Event {
             destination: words(40)?,
             client_port: half(56)?,
             port: half(58)?,
-            family: word(60)?,
+            reserved: word(60)?,
         })
     }
 
@@ -101,7 +109,7 @@ impl Event {
 
     /// The family of its addresses.
     pub const fn family(&self) -> Family {
-        if self.family == Family::V6 as u32 { Family::V6 } else { Family::V4 }
+        if matches!(self.source, [0, 0, 0xffff, _]) { Family::V4 } else { Family::V6 }
     }
 }
 
@@ -136,7 +144,7 @@ pub struct Sampler {
     pub slice: u64,
     /// How many it told in that slice.
     pub told: u64,
-    /// How many packets it could have told of since the last one that it did tell of.
+    /// How many packets it could have told of since the last one that it did tell of; an event that found no room is none.
     pub untold: u64,
 }
 
@@ -162,15 +170,6 @@ impl Sampler {
         }
         self.told += 1;
         true
-    }
-
-    /// For how many packets the one stands that is told now. When it finds no room, this is not called, and the next one
-    /// stands for it, too.
-    #[inline(always)]
-    pub fn weigh(&mut self) -> u32 {
-        let weight = self.untold.min(u64::from(u32::MAX)) as u32;
-        self.untold = 0;
-        weight
     }
 }
 
@@ -339,7 +338,7 @@ mod tests {
                     // From the second slot of a second on, so that the first slice is not the sampler's own.
                     if sampler.choose(sampling, || (slice + 15) << SHIFT) {
                         told += 1;
-                        weight += u64::from(sampler.weigh());
+                        weight += core::mem::take(&mut sampler.untold);
                     }
                 }
             }
@@ -363,14 +362,12 @@ mod tests {
     }
 
     #[test]
-    fn an_event_that_found_no_room_is_in_the_weight_of_the_next() {
-        let mut sampler = Sampler::default();
-        let sampling = Sampling::per_second(1600);
-        assert!(sampler.choose(sampling, || 0));
-        assert!(sampler.choose(sampling, || 0));
-        assert_eq!(sampler.weigh(), 2);
-        sampler.untold = 1 << 40;
-        assert_eq!((sampler.weigh(), sampler.untold), (u32::MAX, 0));
+    fn no_weight_is_too_much() {
+        for (packets, weight) in
+            [(0, 0), (7, 7), (u64::from(u32::MAX), u32::MAX), (1 << 40, u32::MAX)]
+        {
+            assert_eq!(Event::weight(packets), weight);
+        }
     }
 
     #[test]
@@ -422,7 +419,7 @@ mod tests {
         assert_eq!(event.outcome(), Some(Outcome::Dropped));
         assert_eq!(event.source[0], u32::from_ne_bytes([24, 25, 26, 27]));
         assert_eq!(event.destination[3], u32::from_ne_bytes([52, 53, 54, 55]));
-        assert_eq!(event.family, u32::from_ne_bytes([60, 61, 62, 63]));
+        assert_eq!(event.reserved, u32::from_ne_bytes([60, 61, 62, 63]));
         let copied = Copied::from_bytes(&bytes[..COPIED_BYTES]).unwrap();
         assert_eq!(copied.rule.to_bytes(), [20, 21, 22, 23]);
         // It says that it has more than it can.

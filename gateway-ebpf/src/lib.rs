@@ -11,6 +11,7 @@
 //! | [`line`](mod@line), [`reference`] | what does the 554 say? |
 //! | [`rate`] | may another answer be given? |
 //! | [`event`] | what is told about single packets? |
+//! | [`limit`] | does a network open too many connections, or get too many answers? |
 //! | [`reply`], [`checksum`] | what does the answer look like? |
 //! | [`table`] | which rule covers an address? |
 #![no_std]
@@ -30,10 +31,13 @@ pub mod action;
 pub mod bench_keys;
 pub mod checksum;
 pub mod cookie;
+pub mod dated;
 pub mod dialogue;
 pub mod event;
 pub mod frame;
+pub mod gate;
 pub mod glance;
+pub mod limit;
 pub mod line;
 pub mod parse;
 pub mod rate;

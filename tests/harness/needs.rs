@@ -6,7 +6,7 @@ use std::io::{Write, stderr};
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use crate::postfix;
+use crate::{memory, postfix};
 
 /// Names the file to which every `SKIP` line is appended, since test runners hide what a passing test prints.
 pub const SKIPS_FILE: &str = "PORTCULLIS_SKIPS";
@@ -14,6 +14,12 @@ pub const SKIPS_FILE: &str = "PORTCULLIS_SKIPS";
 /// Whether the test may make network namespaces and load programs into the kernel.
 pub fn root() -> bool {
     have(rustix::process::geteuid().is_root(), "root")
+}
+
+/// Whether single threads can be left without memory in the kernel.
+pub fn memory_groups() -> bool {
+    let file = Path::new(memory::GROUPS).join("memory.limit_in_bytes");
+    have(file.is_file(), "memory control groups of version 1")
 }
 
 /// Whether `program` is installed.

@@ -23,9 +23,11 @@ pub struct Site {
 impl Site {
     /// One with the filter in the kernel, in native mode where the driver can.
     ///
-    /// It resets, so that what the kernel did can be told at once from a refusal by the daemon.
+    /// It resets, so that what the kernel did can be told at once from a refusal by the daemon; always, since tests may connect
+    /// from one network as often as they can.
     pub fn with_kernel() -> Self {
-        Self { xdp: "interfaces = [\"eth0\"]\naction = \"reset\"\n".to_owned(), ..Self::default() }
+        Self::default()
+            .xdp("interfaces = [\"eth0\"]\naction = \"reset\"\nanswers_per_network = 0\n")
     }
 
     /// One where the daemon alone decides.

@@ -26,22 +26,26 @@ pub fn syn_burst(
     count: u32,
     within: Duration,
 ) -> Result<Burst> {
-    let raw = socket(AddressFamily::INET, SocketType::RAW, Some(ipproto::RAW))?;
     let deadline = Deadline::after(within);
-    let mut sent = 0;
-    for number in 0..count {
+    let source = |number: u32| {
         // An odd factor visits every address of the network before any comes twice, in no order that a cache likes.
         let host = number.wrapping_mul(40_503) & 0xffff;
-        let source = Ipv4Addr::from_bits(network.to_bits() & 0xffff_0000 | host);
-        let packet = syn(source, target, number);
-        if sendto(&raw, &packet, SendFlags::empty(), &target).is_ok() {
-            sent += 1;
-        }
-        if number % 1024 == 0 && deadline.passed() {
-            break;
-        }
-    }
+        Ipv4Addr::from_bits(network.to_bits() & 0xffff_0000 | host)
+    };
+    let in_time = |number: &u32| !number.is_multiple_of(1024) || !deadline.passed();
+    let sent = syns_from(target, (0..count).take_while(in_time).map(source))?;
     Ok(Burst { sent, elapsed: deadline.elapsed() })
+}
+
+/// Sends a SYN to `target` from each of `sources`; how many of them the system took. To be called inside `NetNs::run`, too.
+pub fn syns_from(target: SocketAddrV4, sources: impl IntoIterator<Item = Ipv4Addr>) -> Result<u64> {
+    let raw = socket(AddressFamily::INET, SocketType::RAW, Some(ipproto::RAW))?;
+    let mut sent = 0;
+    for (number, source) in (0..).zip(sources) {
+        let packet = syn(source, target, number);
+        sent += u64::from(sendto(&raw, &packet, SendFlags::empty(), &target).is_ok());
+    }
+    Ok(sent)
 }
 
 /// An IPv4 packet with a TCP SYN in it; the kernel fills in the IP checksum (raw(7)).

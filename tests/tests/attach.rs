@@ -2,11 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test that uses them")]
 
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 use std::{fs, io, process, thread};
 
+use aya::maps::of_maps::ArrayOfMaps;
+use aya::maps::{Array, Map, MapData};
 use gateway::list::{Rule, Rules};
 use gateway::net::Prefix;
 use gateway::xdp::{Attachment, Config, Filter, Mode, RunsIn, detach};
@@ -100,12 +102,12 @@ fn rules(action: KernelAction) -> Rules {
         version: 1,
         lists: vec!["bad".into()],
         good: Vec::new(),
-        bad: vec![Rule { prefix: SENDER.parse().unwrap(), list: 0, action }],
+        bad: vec![Rule { prefix: SENDER.parse().unwrap(), list: 0, action, expires: None }],
     }
 }
 
 fn attachment(interface: &str, mode: RunsIn, adopted: bool) -> Attachment {
-    Attachment { interface: interface.to_owned(), mode, adopted, reason: None }
+    Attachment { interface: interface.to_owned(), mode, adopted, replies: true, reason: None }
 }
 
 fn dropped(filter: &Filter) -> u64 {
@@ -197,6 +199,7 @@ fn new_tables_let_nothing_through() {
                 prefix,
                 list: 0,
                 action: KernelAction::Count,
+                expires: None,
             }));
             rules.bad.sort();
             let report = hosts.edge.run(|| filter.sync(&rules, &[EDGE.parse().unwrap()]));
@@ -209,6 +212,71 @@ fn new_tables_let_nothing_through() {
     // The program that runs is the last one that was loaded: it knows the last table.
     assert_eq!(hosts.pins(), ["link-eth0-native"]);
     assert_eq!(hosts.connect(), io::ErrorKind::TimedOut);
+}
+
+/// What is damaged, how, and whether the link outlives it.
+type Damage<'a> = (&'a str, &'a dyn Fn(), bool);
+
+/// What lies in the pins is damaged while no daemon runs: the program that runs goes on with what it holds, and the next
+/// daemon makes everything anew before it takes its place.
+#[test]
+fn damaged_pins_let_nothing_through() {
+    if !needs::root() {
+        return;
+    }
+    let hosts = Hosts::new(&["eth0"]);
+    let (first, _) = hosts.start(KernelAction::Drop);
+    let folder = hosts.config.pin_dir.join(format!("v{SCHEMA}"));
+    let foreign = |name: &str| {
+        let pin = folder.join(name);
+        fs::remove_file(&pin).unwrap();
+        Array::<MapData, u64>::create(1, 0).unwrap().pin(pin).unwrap();
+    };
+    let damages: [Damage<'_>; 5] = [
+        ("a table torn", &|| tear(&folder.join("BAD_V4")), true),
+        ("a map of others", &|| foreign("OWN_V4"), true),
+        ("a map is gone", &|| fs::remove_file(folder.join("CONTROL")).unwrap(), true),
+        ("all maps are gone", &|| remove_all_but_links(&folder), true),
+        // Where the link is lost there is a gap, since the kernel ends it with its pin.
+        ("no link but a map", &|| foreign("link-eth0-native"), false),
+    ];
+    damages.into_iter().fold(first, |filter, (what, damage, has_link)| {
+        drop(filter);
+        let start = || {
+            damage();
+            if has_link {
+                assert_eq!(hosts.connect(), io::ErrorKind::TimedOut, "{what}: the program goes on");
+            }
+            hosts.start(KernelAction::Drop)
+        };
+        let (next, attachments) = if has_link { under_flood(&hosts, start) } else { start() };
+        assert_eq!(attachments, [attachment("eth0", RunsIn::Native, has_link)], "{what}");
+        assert_eq!(hosts.pins(), ["link-eth0-native"], "{what}");
+        assert_eq!(hosts.connect(), io::ErrorKind::TimedOut, "{what}");
+        assert!(dropped(&next) >= 1, "{what}: our program decides");
+        next
+    });
+}
+
+/// Cuts the table pinned at `holder` off in its middle, as a write that never ended would, header and all.
+fn tear(holder: &Path) {
+    let holder = Map::from_map_data(MapData::from_pin(holder).unwrap()).unwrap();
+    let holder: ArrayOfMaps<MapData, MapData> = holder.try_into().unwrap();
+    let table = Map::from_map_data(holder.get(&0, 0).unwrap()).unwrap();
+    let mut table: Array<MapData, [u64; 8]> = table.try_into().unwrap();
+    // Only lines that say nothing of this test's sender, whom the program goes on to drop meanwhile.
+    for line in table.len() - 8..table.len() {
+        table.set(line, [u64::MAX; 8], 0).unwrap();
+    }
+}
+
+fn remove_all_but_links(folder: &Path) {
+    for pin in fs::read_dir(folder).unwrap() {
+        let pin = pin.unwrap();
+        if !pin.file_name().to_string_lossy().starts_with("link-") {
+            fs::remove_file(pin.path()).unwrap();
+        }
+    }
 }
 
 /// Does `work` while the sender, which is bad, connects as fast as it can; not one attempt may get through.

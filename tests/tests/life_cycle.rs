@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use harness::daemon::Home;
 use harness::deadline::wait_for;
+use harness::memory::TightMemory;
 use harness::needs;
 use harness::netns::run;
 use harness::site::Site;
@@ -565,4 +566,42 @@ fn a_next_hop_given_by_its_address_is_protected_too() {
     let mut client = stage.greeted("198.51.100.9").unwrap();
     assert_eq!(client.deliver("a@example.com", &["b@example.org"], MESSAGE).unwrap().code, 250);
     assert_eq!(next_hop.delivered().len(), 1);
+}
+
+/// The kernel has no memory for a new table: the old one stays in force, the daemon decides by the new rules, and once
+/// there is memory the kernel follows.
+#[test]
+fn without_memory_for_a_new_table_the_old_one_stays() {
+    if !needs::root() || !needs::memory_groups() {
+        return;
+    }
+    let site = Site::with_kernel().list("bad", "local-bad", "", "198.51.100.66\n");
+    let stage = site.stage(&["198.51.100.66", "198.51.100.67", "198.18.1.2"]).unwrap();
+    let daemon = stage.start().unwrap();
+    let meets = |client: &str| match stage.attempt(client.parse().unwrap(), LONG).unwrap() {
+        Attempt::Refused => 0,
+        Attempt::Connected(mut client) => client.reply().unwrap().code,
+        other => panic!("{client}: {other:?}"),
+    };
+    assert_eq!((meets("198.51.100.66"), meets("198.51.100.67")), (0, 220));
+    // The smallest table takes 4 MiB.
+    let tight = TightMemory::new(&daemon, "refresh", 2 << 20).unwrap();
+    stage.home.write("bad.txt", "198.51.100.66\n198.51.100.67\n").unwrap();
+    let alarm = stage.wait_for_alarm("xdp-rules", "the kernel has not all of the rules").unwrap();
+    assert!(alarm.contains("map BAD_V4: ") && alarm.contains("Cannot allocate memory"), "{alarm}");
+    assert!(tight.refusals().unwrap() > 0);
+    assert_eq!(meets("198.51.100.66"), 0, "the old table stays");
+    assert_eq!(meets("198.51.100.67"), 554, "the daemon decides by the new list");
+    assert_eq!(meets("198.18.1.2"), 220);
+    // One that is taken out is good for the daemon, and for the kernel only when it follows.
+    stage.home.write("bad.txt", "198.51.100.67\n").unwrap();
+    wait_for("the new list in the daemon", LONG, || {
+        Ok((list(&stage, "bad")["entries"] == 1).then_some(()))
+    })
+    .unwrap();
+    assert_eq!(meets("198.51.100.66"), 0, "still the old table");
+    tight.relax().unwrap();
+    stage.wait_for_no_alarm("xdp-rules").unwrap();
+    assert_eq!((meets("198.51.100.66"), meets("198.51.100.67")), (220, 0));
+    assert!(daemon.terminate().unwrap().success());
 }

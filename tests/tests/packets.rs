@@ -49,6 +49,7 @@ fn rules(rules: &[(&str, &str)]) -> Rules {
             prefix: prefix.parse().unwrap(),
             list: number.try_into().unwrap(),
             action,
+            expires: None,
         });
     }
     good.sort();
@@ -580,7 +581,7 @@ fn a_table_grows_and_is_adopted_in_its_new_size() {
         let bits = Ipv6Addr::from(words).to_bits() | u128::from(number) << 64;
         IpAddr::from(Ipv6Addr::from_bits(bits))
     };
-    let rule = |prefix: Prefix| Rule { prefix, list: 0, action: KernelAction::Drop };
+    let rule = |prefix: Prefix| Rule { prefix, list: 0, action: KernelAction::Drop, expires: None };
     many.bad.extend((0..1_500_000).map(|number| rule(Prefix::host(host(number)))));
     many.bad.extend((0..50_000).map(|number| rule(Prefix::new(network(number), 64).unwrap())));
     many.bad.sort();
@@ -624,7 +625,7 @@ fn what_does_not_fit_is_refused_and_nothing_changes() {
         .zip(twice.into_iter().flatten())
         .map(|(host, (list, action))| {
             let prefix = Prefix::host(Ipv4Addr::from_bits(0x0b00_0000 + host).into());
-            Rule { prefix, list, action }
+            Rule { prefix, list, action, expires: None }
         })
         .collect();
     for (rules, own, expected) in [

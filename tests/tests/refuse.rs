@@ -11,7 +11,7 @@ mod program;
 use std::net::{IpAddr, SocketAddr};
 
 use gateway::list::{Rule, Rules};
-use gateway::xdp::{Config, Filter, References};
+use gateway::xdp::{Config, Filter, Limits, References};
 use gateway_ebpf::abi::KernelAction;
 use harness::needs;
 use harness::packet::flags::{ACK, FIN, PSH, RST, SYN};
@@ -36,7 +36,8 @@ fn own() -> [IpAddr; 2] {
 
 /// The second of two lists has everybody in the networks of [`REFUSED`].
 fn rules(action: KernelAction) -> Rules {
-    let rule = |prefix: &str| Rule { prefix: prefix.parse().unwrap(), list: 1, action };
+    let rule =
+        |prefix: &str| Rule { prefix: prefix.parse().unwrap(), list: 1, action, expires: None };
     Rules {
         version: 1,
         lists: vec!["other".into(), "bad".into()],
@@ -413,7 +414,8 @@ fn beyond_the_cap_it_drops() {
     if !needs::root() {
         return;
     }
-    let kernel = kernel(Config { answers_per_second: 50, ..Config::default() });
+    let limits = Limits { answers_per_network: 0, ..Limits::default() };
+    let kernel = kernel(Config { answers_per_second: 50, limits, ..Config::default() });
     let syn = Client::new(&kernel, REFUSED[0], PLAIN).packet(SYN, b"").bytes();
     let (mut answered, mut dropped) = (0, 0);
     for _ in 0..5000 {

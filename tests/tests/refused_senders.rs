@@ -166,8 +166,12 @@ fn over_loopback_too() {
         pin_dir: PathBuf::from("/sys/fs/bpf").join(host.name()),
         ..Config::default()
     };
-    let rule =
-        Rule { prefix: "127.66.0.0/16".parse().unwrap(), list: 0, action: KernelAction::Refuse };
+    let rule = Rule {
+        prefix: "127.66.0.0/16".parse().unwrap(),
+        list: 0,
+        action: KernelAction::Refuse,
+        expires: None,
+    };
     let rules = Rules { version: 1, lists: vec!["bad".into()], good: Vec::new(), bad: vec![rule] };
     let edge: IpAddr = "127.0.0.1".parse().unwrap();
     let filter = host

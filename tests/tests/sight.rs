@@ -43,7 +43,12 @@ fn rules() -> Rules {
     for (list, action) in (0..).zip(&KernelAction::ALL[1..]) {
         let v4 = format!("198.18.{}.0/24", list + 1);
         for prefix in [v4, format!("2001:db8:{}::/48", list + 1)] {
-            bad.push(Rule { prefix: prefix.parse().unwrap(), list, action: *action });
+            bad.push(Rule {
+                prefix: prefix.parse().unwrap(),
+                list,
+                action: *action,
+                expires: None,
+            });
         }
     }
     bad.sort();
@@ -51,6 +56,7 @@ fn rules() -> Rules {
         prefix: prefix.parse().unwrap(),
         list: 4,
         action: KernelAction::Off,
+        expires: None,
     });
     Rules { version: 1, lists: lists.map(Into::into).to_vec(), good: good.to_vec(), bad }
 }

@@ -7,16 +7,19 @@
     reason = "helpers of tests fail the test that uses them"
 )]
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process;
+use std::time::Duration;
 
 use aya::programs::{TestRun as _, TestRunOptions};
+use gateway::clock::{Clock, Expiry};
 use gateway::list::{Rule, Rules};
 use gateway::net::Prefix;
 use gateway::xdp::{Config, Filter, detach};
 use gateway_ebpf::abi::KernelAction;
+use harness::deadline::wait_for;
 use harness::needs;
 use harness::packet::Packet;
 
@@ -24,8 +27,10 @@ const DROP: u32 = 1;
 const PASS: u32 = 2;
 const TX: u32 = 3;
 
-/// What a program does for each action.
-const ACTIONS: [(KernelAction, u32); 3] =
+/// An action, and what the program does for it.
+type Choice = (KernelAction, u32);
+
+const ACTIONS: [Choice; 3] =
     [(KernelAction::Drop, DROP), (KernelAction::Reset, TX), (KernelAction::Off, PASS)];
 
 /// The loaded program with pins of its own, which are gone when it is.
@@ -52,6 +57,50 @@ impl Kernel {
             ..TestRunOptions::default()
         };
         self.filter.program().unwrap().test_run(options).unwrap().return_value
+    }
+}
+
+impl Kernel {
+    fn sync(
+        &mut self,
+        lasting: &BTreeMap<Prefix, Choice>,
+        expiring: &BTreeMap<Prefix, (Choice, Expiry)>,
+    ) {
+        let rule = |prefix: &Prefix, (action, _): Choice, expires| Rule {
+            prefix: *prefix,
+            list: 0,
+            action,
+            expires,
+        };
+        let mut bad: Vec<Rule> =
+            lasting.iter().map(|(prefix, choice)| rule(prefix, *choice, None)).collect();
+        let until =
+            |(prefix, (choice, at)): (&Prefix, &(Choice, Expiry))| rule(prefix, *choice, Some(*at));
+        bad.extend(expiring.iter().map(until));
+        let rules = Rules { lists: vec!["list".into()], bad, ..Rules::default() };
+        self.filter.sync(&rules, &own()).unwrap();
+    }
+
+    /// Asks the program about the ends of the prefixes and about some addresses anywhere, and the daemon's own search.
+    fn compare(
+        &self,
+        prefixes: &BTreeSet<Prefix>,
+        rules: &BTreeMap<Prefix, Choice>,
+        numbers: &mut Numbers,
+    ) {
+        let oracle =
+            Oracle(rules.iter().map(|(prefix, (_, verdict))| (*prefix, *verdict)).collect());
+        let mut probes: Vec<IpAddr> = prefixes.iter().flat_map(|prefix| ends(*prefix)).collect();
+        probes.extend((0..300).flat_map(|_| [numbers.v4(), numbers.v6()]));
+        for source in probes {
+            let expected = oracle.judge(source);
+            assert_eq!(self.judge(source), expected, "{source}");
+            let rule = self.filter.lookup(source).unwrap();
+            let action = rule.map_or(KernelAction::Off, |rule| rule.action);
+            let verdict =
+                ACTIONS.iter().find(|(known, _)| *known == action).map(|(_, verdict)| *verdict);
+            assert_eq!(verdict, Some(expected), "{source} by the daemon");
+        }
     }
 }
 
@@ -178,7 +227,7 @@ fn the_kernel_finds_what_a_naive_search_finds() {
     let mut rules = Rules { lists: vec!["list".into()], ..Rules::default() };
     for prefix in &prefixes {
         let (action, verdict) = *numbers_choice(&mut numbers);
-        rules.bad.push(Rule { prefix: *prefix, list: 0, action });
+        rules.bad.push(Rule { prefix: *prefix, list: 0, action, expires: None });
         oracle.0.insert(*prefix, verdict);
     }
     let mut kernel = Kernel::new("table");
@@ -196,7 +245,102 @@ fn the_kernel_finds_what_a_naive_search_finds() {
     assert!(seen.values().all(|count| *count > 20_000), "all verdicts are met: {seen:?}");
 }
 
-fn numbers_choice(numbers: &mut Numbers) -> &'static (KernelAction, u32) {
+/// Changes of a few prefixes among many are in force at once, what expires ends by itself, and all is the same after a restart
+/// and after the delta was folded into the table.
+#[test]
+fn changes_and_expiries_are_what_a_naive_search_finds() {
+    if !needs::root() {
+        return;
+    }
+    let mut numbers = Numbers(43);
+    let mut lasting = BTreeMap::new();
+    while lasting.len() < 40_000 {
+        let (prefix, choice) = (any_prefix(&mut numbers), *numbers_choice(&mut numbers));
+        lasting.insert(prefix, choice);
+    }
+    let mut kernel = Kernel::new("delta");
+    kernel.sync(&lasting, &BTreeMap::new());
+    assert_eq!(kernel.filter.delta(), 0, "many at once are a table");
+
+    let mut expiring = BTreeMap::new();
+    for round in 0..4 {
+        let mut touched = BTreeSet::new();
+        let gone: Vec<Prefix> = lasting.keys().copied().step_by(997 + round).collect();
+        for prefix in gone {
+            lasting.remove(&prefix);
+            touched.insert(prefix);
+        }
+        for _ in 0..60 {
+            let (prefix, choice) = (any_prefix(&mut numbers), *numbers_choice(&mut numbers));
+            lasting.insert(prefix, choice);
+            touched.insert(prefix);
+        }
+        kernel.sync(&lasting, &BTreeMap::new());
+        assert!(
+            kernel.filter.delta() >= 100,
+            "{} in the delta in round {round}",
+            kernel.filter.delta()
+        );
+        kernel.compare(&touched, &lasting, &mut numbers);
+    }
+
+    // Of some that expire the same prefix also lasts, and some lie in each other.
+    let soon = Expiry::at(Clock::System.now() + Duration::from_secs(6));
+    let late = Expiry::at(Clock::System.now() + Duration::from_secs(3600));
+    let known: Vec<Prefix> = lasting.keys().copied().step_by(501).collect();
+    let fresh: Vec<Prefix> = (0..60).map(|_| any_prefix(&mut numbers)).collect();
+    for (number, prefix) in known.into_iter().chain(fresh).enumerate() {
+        let expires = if number % 2 == 0 { soon } else { late };
+        expiring.insert(prefix, (*numbers_choice(&mut numbers), expires));
+    }
+    kernel.sync(&lasting, &expiring);
+    let touched: BTreeSet<Prefix> = expiring.keys().copied().collect();
+    let mut all = lasting.clone();
+    all.extend(expiring.iter().map(|(prefix, (choice, _))| (*prefix, *choice)));
+    kernel.compare(&touched, &all, &mut numbers);
+    let in_time = clock_second() + 1 < soon.as_second();
+    assert!(in_time, "too slow to see what was there before it expired");
+
+    let expired = || Ok((clock_second() > soon.as_second() + 1).then_some(()));
+    wait_for("the expiry", Duration::from_secs(30), expired).unwrap();
+    let mut all = lasting.clone();
+    let live = expiring.iter().filter(|(_, (_, expires))| *expires == late);
+    all.extend(live.map(|(prefix, (choice, _))| (*prefix, *choice)));
+    kernel.compare(&touched, &all, &mut numbers);
+
+    // A daemon that starts again knows nothing, and finds what is there.
+    kernel.filter = Filter::open(&kernel.config).unwrap();
+    kernel.compare(&touched, &all, &mut numbers);
+    kernel.sync(&lasting, &expiring);
+    kernel.compare(&touched, &all, &mut numbers);
+    let host: Prefix = "203.0.113.77".parse().unwrap();
+    lasting.insert(host, (KernelAction::Drop, DROP));
+    all.insert(host, (KernelAction::Drop, DROP));
+    let before = kernel.filter.delta();
+    kernel.sync(&lasting, &expiring);
+    assert_eq!(kernel.filter.delta(), before + 1);
+    assert!(kernel.filter.fold().unwrap(), "there is something to fold");
+    assert!(!kernel.filter.fold().unwrap(), "and then there is not");
+    assert_eq!(kernel.filter.delta(), before);
+    kernel.compare(&touched, &all, &mut numbers);
+}
+
+fn clock_second() -> u32 {
+    Expiry::at(Clock::System.now()).as_second()
+}
+
+/// None so wide that many others lie in it: with such changes a table is made anew.
+fn any_prefix(numbers: &mut Numbers) -> Prefix {
+    let v4 = numbers.below(2) == 0;
+    let (address, length) = if v4 {
+        (numbers.v4(), numbers.length_v4().max(22))
+    } else {
+        (numbers.v6(), numbers.length_v6().max(44))
+    };
+    Prefix::new(address, length).unwrap()
+}
+
+fn numbers_choice(numbers: &mut Numbers) -> &'static Choice {
     let choice = usize::try_from(numbers.below(3)).unwrap();
     ACTIONS.get(choice).unwrap_or_else(|| panic!("{choice} of {}", ACTIONS.len()))
 }

@@ -56,6 +56,7 @@ impl Reloader {
         );
         self.sources.engine.set_settings(config.engine_settings());
         self.front.set_settings(front_settings);
+        drop(self.requests.send(Request::Limit(config.xdp.limits.clone())));
         let (in_force, lists) = oneshot::channel();
         // The thread is there until the daemon stops. A reload is over when its lists are in force: READY says so.
         drop(self.requests.send(Request::Reload(config.sources(), in_force)));

@@ -53,7 +53,12 @@ pub async fn run(config: Config) -> Result<(), Failure> {
     // Blocks this thread for as long as the lists take to read: there is nobody to serve before.
     refresher.reload(config.sources());
     refresher.attach();
-    let front = Arc::new(Front::new(front_settings, Arc::clone(&engine), alarms.clone()));
+    let front = Arc::new(Front::new(
+        front_settings,
+        Arc::clone(&engine),
+        refresher.known(),
+        alarms.clone(),
+    ));
     let top = TopTalkers::new(Clock::System);
     let sight = Sight::new(config.xdp.clone(), Arc::clone(&engine), top.clone(), Clock::System);
     let sources = Arc::new(admin::Sources {

@@ -11,13 +11,15 @@ pub(super) enum Exit {
     Done,
     /// 1: the address or message would be refused or deferred, or lines of a list were rejected.
     Refused,
+    /// 1: this host has not all that the kernel filter needs.
+    Missing,
 }
 
 /// Says on standard error what went wrong, and gives the exit code.
 pub(super) fn code(done: Result<Exit, Failure>) -> ExitCode {
     match done {
         Ok(Exit::Done) => ExitCode::SUCCESS,
-        Ok(Exit::Refused) => ExitCode::from(1),
+        Ok(Exit::Refused | Exit::Missing) => ExitCode::from(1),
         Err(failure) => {
             if !matches!(failure, Failure::BrokenPipe) {
                 output::complain(&failure.to_string(), failure.hint());

@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod check;
+mod doctor;
 mod exit;
 mod list;
 mod lookup;
@@ -45,6 +46,8 @@ enum Command {
     Run(run::Options),
     /// Say everything that is wrong with the configuration
     Check(check::Options),
+    /// Say what this host has of all that the kernel filter needs, and what to do where it has not
+    Doctor(doctor::Options),
     /// Show what the daemon is doing
     Status(status::Options),
     /// Show what would be decided about an address, and why
@@ -69,6 +72,7 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Run(options) => run::run(&options, &cli.config),
         Command::Check(options) => check::run(&options, &cli.config),
+        Command::Doctor(options) => doctor::run(&options, &cli.config),
         Command::Status(options) => status::run(&options, &cli.config),
         Command::Lookup(options) => lookup::run(&options, &cli.config),
         Command::Why(options) => why::run(&options, &cli.config),

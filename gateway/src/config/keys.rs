@@ -86,7 +86,7 @@ const fn key(
 }
 
 /// All tables, the top of the file first.
-pub(super) static TABLES: [TableKeys; 13] = [
+pub(super) static TABLES: [TableKeys; 14] = [
     TableKeys {
         name: "",
         heading: "",
@@ -180,8 +180,15 @@ pub(super) static TABLES: [TableKeys; 13] = [
                 "answers_per_second",
                 Value("100000"),
                 "0",
-                "How many answers of `refuse` one processor gives in a second; beyond that it drops. `0` is no limit.",
+                "How many answers of `refuse` and `reset` one processor gives in a second; beyond that it drops. `0` is no limit.",
             ),
+            key(
+                "answers_per_network",
+                Value("200"),
+                "0",
+                "How many SYNs from one network (as in [xdp.flood]) are answered in a second, in all; beyond that they are dropped, since the address may be forged. `0` is no limit.",
+            ),
+            key("flood", Words("as below"), "{ action = \"off\" }", "See [xdp.flood]."),
             key(
                 "events_per_second",
                 Value("100"),
@@ -193,6 +200,50 @@ pub(super) static TABLES: [TableKeys; 13] = [
                 Value("\"/sys/fs/bpf/portcullis\""),
                 "\"/sys/fs/bpf/portcullis\"",
                 "The folder of a BPF file system that keeps the filter while the daemon is away.",
+            ),
+        ],
+    },
+    TableKeys {
+        name: "xdp.flood",
+        heading: "[xdp.flood]",
+        text: "Too many SYNs from networks that are on no list; see [floods](flood.md). Changes are in force after a reload.",
+        keys: &[
+            key(
+                "action",
+                Value("\"observe\""),
+                "\"drop\"",
+                "What is done about a SYN beyond the limit of its network: `observe` (count it, pass it on), `drop`, `off`.",
+            ),
+            key(
+                "engage_above",
+                Value("10000"),
+                "10000",
+                "Networks are looked at only while more SYNs than this come in a second from sources that are on no bad list. `0` is always.",
+            ),
+            key(
+                "per_network",
+                Value("20"),
+                "20",
+                "How many connections one network may then open in a second.",
+            ),
+            key("burst", Value("100"), "100", "How many it may open at once."),
+            key(
+                "network_v4",
+                Value("24"),
+                "24",
+                "How many bits of an IPv4 address are its network, 8 to 32.",
+            ),
+            key(
+                "network_v6",
+                Value("64"),
+                "56",
+                "How many bits of an IPv6 address are its network, 16 to 64.",
+            ),
+            key(
+                "known_for",
+                Value("\"1d\""),
+                "\"12h\"",
+                "How long a network is exempt after one of its hosts completed a handshake.",
             ),
         ],
     },

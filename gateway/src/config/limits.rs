@@ -1,9 +1,12 @@
-//! The tables that are nothing but numbers: limits, and the slider of the score.
+//! The tables that are nothing but numbers: limits of clients and of networks, and the slider of the score.
+
+use gateway_ebpf::limit::FloodAction;
 
 use super::reader::Reader;
-use super::values::{Parsed, Wrong, boolean, choice, duration, integer, size};
+use super::values::{Parsed, Wrong, boolean, choice, duration, integer, long_duration, size};
 use crate::policy::Thresholds;
 use crate::smtp::Limits;
+use crate::xdp;
 
 /// Reads `[limits]`. A lower bound is where the daemon would stop working, not where it becomes wise.
 pub(super) fn limits(mut reader: Reader<'_>) -> Limits {
@@ -42,6 +45,47 @@ pub(super) fn limits(mut reader: Reader<'_>) -> Limits {
     };
     reader.finish();
     limits
+}
+
+/// Reads what `[xdp]` says of networks. In a dry run of everything no flood is dropped either.
+pub(super) fn xdp_limits(reader: &mut Reader<'_>, enforce: bool) -> xdp::Limits {
+    let default = xdp::Limits::default();
+    xdp::Limits {
+        answers_per_network: reader.or(
+            "answers_per_network",
+            default.answers_per_network,
+            integer(0..=u32::MAX),
+        ),
+        flood: flood(reader.table("flood"), enforce),
+    }
+}
+
+fn flood(mut reader: Reader<'_>, enforce: bool) -> xdp::Flood {
+    const MANY: u32 = 10_000_000;
+    /// Ticks of the clock by which tokens come back, at its slowest.
+    const TICKS_PER_SECOND: u32 = 100;
+    let default = xdp::Flood::default();
+    let actions = FloodAction::ALL.map(|action| (action.name(), action));
+    let action = reader.or("action", default.action, choice(&actions));
+    let burst = reader.optional("burst", integer(1..=MANY));
+    let flood = xdp::Flood {
+        action: if enforce || action == FloodAction::Off { action } else { FloodAction::Observe },
+        engage_above: reader.or("engage_above", default.engage_above, integer(0..=u32::MAX)),
+        per_network: reader.or("per_network", default.per_network, integer(1..=MANY)),
+        burst: burst.as_ref().map_or(default.burst, |at| at.value),
+        network_v4: reader.or("network_v4", default.network_v4, integer(8..=32)),
+        network_v6: reader.or("network_v6", default.network_v6, integer(16..=64)),
+        known_for: reader.or("known_for", default.known_for, long_duration),
+    };
+    let least = flood.per_network.div_ceil(TICKS_PER_SECOND);
+    if flood.burst < least {
+        let found = format!("{} with per_network = {}", flood.burst, flood.per_network);
+        let expected = format!("at least {least}, what comes back in one tick of the clock");
+        let place = burst.map_or_else(|| reader.place().clone(), |at| at.place);
+        reader.wrong("burst", place, Wrong::expected(&found, expected));
+    }
+    reader.finish();
+    flood
 }
 
 /// Reads `[score]`: where the bands are, and whether there is a score at all.

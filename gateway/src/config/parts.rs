@@ -59,7 +59,7 @@ impl Config {
     /// The keys whose changes since `running` only a restart can put in force; `None` where there are none.
     pub fn needs_restart(&self, running: &Self) -> Option<String> {
         let changed = [
-            ("[xdp]", self.xdp != running.xdp),
+            ("[xdp]", !self.xdp.is_same_filter(&running.xdp)),
             ("[[listener]]", self.listeners != running.listeners),
             ("[admin]", self.admin_socket != running.admin_socket),
             ("[audit]", self.audit_file != running.audit_file),

@@ -94,8 +94,9 @@ impl<'f> Reader<'f> {
         Some(all)
     }
 
-    /// The table `name`; an empty one where it is absent or no table.
+    /// The table `name` in this one; an empty one where it is absent or no table.
     pub(super) fn table(&mut self, name: &'static str) -> Self {
+        let path = joined(self.keys.name, name);
         let (place, table) = match self.take(name) {
             None => (self.place.clone(), Table::new()),
             Some(Node { place, value }) => match value {
@@ -104,13 +105,13 @@ impl<'f> Reader<'f> {
                     self.wrong(
                         name,
                         place.clone(),
-                        Wrong::expected(&value, format_args!("a table [{name}]")),
+                        Wrong::expected(&value, format_args!("a table [{path}]")),
                     );
                     (place, Table::new())
                 }
             },
         };
-        Self::new(table_keys(name), place, table, self.findings)
+        Self::new(table_keys(&path), place, table, self.findings)
     }
 
     /// The tables `[[name]]`.
@@ -218,7 +219,7 @@ impl<'f> Reader<'f> {
     }
 }
 
-/// The keys of the table `name`.
+/// The keys of the table `name`, which has the names of the tables around it before its own.
 pub(super) fn table_keys(name: &str) -> &'static TableKeys {
     /// Only a table that is missing in `keys.rs` gets this one; each of its keys is then refused.
     static NONE: TableKeys = TableKeys { name: "?", heading: "", text: "", keys: &[] };

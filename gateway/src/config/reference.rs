@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::keys::{IfAbsent, Key, TABLES, TableKeys};
+use super::tree::joined;
 
 /// The reference of all keys, in Markdown.
 pub fn reference() -> String {
@@ -124,15 +125,16 @@ fn section(table: &TableKeys) -> String {
     if !table.keys.is_empty() {
         section.push_str("\n| key | default | example | meaning |\n|---|---|---|---|\n");
     }
-    // At the top stand the tables, too; each has a section of its own.
-    for key in table.keys.iter().filter(|key| !is_table(key)) {
+    // Among the keys stand tables, too; each has a section of its own.
+    for key in table.keys.iter().filter(|key| !is_table(table, key)) {
         section.push_str(&row(key));
     }
     section
 }
 
-fn is_table(key: &Key) -> bool {
-    TABLES.iter().any(|table| table.name == key.name)
+fn is_table(table: &TableKeys, key: &Key) -> bool {
+    let path = joined(table.name, key.name);
+    TABLES.iter().any(|table| table.name == path)
 }
 
 fn row(key: &Key) -> String {

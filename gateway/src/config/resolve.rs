@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use gateway_ebpf::abi::{KernelAction, MAX_PORTS};
 
 use super::fault::{Fault, Faults, Findings, Notice, Place};
-use super::limits::{limits, score};
+use super::limits::{limits, score, xdp_limits};
 use super::listeners::{listeners, next_hop};
 use super::lists::{Common, kernel_action, lists};
 use super::reader::{At, Reader, table_keys};
@@ -36,7 +36,7 @@ pub(super) fn resolve(
     let state_dir = path(&mut top, "state_dir", folder, "/var/lib/portcullis");
     let enforce = top.or("enforce", true, boolean);
     let recipient_domains = values(top.each("recipient_domains", recipient_domain));
-    let (xdp, kernel) = xdp(top.table("xdp"), folder, &state_dir);
+    let (xdp, kernel) = xdp(top.table("xdp"), folder, &state_dir, enforce);
     let (thresholds, score_enabled) = score(top.table("score"));
     let common = Common { folder, enforce, kernel, score_enabled };
     let listeners = listeners(top.tables("listener"));
@@ -141,7 +141,12 @@ fn trusted_relay(value: &Value) -> Parsed<Prefix> {
 /// More than that in a second from each processor would be no sample, and work for another one.
 const MOST_EVENTS: u32 = 100_000;
 
-fn xdp(mut reader: Reader<'_>, folder: &Path, state_dir: &Path) -> (xdp::Config, KernelAction) {
+fn xdp(
+    mut reader: Reader<'_>,
+    folder: &Path,
+    state_dir: &Path,
+    enforce: bool,
+) -> (xdp::Config, KernelAction) {
     let default = xdp::Config::default();
     let mode = choice(&[
         ("auto", xdp::Mode::Auto),
@@ -165,6 +170,7 @@ fn xdp(mut reader: Reader<'_>, folder: &Path, state_dir: &Path) -> (xdp::Config,
             default.events_per_second,
             integer(0..=MOST_EVENTS),
         ),
+        limits: xdp_limits(&mut reader, enforce),
         references: Some(state_dir.join("reference-keys")),
     };
     let kernel = kernel_action(&mut reader, "action");

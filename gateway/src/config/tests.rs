@@ -6,6 +6,7 @@ mod faults;
 use std::time::Duration;
 
 use gateway_ebpf::abi::KernelAction;
+use gateway_ebpf::limit::FloodAction;
 use proptest::prelude::*;
 
 use super::fault::Findings;
@@ -104,6 +105,15 @@ mode = "off"
 ports = [25, 2525]
 action = "drop"
 pin_dir = "/sys/fs/bpf/x"
+answers_per_network = 0
+[xdp.flood]
+action = "drop"
+engage_above = 0
+per_network = 1
+burst = 2
+network_v4 = 32
+network_v6 = 56
+known_for = "7d"
 [[listener]]
 address = "[::]:25"
 direction = "outbound"
@@ -135,6 +145,16 @@ format = "json"
     assert_eq!(config.recipient_domains, ["example.org", ".example.org"]);
     assert_eq!(config.xdp.mode, xdp::Mode::Off);
     assert_eq!(config.xdp.ports, [25, 2525]);
+    let flood = xdp::Flood {
+        action: FloodAction::Drop,
+        engage_above: 0,
+        per_network: 1,
+        burst: 2,
+        network_v4: 32,
+        network_v6: 56,
+        known_for: Duration::from_hours(7 * 24),
+    };
+    assert_eq!(config.xdp.limits, xdp::Limits { answers_per_network: 0, flood });
     assert_eq!(config.listeners[0].address, "[::]:25".parse().unwrap());
     assert_eq!(config.next_hop.unwrap().client, PassClient::None);
     assert_eq!(config.thresholds, Thresholds::from_scores(700, 900).unwrap());
@@ -193,6 +213,28 @@ fn what_a_list_does_follows_from_its_class() {
     assert!(
         config(&format!("enforce = false\n{}", list("class = \"open-proxy\""))).lists[0].enforce
     );
+}
+
+#[test]
+fn a_dry_run_drops_no_flood() {
+    use FloodAction::{Drop, Observe, Off};
+    for (text, action) in [
+        ("", Observe),
+        ("xdp.flood.action = \"drop\"", Drop),
+        ("xdp.flood.action = \"off\"", Off),
+        ("enforce = false\nxdp.flood.action = \"drop\"", Observe),
+        ("enforce = false\nxdp.flood.action = \"off\"", Off),
+    ] {
+        assert_eq!(config(text).xdp.limits.flood.action, action, "{text}");
+    }
+}
+
+#[test]
+fn limits_of_networks_can_change_while_the_filter_runs() {
+    let running = config("");
+    let needed = |text: &str| config(text).needs_restart(&running);
+    assert_eq!(needed("[xdp]\nanswers_per_network = 7\n[xdp.flood]\naction = \"drop\""), None);
+    assert_eq!(needed("[xdp]\nanswers_per_second = 7").as_deref(), Some("[xdp]"));
 }
 
 #[test]

@@ -117,16 +117,30 @@ fn octets(text: &str) -> Option<u64> {
 
 /// A time from one second to a day, as text with a unit.
 pub(super) fn duration(value: &Value) -> Parsed<Duration> {
-    let parsed = match value {
-        Value::Text(text) => text.parse::<SignedDuration>().ok(),
-        _ => None,
+    time(value, Duration::from_hours(24)).ok_or_else(|| {
+        Wrong::expected(value, "a time like \"10s\", \"5m\" or \"1h\", from 1s to 24h")
+    })
+}
+
+/// A time from one second to a year, as text with a unit.
+pub(super) fn long_duration(value: &Value) -> Parsed<Duration> {
+    time(value, Duration::from_hours(365 * 24)).ok_or_else(|| {
+        Wrong::expected(value, "a time like \"30m\", \"12h\" or \"7d\", from 1s to 365d")
+    })
+}
+
+fn time(value: &Value, most: Duration) -> Option<Duration> {
+    let Value::Text(text) = value else { return None };
+    // A day has 24 hours here, whatever the calendar does.
+    let time = match text.strip_suffix('d').map(str::trim_end) {
+        Some(days) => days
+            .parse()
+            .ok()
+            .and_then(|days: u16| SignedDuration::try_from_hours(i64::from(days) * 24)),
+        None => text.parse().ok(),
     };
-    parsed
-        .and_then(|duration| Duration::try_from(duration).ok())
-        .filter(|duration| (Duration::from_secs(1)..=Duration::from_hours(24)).contains(duration))
-        .ok_or_else(|| {
-            Wrong::expected(value, "a time like \"10s\", \"5m\" or \"1h\", from 1s to 24h")
-        })
+    let time = Duration::try_from(time?).ok()?;
+    (Duration::from_secs(1)..=most).contains(&time).then_some(time)
 }
 
 pub(super) fn prefix(value: &Value) -> Parsed<Prefix> {
@@ -302,6 +316,24 @@ mod tests {
                 ("10", "\"10\", expected a time like"),
             ],
         );
+    }
+
+    #[test]
+    fn long_times() {
+        check(
+            long_duration,
+            &[
+                ("1d", "86400s"),
+                ("30 d", "2592000s"),
+                ("12h", "43200s"),
+                ("366d", "\"366d\", expected a time like"),
+                ("0d", "\"0d\", expected a time like"),
+                ("-1d", "\"-1d\", expected a time like"),
+                ("d", "\"d\", expected a time like"),
+                ("99999999999d", "\"99999999999d\", expected a time like"),
+            ],
+        );
+        check(duration, &[("1d", "86400s"), ("2d", "\"2d\", expected a time like")]);
     }
 
     #[test]

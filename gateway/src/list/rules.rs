@@ -6,6 +6,7 @@ use gateway_ebpf::abi::KernelAction;
 
 use super::membership::Listing;
 use super::{List, Membership};
+use crate::clock::Expiry;
 use crate::net::Prefix;
 
 /// What the kernel does with SYNs from one prefix.
@@ -17,6 +18,8 @@ pub struct Rule {
     pub list: u16,
     /// What the kernel does; of a good rule always `Off`.
     pub action: KernelAction,
+    /// When it ends by itself; the kernel sees to that, whether the daemon runs or not.
+    pub expires: Option<Expiry>,
 }
 
 /// All rules of one version. The longest bad prefix that covers an address decides, unless any good prefix covers it.
@@ -28,7 +31,8 @@ pub struct Rules {
     pub lists: Vec<Arc<str>>,
     /// Prefixes of good lists and protected hosts, IPv4 first, each followed by those inside it.
     pub good: Vec<Rule>,
-    /// Prefixes of the lists that act at connect, in the same order.
+    /// Prefixes of the lists that act at connect, in the same order. One that expires may stand beside one of the same
+    /// prefix that does not, which then follows it.
     pub bad: Vec<Rule>,
 }
 
@@ -83,7 +87,7 @@ impl GoodRules {
             return;
         }
         self.open.push((prefix, list));
-        self.rules.push(Rule { prefix, list, action: KernelAction::Off });
+        self.rules.push(Rule { prefix, list, action: KernelAction::Off, expires: None });
     }
 }
 
@@ -112,7 +116,7 @@ impl BadRules<'_> {
         let same =
             if action == KernelAction::Off { wider == action } else { inherited == Some(winner) };
         if !same {
-            self.rules.push(Rule { prefix, list: winner, action });
+            self.rules.push(Rule { prefix, list: winner, action, expires: None });
         }
     }
 

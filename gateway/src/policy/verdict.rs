@@ -15,6 +15,8 @@ pub enum Verdict {
     Capacity,
     /// The client spoke before the greeting.
     EarlyTalker,
+    /// Its network opens more connections than it may; of the kernel filter alone.
+    Flood,
     /// A global list vouches for it.
     GlobalGood,
     /// A global list has it as bad.
@@ -37,10 +39,11 @@ pub enum Verdict {
 
 impl Verdict {
     /// All verdicts, for counters that must have a slot for each.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Accept,
         Self::Capacity,
         Self::EarlyTalker,
+        Self::Flood,
         Self::GlobalGood,
         Self::GlobalBad,
         Self::ReputationDelay,
@@ -58,6 +61,7 @@ impl Verdict {
             Self::Accept => "Accepted",
             Self::Capacity => "Capacity",
             Self::EarlyTalker => "Early talker",
+            Self::Flood => "Connection flood",
             Self::GlobalGood => "Safe",
             Self::GlobalBad | Self::LocalBad => "System denied IP",
             Self::ReputationDelay => "IP reputation tempfail",
@@ -75,6 +79,7 @@ impl Verdict {
             Self::Accept => "accept",
             Self::Capacity => "capacity",
             Self::EarlyTalker => "early-talker",
+            Self::Flood => "flood",
             Self::GlobalGood => "safe",
             Self::GlobalBad => "global-deny-ip",
             Self::ReputationDelay => "iprep-delay",

@@ -14,8 +14,15 @@ use crate::xdp::{self, Attachment, Filter, Mode, XdpError};
 const FILTER: &str = "xdp";
 /// Its rules.
 const RULES: &str = "xdp-rules";
+/// A minute of looks without a change.
+const FOLD_AFTER: u32 = 30;
+
 /// The keys of its refusals.
 const KEYS: &str = "xdp-keys";
+/// Its limits of networks.
+const LIMITS: &str = "xdp-limits";
+/// The networks that are exempt from them.
+const KNOWN: &str = "xdp-known";
 
 /// The kernel filter with what is known of it; the filter is `None` where there is none.
 #[derive(Debug)]
@@ -26,6 +33,8 @@ pub(super) struct Kernel {
     behind: bool,
     /// Whether the filter may run on interfaces yet: not before its first rules.
     running: bool,
+    /// How many looks there were since the rules changed.
+    quiet: u32,
     attachments: Arc<ArcSwap<Vec<Attachment>>>,
 }
 
@@ -41,7 +50,14 @@ impl Kernel {
                 Filter::open(config).map_err(|error| tell_missing(config, &alarms, &error)).ok()
             }
         };
-        Self { filter, alarms, behind: false, running: false, attachments: Arc::default() }
+        Self {
+            filter,
+            alarms,
+            behind: false,
+            running: false,
+            quiet: 0,
+            attachments: Arc::default(),
+        }
     }
 
     /// Where it can be read on which interfaces the filter runs.
@@ -52,6 +68,7 @@ impl Kernel {
     /// Makes the kernel hold `rules`, for the addresses `own`.
     pub(super) fn sync(&mut self, rules: &Rules, own: &[IpAddr]) {
         let Some(filter) = &mut self.filter else { return };
+        self.quiet = 0;
         match filter.sync(rules, own) {
             Ok(report) => {
                 self.behind = false;
@@ -85,16 +102,60 @@ impl Kernel {
         self.alarms.set(KEYS, text.as_deref());
     }
 
+    /// Puts other limits of networks in force.
+    pub(super) fn set_limits(&mut self, limits: &xdp::Limits) {
+        let Some(filter) = &mut self.filter else { return };
+        let failed = filter.set_limits(limits).err();
+        let text = failed.map(|error| format!("the kernel keeps its earlier limits: {error}"));
+        self.alarms.set(LIMITS, text.as_deref());
+    }
+
+    /// Exempts the networks of `clients`, which have completed a handshake, from those limits for a while.
+    pub(super) fn make_known(&mut self, clients: &[IpAddr]) {
+        let Some(filter) = self.filter.as_mut().filter(|_filter| !clients.is_empty()) else {
+            return;
+        };
+        let failed = filter.make_known(clients).err();
+        let text = failed.map(|error| {
+            format!("the kernel does not learn who has connected: {error}; a flood may hit them")
+        });
+        self.alarms.set(KNOWN, text.as_deref());
+    }
+
     /// Makes good what went wrong, or changed, since the last look.
     pub(super) fn look(&mut self, rules: &Rules, own: &[IpAddr]) {
         if self.behind {
             self.sync(rules, own);
         }
+        self.fold();
         let Some(filter) = self.filter.as_mut().filter(|_filter| self.running) else { return };
         match filter.attach_again() {
             Ok(None) => {}
             Ok(Some(attachments)) => self.note(Ok(attachments)),
             Err(error) => self.note(Err(error)),
+        }
+    }
+
+    /// Once the rules have not changed for a while, puts what has changed since the tables were made into the tables.
+    fn fold(&mut self) {
+        self.quiet = self.quiet.saturating_add(1);
+        if !self.quiet.is_multiple_of(FOLD_AFTER) {
+            return;
+        }
+        let Some(filter) = &mut self.filter else { return };
+        match filter.fold() {
+            Ok(false) => {}
+            Ok(true) => {
+                info!(target: "rules", "kernel tables made anew, {} in the delta", filter.delta());
+            }
+            // The next look sees to it.
+            Err(error) => {
+                self.behind = true;
+                let text = format!(
+                    "the kernel's tables could not be made anew: {error}; what they hold stays in force"
+                );
+                self.alarms.raise(RULES, &text);
+            }
         }
     }
 
@@ -142,7 +203,13 @@ fn tell_missing(config: &xdp::Config, alarms: &Alarms, error: &XdpError) {
             "the kernel filter cannot be opened: {error}; an earlier one may still refuse by its old rules, `portcullis xdp detach` ends it"
         )
     } else {
-        format!("there is no kernel filter: {error}; the daemon decides everything")
+        let missing = xdp::probe::missing(config);
+        let missing = if missing.is_empty() {
+            String::new()
+        } else {
+            format!("this host has not: {missing}, see `portcullis doctor`; ")
+        };
+        format!("there is no kernel filter: {error}; {missing}the daemon decides everything")
     };
     alarms.raise(FILTER, &text);
 }

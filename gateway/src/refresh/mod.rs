@@ -1,6 +1,7 @@
 //! From list files to rules to the kernel: the only writer of rules.
 
 mod kernel;
+mod known;
 mod watched;
 
 use std::net::IpAddr;
@@ -12,14 +13,16 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use serde::Serialize;
 use tokio::sync::oneshot;
-use tracing::info;
+use tracing::{info, warn};
 
 use self::kernel::Kernel;
+pub use self::known::Known;
+use self::known::Waiting;
 use self::watched::{Watched, about};
 use crate::alarm::Alarms;
 use crate::clock::{Clock, Timestamp};
 use crate::engine::Engine;
-use crate::host;
+use crate::host::{self, Watch};
 use crate::list::{Class, List, Membership, Rules};
 use crate::net::Prefix;
 use crate::xdp::{self, Attachment};
@@ -27,7 +30,8 @@ use crate::xdp::{self, Attachment};
 /// How often files are looked at. A change is read when it has stood still for one look, so within two of them.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Every so many looks the host's own addresses are read again.
+/// Every so many looks the host's own addresses and interfaces are read again, even if the kernel has told of no change:
+/// it tells of none of a route or a resolver, and what failed is tried again.
 const LOOKS_PER_HOST_CHECK: u32 = 10;
 
 /// Every so many looks the kernel gets a new key: five minutes.
@@ -49,6 +53,8 @@ pub struct Sources {
 pub enum Request {
     /// Use other sources, read everything again, and say when all is in force.
     Reload(Sources, oneshot::Sender<()>),
+    /// Put other limits of networks in force.
+    Limit(xdp::Limits),
     /// End the thread; what is in the kernel stays.
     Stop,
 }
@@ -105,6 +111,10 @@ pub struct Refresher {
     rules: Rules,
     engine: Arc<Engine>,
     kernel: Kernel,
+    /// Tells of changes of interfaces and addresses; `None` where the kernel does not let us listen.
+    watch: Option<Watch>,
+    known: Known,
+    waiting: Waiting,
     alarms: Alarms,
     clock: Clock,
     status: Arc<ArcSwap<Status>>,
@@ -113,6 +123,7 @@ pub struct Refresher {
 impl Refresher {
     /// A refresher that has read nothing yet; the kernel filter is loaded, and runs nowhere.
     pub fn new(engine: Arc<Engine>, xdp: &xdp::Config, alarms: Alarms, clock: Clock) -> Self {
+        let (known, waiting) = known::known();
         Self {
             sources: Sources::default(),
             feeds: Vec::new(),
@@ -121,6 +132,9 @@ impl Refresher {
             rules: Rules::default(),
             engine,
             kernel: Kernel::open(xdp, alarms.clone()),
+            watch: watch(),
+            known,
+            waiting,
             alarms,
             clock,
             status: Arc::default(),
@@ -135,6 +149,11 @@ impl Refresher {
     /// Where it can be read on which interfaces the kernel filter runs.
     pub fn attachments(&self) -> Arc<ArcSwap<Vec<Attachment>>> {
         self.kernel.attachments()
+    }
+
+    /// Where fronts tell of clients that completed a handshake.
+    pub fn known(&self) -> Known {
+        self.known.clone()
     }
 
     /// Switches the kernel filter on; to be called after the first [`Self::reload`].
@@ -180,10 +199,13 @@ impl Refresher {
                     // Nobody may have waited for it.
                     in_force.send(()).unwrap_or_default();
                 }
+                Ok(Request::Limit(limits)) => self.kernel.set_limits(&limits),
                 Ok(Request::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {
                     looks = looks.wrapping_add(1);
-                    self.look(looks.is_multiple_of(LOOKS_PER_HOST_CHECK));
+                    self.kernel.make_known(&self.waiting.take());
+                    let told = self.watch.as_ref().is_some_and(Watch::has_changed);
+                    self.look(told || looks.is_multiple_of(LOOKS_PER_HOST_CHECK));
                     if looks.is_multiple_of(LOOKS_PER_KEY) {
                         self.kernel.renew_keys();
                     }
@@ -203,14 +225,13 @@ impl Refresher {
         }
         if at_host {
             changed |= self.look_at_host();
+            // First: the rules that are there already are better than none while new ones are made.
+            self.kernel.look(&self.rules, &self.own);
         }
         if changed {
             self.publish();
         } else if read {
             self.tell();
-        }
-        if at_host {
-            self.kernel.look(&self.rules, &self.own);
         }
     }
 
@@ -278,6 +299,14 @@ impl Refresher {
             lists: self.feeds.iter().map(Watched::status).collect(),
         }));
     }
+}
+
+/// Without it changes are found all the same, only later.
+fn watch() -> Option<Watch> {
+    let failed = |error| {
+        warn!(target: "host", "changes of interfaces are found within two seconds, not at once: {error}");
+    };
+    Watch::open().map_err(failed).ok()
 }
 
 /// The time as a version, and always more than the last one.

@@ -17,9 +17,7 @@ use crate::xdp::{self, Counters, KernelEvent};
 
 /// Writes a record of a packet that ended in the kernel; false for one that went on to the daemon, which has its own.
 pub(super) fn record(engine: &Engine, event: &KernelEvent) -> bool {
-    if event.outcome == KernelOutcome::Counted {
-        return false;
-    }
+    let Some((verdict, action)) = judged(engine, event) else { return false };
     let client = event.client.ip();
     let mut decision = engine.judge_address(client);
     let name = event.list.as_deref();
@@ -27,8 +25,8 @@ pub(super) fn record(engine: &Engine, event: &KernelEvent) -> bool {
         facts.matches.iter().find(|found| Some(&*found.list.name) == name).cloned()
     };
     decision.phase = Phase::Kernel;
-    decision.verdict = verdict(name.and_then(|name| engine.list(name)).as_deref());
-    decision.action = Action::Reject;
+    decision.verdict = verdict;
+    decision.action = action;
     decision.enforced = true;
     decision.offending = Some(Offending { ip: client, hop: Hop::Connect });
     // The lists may have changed since; then the entry is gone, and its list is named all the same.
@@ -47,6 +45,19 @@ pub(super) fn record(engine: &Engine, event: &KernelEvent) -> bool {
     });
     engine.audit().write(&record);
     true
+}
+
+/// What a packet came to; `None` where it went on to the daemon, but for the first of a flood, which stands for a network.
+fn judged(engine: &Engine, event: &KernelEvent) -> Option<(Verdict, Action)> {
+    match event.outcome {
+        KernelOutcome::Counted => None,
+        KernelOutcome::FloodObserved => Some((Verdict::Flood, Action::Observe)),
+        KernelOutcome::FloodDropped => Some((Verdict::Flood, Action::Reject)),
+        _ => {
+            let list = event.list.as_deref().and_then(|name| engine.list(name));
+            Some((verdict(list.as_deref()), Action::Reject))
+        }
+    }
 }
 
 fn verdict(list: Option<&List>) -> Verdict {

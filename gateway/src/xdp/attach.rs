@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::error::chain;
 use super::links::LinkPin;
 use super::pins::Pins;
-use super::{Config, Mode, interface};
+use super::{Config, Mode, interface, vlan};
 
 /// Where on an interface the program runs, the best place first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -45,6 +45,8 @@ pub struct Attachment {
     pub mode: RunsIn,
     /// Whether a program of an earlier daemon ran there, and was replaced without a gap.
     pub adopted: bool,
+    /// Whether the program can answer there: not where VLAN tags are taken off before it sees a frame.
+    pub replies: bool,
     /// Why it is not as well as it could be; `None` when it is.
     pub reason: Option<String>,
 }
@@ -90,11 +92,19 @@ pub(super) fn is_intact(program: u32, config: &Config, attachments: &[Attachment
         let index = interface::index(&attachment.interface);
         let running = index.and_then(interface::running_program);
         running.is_ok_and(|running| running == Some(program))
+            && attachment.replies == vlan::hidden(&attachment.interface).is_empty()
     };
     wanted.is_empty() || (same && attachments.iter().all(runs))
 }
 
-fn interfaces(config: &Config) -> Vec<String> {
+/// The numbers of the interfaces on which the program must not answer, as [`Attachment::replies`] says.
+pub(super) fn without_replies(config: &Config) -> Vec<u32> {
+    let hiding = interfaces(config).into_iter().filter(|name| !vlan::hidden(name).is_empty());
+    hiding.filter_map(|name| interface::index(&name).ok()).collect()
+}
+
+/// The interfaces that are configured, or those of the default routes.
+pub(super) fn interfaces(config: &Config) -> Vec<String> {
     if config.interfaces.is_empty() {
         interface::of_default_routes()
     } else {
@@ -103,7 +113,7 @@ fn interfaces(config: &Config) -> Vec<String> {
 }
 
 fn attach_one(program: &mut Xdp, name: String, mode: Mode, pins: &Pins) -> Attachment {
-    let (mode, adopted, reasons) = match wanted(mode) {
+    let (mode, adopted, mut reasons) = match wanted(mode) {
         [] => {
             let reason = "switched off in the configuration".to_owned();
             (RunsIn::Off, false, vec![reason])
@@ -116,10 +126,15 @@ fn attach_one(program: &mut Xdp, name: String, mode: Mode, pins: &Pins) -> Attac
             }
         },
     };
+    let vlans = vlan::hidden(&name);
+    if mode != RunsIn::Off {
+        reasons.extend(vlan::remark(&name, &vlans));
+    }
     Attachment {
         interface: name,
         mode,
         adopted,
+        replies: vlans.is_empty(),
         reason: (!reasons.is_empty()).then(|| reasons.join("; ")),
     }
 }
@@ -151,10 +166,7 @@ fn adopt_or_attach(
     let mut reasons = Vec::new();
     for mode in wanted.iter().copied() {
         match attach_new(program, index, mode, &pins.link(name, mode)) {
-            Ok(remark) => {
-                reasons.extend(remark);
-                return (mode, false, reasons);
-            }
+            Ok(()) => return (mode, false, reasons),
             Err(refusal) => {
                 reasons.push(format!("{}: {}", mode.name(), refusal.reason));
                 if refusal.is_final {
@@ -214,13 +226,12 @@ fn take_over(program: &mut Xdp, pin: &LinkPin, index: u32) -> Result<(), String>
         .map_err(|error| chain(&error))
 }
 
-/// Attaches and pins; a remark is what is not perfect about it.
-fn attach_new(
-    program: &mut Xdp,
-    index: u32,
-    mode: RunsIn,
-    pin: &LinkPin,
-) -> Result<Option<String>, Refusal> {
+/// Attaches and pins.
+fn attach_new(program: &mut Xdp, index: u32, mode: RunsIn, pin: &LinkPin) -> Result<(), Refusal> {
+    // A kernel without links would put ours in its place.
+    if let Some((id, name)) = running(index) {
+        return Err(Refusal { reason: name_other(id, &name), is_final: true });
+    }
     let xdp_mode = match mode {
         RunsIn::Native => XdpMode::Driver,
         RunsIn::Generic | RunsIn::Off => XdpMode::Skb,
@@ -229,16 +240,19 @@ fn attach_new(
         .attach_to_if_index(index, xdp_mode)
         .and_then(|id| program.take_link(id))
         .map_err(|error| Refusal::new(&error, index))?;
-    // A kernel before 5.9 has no links for XDP. There aya attaches over netlink without a word.
+    // Where the kernel refuses a link, aya attaches over netlink without a word. What runs like that cannot be pinned, handed
+    // over or told from a program of others, so it is taken off again.
     let Ok(link) = FdLink::try_from(link) else {
-        return Ok(Some(
-            "attached without a link (the kernel is too old): the next start leaves a gap, and \
-             `ip link set dev INTERFACE xdp off` is what removes it"
-                .to_owned(),
-        ));
+        let undone = interface::take_off(index, mode == RunsIn::Native);
+        let left =
+            undone.map_err(|error| format!("; the program is left on the interface: {error}"));
+        let left = left.err().unwrap_or_default();
+        let reason =
+            format!("the kernel gives no link to the interface, which Linux 5.9 does{left}");
+        return Err(Refusal { reason, is_final: true });
     };
     link.pin(pin.path())
-        .map(|_pinned| None)
+        .map(drop)
         .map_err(|error| Refusal { reason: chain(&error), is_final: true })
 }
 
@@ -260,7 +274,8 @@ impl Refusal {
     }
 }
 
-fn errno(error: &ProgramError) -> Option<Errno> {
+/// The number of the error that a system call gave.
+pub(super) fn errno(error: &ProgramError) -> Option<Errno> {
     let ProgramError::SyscallError(error) = error else {
         return None;
     };
@@ -269,16 +284,29 @@ fn errno(error: &ProgramError) -> Option<Errno> {
 
 /// Names the program that runs on an interface already.
 fn other_program(index: u32) -> String {
-    let Ok(Some(id)) = interface::running_program(index) else {
-        return "another XDP program runs there already".to_owned();
-    };
-    let name = loaded_programs()
-        .filter_map(Result::ok)
-        .find(|program| program.id() == id)
-        .and_then(|program| Some(program.name_as_str()?.to_owned()))
-        .unwrap_or_default();
-    format!("another XDP program runs there already: `{name}`, number {id}")
+    match running(index) {
+        Some((id, name)) => name_other(id, &name),
+        None => "another XDP program runs there already".to_owned(),
+    }
 }
+
+/// Number and name of the program that runs on an interface.
+pub(super) fn running(index: u32) -> Option<(u32, String)> {
+    let id = interface::running_program(index).ok().flatten()?;
+    let mut programs = loaded_programs().filter_map(Result::ok);
+    let program = programs.find(|program| program.id() == id);
+    let name = program.and_then(|program| Some(program.name_as_str()?.to_owned()));
+    Some((id, name.unwrap_or_default()))
+}
+
+/// Says which other program is in the way.
+pub(super) fn name_other(id: u32, name: &str) -> String {
+    let whose = if name == DISPATCHER { ", the dispatcher of libxdp" } else { "" };
+    format!("another XDP program runs there already: `{name}`, number {id}{whose}")
+}
+
+/// What libxdp calls the program that calls others.
+const DISPATCHER: &str = "xdp_dispatcher";
 
 /// Takes the program from interfaces that are no longer configured, or gone.
 fn discard_others(attachments: &[Attachment], pins: &Pins) {
@@ -299,5 +327,23 @@ fn discard_others(attachments: &[Attachment], pins: &Pins) {
 fn discard(pin: &LinkPin) {
     if let Err(error) = pin.remove() {
         tracing::warn!("{error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_program_in_the_way_is_named() {
+        for (name, expected) in [
+            ("only", "another XDP program runs there already: `only`, number 7"),
+            (
+                "xdp_dispatcher",
+                "another XDP program runs there already: `xdp_dispatcher`, number 7, the dispatcher of libxdp",
+            ),
+        ] {
+            assert_eq!(name_other(7, name), expected);
+        }
     }
 }

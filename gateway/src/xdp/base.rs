@@ -225,6 +225,7 @@ impl Table {
 }
 
 /// New tables, filled and ready; `None` for a family that has not changed.
+#[derive(Default)]
 pub(super) struct Update {
     v4: Option<New>,
     v6: Option<New>,

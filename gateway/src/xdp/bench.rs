@@ -1,7 +1,9 @@
 //! What the benchmark needs of this module: the programs that measure, and tables made the way the daemon makes them.
+#![expect(unsafe_code, reason = "aya takes values that are marked as plain data only")]
 
 use aya::maps::{MapData, MapError};
 use aya::{Ebpf, include_bytes_aligned};
+use gateway_ebpf::repeat::Run;
 use gateway_ebpf::table::Line;
 
 use super::filter::load_object;
@@ -13,10 +15,18 @@ pub static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/por
 
 static REPEAT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/portcullis-repeat"));
 
+/// A run of the filter in a loop, as its map `RUN` holds it.
+#[derive(Clone, Copy, Debug)]
+#[repr(transparent)]
+pub struct HeldRun(pub Run);
+
+// SAFETY: it consists of numbers alone, without gaps (the contract asserts its size).
+unsafe impl aya::Pod for HeldRun {}
+
 /// The filter in a loop, beside the one that is pinned and with its maps; its program is still to be loaded.
 pub fn repeat(config: &Config) -> Result<Ebpf, XdpError> {
     let pins = Pins::new(config);
-    load_object(REPEAT, config, |shape| pins.map(shape))
+    load_object(REPEAT, config, |shape| Some(pins.map(shape)))
 }
 
 /// Makes a map for a table of `lines` lines, all zero.

@@ -50,7 +50,7 @@ pub struct Counters {
     pub refused: Count,
     /// The further packets of those connections.
     pub refused_dialogue: Count,
-    /// Dropped without an answer, or over the cap on answers.
+    /// Dropped without an answer: by a list, over a cap on answers, or as part of a flood.
     pub dropped: Count,
     /// Answered with a RST.
     pub reset: Count,

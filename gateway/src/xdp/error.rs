@@ -41,7 +41,7 @@ pub enum XdpError {
         reason: String,
     },
     /// A map could not be read or written.
-    #[error("map {map}: {source}")]
+    #[error("map {map}: {}", chain(.source))]
     Map {
         /// Its name.
         map: &'static str,
@@ -140,12 +140,15 @@ impl XdpError {
     }
 }
 
-/// An error with its causes.
+/// An error with its causes; some say those of their cause themselves.
 pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text = format!("{text}: {error}");
+        let added = error.to_string();
+        if !text.ends_with(&added) {
+            text = format!("{text}: {added}");
+        }
         cause = error.source();
     }
     text

@@ -4,10 +4,12 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use gateway_ebpf::abi::{KernelAction, RuleValue, map};
+use gateway_ebpf::abi::{KernelAction, MapShape, RuleValue, map};
+use gateway_ebpf::dated::{self, HOLE, NOTHING};
 use gateway_ebpf::table::{Step, v4, v6};
 use serde::Serialize;
 
+use super::delta::place;
 use super::pins::Pins;
 use super::slots::Slots;
 use super::tables::Tables;
@@ -55,14 +57,31 @@ pub fn explain(config: &Config, address: IpAddr) -> Result<Explanation, XdpError
     let tables = Tables::open(&pins)?;
     let slots = tables.slots()?;
     let ip = fold(address);
-    let mut trace: Vec<Step> = Vec::new();
-    let bad = tables.bad.walk(ip, &mut trace)?;
     let explainer = Explainer { ip, slots: &slots };
-    let mut steps: Vec<Explained> = trace.iter().map(|step| explainer.step(step)).collect();
+    let (delta, good_map) = match ip {
+        IpAddr::V4(_) => (map::DELTA_V4, map::GOOD_V4),
+        IpAddr::V6(_) => (map::DELTA_V6, map::GOOD_V6),
+    };
+    // As in `Tables::decide`, and in the program.
+    let is_gated = tables.delta.is_gated(ip)?;
+    let mut steps = vec![explainer.delta_gate(is_gated)];
+    let changed = if is_gated { tables.delta.covering(ip)? } else { NOTHING };
+    if is_gated {
+        steps.push(explainer.trie(delta, changed));
+    }
+    let bad = if changed == NOTHING {
+        let mut trace: Vec<Step> = Vec::new();
+        let bad = tables.bad.walk(ip, &mut trace)?;
+        steps.extend(trace.iter().map(|step| explainer.step(step)));
+        bad
+    } else {
+        dated::rule(changed)
+    };
     let mut good = None;
     if bad.is_some() {
-        good = tables.good.covering(ip)?;
-        steps.push(explainer.good(good));
+        let found = tables.good.covering(ip)?;
+        steps.push(explainer.trie(good_map, found));
+        good = dated::rule(found);
     }
     let decided = good.or(bad);
     let action = decided.and_then(RuleValue::action).unwrap_or(KernelAction::Off);
@@ -126,14 +145,31 @@ impl Explainer<'_> {
         Explained { map: map.name, part, line: Some(line), looked_for, found }
     }
 
-    fn good(&self, good: Option<RuleValue>) -> Explained {
-        let map = if self.ip.is_ipv4() { map::GOOD_V4 } else { map::GOOD_V6 };
+    fn delta_gate(&self, is_gated: bool) -> Explained {
+        let found =
+            if is_gated { "open: the delta is asked" } else { "shut: the delta is not asked" };
+        Explained {
+            map: map::GATE.name,
+            part: "gate",
+            line: Some(place(self.ip).line),
+            looked_for: self.ip.to_string(),
+            found: found.to_owned(),
+        }
+    }
+
+    /// What a trie with dated rules says.
+    fn trie(&self, map: MapShape, found: u32) -> Explained {
+        let found = match found {
+            NOTHING => "nothing".to_owned(),
+            HOLE => "that no rule is there any more".to_owned(),
+            number => dated::rule(number).map_or_else(String::new, |rule| self.words(rule)),
+        };
         Explained {
             map: map.name,
             part: "trie",
             line: None,
             looked_for: self.ip.to_string(),
-            found: good.map_or_else(|| "nothing".to_owned(), |rule| self.words(rule)),
+            found,
         }
     }
 

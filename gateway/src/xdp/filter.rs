@@ -11,21 +11,26 @@ use aya_log::LEVEL;
 use gateway_ebpf::abi::{
     Family, KernelAction, MAX_GOOD, MAX_PORTS, MapShape, PORTS, PROGRAM, RuleValue, map,
 };
+use gateway_ebpf::dated::DatedRule;
 use gateway_ebpf::event::{EVENT_MOST, EVENT_SHIFT, Sampling};
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
 use super::attach::{self, Attachment};
 use super::base::{Base, Update};
+use super::boot::{Boot, uptime};
+use super::changes::{self, Until};
 use super::counters::Counters;
+use super::limits::KernelLimits;
 use super::log::{self, Printer};
 use super::pins::Pins;
 use super::plan::{Entries, Plan};
 use super::refusals::Refusals;
 use super::slots::Slots;
 use super::tables::Tables;
-use super::{Config, XdpError};
+use super::{Config, Limits, XdpError};
 use crate::list::{Rule, Rules};
+use crate::net::Prefix;
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/portcullis-xdp"));
 
@@ -38,16 +43,41 @@ pub struct Filter {
     tables: Tables,
     slots: Slots,
     refusals: Refusals,
+    limits: KernelLimits,
     attachments: Vec<Attachment>,
     /// What the maps hold; `None` when that must be read from them first.
     held: Option<Held>,
+    boot: Boot,
     log: Option<Printer>,
 }
 
-#[derive(Debug)]
+/// What the maps hold.
+#[derive(Debug, Default)]
 struct Held {
-    good: Entries,
-    bad: Entries,
+    good: Entries<DatedRule>,
+    /// The good ones that overlap bad ones.
+    overlapping: Entries<DatedRule>,
+    /// The bad ones that do not expire.
+    lasting: Arc<Entries>,
+    /// The bad ones that do.
+    expiring: Entries<Until>,
+    /// What the tables were made from.
+    base: Arc<Entries>,
+    delta: Entries<DatedRule>,
+}
+
+/// What the maps are to hold.
+struct Wanted {
+    good: Entries<DatedRule>,
+    lasting: Arc<Entries>,
+    expiring: Entries<Until>,
+}
+
+/// When the delta is folded into the tables.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Folding {
+    WhenMany,
+    Always,
 }
 
 /// What a sync did.
@@ -61,6 +91,14 @@ pub struct SyncReport {
     pub removed: usize,
     /// Prefixes that are there now.
     pub entries: usize,
+}
+
+impl SyncReport {
+    fn add<Value: Copy + PartialEq>(&mut self, plan: &Plan<Value>) {
+        self.added += plan.added();
+        self.changed += plan.changed;
+        self.removed += plan.remove.len();
+    }
 }
 
 impl fmt::Display for SyncReport {
@@ -104,15 +142,17 @@ impl Filter {
         let tables = Tables::open(&pins)?;
         let slots = tables.slots()?;
         let refusals = Refusals::open(&pins, config)?;
-        let nothing = Held { good: Entries::new(), bad: Entries::new() };
+        let limits = KernelLimits::open(&pins, &config.limits)?;
         Ok(Self {
             config: config.clone(),
             pins,
             tables,
             slots,
             refusals,
+            limits,
             attachments: Vec::new(),
-            held: (!adopted).then_some(nothing),
+            held: (!adopted).then(Held::default),
+            boot: Boot::now(),
             log: Printer::start(&mut ebpf),
             ebpf,
         })
@@ -120,73 +160,132 @@ impl Filter {
 
     /// Makes the kernel hold exactly `rules`, and filter for exactly the addresses `own`.
     ///
-    /// Bad rules change in one step per family, as tables made anew; of the good ones only the differences are written.
-    /// When it fails half-way, the kernel holds something between the old and the new rules, and the next sync reads
-    /// back what.
+    /// A few bad rules among many change as entries of the delta, and otherwise in one step per family, as tables made anew;
+    /// of the good ones only the differences are written. When it fails half-way, the kernel holds something between the old
+    /// and the new rules, and the next sync reads back what.
     pub fn sync(&mut self, rules: &Rules, own: &[IpAddr]) -> Result<SyncReport, XdpError> {
+        self.boot.adjust();
         let mut slots = self.slots.clone();
         let assignment = slots.assign(&rules.lists)?;
-        let wanted = Held {
-            good: entries(&rules.good, &assignment.slots)?,
-            bad: entries(&rules.bad, &assignment.slots)?,
-        };
-        refuse_too_many_good(&wanted.good)?;
-        // All that can fail for want of memory comes before anything changes.
-        let update = self.tables.bad.prepare(&wanted.bad)?;
-        let (good, bad_counts) = self.compare(&wanted, &update)?;
-        for slot in &assignment.named {
-            if let Some(name) = slots.name(*slot) {
-                self.tables.name_slot(*slot, name)?;
-            }
-        }
-        self.slots = slots;
+        let good = dated(&rules.good, &assignment.slots, self.boot)?;
+        let (lasting, expiring) = split(&rules.bad, &assignment.slots, self.boot)?;
+        refuse_too_many_good(&good)?;
+        let wanted = Wanted { good, lasting: Arc::new(lasting), expiring };
         let refuses = rules.bad.iter().any(|rule| rule.action == KernelAction::Refuse);
-        if refuses {
-            self.refusals.set_in_use(true)?;
+        self.put(wanted, Folding::WhenMany, |filter| {
+            for slot in &assignment.named {
+                if let Some(name) = slots.name(*slot) {
+                    filter.tables.name_slot(*slot, name)?;
+                }
+            }
+            filter.slots = slots;
+            if refuses { filter.refusals.set_in_use(true) } else { Ok(()) }
+        })
+        .and_then(|report| {
+            self.tables.set_own(own)?;
+            if !refuses {
+                self.refusals.set_in_use(false)?;
+            }
+            // Only now does no rule of the former list count here any more.
+            for slot in &assignment.reused {
+                self.tables.zero_slot(*slot)?;
+            }
+            Ok(report)
+        })
+    }
+
+    /// Makes the tables anew from all that does not expire, so that the delta is empty but for what does; nothing else
+    /// changes. False when that is so already.
+    pub fn fold(&mut self) -> Result<bool, XdpError> {
+        let Some(held) = self.held.take() else { return Ok(false) };
+        if Arc::ptr_eq(&held.base, &held.lasting) {
+            self.held = Some(held);
+            return Ok(false);
         }
-        // In this order nobody who is good before and after is hit, and nobody who is bad before and after slips through.
-        self.tables.good.write(&good)?;
-        self.switch(update)?;
-        self.tables.good.remove(&good)?;
-        self.tables.set_own(own)?;
-        if !refuses {
-            self.refusals.set_in_use(false)?;
-        }
-        // Only now does no rule of the former list count here any more.
-        for slot in &assignment.reused {
-            self.tables.zero_slot(*slot)?;
-        }
-        let report = SyncReport {
-            added: good.added() + bad_counts.added,
-            changed: good.changed + bad_counts.changed,
-            removed: good.remove.len() + bad_counts.removed,
-            entries: wanted.good.len() + wanted.bad.len(),
+        let Held { good, lasting, expiring, .. } = &held;
+        let wanted =
+            Wanted { good: good.clone(), lasting: Arc::clone(lasting), expiring: expiring.clone() };
+        self.held = Some(held);
+        self.put(wanted, Folding::Always, |_| Ok(())).map(|_report| true)
+    }
+
+    /// How many prefixes the delta holds.
+    pub fn delta(&self) -> usize {
+        self.held.as_ref().map_or(0, |held| held.delta.len())
+    }
+
+    /// Makes the maps hold what is wanted; `begin` is called when nothing can fail any more for want of memory.
+    fn put(
+        &mut self,
+        wanted: Wanted,
+        folding: Folding,
+        begin: impl FnOnce(&mut Self) -> Result<(), XdpError>,
+    ) -> Result<SyncReport, XdpError> {
+        let Wanted { good, lasting, expiring } = wanted;
+        let held = self.held.take();
+        let small = held.as_ref().filter(|_held| folding == Folding::WhenMany);
+        let small = small.and_then(|held| {
+            let touched = touched(&held.base, &lasting)?;
+            Some((changes::delta(&touched, &lasting, &expiring)?, Arc::clone(&held.base)))
+        });
+        let (delta, base, update) = if let Some((delta, base)) = small {
+            (delta, base, Update::default())
+        } else {
+            let update = self.tables.bad.prepare(&lasting)?;
+            let delta = changes::delta(&[], &lasting, &expiring).unwrap_or_default();
+            (delta, Arc::clone(&lasting), update)
         };
-        self.held = Some(wanted);
+        let overlapping = changes::overlapping(&good, &lasting, &expiring);
+        let (all_plan, good_plan, delta_plan) = match &held {
+            Some(held) => (
+                Plan::new(&held.good, &good),
+                Plan::new(&held.overlapping, &overlapping),
+                Plan::new(&held.delta, &delta),
+            ),
+            None => (
+                Plan::new(&self.tables.all_good.entries()?, &good),
+                Plan::new(&self.tables.good.entries()?, &overlapping),
+                Plan::new(&self.tables.delta.entries()?, &delta),
+            ),
+        };
+        let mut report = self.bad_changes(held.as_ref(), &lasting, &expiring, &update);
+        report.add(&all_plan);
+        report.entries = good.len() + lasting.len() + expiring.len();
+        begin(self)?;
+        // In this order nobody who is good before and after is hit, and nobody who is bad before and after slips through.
+        self.tables.all_good.write(&all_plan)?;
+        self.tables.good.write(&good_plan)?;
+        self.tables.delta.write(&delta_plan, &delta)?;
+        self.switch(update)?;
+        self.tables.delta.remove(&delta_plan, &delta)?;
+        self.tables.good.remove(&good_plan)?;
+        self.tables.all_good.remove(&all_plan)?;
+        self.held = Some(Held { good, overlapping, lasting, expiring, base, delta });
         Ok(report)
     }
 
-    /// The changes of the good rules, and how many of the bad ones change.
-    fn compare(&mut self, wanted: &Held, update: &Update) -> Result<(Plan, SyncReport), XdpError> {
-        if let Some(held) = self.held.take() {
-            let bad = Plan::new(&held.bad, &wanted.bad);
-            let counts = SyncReport {
-                added: bad.added(),
-                changed: bad.changed,
-                removed: bad.remove.len(),
-                entries: wanted.bad.len(),
-            };
-            return Ok((Plan::new(&held.good, &wanted.good), counts));
+    /// How the bad rules change, wherever the kernel holds them.
+    fn bad_changes(
+        &self,
+        held: Option<&Held>,
+        lasting: &Entries,
+        expiring: &Entries<Until>,
+        update: &Update,
+    ) -> SyncReport {
+        let mut report = SyncReport::default();
+        match held {
+            Some(held) => {
+                report.add(&Plan::new(&held.lasting, lasting));
+                report.add(&Plan::new(&held.expiring, expiring));
+            }
+            // A table does not say which prefixes it was made from, only whether it was made from these.
+            None if update.is_empty() => {}
+            None => {
+                report.added = lasting.len() + expiring.len();
+                report.removed = self.tables.bad.prefixes();
+            }
         }
-        let good = Plan::new(&self.tables.good.entries()?, &wanted.good);
-        // A table does not say which prefixes it was made from, only whether it was made from these.
-        let counts = if update.is_empty() {
-            SyncReport::default()
-        } else {
-            let removed = self.tables.bad.prefixes();
-            SyncReport { added: wanted.bad.len(), removed, ..SyncReport::default() }
-        };
-        Ok((good, counts))
+        report
     }
 
     /// Switches to new tables; when one has outgrown its size, with a program that knows the new one.
@@ -221,6 +320,9 @@ impl Filter {
     ///
     /// Where no interface is configured and there is no default route, nothing changes, and the answer is empty.
     pub fn attach(&mut self) -> Result<Vec<Attachment>, XdpError> {
+        let mute = attach::without_replies(&self.config);
+        self.tables.set_mute(&mute)?;
+        self.refusals.set_mutes(!mute.is_empty())?;
         let program = self.ebpf.program_mut(PROGRAM).ok_or_else(no_program)?;
         let program = program.try_into().map_err(refused)?;
         self.attachments = attach::attach(program, &self.config, &self.pins);
@@ -240,6 +342,16 @@ impl Filter {
     /// Gives refusals a new key; those begun with the key before still end as they should.
     pub fn renew_keys(&mut self) -> Result<(), XdpError> {
         self.refusals.renew()
+    }
+
+    /// Puts other limits of networks in force.
+    pub fn set_limits(&mut self, limits: &Limits) -> Result<(), XdpError> {
+        self.limits.set(limits)
+    }
+
+    /// Exempts the networks of `clients` from the flood limiter for a while: they have completed a handshake just now.
+    pub fn make_known(&mut self, clients: &[IpAddr]) -> Result<(), XdpError> {
+        self.limits.make_known(clients)
     }
 
     /// The name of the list in a slot.
@@ -322,6 +434,18 @@ fn lookup(tables: &Tables, slots: &Slots, address: IpAddr) -> Result<Option<Kern
 
 /// Loads the program with the maps pinned at `pin`.
 fn load(config: &Config, pin: impl Fn(MapShape) -> PathBuf) -> Result<Ebpf, XdpError> {
+    load_program(config, |shape| Some(pin(shape)))
+}
+
+/// Loads the program with maps of its own, which hold nothing: whether this kernel takes it.
+pub(super) fn load_alone(config: &Config) -> Result<Ebpf, XdpError> {
+    load_program(config, |_shape| None)
+}
+
+fn load_program(
+    config: &Config,
+    pin: impl Fn(MapShape) -> Option<PathBuf>,
+) -> Result<Ebpf, XdpError> {
     let mut ebpf = load_object(OBJECT, config, pin)?;
     let program = ebpf.program_mut(PROGRAM).ok_or_else(no_program)?;
     let program: &mut Xdp = program.try_into().map_err(refused)?;
@@ -329,11 +453,11 @@ fn load(config: &Config, pin: impl Fn(MapShape) -> PathBuf) -> Result<Ebpf, XdpE
     Ok(ebpf)
 }
 
-/// Prepares an object with the maps pinned at `pin`; its programs are still to be loaded.
+/// Prepares an object with the maps pinned at `pin`, or with maps of its own; its programs are still to be loaded.
 pub(super) fn load_object(
     object: &[u8],
     config: &Config,
-    pin: impl Fn(MapShape) -> PathBuf,
+    pin: impl Fn(MapShape) -> Option<PathBuf>,
 ) -> Result<Ebpf, XdpError> {
     let mut ports = [0_u16; MAX_PORTS];
     let wanted: Vec<u16> = config.ports.iter().copied().filter(|port| *port != 0).collect();
@@ -350,7 +474,9 @@ pub(super) fn load_object(
         .override_global(EVENT_SHIFT, &sampling.shift, true)
         .override_global(LEVEL, &level, false);
     for shape in map::ALL {
-        loader.map_pin_path(shape.name, pin(shape));
+        if let Some(pin) = pin(shape) {
+            loader.map_pin_path(shape.name, pin);
+        }
     }
     loader.load(object).map_err(|error| XdpError::program(&error))
 }
@@ -363,7 +489,7 @@ fn no_program() -> XdpError {
     XdpError::Program { reason: format!("the object holds no program named {PROGRAM}") }
 }
 
-fn refuse_too_many_good(good: &Entries) -> Result<(), XdpError> {
+fn refuse_too_many_good(good: &Entries<DatedRule>) -> Result<(), XdpError> {
     let v4 = good.partition_point(|(prefix, _)| prefix.address().is_ipv4());
     let families = [("good IPv4 rules", v4), ("good IPv6 rules", good.len() - v4)];
     match families.into_iter().find(|(_, found)| *found > MAX_GOOD) {
@@ -372,21 +498,54 @@ fn refuse_too_many_good(good: &Entries) -> Result<(), XdpError> {
     }
 }
 
-/// Rules as the kernel holds them.
-fn entries(rules: &[Rule], slots: &[u16]) -> Result<Entries, XdpError> {
-    let mut entries = rules
-        .iter()
-        .map(|rule| {
-            let slot = slots.get(usize::from(rule.list)).ok_or(XdpError::ListNumber {
-                prefix: rule.prefix,
-                list: rule.list,
-                lists: slots.len(),
-            })?;
-            let family = if rule.prefix.address().is_ipv4() { Family::V4 } else { Family::V6 };
-            Ok((rule.prefix, RuleValue::new(*slot, rule.action).of(family)))
-        })
-        .collect::<Result<Entries, XdpError>>()?;
+/// The prefixes that a table has otherwise; `None` when they are so many that a table is made anew in no time.
+fn touched(table: &Arc<Entries>, wanted: &Arc<Entries>) -> Option<Vec<Prefix>> {
+    /// One prefix in so many.
+    const FEW: usize = 64;
+    if Arc::ptr_eq(table, wanted) {
+        return Some(Vec::new());
+    }
+    let plan = Plan::new(table, wanted);
+    let changed = plan.write.len() + plan.remove.len();
+    (changed * FEW <= table.len())
+        .then(|| plan.write.iter().map(|(prefix, _)| *prefix).chain(plan.remove).collect())
+}
+
+/// Rules as the kernel holds them: those that last, and those that expire.
+fn split(rules: &[Rule], slots: &[u16], boot: Boot) -> Result<(Entries, Entries<Until>), XdpError> {
+    let (mut lasting, mut expiring) = (Vec::with_capacity(rules.len()), Vec::new());
+    for rule in rules {
+        let value = value(rule, slots)?;
+        match rule.expires {
+            None => lasting.push((rule.prefix, value)),
+            Some(expires) => {
+                let until = boot.second(expires);
+                expiring.extend((until > uptime()).then_some((rule.prefix, (value, until))));
+            }
+        }
+    }
+    Ok((in_order(lasting), in_order(expiring)))
+}
+
+/// Good rules as the kernel holds them.
+fn dated(rules: &[Rule], slots: &[u16], boot: Boot) -> Result<Entries<DatedRule>, XdpError> {
+    let (lasting, expiring) = split(rules, slots, boot)?;
+    Ok(changes::dated(&lasting, &expiring))
+}
+
+fn value(rule: &Rule, slots: &[u16]) -> Result<RuleValue, XdpError> {
+    let slot = slots.get(usize::from(rule.list)).ok_or(XdpError::ListNumber {
+        prefix: rule.prefix,
+        list: rule.list,
+        lists: slots.len(),
+    })?;
+    let family = if rule.prefix.address().is_ipv4() { Family::V4 } else { Family::V6 };
+    Ok(RuleValue::new(*slot, rule.action).of(family))
+}
+
+/// Sorted, the first of several of one prefix.
+fn in_order<Value>(mut entries: Entries<Value>) -> Entries<Value> {
     entries.sort_by_key(|(prefix, _)| *prefix);
     entries.dedup_by_key(|(prefix, _)| *prefix);
-    Ok(entries)
+    entries
 }

@@ -29,8 +29,12 @@ pub struct Inspection {
     pub tables: Vec<TableFacts>,
     /// Bad IPv6 prefixes that the table has no place for.
     pub leftovers: usize,
-    /// Good prefixes of either family that are kept in the kernel.
+    /// Prefixes that differ from the tables, or expire.
+    pub delta: usize,
+    /// Good prefixes.
     pub good: usize,
+    /// Those of them that overlap bad ones.
+    pub overlapping: usize,
     /// How long the key of refusals is in use, and how long the one before is; `null` before the first.
     pub key_ages_s: Vec<Option<u64>>,
     /// Whether `xdp capture` is going on.
@@ -107,7 +111,9 @@ pub fn inspect(config: &Config) -> Result<Inspection, XdpError> {
         interfaces: pins.links()?.iter().map(|link| running(link, &programs)).collect(),
         tables: tables.bad.headers().iter().map(table).collect(),
         leftovers: tables.bad.leftovers()?,
-        good: tables.good.entries()?.len(),
+        delta: tables.delta.entries()?.len(),
+        good: tables.all_good.entries()?.len(),
+        overlapping: tables.good.entries()?.len(),
         key_ages_s: refusals::ages(&pins)?,
         capturing: capture::is_going_on(&pins)?,
         taps: tables.taps()?,

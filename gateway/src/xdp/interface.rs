@@ -3,10 +3,11 @@
 use std::fs;
 use std::io;
 
-use rustix::net::netdevice::name_to_index;
+use rustix::net::netdevice::{index_to_name, name_to_index};
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, sendto, socket_with,
+    AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, recv, sendto,
+    socket_with,
 };
 
 /// The interfaces of the default routes: the best of each family, each once.
@@ -31,18 +32,46 @@ pub(super) fn index(name: &str) -> io::Result<u32> {
 
 /// The number of the XDP program that runs on an interface.
 pub(super) fn running_program(index: u32) -> io::Result<Option<u32>> {
-    let socket = socket_with(
-        AddressFamily::NETLINK,
-        SocketType::RAW,
-        SocketFlags::CLOEXEC,
-        // `NETLINK_ROUTE` is protocol 0.
-        None,
-    )?;
+    Ok(program_of(&ask(index)?))
+}
+
+/// Takes the program off an interface that was put there without a link.
+pub(super) fn take_off(index: u32, native: bool) -> io::Result<()> {
+    let answer = exchange(None, &removal(index, native))?;
+    // The answer is `NLMSG_ERROR`, with a negated number behind its header, or 0.
+    let number = answer.get(HEADER..).and_then(|rest| rest.first_chunk());
+    match number.map(|number| i32::from_ne_bytes(*number)) {
+        Some(0) => Ok(()),
+        Some(number) => Err(io::Error::from_raw_os_error(number.wrapping_neg())),
+        None => Err(io::ErrorKind::InvalidData.into()),
+    }
+}
+
+/// The bond, bridge or the like that an interface is part of.
+pub(super) fn master(index: u32) -> io::Result<Option<String>> {
+    let Some(master) = number(&ask(index)?, &[IFLA_MASTER]) else {
+        return Ok(None);
+    };
+    let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
+    Ok(Some(index_to_name(&socket, master)?))
+}
+
+/// What the kernel says about an interface.
+fn ask(index: u32) -> io::Result<Vec<u8>> {
+    // `NETLINK_ROUTE` is protocol 0.
+    exchange(None, &link_request(index))
+}
+
+/// Sends the kernel a netlink message of a protocol, and gives its answer.
+pub(super) fn exchange(protocol: Option<Protocol>, message: &[u8]) -> io::Result<Vec<u8>> {
+    let socket =
+        socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, protocol)?;
     let kernel = SocketAddrNetlink::new(0, 0);
-    sendto(&socket, &link_request(index), SendFlags::empty(), &kernel)?;
+    sendto(&socket, message, SendFlags::empty(), &kernel)?;
     let mut answer = vec![0; 32 * 1024];
     let (length, _) = recv(&socket, answer.as_mut_slice(), RecvFlags::empty())?;
-    Ok(program_of(answer.get(..length).unwrap_or_default()))
+    answer.truncate(length);
+    Ok(answer)
 }
 
 /// The interface of the IPv4 default route with the lowest metric, from the text of `net/route`.
@@ -85,9 +114,17 @@ const HEADER: usize = 16;
 const INTERFACE_INFO: usize = 16;
 const NEW_LINK: u16 = 16;
 const GET_LINK: u16 = 18;
+const SET_LINK: u16 = 19;
 const REQUEST: u16 = 1;
+const ACK: u16 = 4;
+const NESTED: u16 = 0x8000;
+const IFLA_MASTER: u16 = 10;
 const IFLA_XDP: u16 = 43;
+const IFLA_XDP_FD: u16 = 1;
+const IFLA_XDP_FLAGS: u16 = 3;
 const IFLA_XDP_PROG_ID: u16 = 4;
+const FLAG_GENERIC: u32 = 1 << 1;
+const FLAG_NATIVE: u32 = 1 << 2;
 const TYPE_MASK: u16 = 0x3fff;
 
 /// `RTM_GETLINK` for one interface: a netlink header and a `struct ifinfomsg`, all zeros but these.
@@ -103,20 +140,43 @@ fn link_request(index: u32) -> Vec<u8> {
     request
 }
 
+/// `RTM_SETLINK` with an `IFLA_XDP` that holds no program and the mode.
+fn removal(index: u32, native: bool) -> Vec<u8> {
+    let mut message = link_request(index);
+    let mode = if native { FLAG_NATIVE } else { FLAG_GENERIC };
+    for (length, kind) in [(4 + 8 + 8, IFLA_XDP | NESTED), (8, IFLA_XDP_FD)] {
+        message.extend(u16::to_ne_bytes(length));
+        message.extend(u16::to_ne_bytes(kind));
+    }
+    message.extend((-1_i32).to_ne_bytes());
+    message.extend(u16::to_ne_bytes(8));
+    message.extend(IFLA_XDP_FLAGS.to_ne_bytes());
+    message.extend(mode.to_ne_bytes());
+    let length = u32::try_from(message.len()).unwrap_or(0);
+    let head = [&length.to_ne_bytes()[..], &SET_LINK.to_ne_bytes(), &(REQUEST | ACK).to_ne_bytes()]
+        .concat();
+    message.splice(..head.len(), head);
+    message
+}
+
 /// The program's number in the answer, `IFLA_XDP_PROG_ID` inside `IFLA_XDP`; the kernel has it there in every mode.
 fn program_of(answer: &[u8]) -> Option<u32> {
+    number(answer, &[IFLA_XDP, IFLA_XDP_PROG_ID])
+}
+
+/// The number in an attribute of the answer, of which each but the first is inside the one before; 0 stands for none.
+fn number(answer: &[u8], path: &[u16]) -> Option<u32> {
     let kind = answer.get(4..)?.first_chunk::<2>()?;
     if u16::from_ne_bytes(*kind) != NEW_LINK {
         return None;
     }
     let attributes = answer.get(HEADER + INTERFACE_INFO..)?;
-    let xdp = attribute(attributes, IFLA_XDP)?;
-    let program = attribute(xdp, IFLA_XDP_PROG_ID)?.first_chunk::<4>()?;
-    Some(u32::from_ne_bytes(*program)).filter(|program| *program != 0)
+    let found = path.iter().try_fold(attributes, |inside, kind| attribute(inside, *kind))?;
+    Some(u32::from_ne_bytes(*found.first_chunk()?)).filter(|number| *number != 0)
 }
 
 /// The content of the first attribute of a kind.
-fn attribute(mut attributes: &[u8], wanted: u16) -> Option<&[u8]> {
+pub(super) fn attribute(mut attributes: &[u8], wanted: u16) -> Option<&[u8]> {
     loop {
         let (head, rest) = attributes.split_first_chunk::<4>()?;
         let [l0, l1, k0, k1] = *head;

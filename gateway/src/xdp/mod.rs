@@ -6,13 +6,17 @@
 //! | `filter` | the whole: open, sync, attach, count, look up, detach |
 //! | `attach` | on which interfaces does it run, in which mode, and why? |
 //! | `interface` | which interface is meant, and what runs there already? |
+//! | `vlan` | where can no answer be sent, since the tag is not in the frame? |
 //! | `pins`, `links` | what survives the daemon, and may it be trusted? |
 //! | `tables` | what do the kernel's maps hold? |
 //! | `base` | how do the tables of bad prefixes get there, and how are they switched? |
 //! | `memory` | what has aya no call for? |
 //! | `plan`, `slots` | which changes lead from what they hold to what they should hold? |
 //! | `refusals` | how does the kernel refuse? |
+//! | `limits` | what may networks do, and which are known? |
 //! | `references` | what does a reference in a refusal say? |
+//! | `features` | what must a kernel have, and what works without it? |
+//! | `probe`, `driver` | what has this host of it? |
 //! | `counters` | what did the kernel do? |
 //! | `events` | to whom, for some of the packets? |
 //! | `capture`, `pcapng` | what did the packets look like? |
@@ -25,15 +29,21 @@ mod attach;
 mod base;
 #[cfg(feature = "bench")]
 pub mod bench;
+mod boot;
 mod capture;
+mod changes;
 mod config;
 mod counters;
+mod delta;
+mod driver;
 mod error;
 mod events;
 mod explain;
+pub mod features;
 mod filter;
 mod inspect;
 mod interface;
+mod limits;
 mod links;
 mod log;
 mod memory;
@@ -41,14 +51,17 @@ mod moment;
 mod pcapng;
 mod pins;
 mod plan;
+pub mod probe;
 mod references;
 mod refusals;
 mod slots;
 mod tables;
+mod tries;
+mod vlan;
 
 pub use attach::{Attachment, RunsIn};
 pub use capture::{Capture, CapturedPacket, interface_name};
-pub use config::{Config, Mode};
+pub use config::{Config, Flood, Limits, Mode};
 pub use counters::{Count, Counters, Taps};
 pub use error::XdpError;
 pub use events::{Events, KernelEvent};

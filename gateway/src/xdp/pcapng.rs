@@ -5,6 +5,7 @@
 
 use std::io::{self, Write};
 
+use gateway_ebpf::abi::KernelAction;
 use gateway_ebpf::event::SNAP;
 
 use super::capture::{CapturedPacket, interface_name};
@@ -94,8 +95,11 @@ impl<W: Write> PcapngWriter<W> {
 }
 
 fn comment(packet: &CapturedPacket) -> String {
-    let action = packet.action.map_or("unknown", |action| action.name());
-    format!("{action} by list {}", packet.list.as_deref().unwrap_or("-"))
+    let action = packet.action.map_or("unknown", KernelAction::name);
+    match &packet.list {
+        Some(list) => format!("{action} by list {list}"),
+        None => format!("{action}, no list"),
+    }
 }
 
 /// A block has its length before and behind what is in it.
@@ -126,8 +130,6 @@ fn length(length: usize) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use gateway_ebpf::abi::KernelAction;
-
     use super::*;
 
     fn packet(interface: u32, octets: &[u8]) -> CapturedPacket {

@@ -15,7 +15,8 @@ use super::attach::RunsIn;
 use super::links::LinkPin;
 use super::{Config, XdpError, base};
 
-const BPFFS: &str = "/sys/fs/bpf";
+/// Where a BPF filesystem is usually mounted.
+pub(super) const BPFFS: &str = "/sys/fs/bpf";
 
 /// The type number of a BPF filesystem, from `linux/magic.h`.
 const BPFFS_MAGIC: u64 = 0xcafe_4a11;
@@ -161,6 +162,7 @@ impl Pins {
             MapKind::ArrayOfMaps => (MapType::ArrayOfMaps, 0),
             MapKind::Hash => (MapType::Hash, 0),
             MapKind::LpmTrie => (MapType::LpmTrie, NO_PREALLOC),
+            MapKind::LruHash => (MapType::LruHash, 0),
             MapKind::PerCpuArray => (MapType::PerCpuArray, 0),
             MapKind::RingBuffer => (MapType::RingBuf, 0),
         };
@@ -202,11 +204,16 @@ fn mount_bpffs(folder: &Path) -> Result<(), XdpError> {
                 .map_err(|error| failed(error.into()))?;
         }
     }
-    let existing = folder.ancestors().find(|path| path.exists());
-    if is_bpffs(existing.unwrap_or(folder))? {
+    if is_on_bpffs(folder)? {
         return Ok(());
     }
     Err(XdpError::NotBpffs { path: folder.to_owned() })
+}
+
+/// Whether `folder` lies on a BPF filesystem, or would.
+pub(super) fn is_on_bpffs(folder: &Path) -> Result<bool, XdpError> {
+    let existing = folder.ancestors().find(|path| path.exists());
+    is_bpffs(existing.unwrap_or(folder))
 }
 
 /// Whoever may write in the folder can end the filter, by removing a pin.

@@ -6,28 +6,28 @@ use gateway_ebpf::abi::RuleValue;
 
 use crate::net::Prefix;
 
-/// What a rule map holds, sorted by prefix.
-pub(super) type Entries = Vec<(Prefix, RuleValue)>;
+/// Prefixes with what the kernel holds for each, sorted by prefix.
+pub(super) type Entries<Value = RuleValue> = Vec<(Prefix, Value)>;
 
 /// The changes of one pair of rule maps.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Plan {
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Plan<Value = RuleValue> {
     /// Written first, the longest prefix first.
-    pub(super) write: Entries,
+    pub(super) write: Entries<Value>,
     /// How many of those are there already, with another value.
     pub(super) changed: usize,
     /// Removed last, the shortest prefix first.
     pub(super) remove: Vec<Prefix>,
 }
 
-impl Plan {
+impl<Value: Copy + PartialEq> Plan<Value> {
     /// Compares two sorted sets.
     ///
     /// While it is carried out, each address goes from its old rule straight to its new one: a longer new prefix is there
     /// before a shorter one, so that no wider rule speaks for it in between, and a shorter old prefix is gone before a
     /// longer one for the same reason.
-    pub(super) fn new(old: &Entries, new: &Entries) -> Self {
-        let mut plan = Self::default();
+    pub(super) fn new(old: &[(Prefix, Value)], new: &[(Prefix, Value)]) -> Self {
+        let mut plan = Self { write: Vec::new(), changed: 0, remove: Vec::new() };
         let (mut old, mut new) = (old.iter().peekable(), new.iter().peekable());
         loop {
             let order = match (old.peek(), new.peek()) {
@@ -101,7 +101,8 @@ mod tests {
         assert_eq!(written, ["2001:db8::/64", "10.0.0.1", "192.0.2.0/24", "10.0.0.0/9"]);
         assert_eq!(removed, ["10.0.0.0/8", "10.1.0.0/16", "10.1.1.0/24"]);
         assert_eq!((plan.added(), plan.changed), (3, 1));
-        assert_eq!(Plan::new(&new, &new), Plan::default());
+        let same = Plan::new(&new, &new);
+        assert_eq!((same.write, same.changed, same.remove), (Vec::new(), 0, Vec::new()));
     }
 
     /// The rule for an address: its longest prefix.
@@ -127,10 +128,10 @@ mod tests {
                 }).collect()
             };
             let (old, new) = (map(&old), map(&new));
-            let plan = Plan::new(
-                &old.clone().into_iter().collect(),
-                &new.clone().into_iter().collect(),
-            );
+            let entries = |rules: &BTreeMap<Prefix, RuleValue>| -> Entries {
+                rules.iter().map(|(prefix, rule)| (*prefix, *rule)).collect()
+            };
+            let plan = Plan::new(&entries(&old), &entries(&new));
             let mut kernel = old.clone();
             let mut settled = [false; 8];
             let mut check = |kernel: &BTreeMap<Prefix, RuleValue>| {

@@ -160,7 +160,8 @@ fn words(key: u128) -> [u32; 4] {
     [96, 64, 32, 0].map(|shift| u32::try_from(key >> shift & 0xffff_ffff).unwrap_or(0))
 }
 
-fn addresses(address: IpAddr) -> Addresses {
+/// A client as the program sees it; the destination does not matter.
+pub(super) fn addresses(address: IpAddr) -> Addresses {
     match fold(address) {
         IpAddr::V4(v4) => Addresses::V4 { source: v4.into(), destination: 0 },
         IpAddr::V6(v6) => Addresses::V6 { source: words(v6.into()), destination: [0; 4] },

@@ -63,6 +63,12 @@ impl Refusals {
         self.set_control(Control { refuses: in_use.into(), ..control })
     }
 
+    /// Tells the program whether there are interfaces on which nothing is answered.
+    pub(super) fn set_mutes(&mut self, mutes: bool) -> Result<(), XdpError> {
+        let control = self.control()?;
+        self.set_control(Control { mutes: mutes.into(), ..control })
+    }
+
     fn make(&mut self, now: Timestamp) -> Result<Refusal, XdpError> {
         let epoch = self.references.current(now)?;
         let random = || getrandom::u64().map_err(XdpError::random);

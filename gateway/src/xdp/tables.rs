@@ -5,26 +5,30 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, PerCpuValues};
 use gateway_ebpf::abi::{
     Counter, Family, KernelAction, MAX_LISTS, MapShape, Outcome, RuleValue, list_index, map,
 };
+use gateway_ebpf::dated::{self, NOTHING};
 use gateway_ebpf::event::Tap;
 
 use super::XdpError;
 use super::base::Base;
 use super::counters::{Count, Counters, Taps};
+use super::delta::Delta;
 use super::pins::Pins;
-use super::plan::{Entries, Plan};
 use super::slots::{self, Slots};
-use crate::net::{Prefix, fold};
+use super::tries::Tries;
+use crate::net::fold;
 
 /// All maps.
 pub(super) struct Tables {
     pub(super) bad: Base,
-    pub(super) good: RuleTable,
+    pub(super) delta: Delta,
+    pub(super) good: Tries,
+    pub(super) all_good: Tries,
     own: OwnTable,
+    mute: HashMap<MapData, [u8; 4], u8>,
     outcomes: PerCpuArray<MapData, [u64; 2]>,
     lists: PerCpuArray<MapData, [u64; 2]>,
     taps: PerCpuArray<MapData, u64>,
@@ -36,8 +40,11 @@ impl Tables {
     pub(super) fn open(pins: &Pins) -> Result<Self, XdpError> {
         Ok(Self {
             bad: Base::open(pins)?,
-            good: RuleTable::open(pins, map::GOOD_V4, map::GOOD_V6)?,
+            delta: Delta::open(pins)?,
+            good: Tries::open(pins, map::GOOD_V4, map::GOOD_V6)?,
+            all_good: Tries::open(pins, map::ALL_GOOD_V4, map::ALL_GOOD_V6)?,
             own: OwnTable { v4: open(pins, map::OWN_V4)?, v6: open(pins, map::OWN_V6)? },
+            mute: open(pins, map::MUTE)?,
             outcomes: open(pins, map::OUTCOMES)?,
             lists: open(pins, map::LISTS)?,
             taps: open(pins, map::TAPS)?,
@@ -47,10 +54,13 @@ impl Tables {
 
     /// The rule for `address`, found the way the program finds it: good beats bad, and without a bad one there is none.
     pub(super) fn decide(&self, address: IpAddr) -> Result<Option<RuleValue>, XdpError> {
-        let Some(bad) = self.bad.covering(fold(address))? else {
-            return Ok(None);
+        let address = fold(address);
+        let bad = match self.delta.covering(address)? {
+            NOTHING => self.bad.covering(address)?,
+            number => dated::rule(number),
         };
-        Ok(Some(self.good.covering(address)?.unwrap_or(bad)))
+        let Some(bad) = bad else { return Ok(None) };
+        Ok(Some(dated::rule(self.good.covering(address)?).unwrap_or(bad)))
     }
 
     /// Makes `addresses` the own ones.
@@ -64,8 +74,14 @@ impl Tables {
             IpAddr::V4(_) => None,
             IpAddr::V6(v6) => Some(v6.octets()),
         });
-        replace_keys(&mut self.own.v4, map::OWN_V4, v4.collect())?;
-        replace_keys(&mut self.own.v6, map::OWN_V6, v6.collect())
+        replace_keys(&mut self.own.v4, map::OWN_V4, "own addresses", v4.collect())?;
+        replace_keys(&mut self.own.v6, map::OWN_V6, "own addresses", v6.collect())
+    }
+
+    /// Makes `interfaces`, by number, those on which nothing is answered.
+    pub(super) fn set_mute(&mut self, interfaces: &[u32]) -> Result<(), XdpError> {
+        let interfaces = interfaces.iter().map(|index| index.to_ne_bytes()).collect();
+        replace_keys(&mut self.mute, map::MUTE, "interfaces with hidden VLANs", interfaces)
     }
 
     /// The names of the lists in their slots.
@@ -104,7 +120,11 @@ impl Tables {
                 | Outcome::Refused221
                 | Outcome::RefusedClose
                 | Outcome::RefusedAck => counters.refused_dialogue += count,
-                Outcome::Dropped | Outcome::OverCap => counters.dropped += count,
+                Outcome::Dropped
+                | Outcome::OverCap
+                | Outcome::OverNetworkCap
+                | Outcome::Mute
+                | Outcome::FloodDropped => counters.dropped += count,
                 Outcome::Reset => counters.reset += count,
                 _ => counters.passed += count,
             }
@@ -143,78 +163,6 @@ impl fmt::Debug for Tables {
     }
 }
 
-/// The good rules of both families.
-#[derive(Debug)]
-pub(super) struct RuleTable {
-    v4: LpmTrie<MapData, [u8; 4], [u8; 4]>,
-    v6: LpmTrie<MapData, [u8; 16], [u8; 4]>,
-    shapes: (MapShape, MapShape),
-}
-
-impl RuleTable {
-    fn open(pins: &Pins, v4: MapShape, v6: MapShape) -> Result<Self, XdpError> {
-        Ok(Self { v4: open(pins, v4)?, v6: open(pins, v6)?, shapes: (v4, v6) })
-    }
-
-    /// What the kernel holds, sorted.
-    pub(super) fn entries(&self) -> Result<Entries, XdpError> {
-        let mut entries = Entries::new();
-        for entry in &self.v4 {
-            let (key, value) = entry.map_err(failed(self.shapes.0))?;
-            entries.extend(entry_of(key.data().into(), key.prefix_len(), value));
-        }
-        for entry in &self.v6 {
-            let (key, value) = entry.map_err(failed(self.shapes.1))?;
-            entries.extend(entry_of(key.data().into(), key.prefix_len(), value));
-        }
-        entries.sort_by_key(|(prefix, _)| *prefix);
-        Ok(entries)
-    }
-
-    /// Carries out the first half of a plan.
-    pub(super) fn write(&mut self, plan: &Plan) -> Result<(), XdpError> {
-        for (prefix, rule) in &plan.write {
-            let (length, value) = (prefix.length().into(), rule.to_bytes());
-            let (written, shape) = match prefix.address() {
-                IpAddr::V4(v4) => {
-                    (self.v4.insert(&Key::new(length, v4.octets()), value, 0), self.shapes.0)
-                }
-                IpAddr::V6(v6) => {
-                    (self.v6.insert(&Key::new(length, v6.octets()), value, 0), self.shapes.1)
-                }
-            };
-            written.map_err(failed(shape))?;
-        }
-        Ok(())
-    }
-
-    /// Carries out the second half of a plan.
-    pub(super) fn remove(&mut self, plan: &Plan) -> Result<(), XdpError> {
-        for prefix in &plan.remove {
-            let length = prefix.length().into();
-            let (removed, shape) = match prefix.address() {
-                IpAddr::V4(v4) => (self.v4.remove(&Key::new(length, v4.octets())), self.shapes.0),
-                IpAddr::V6(v6) => (self.v6.remove(&Key::new(length, v6.octets())), self.shapes.1),
-            };
-            removed.map_err(failed(shape))?;
-        }
-        Ok(())
-    }
-
-    /// The rule of the longest prefix that covers `address`.
-    pub(super) fn covering(&self, address: IpAddr) -> Result<Option<RuleValue>, XdpError> {
-        let (value, shape) = match fold(address) {
-            IpAddr::V4(v4) => (self.v4.get(&Key::new(32, v4.octets()), 0), self.shapes.0),
-            IpAddr::V6(v6) => (self.v6.get(&Key::new(128, v6.octets()), 0), self.shapes.1),
-        };
-        match value {
-            Ok(value) => Ok(Some(RuleValue::from_bytes(value))),
-            Err(MapError::KeyNotFound) => Ok(None),
-            Err(error) => Err(failed(shape)(error)),
-        }
-    }
-}
-
 #[derive(Debug)]
 struct OwnTable {
     v4: HashMap<MapData, [u8; 4], u8>,
@@ -242,16 +190,10 @@ pub(super) fn failed(shape: MapShape) -> impl Fn(MapError) -> XdpError {
     move |source| XdpError::Map { map: shape.name, source }
 }
 
-/// An IPv4-mapped IPv6 prefix is written nowhere; if one is there all the same, `None` leaves it alone.
-fn entry_of(address: IpAddr, length: u32, value: [u8; 4]) -> Option<(Prefix, RuleValue)> {
-    let prefix = Prefix::new(address, u8::try_from(length).ok()?).ok()?;
-    (prefix.address().is_ipv4() == address.is_ipv4())
-        .then_some((prefix, RuleValue::from_bytes(value)))
-}
-
 fn replace_keys<const N: usize>(
     table: &mut HashMap<MapData, [u8; N], u8>,
     shape: MapShape,
+    what: &'static str,
     wanted: BTreeSet<[u8; N]>,
 ) -> Result<(), XdpError>
 where
@@ -259,7 +201,7 @@ where
 {
     let most = usize::try_from(shape.entries).unwrap_or(usize::MAX);
     if wanted.len() > most {
-        return Err(XdpError::DoesNotFit { what: "own addresses", found: wanted.len(), most });
+        return Err(XdpError::DoesNotFit { what, found: wanted.len(), most });
     }
     let present: Result<BTreeSet<[u8; N]>, _> = table.keys().collect();
     let present = present.map_err(failed(shape))?;

@@ -67,6 +67,7 @@ fn time_syncs(config: &Config, entries: u32) -> Result<f64> {
         prefix: Prefix::host(Ipv4Addr::from_bits(entry.address).into()),
         list: 0,
         action: KernelAction::Drop,
+        expires: None,
     });
     let lists = vec!["list".into()];
     let mut rules = Rules { version: 1, lists, good: Vec::new(), bad: bad.collect() };

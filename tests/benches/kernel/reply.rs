@@ -1,13 +1,13 @@
 //! How long the filter takes for a packet that it answers, measured in a loop inside the kernel that restores the packet.
-#![expect(unsafe_code, reason = "aya takes values that are marked as plain data only")]
 
 use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result, ensure};
+use aya::Ebpf;
 use aya::maps::Array;
 use aya::programs::{TestRun as _, TestRunOptions, Xdp};
-use aya::{Ebpf, Pod};
-use gateway::xdp::{Config, bench};
+use gateway::xdp::Config;
+use gateway::xdp::bench::{self, HeldRun};
 use gateway_ebpf::line;
 use gateway_ebpf::repeat::{FRAME_WORDS, Run};
 use harness::packet::{Answer, Packet, flags};
@@ -17,14 +17,6 @@ use crate::Spread;
 
 const TIMES: u32 = 200_000;
 const RUNS: usize = 21;
-
-/// A run as the map holds it.
-#[derive(Clone, Copy)]
-#[repr(transparent)]
-struct Held(Run);
-
-// SAFETY: it consists of numbers alone, without gaps (the contract asserts its size).
-unsafe impl Pod for Held {}
 
 /// Measures the answers to two clients, of which one is refused and the other reset, over what the loop itself takes.
 pub(crate) fn measure(
@@ -95,11 +87,11 @@ fn time(ebpf: &mut Ebpf, frame: &[u8], grown: Option<usize>) -> Result<Spread> {
     };
     let mut times = Vec::new();
     for _ in 0..RUNS {
-        let mut map: Array<_, Held> = ebpf.map_mut("RUN").context("RUN")?.try_into()?;
-        map.set(0, Held(run), 0)?;
+        let mut map: Array<_, HeldRun> = ebpf.map_mut("RUN").context("RUN")?.try_into()?;
+        map.set(0, HeldRun(run), 0)?;
         let program: &Xdp = ebpf.program("repeat").context("repeat")?.try_into()?;
         program.test_run(TestRunOptions { data_in: Some(frame), ..TestRunOptions::default() })?;
-        let map: Array<_, Held> = ebpf.map("RUN").context("RUN")?.try_into()?;
+        let map: Array<_, HeldRun> = ebpf.map("RUN").context("RUN")?.try_into()?;
         let done = map.get(&0, 0)?.0;
         let expected = if grown.is_some() { u64::from(TIMES) } else { 0 };
         ensure!(done.answered == expected, "{} of {expected} answers", done.answered);

@@ -5,13 +5,15 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, RingBuf};
 use aya_ebpf::programs::XdpContext;
 use gateway_ebpf::abi::{RuleValue, map};
+use gateway_ebpf::dated::number;
 use gateway_ebpf::event::{Capturing, Copied, SNAP, Tap, mapped};
 use gateway_ebpf::frame::Frame as _;
 use gateway_ebpf::parse::Segment;
 
-use crate::event::{count, interface, now};
+use crate::event::{count, interface};
 use crate::maps;
 use crate::packet::Packet;
+use crate::refuse::now;
 
 #[map]
 static CAPTURE: RingBuf = RingBuf::with_byte_size(map::CAPTURE.entries, 0);
@@ -24,7 +26,7 @@ const _: () = maps::agrees::<u32, Capturing>(map::CAPTURING);
 #[inline(always)]
 pub(crate) fn tap(context: &XdpContext, segment: &Segment, rule: RuleValue) {
     if CAPTURING.get(0).is_some_and(|capturing| capturing.until != 0) {
-        copy(context, segment, maps::number(rule));
+        copy(context, segment, number(rule));
     }
 }
 

@@ -2,14 +2,15 @@
 
 use aya_ebpf::Global;
 use aya_ebpf::bindings::BPF_RB_NO_WAKEUP;
-use aya_ebpf::helpers::generated::bpf_ktime_get_coarse_ns;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{PerCpuArray, RingBuf};
 use aya_ebpf::programs::XdpContext;
-use gateway_ebpf::abi::{Outcome, RuleValue, map};
-use gateway_ebpf::event::{Event, Sampler, Sampling, Tap, mapped};
+use gateway_ebpf::abi::{KernelAction, Outcome, RuleValue, map};
+use gateway_ebpf::dated::number;
+use gateway_ebpf::event::{Event, NO_LIST, Sampler, Sampling, Tap, mapped};
 
 use crate::maps;
+use crate::refuse::now;
 
 /// How many events a processor tells in a slice, set by the loader; with 0 the verifier removes all that is here.
 // SAFETY: no other symbol of the object has this name.
@@ -41,7 +42,21 @@ pub(crate) fn tell(context: &XdpContext, outcome: Outcome, rule: RuleValue, byte
     let Some(sampler) = SAMPLERS.get_ptr_mut(0) else { return };
     // SAFETY: the pointer is into a map value of this processor, on which XDP programs do not interrupt each other.
     if unsafe { &mut *sampler }.choose(sampling, now) {
-        send(context, outcome.index(), maps::number(rule), bytes);
+        // SAFETY: as above.
+        let weight = unsafe { &*sampler }.untold;
+        if send(context, outcome.index(), number(rule), bytes, weight) {
+            // SAFETY: as above.
+            unsafe { &mut *sampler }.untold = 0;
+        }
+    }
+}
+
+/// Tells of the packet by which a network is beyond its limit. It is the only one of its network for some time.
+#[inline(always)]
+pub(crate) fn tell_of_flood(context: &XdpContext, outcome: Outcome, bytes: u64) {
+    if EVENT_MOST.load() != 0 {
+        let none = RuleValue::new(NO_LIST, KernelAction::Drop);
+        send(context, outcome.index(), number(none), bytes, 1);
     }
 }
 
@@ -54,13 +69,6 @@ pub(crate) fn count(tap: Tap) {
     }
 }
 
-/// Nanoseconds since some time; exact to a tick of the kernel, and cheap.
-#[inline(always)]
-pub(crate) fn now() -> u64 {
-    // SAFETY: the helper takes nothing and only reads the kernel's clock.
-    unsafe { bpf_ktime_get_coarse_ns() }
-}
-
 /// The number of the interface that the packet came in by.
 #[inline(always)]
 pub(crate) fn interface(context: &XdpContext) -> u32 {
@@ -70,18 +78,18 @@ pub(crate) fn interface(context: &XdpContext) -> u32 {
 
 /// A function of its own in the kernel, too, with numbers alone: it is needed seldom, and its stack is its own.
 #[inline(never)]
-fn send(context: &XdpContext, outcome: u32, rule: u32, bytes: u64) {
-    let (Some(sampler), Some(segment)) = (SAMPLERS.get_ptr_mut(0), maps::kept()) else { return };
+fn send(context: &XdpContext, outcome: u32, rule: u32, bytes: u64, weight: u64) -> bool {
+    let Some(segment) = maps::kept() else { return false };
     let Some(mut entry) = EVENTS.reserve::<Event>(0) else {
-        return count(Tap::EventsLost);
+        count(Tap::EventsLost);
+        return false;
     };
     let rule = RuleValue::from_bytes(rule.to_ne_bytes());
     let (source, destination) = mapped(&segment.addresses);
     let [_, _, action, _] = rule.to_bytes();
     entry.write(Event {
         time: now(),
-        // SAFETY: as above.
-        weight: unsafe { &mut *sampler }.weigh(),
+        weight: Event::weight(weight),
         length: bytes as u32,
         interface: interface(context),
         list: rule.list(),
@@ -91,8 +99,9 @@ fn send(context: &XdpContext, outcome: u32, rule: u32, bytes: u64) {
         destination,
         client_port: segment.client_port,
         port: segment.port,
-        family: rule.family() as u32,
+        reserved: 0,
     });
     entry.submit(BPF_RB_NO_WAKEUP.into());
     count(Tap::Events);
+    true
 }

@@ -12,6 +12,7 @@
 
 mod capture;
 mod event;
+mod limit;
 mod maps;
 mod packet;
 mod refuse;
@@ -27,7 +28,6 @@ use gateway_ebpf::abi::{MAX_PORTS, Outcome};
 use gateway_ebpf::action::Decision;
 use gateway_ebpf::glance::glance;
 use gateway_ebpf::parse::{Intent, Segment, parse};
-use gateway_ebpf::reply::Reply;
 
 use crate::packet::Packet;
 
@@ -62,7 +62,12 @@ fn filter(context: &XdpContext) -> u32 {
     };
     report::count(context, decision, bytes);
     match decision.outcome {
-        Outcome::Dropped | Outcome::OverCap | Outcome::RefusedAck => xdp_action::XDP_DROP,
+        Outcome::Dropped
+        | Outcome::OverCap
+        | Outcome::OverNetworkCap
+        | Outcome::Mute
+        | Outcome::FloodDropped
+        | Outcome::RefusedAck => xdp_action::XDP_DROP,
         Outcome::RefusedSyn
         | Outcome::Refused554
         | Outcome::Refused503
@@ -108,15 +113,16 @@ fn connect(context: &XdpContext, segment: &Segment) -> Decision {
     let Some(segment) = maps::keep(segment) else {
         return Decision::without_rule(Outcome::ReplyFailed);
     };
-    let decision = Decision::new(maps::bad(&segment.addresses), || maps::good(&segment.addresses));
-    if let Some(rule) = decision.ends_here() {
-        capture::tap(context, segment, rule);
+    let mut decision =
+        Decision::new(maps::bad(&segment.addresses), || maps::good(&segment.addresses));
+    if decision.outcome == Outcome::Unlisted {
+        decision = limit::unlisted(segment);
+    }
+    if decision.ends_here() {
+        capture::tap(context, segment, decision.rule_or_none());
     }
     match decision.outcome {
-        Outcome::RefusedSyn => refuse::begin(context, segment, decision),
-        Outcome::Reset if !refuse::answer(context, segment, &Reply::reset(segment)) => {
-            decision.without_reply()
-        }
+        Outcome::RefusedSyn | Outcome::Reset => refuse::begin(context, segment, decision),
         _ => decision,
     }
 }

@@ -4,10 +4,13 @@ use core::ptr;
 
 use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use aya_ebpf::btf_maps::{Array as BtfArray, ArrayOfMaps};
+use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
 use aya_ebpf::macros::{btf_map, map};
 use aya_ebpf::maps::lpm_trie::{Key, LpmTrie};
 use aya_ebpf::maps::{Array, HashMap, PerCpuArray};
 use gateway_ebpf::abi::{Control, Counter, KernelAction, MapShape, Refusal, RuleValue, map};
+use gateway_ebpf::dated::{self, DatedRule, HOLE, NOTHING, number, rule};
+use gateway_ebpf::gate::Place;
 use gateway_ebpf::parse::{Addresses, Segment};
 use gateway_ebpf::rate::Answers;
 use gateway_ebpf::table::v6::Leftover;
@@ -30,9 +33,19 @@ static BAD_V6: ArrayOfMaps<Table, { map::BAD_V6.entries as usize }> = ArrayOfMap
 #[map]
 static LEFT_V6: LpmTrie<Left, [u8; 4]> = LpmTrie::with_max_entries(map::LEFT_V6.entries, 0);
 #[map]
-static GOOD_V4: LpmTrie<V4, RuleValue> = LpmTrie::with_max_entries(map::GOOD_V4.entries, 0);
+static DELTA_V4: LpmTrie<V4, DatedRule> = LpmTrie::with_max_entries(map::DELTA_V4.entries, 0);
 #[map]
-static GOOD_V6: LpmTrie<V6, RuleValue> = LpmTrie::with_max_entries(map::GOOD_V6.entries, 0);
+static DELTA_V6: LpmTrie<V6, DatedRule> = LpmTrie::with_max_entries(map::DELTA_V6.entries, 0);
+#[map]
+static GATE: Array<Line> = Array::with_max_entries(map::GATE.entries, 0);
+#[map]
+static GOOD_V4: LpmTrie<V4, DatedRule> = LpmTrie::with_max_entries(map::GOOD_V4.entries, 0);
+#[map]
+static GOOD_V6: LpmTrie<V6, DatedRule> = LpmTrie::with_max_entries(map::GOOD_V6.entries, 0);
+#[map]
+static ALL_GOOD_V4: LpmTrie<V4, DatedRule> = LpmTrie::with_max_entries(map::ALL_GOOD_V4.entries, 0);
+#[map]
+static ALL_GOOD_V6: LpmTrie<V6, DatedRule> = LpmTrie::with_max_entries(map::ALL_GOOD_V6.entries, 0);
 #[map]
 static OWN_V4: HashMap<V4, u8> = HashMap::with_max_entries(map::OWN_V4.entries, 0);
 #[map]
@@ -41,6 +54,8 @@ static OWN_V6: HashMap<V6, u8> = HashMap::with_max_entries(map::OWN_V6.entries, 
 static OUTCOMES: PerCpuArray<Counter> = PerCpuArray::with_max_entries(map::OUTCOMES.entries, 0);
 #[map]
 static LISTS: PerCpuArray<Counter> = PerCpuArray::with_max_entries(map::LISTS.entries, 0);
+#[map]
+static MUTE: HashMap<u32, u8> = HashMap::with_max_entries(map::MUTE.entries, 0);
 #[map]
 static CONTROL: Array<Control> = Array::with_max_entries(map::CONTROL.entries, 0);
 #[map]
@@ -55,14 +70,20 @@ static NAMES: Array<[u8; map::NAMES.value as usize]> =
     Array::with_max_entries(map::NAMES.entries, 0);
 
 const _: () = agrees::<u32, u32>(map::BAD_V4);
-const _: () = agrees::<Key<V4>, RuleValue>(map::GOOD_V4);
+const _: () = agrees::<Key<V4>, DatedRule>(map::DELTA_V4);
+const _: () = agrees::<Key<V6>, DatedRule>(map::DELTA_V6);
+const _: () = agrees::<u32, Line>(map::GATE);
+const _: () = agrees::<Key<V4>, DatedRule>(map::GOOD_V4);
+const _: () = agrees::<Key<V4>, DatedRule>(map::ALL_GOOD_V4);
+const _: () = agrees::<Key<V6>, DatedRule>(map::ALL_GOOD_V6);
 const _: () = agrees::<u32, u32>(map::BAD_V6);
 const _: () = agrees::<Key<Left>, [u8; 4]>(map::LEFT_V6);
-const _: () = agrees::<Key<V6>, RuleValue>(map::GOOD_V6);
+const _: () = agrees::<Key<V6>, DatedRule>(map::GOOD_V6);
 const _: () = agrees::<V4, u8>(map::OWN_V4);
 const _: () = agrees::<V6, u8>(map::OWN_V6);
 const _: () = agrees::<u32, Counter>(map::OUTCOMES);
 const _: () = agrees::<u32, Counter>(map::LISTS);
+const _: () = agrees::<u32, u8>(map::MUTE);
 const _: () = agrees::<u32, Control>(map::CONTROL);
 const _: () = agrees::<u32, Refusal>(map::REFUSALS);
 const _: () = agrees::<u32, Answers>(map::ANSWERS);
@@ -89,13 +110,10 @@ pub(crate) fn bad(addresses: &Addresses) -> Option<RuleValue> {
 #[inline(always)]
 pub(crate) fn bad_or_off(addresses: &Addresses) -> RuleValue {
     match bad_number(addresses) {
-        NO_RULE => RuleValue::new(0, KernelAction::Off),
+        NOTHING | HOLE => RuleValue::new(0, KernelAction::Off),
         number => RuleValue::from_bytes(number.to_ne_bytes()),
     }
 }
-
-/// No list has this number, and no action.
-const NO_RULE: u32 = u32::MAX;
 
 #[inline(always)]
 fn bad_number(addresses: &Addresses) -> u32 {
@@ -113,32 +131,54 @@ fn bad_number(addresses: &Addresses) -> u32 {
 
 #[inline(never)]
 fn bad_v4(source: u32) -> u32 {
+    let changed = if is_gated(Place::v4(source)) { dated_v4(&DELTA_V4, source) } else { NOTHING };
+    if changed != NOTHING {
+        return changed;
+    }
     // One look at the outer map, so that all lines are of one table, even while it is replaced.
-    let Some(table) = BAD_V4.get(0) else { return NO_RULE };
-    table_v4::lookup(&InKernel(table), source).map_or(NO_RULE, number)
+    let Some(table) = BAD_V4.get(0) else { return NOTHING };
+    table_v4::lookup(&InKernel(table), source).map_or(NOTHING, number)
 }
 
 #[inline(never)]
 fn bad_v6(high: u64, low: u64) -> u32 {
-    let Some(table) = BAD_V6.get(0) else { return NO_RULE };
     let source = [(high >> 32) as u32, high as u32, (low >> 32) as u32, low as u32];
+    let [top, ..] = source;
+    let changed = if is_gated(Place::v6(top)) { dated_v6(&DELTA_V6, source) } else { NOTHING };
+    if changed != NOTHING {
+        return changed;
+    }
+    let Some(table) = BAD_V6.get(0) else { return NOTHING };
     let rule = table_v6::lookup(&InKernel(table), source, |generation| {
         let [a, b, c, d] = v6(source);
-        let key = TrieKey::new([generation, a, b, c, d]);
+        let key = TrieKey::new([generation, a, b, c, d], 160);
         let [class, length, _, _] = *LEFT_V6.get(key.key())?;
         Some(Leftover { class, length })
     });
-    rule.map_or(NO_RULE, number)
+    rule.map_or(NOTHING, number)
+}
+
+/// Whether the delta may know an address.
+#[inline(always)]
+fn is_gated(place: Place) -> bool {
+    GATE.get(place.line).is_some_and(|line| place.is_set(line))
 }
 
 #[inline(always)]
-pub(crate) const fn number(rule: RuleValue) -> u32 {
-    u32::from_ne_bytes(rule.to_bytes())
+fn dated_v4(trie: &LpmTrie<V4, DatedRule>, source: u32) -> u32 {
+    dated::find(32, |bits| trie.get(TrieKey::new(v4(source), bits).key()).copied(), uptime)
 }
 
 #[inline(always)]
-fn rule(number: u32) -> Option<RuleValue> {
-    (number != NO_RULE).then(|| RuleValue::from_bytes(number.to_ne_bytes()))
+fn dated_v6(trie: &LpmTrie<V6, DatedRule>, source: [u32; 4]) -> u32 {
+    dated::find(128, |bits| trie.get(TrieKey::new(v6(source), bits).key()).copied(), uptime)
+}
+
+/// Seconds since the host started.
+#[inline(always)]
+fn uptime() -> u32 {
+    // SAFETY: the helper takes nothing and only reads the kernel's clock.
+    (unsafe { bpf_ktime_get_boot_ns() } / 1_000_000_000) as u32
 }
 
 /// A table as the program sees it.
@@ -157,19 +197,31 @@ impl Lines for InKernel {
 #[inline(always)]
 pub(crate) fn good(addresses: &Addresses) -> Option<RuleValue> {
     rule(match addresses {
-        Addresses::V4 { source, .. } => {
-            GOOD_V4.get(TrieKey::new(v4(*source)).key()).map_or(NO_RULE, |rule| number(*rule))
-        }
-        Addresses::V6 { source, .. } => {
-            GOOD_V6.get(TrieKey::new(v6(*source)).key()).map_or(NO_RULE, |rule| number(*rule))
-        }
+        Addresses::V4 { source, .. } => dated_v4(&GOOD_V4, *source),
+        Addresses::V6 { source, .. } => dated_v6(&GOOD_V6, *source),
     })
+}
+
+/// Whether a good rule covers the source, though no bad one does.
+#[inline(always)]
+pub(crate) fn is_good(addresses: &Addresses) -> bool {
+    let found = match addresses {
+        Addresses::V4 { source, .. } => dated_v4(&ALL_GOOD_V4, *source),
+        Addresses::V6 { source, .. } => dated_v6(&ALL_GOOD_V6, *source),
+    };
+    rule(found).is_some()
 }
 
 /// Which refusal is in force.
 #[inline(always)]
 pub(crate) fn control() -> Option<Control> {
     CONTROL.get(0).copied()
+}
+
+/// Whether nothing may be answered on an interface.
+#[inline(always)]
+pub(crate) fn is_mute(interface: u32) -> bool {
+    MUTE.get_ptr(interface).is_some()
 }
 
 /// One of the two refusals.
@@ -223,10 +275,10 @@ struct TrieKey<const N: usize> {
 }
 
 impl<const N: usize> TrieKey<N> {
-    /// The key that asks for the longest prefix that covers `address`.
+    /// The key that asks for the longest prefix of at most `length` bits that covers `address`.
     #[inline(always)]
-    fn new(address: [u32; N]) -> Self {
-        Self { unused: 0, length: 32 * N as u32, address }
+    fn new(address: [u32; N], length: u32) -> Self {
+        Self { unused: 0, length, address }
     }
 
     #[inline(always)]

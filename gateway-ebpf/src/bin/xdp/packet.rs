@@ -98,6 +98,13 @@ impl FrameMut for Packet {
     }
 }
 
+/// The number of the interface that received the packet.
+#[inline(always)]
+pub(crate) fn interface(context: &XdpContext) -> u32 {
+    // SAFETY: the context is the one that the kernel passed to the program.
+    unsafe { (*context.as_ptr().cast::<xdp_md>()).ingress_ifindex }
+}
+
 /// Makes room for `bytes` before the packet. Behind it there may be none: native veth loses frames that grew there.
 #[inline(always)]
 pub(crate) fn grow(context: &XdpContext, bytes: u32) -> Option<()> {

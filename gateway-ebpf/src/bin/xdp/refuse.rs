@@ -16,27 +16,39 @@ use gateway_ebpf::reference::{Content, fingerprint};
 use gateway_ebpf::reply::{Link, Reply, data_at, write_headers};
 use gateway_ebpf::tcp::{ACK, FIN, PSH, SYN};
 
+use crate::limit;
 use crate::packet::{self, Packet};
 use crate::{capture, maps};
 
-/// Answers a SYN; the sequence number is all that there is of the connection.
+/// Answers a SYN, with a RST or with the first half of a refusal; its sequence number is all that there is of the connection.
 #[inline(always)]
 pub(crate) fn begin(context: &XdpContext, segment: &Segment, decision: Decision) -> Decision {
-    let Some((current, refusal)) = maps::control()
-        .and_then(|control| Some((control.current, maps::refusal(control.current)?)))
+    let Some((control, refusal)) =
+        maps::control().and_then(|control| Some((control, maps::refusal(control.current)?)))
     else {
         return decision.without_reply();
     };
+    if control.mutes != 0 && maps::is_mute(packet::interface(context)) {
+        return decision.mute();
+    }
+    // The network first: what one network gets too much of is not taken from the others.
+    if !limit::may_answer(segment, now()) {
+        return decision.over_network_cap();
+    }
     if !may_answer(refusal) {
         return decision.over_cap();
     }
-    let reply = Reply {
-        sequence: cookie_by(current, segment),
-        acknowledged: segment.sequence.wrapping_add(1),
-        flags: SYN | ACK,
-        window: WINDOW,
-        length: 0,
-        data: Checksum::new(),
+    let reply = if decision.outcome == Outcome::Reset {
+        Reply::reset(segment)
+    } else {
+        Reply {
+            sequence: cookie_by(control.current, segment),
+            acknowledged: segment.sequence.wrapping_add(1),
+            flags: SYN | ACK,
+            window: WINDOW,
+            length: 0,
+            data: Checksum::new(),
+        }
     };
     if answer(context, segment, &reply) { decision } else { decision.without_reply() }
 }
@@ -217,14 +229,14 @@ fn minute(refusal: &Refusal) -> u32 {
 
 /// Nanoseconds since some time; exact to a tick of the kernel, and cheap.
 #[inline(always)]
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     // SAFETY: the helper takes nothing and only reads the kernel's clock.
     unsafe { bpf_ktime_get_coarse_ns() }
 }
 
 /// Turns the frame into an answer without data. It is cut first: when that fails, it is still whole and can pass.
 #[inline(never)]
-pub(crate) fn answer(context: &XdpContext, segment: &Segment, reply: &Reply) -> bool {
+fn answer(context: &XdpContext, segment: &Segment, reply: &Reply) -> bool {
     packet::cut(context, data_at(segment)).is_some()
         && turn(context, 0)
         && headers(context, segment, reply)

@@ -16,6 +16,8 @@ pub(crate) fn count(context: &XdpContext, decision: Decision, bytes: u64) {
     }
     if let Some(rule) = decision.rule {
         event::tell(context, decision.outcome, rule, bytes);
+    } else if decision.first_of_flood {
+        event::tell_of_flood(context, decision.outcome, bytes);
     }
 }
 

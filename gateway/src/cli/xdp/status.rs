@@ -45,7 +45,11 @@ fn show(found: &Inspection) -> Result<(), Failure> {
         )?;
     }
     output::field("leftovers", found.leftovers)?;
-    output::field("good", format_args!("{} prefixes", found.good))?;
+    output::field("delta", format_args!("{} prefixes", found.delta))?;
+    output::field(
+        "good",
+        format_args!("{} prefixes, of which {} overlap bad ones", found.good, found.overlapping),
+    )?;
     let ages: Vec<String> = found
         .key_ages_s
         .iter()

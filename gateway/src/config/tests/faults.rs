@@ -56,9 +56,9 @@ fn faults_of_unknown_keys() {
     check_faults(
         "[xdp]\nmodes = 1\nenforce = false\nfoo = 1",
         &[
-            "3:xdp.modes: unknown key, expected one of interfaces, mode, ports, action, refuse_text, answers_per_second, events_per_second, pin_dir hint: did you mean `mode`?",
-            "4:xdp.enforce: unknown key, expected one of interfaces, mode, ports, action, refuse_text, answers_per_second, events_per_second, pin_dir hint: `enforce` belongs to the top of the file or [[list]]",
-            "5:xdp.foo: unknown key, expected one of interfaces, mode, ports, action, refuse_text, answers_per_second, events_per_second, pin_dir",
+            "3:xdp.modes: unknown key, expected one of interfaces, mode, ports, action, refuse_text, answers_per_second, answers_per_network, flood, events_per_second, pin_dir hint: did you mean `mode`?",
+            "4:xdp.enforce: unknown key, expected one of interfaces, mode, ports, action, refuse_text, answers_per_second, answers_per_network, flood, events_per_second, pin_dir hint: `enforce` belongs to the top of the file or [[list]]",
+            "5:xdp.foo: unknown key, expected one of interfaces, mode, ports, action, refuse_text, answers_per_second, answers_per_network, flood, events_per_second, pin_dir",
         ],
     );
 }
@@ -89,6 +89,38 @@ fn faults_of_the_filter() {
             "5:xdp.events_per_second: 100001, expected a number from 0 to 100000",
         ],
     );
+    check_faults(
+        "[xdp]\nanswers_per_network = \"all\"\nflood = \"drop\"",
+        &[
+            "3:xdp.answers_per_network: \"all\", expected a number from 0 to 4294967295",
+            "4:xdp.flood: \"drop\", expected a table [xdp.flood]",
+        ],
+    );
+    check_faults(
+        "[xdp.flood]\naction = \"refuse\"\nengage_above = -1\nper_network = 0\nburst = 0\nnetwork_v4 = 7\nnetwork_v6 = 65\nknown_for = \"2y\"\nbursts = 1",
+        &[
+            "3:xdp.flood.action: \"refuse\", expected one of off, observe, drop",
+            "4:xdp.flood.engage_above: -1, expected a number from 0 to 4294967295",
+            "5:xdp.flood.per_network: 0, expected a number from 1 to 10000000",
+            "6:xdp.flood.burst: 0, expected a number from 1 to 10000000",
+            "7:xdp.flood.network_v4: 7, expected a number from 8 to 32",
+            "8:xdp.flood.network_v6: 65, expected a number from 16 to 64",
+            "9:xdp.flood.known_for: \"2y\", expected a time like \"30m\", \"12h\" or \"7d\", from 1s to 365d",
+            "10:xdp.flood.bursts: unknown key, expected one of action, engage_above, per_network, burst, network_v4, network_v6, known_for hint: did you mean `burst`?",
+        ],
+    );
+    for (keys, fault) in [
+        (
+            "per_network = 1000\nburst = 9",
+            "4:xdp.flood.burst: 9 with per_network = 1000, expected at least 10, what comes back in one tick of the clock",
+        ),
+        (
+            "per_network = 1000000",
+            "2:xdp.flood.burst: 100 with per_network = 1000000, expected at least 10000, what comes back in one tick of the clock",
+        ),
+    ] {
+        check_faults(&format!("[xdp.flood]\n{keys}"), &[fault]);
+    }
     check_faults(
         "[xdp]\nports = []",
         &[

@@ -23,6 +23,7 @@ impl Counter {
 pub(super) struct Counters {
     pub(super) connections: Counter,
     pub(super) capacity: Counter,
+    pub(super) known_lost: Counter,
     pub(super) refused: Counter,
     pub(super) deferred: Counter,
     pub(super) early_talkers: Counter,
@@ -38,6 +39,7 @@ impl Counters {
             connections: self.connections.get(),
             connections_active,
             capacity: self.capacity.get(),
+            known_lost: self.known_lost.get(),
             refused: self.refused.get(),
             deferred: self.deferred.get(),
             early_talkers: self.early_talkers.get(),
@@ -58,6 +60,8 @@ pub struct CountersSnapshot {
     pub connections_active: usize,
     /// Connections that found no room.
     pub capacity: u64,
+    /// Connections of which the kernel filter did not learn, since too many came at once.
+    pub known_lost: u64,
     /// Connections refused with a 5xx instead of the greeting.
     pub refused: u64,
     /// Connections deferred with a 4xx instead of the greeting.

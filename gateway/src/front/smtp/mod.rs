@@ -32,6 +32,7 @@ use crate::alarm::Alarms;
 use crate::engine::{Client, Engine};
 use crate::net::fold;
 use crate::policy::{Action, Outcome, Phase, Reply, Verdict};
+use crate::refresh::Known;
 use crate::smtp::{Limits, Mailbox, RecipientDomains};
 
 /// How long sessions may take beyond the deadline of a stop to say goodbye.
@@ -67,19 +68,21 @@ pub struct Front {
     engine: Arc<Engine>,
     alarms: Alarms,
     connections: Arc<Connections>,
+    known: Known,
     next_hop: NextHopState,
     counters: Counters,
 }
 
 impl Front {
     /// A proxy that serves nobody yet.
-    pub fn new(settings: Settings, engine: Arc<Engine>, alarms: Alarms) -> Self {
+    pub fn new(settings: Settings, engine: Arc<Engine>, known: Known, alarms: Alarms) -> Self {
         Self {
             settings: ArcSwap::from_pointee(settings),
             engine,
             next_hop: NextHopState::new(alarms.clone()),
             alarms,
             connections: Arc::default(),
+            known,
             counters: Counters::default(),
         }
     }
@@ -163,6 +166,9 @@ impl Front {
         let client = ends(&stream)?;
         let settings = self.settings.load_full();
         self.counters.connections.add();
+        if !self.known.tell(client.address.ip()) {
+            self.counters.known_lost.add();
+        }
         match self.connections.admit(client.address.ip(), &settings.limits) {
             Ok(place) => Some(Session::new(
                 Arc::clone(self),

@@ -22,6 +22,7 @@ use crate::front::smtp::{Front, Settings};
 use crate::front::{BareNewline, Direction, Listener, NextHop, PassClient};
 use crate::list::{Class, Entry, HopScope, List, ListAction, Loaded, Membership};
 use crate::policy::Policy;
+use crate::refresh::Known;
 use crate::smtp::Limits;
 
 /// The clean client of most tests.
@@ -70,7 +71,8 @@ impl Site {
         let mut listener =
             Listener { address, direction: Direction::Auto, bare_newline: BareNewline::Reject };
         change(&mut settings, &mut listener);
-        let front = Arc::new(Front::new(settings, Arc::clone(&engine), alarms.clone()));
+        let front =
+            Arc::new(Front::new(settings, Arc::clone(&engine), Known::default(), alarms.clone()));
         let (stop, stopped) = watch::channel(None);
         let server = tokio::spawn(Arc::clone(&front).serve(socket, listener, stopped));
         Self { address, front, engine, alarms, stop, server, audit, _folder: folder }

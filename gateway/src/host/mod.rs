@@ -1,7 +1,11 @@
 //! What this host itself depends on: its addresses, gateways and resolvers, which no list may ever block.
 
+mod watch;
+
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+pub use watch::Watch;
 
 use crate::net::{Prefix, fold};
 

@@ -267,19 +267,52 @@ impl Outcome {
     }
 }
 
+/// The families of addresses; each list counts them apart.
+///
+/// The numbers are what rules in the kernel's maps hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Family {
+    /// IPv4.
+    V4 = 0,
+    /// IPv6.
+    V6 = 1,
+}
+
+impl Family {
+    /// Both, by number.
+    pub const ALL: [Self; 2] = [Self::V4, Self::V6];
+
+    /// The word that metrics and `stats` use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::V4 => "ipv4",
+            Self::V6 => "ipv6",
+        }
+    }
+}
+
 /// What a rule map holds for a prefix.
+///
+/// The family is in it so that the program need not find out once more whose counter it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct RuleValue {
     list: u16,
     action: u8,
-    reserved: u8,
+    family: u8,
 }
 
 impl RuleValue {
-    /// The rule of the list in slot `list`.
+    /// The rule of the list in slot `list`, for an IPv4 prefix.
     pub const fn new(list: u16, action: KernelAction) -> Self {
-        Self { list, action: action as u8, reserved: 0 }
+        Self { list, action: action as u8, family: Family::V4 as u8 }
+    }
+
+    /// The same rule for a prefix of another family.
+    #[must_use]
+    pub const fn of(self, family: Family) -> Self {
+        Self { family: family as u8, ..self }
     }
 
     /// The slot of the list that decides.
@@ -294,15 +327,21 @@ impl RuleValue {
         KernelAction::from_number(self.action)
     }
 
+    /// The family of its prefix.
+    #[inline(always)]
+    pub const fn family(self) -> Family {
+        if self.family == Family::V6 as u8 { Family::V6 } else { Family::V4 }
+    }
+
     /// As it lies in the kernel's map.
     pub const fn to_bytes(self) -> [u8; 4] {
         let [low, high] = self.list.to_ne_bytes();
-        [low, high, self.action, self.reserved]
+        [low, high, self.action, self.family]
     }
 
     /// From what lies in the kernel's map.
-    pub const fn from_bytes([low, high, action, reserved]: [u8; 4]) -> Self {
-        Self { list: u16::from_ne_bytes([low, high]), action, reserved }
+    pub const fn from_bytes([low, high, action, family]: [u8; 4]) -> Self {
+        Self { list: u16::from_ne_bytes([low, high]), action, family }
     }
 }
 
@@ -328,6 +367,8 @@ pub struct Refusal {
     /// What is added to the kernel's clock (`bpf_ktime_get_coarse_ns`) to get nanoseconds since
     /// [`reference::FIRST_SECOND`](crate::reference::FIRST_SECOND).
     pub clock: u64,
+    /// When it was made, by the kernel's clock; for people, not for the program.
+    pub made: u64,
     /// The key of the references.
     pub reference_key: reference::Key,
     /// The number of that key, of which references hold 8 bits.
@@ -350,10 +391,11 @@ pub struct Control {
     pub mutes: u32,
 }
 
-/// Where the list in slot `list` counts what was done by `action` in [`map::LISTS`].
+/// Where the list in slot `list` counts what was done by `action` to one family in [`map::LISTS`].
 #[inline(always)]
-pub const fn list_index(list: u16, action: KernelAction) -> u32 {
-    list as u32 * KernelAction::ALL.len() as u32 + action as u32
+pub const fn list_index(list: u16, action: KernelAction, family: Family) -> u32 {
+    let row = list as u32 * Family::ALL.len() as u32 + family as u32;
+    row * KernelAction::ALL.len() as u32 + action as u32
 }
 
 /// The map of one name: what the kernel must say about a pinned one before it is adopted.
@@ -386,15 +428,19 @@ pub enum MapKind {
     LruHash,
     /// Values by index, one per processor.
     PerCpuArray,
+    /// Records in the order in which they were written; its entries are bytes.
+    RingBuffer,
 }
 
 /// The maps and their shapes.
 pub mod map {
     use super::{
-        Control, Counter, KernelAction, MAX_COUNTED, MAX_DELTA, MAX_GOOD, MAX_KNOWN, MAX_LEFTOVERS,
-        MAX_LIST_NAME, MAX_LISTS, MAX_MUTE, MAX_OWN, MapKind, MapShape, Outcome, Refusal,
+        Control, Counter, Family, KernelAction, MAX_COUNTED, MAX_DELTA, MAX_GOOD, MAX_KNOWN,
+        MAX_LEFTOVERS, MAX_LIST_NAME, MAX_LISTS, MAX_MUTE, MAX_OWN, MapKind, MapShape, Outcome,
+        Refusal,
     };
     use crate::dated::DATED_BYTES;
+    use crate::event::{Capturing, Sampler, Tap};
     use crate::gate;
     use crate::limit::{Bucket, CELLS, Limits, Window};
     use crate::parse::Segment;
@@ -432,8 +478,9 @@ pub mod map {
     pub const MUTE: MapShape = set("MUTE", 4, MAX_MUTE);
     /// A counter per outcome.
     pub const OUTCOMES: MapShape = counters("OUTCOMES", Outcome::ALL.len());
-    /// A counter per list and action.
-    pub const LISTS: MapShape = counters("LISTS", MAX_LISTS * KernelAction::ALL.len());
+    /// A counter per list, family and action.
+    pub const LISTS: MapShape =
+        counters("LISTS", MAX_LISTS * Family::ALL.len() * KernelAction::ALL.len());
     /// The name of the list in each slot: its length in one byte, then its bytes. The program does not read it.
     pub const NAMES: MapShape = MapShape {
         name: "NAMES",
@@ -453,6 +500,18 @@ pub mod map {
     /// The segment that each processor is answering.
     pub const SEGMENT: MapShape = array("SEGMENT", MapKind::PerCpuArray, size_of::<Segment>(), 1);
 
+    /// Sampled events for the daemon.
+    pub const EVENTS: MapShape = ring("EVENTS", 1 << 20);
+    /// Which events each processor may still tell.
+    pub const SAMPLERS: MapShape = array("SAMPLERS", MapKind::PerCpuArray, size_of::<Sampler>(), 1);
+    /// Copies of packets for `xdp capture`.
+    pub const CAPTURE: MapShape = ring("CAPTURE", 1 << 22);
+    /// What is copied there now, one [`Capturing`].
+    pub const CAPTURING: MapShape = array("CAPTURING", MapKind::Array, size_of::<Capturing>(), 1);
+    /// How many events and copies were written and lost, by [`Tap`].
+    pub const TAPS: MapShape =
+        array("TAPS", MapKind::PerCpuArray, size_of::<u64>(), Tap::ALL.len());
+
     /// How many connections networks may open, and how many answers they get, one [`Limits`].
     pub const LIMITS: MapShape = array("LIMITS", MapKind::Array, size_of::<Limits>(), 1);
     /// The SYNs of unlisted sources that each processor has seen lately.
@@ -468,7 +527,7 @@ pub mod map {
         array("ANSWERED", MapKind::PerCpuArray, size_of::<Answers>(), CELLS);
 
     /// All of them.
-    pub const ALL: [MapShape; 26] = [
+    pub const ALL: [MapShape; 31] = [
         BAD_V4,
         BAD_V6,
         LEFT_V6,
@@ -495,6 +554,11 @@ pub mod map {
         KNOWN_V4,
         KNOWN_V6,
         ANSWERED,
+        EVENTS,
+        SAMPLERS,
+        CAPTURE,
+        CAPTURING,
+        TAPS,
     ];
 
     const fn table(name: &'static str) -> MapShape {
@@ -533,6 +597,12 @@ pub mod map {
         array(name, MapKind::PerCpuArray, size_of::<Counter>(), entries)
     }
 
+    /// The kernel wants a power of two, in whole pages.
+    const fn ring(name: &'static str, bytes: u32) -> MapShape {
+        assert!(bytes.is_power_of_two() && bytes >= 1 << 16);
+        MapShape { name, kind: MapKind::RingBuffer, key: 0, value: 0, entries: bytes }
+    }
+
     const fn array(name: &'static str, kind: MapKind, value: usize, entries: usize) -> MapShape {
         MapShape { name, kind, key: 4, value: value as u32, entries: entries as u32 }
     }
@@ -540,7 +610,7 @@ pub mod map {
 
 const _: () = assert!(size_of::<RuleValue>() == 4 && align_of::<RuleValue>() == 2);
 const _: () = assert!(size_of::<Counter>() == 16 && align_of::<Counter>() == 8);
-const _: () = assert!(size_of::<Refusal>() == 240 && align_of::<Refusal>() == 8);
+const _: () = assert!(size_of::<Refusal>() == 248 && align_of::<Refusal>() == 8);
 const _: () = assert!(size_of::<Control>() == 12 && align_of::<Control>() == 4);
 const _: () = assert!(size_of::<Limits>() == 56 && align_of::<Limits>() == 8);
 // A reference has 8 bits for the list.
@@ -548,6 +618,8 @@ const _: () = assert!(MAX_LISTS <= 1 << 8 && MAX_LIST_NAME <= 255);
 
 #[cfg(test)]
 mod tests {
+    use std::vec::Vec;
+
     use super::*;
 
     #[test]
@@ -566,13 +638,21 @@ mod tests {
         let rule = RuleValue::new(0x1234, KernelAction::Drop);
         assert_eq!(RuleValue::from_bytes(rule.to_bytes()), rule);
         assert_eq!((rule.list(), rule.action()), (0x1234, Some(KernelAction::Drop)));
+        let of_v6 = rule.of(Family::V6);
+        assert_eq!(RuleValue::from_bytes(of_v6.to_bytes()), of_v6);
+        assert_eq!((rule.family(), of_v6.family()), (Family::V4, Family::V6));
         assert_eq!(RuleValue::from_bytes([0, 0, 9, 0]).action(), None);
     }
 
     #[test]
     fn lists_do_not_share_counters() {
-        let last = list_index(MAX_LISTS as u16 - 1, KernelAction::Drop);
+        let last = list_index(MAX_LISTS as u16 - 1, KernelAction::Drop, Family::V6);
         assert_eq!(last + 1, map::LISTS.entries);
-        assert_eq!(list_index(0, KernelAction::Drop) + 1, list_index(1, KernelAction::Off));
+        let mut places: Vec<u32> = (0..MAX_LISTS as u16)
+            .flat_map(|list| Family::ALL.map(|family| (list, family)))
+            .flat_map(|(list, family)| KernelAction::ALL.map(|done| list_index(list, done, family)))
+            .collect();
+        places.sort_unstable();
+        assert!(places.into_iter().eq(0..map::LISTS.entries));
     }
 }

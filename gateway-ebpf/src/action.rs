@@ -1,6 +1,7 @@
 //! Decides what becomes of a connection attempt, from the rules that cover its source.
 
 use crate::abi::{KernelAction, Outcome, RuleValue, list_index};
+use crate::event::NO_LIST;
 
 /// What becomes of a connection attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +75,24 @@ impl Decision {
         Self { outcome: Outcome::Mute, ..self }
     }
 
+    /// Whether the packet goes no further, before it is known how its answer comes out.
+    #[inline(always)]
+    pub const fn ends_here(self) -> bool {
+        matches!(
+            self.outcome,
+            Outcome::RefusedSyn | Outcome::Reset | Outcome::Dropped | Outcome::FloodDropped
+        )
+    }
+
+    /// The rule that decided, or one of no list.
+    #[inline(always)]
+    pub const fn rule_or_none(self) -> RuleValue {
+        match self.rule {
+            Some(rule) => rule,
+            None => RuleValue::new(NO_LIST, KernelAction::Drop),
+        }
+    }
+
     /// Where the list that decided counts it, under what was really done.
     #[inline(always)]
     pub fn list_index(self) -> Option<u32> {
@@ -86,7 +105,7 @@ impl Decision {
             }
             _ => KernelAction::Count,
         };
-        self.rule.map(|rule| list_index(rule.list(), done))
+        self.rule.map(|rule| list_index(rule.list(), done, rule.family()))
     }
 
     #[inline(always)]
@@ -98,6 +117,7 @@ impl Decision {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::abi::Family;
 
     #[test]
     fn each_pair_of_rules_has_its_outcome() {
@@ -120,8 +140,11 @@ mod tests {
         ] {
             let decision = Decision::new(bad, || good);
             assert_eq!(decision.outcome, outcome, "{bad:?} {good:?}");
-            let counted = counted.map(|(list, action)| list_index(list, action));
-            assert_eq!(decision.list_index(), counted, "{bad:?} {good:?}");
+            let of = |family| counted.map(|(list, action)| list_index(list, action, family));
+            assert_eq!(decision.list_index(), of(Family::V4), "{bad:?} {good:?}");
+            let v6 = |rule: Option<RuleValue>| rule.map(|rule| rule.of(Family::V6));
+            let decision = Decision::new(v6(bad), || v6(good));
+            assert_eq!(decision.list_index(), of(Family::V6), "{bad:?} {good:?}");
         }
     }
 
@@ -130,7 +153,7 @@ mod tests {
         let rule = RuleValue::new(5, KernelAction::Reset);
         let decision = Decision::new(Some(rule), || None).without_reply();
         assert_eq!(decision.outcome, Outcome::ReplyFailed);
-        assert_eq!(decision.list_index(), Some(list_index(5, KernelAction::Count)));
+        assert_eq!(decision.list_index(), Some(list_index(5, KernelAction::Count, Family::V4)));
     }
 
     #[test]
@@ -143,7 +166,7 @@ mod tests {
             (decision.mute(), Outcome::Mute),
         ] {
             assert_eq!(decision.outcome, outcome);
-            assert_eq!(decision.list_index(), Some(list_index(5, KernelAction::Drop)));
+            assert_eq!(decision.list_index(), Some(list_index(5, KernelAction::Drop, Family::V4)));
         }
     }
 }

@@ -10,6 +10,7 @@
 //! | [`dialogue`] | what is said next to a refused client? |
 //! | [`line`](mod@line), [`reference`] | what does the 554 say? |
 //! | [`rate`] | may another answer be given? |
+//! | [`event`] | what is told about single packets? |
 //! | [`limit`] | does a network open too many connections, or get too many answers? |
 //! | [`reply`], [`checksum`] | what does the answer look like? |
 //! | [`table`] | which rule covers an address? |
@@ -34,6 +35,7 @@ pub mod checksum;
 pub mod cookie;
 pub mod dated;
 pub mod dialogue;
+pub mod event;
 pub mod frame;
 pub mod gate;
 pub mod glance;

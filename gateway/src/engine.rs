@@ -9,7 +9,7 @@ use tracing::{debug, info};
 
 use crate::audit;
 use crate::clock::Clock;
-use crate::list::Membership;
+use crate::list::{List, Membership};
 use crate::net::{Hop, Prefix, reserved};
 use crate::policy::{
     Action, AddressFacts, Decision, Envelope, MessageFacts, Outcome, Phase, Policy, Record,
@@ -86,6 +86,12 @@ impl Engine {
     /// The version of the lists in force.
     pub fn rules_version(&self) -> u64 {
         self.lists.load().version
+    }
+
+    /// The list with that name, if it is in force.
+    pub fn list(&self, name: &str) -> Option<Arc<List>> {
+        let lists = self.lists.load();
+        lists.membership.lists().iter().find(|list| &*list.name == name).map(Arc::clone)
     }
 
     /// How many decisions had each verdict.

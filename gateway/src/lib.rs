@@ -8,7 +8,7 @@
 //! | ground | [`net`], [`clock`], [`alarm`] |
 //! | pure core (no sockets, no files, no clock) | [`list`], [`policy`], [`scan`], [`smtp`] |
 //! | adapters (one outside thing each) | [`feed`], [`host`], [`xdp`], [`audit`] |
-//! | flow | [`engine`], [`refresh`] |
+//! | flow | [`engine`], [`refresh`], [`sight`] |
 //! | fronts | [`front`] |
 //! | application | [`config`], [`admin`], [`app`], [`cli`] |
 
@@ -28,5 +28,6 @@ pub mod net;
 pub mod policy;
 pub mod refresh;
 pub mod scan;
+pub mod sight;
 pub mod smtp;
 pub mod xdp;

@@ -451,6 +451,7 @@ fn status_shows_people_what_it_tells_machines() {
     client.deliver("a@example.com", &["b@example.org"], "Subject: x\n\nx\n").unwrap();
     stage.attempt("198.51.100.66".parse().unwrap(), harness::smtp_client::PATIENCE).unwrap();
     stage.records("198.18.1.2", "message", 1).unwrap();
+    stage.records("198.51.100.66", "kernel", 1).unwrap();
     let status = stage.status().unwrap();
     let expected = [
         "alarms",
@@ -481,7 +482,7 @@ fn status_shows_people_what_it_tells_machines() {
         "1 now, 1 in all",
         "0 dropped, 1 reset; ",
         "127.0.0.1:10025 up",
-        "2 written, 0 lost",
+        "3 written, 0 lost",
         "rejected lines: 1",
         "alarm list:bad: rejected lines in ",
     ] {

@@ -47,6 +47,80 @@ impl Lines for [Line] {
     }
 }
 
+/// What a lookup looked at, for people who ask why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The gate: two bits for a /24, a byte for a hashed /32.
+    Gate {
+        /// Its line.
+        line: u32,
+        /// What it says; 0 is that nothing else knows the address.
+        bits: u8,
+    },
+    /// The class of the whole /16.
+    Wide {
+        /// Its line.
+        line: u32,
+        /// The class, or 0.
+        class: Class,
+    },
+    /// The gate for hosts, of IPv6 alone.
+    HostGate {
+        /// Its line.
+        line: u32,
+        /// Whether there may be hosts in the /64.
+        open: bool,
+    },
+    /// A bucket, or for what had no place there the spill (IPv4) or another bucket (IPv6).
+    Bucket {
+        /// Its line.
+        line: u32,
+        /// The length of the prefix that was looked for.
+        length: u8,
+        /// The class, or 0.
+        class: Class,
+        /// Whether it is where what had no place went.
+        second: bool,
+    },
+    /// What the table has no place for, in a trie beside it.
+    Leftovers {
+        /// The table whose leftovers count.
+        generation: u32,
+        /// The class, or 0.
+        class: Class,
+        /// The length of the prefix that has it.
+        length: u8,
+    },
+    /// The row of the class that won.
+    Row {
+        /// Its line.
+        line: u32,
+        /// The class.
+        class: Class,
+        /// What it stands for.
+        rule: RuleValue,
+    },
+}
+
+/// Hears of each step of a lookup.
+pub trait Trace {
+    /// The next step.
+    fn step(&mut self, step: Step);
+}
+
+/// Nobody listens; in the program nothing is left of it.
+impl Trace for () {
+    #[inline(always)]
+    fn step(&mut self, _: Step) {}
+}
+
+#[cfg(any(test, feature = "alloc"))]
+impl Trace for alloc::vec::Vec<Step> {
+    fn step(&mut self, step: Step) {
+        self.push(step);
+    }
+}
+
 /// What an entry holds: the row that says what is done. 0 is no entry.
 pub type Class = u8;
 
@@ -64,17 +138,23 @@ pub const GATE: u32 = WIDE + 1024;
 
 /// The rule that a class stands for.
 #[inline(always)]
-fn row(lines: &(impl Lines + ?Sized), class: Class) -> Option<RuleValue> {
-    let line = lines.line(ROWS + (u32::from(class) >> 4))?;
+fn row(lines: &(impl Lines + ?Sized), class: Class, trace: &mut impl Trace) -> Option<RuleValue> {
+    let index = ROWS + (u32::from(class) >> 4);
+    let line = lines.line(index)?;
     let pair = line.get(usize::from(class >> 1 & 7))?;
     let row = (pair >> (32 * u32::from(class & 1))) as u32;
-    Some(RuleValue::from_bytes(row.to_ne_bytes()))
+    let rule = RuleValue::from_bytes(row.to_ne_bytes());
+    trace.step(Step::Row { line: index, class, rule });
+    Some(rule)
 }
 
 /// The class of the whole /16 that begins with `top`; 0 where there is none.
 #[inline(always)]
-fn wide(lines: &(impl Lines + ?Sized), top: u16) -> Option<Class> {
-    let line = lines.line(WIDE + (u32::from(top) >> 6))?;
+fn wide(lines: &(impl Lines + ?Sized), top: u16, trace: &mut impl Trace) -> Option<Class> {
+    let index = WIDE + (u32::from(top) >> 6);
+    let line = lines.line(index)?;
     let word = line.get(usize::from(top >> 3 & 7))?;
-    Some((word >> (8 * (top & 7))) as Class)
+    let class = (word >> (8 * (top & 7))) as Class;
+    trace.step(Step::Wide { line: index, class });
+    Some(class)
 }

@@ -1,7 +1,7 @@
 //! Finds an IPv4 address: two bits for its /24, then at most a few lines.
 
 use super::header::{self, V4_BUCKETS, v4_spill, v4_spill_size};
-use super::{Class, GATE, Line, Lines, row, wide};
+use super::{Class, GATE, Line, Lines, Step, Trace, row, wide};
 use crate::abi::RuleValue;
 
 /// What the gate says about a /24; nothing is 0.
@@ -15,6 +15,16 @@ pub(super) mod cell {
     pub(in super::super) const MIXED: u64 = 3;
 }
 
+/// What a cell of the gate says, for people.
+pub const fn cell_name(bits: u8) -> &'static str {
+    match bits as u64 {
+        0 => "nothing",
+        cell::WIDE => "the class of the /16",
+        cell::MIXED => "entries for hosts and networks",
+        _ => "entries for hosts",
+    }
+}
+
 /// What an entry stands for. A network is told from a host by a bit, a /28 from a /24 by its lowest bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Key {
@@ -24,6 +34,17 @@ pub(super) enum Key {
     Sixteen(u32),
     /// A /24.
     Network(u32),
+}
+
+impl Key {
+    #[inline(always)]
+    const fn length(self) -> u8 {
+        match self {
+            Self::Host(_) => 32,
+            Self::Sixteen(_) => 28,
+            Self::Network(_) => 24,
+        }
+    }
 }
 
 /// Set in the last half word of a bucket some of whose entries are in the spill.
@@ -67,20 +88,37 @@ impl Place {
 /// The rule of the longest prefix that covers `address`, if any does.
 #[inline(always)]
 pub fn lookup(lines: &(impl Lines + ?Sized), address: u32) -> Option<RuleValue> {
-    let gate = lines.line(GATE + (address >> 16))?;
+    walk(lines, address, &mut ())
+}
+
+/// The same, step by step for whoever listens.
+#[inline(always)]
+pub fn walk(
+    lines: &(impl Lines + ?Sized),
+    address: u32,
+    trace: &mut impl Trace,
+) -> Option<RuleValue> {
+    let line = GATE + (address >> 16);
+    let gate = lines.line(line)?;
     let word = gate.get((address >> 13 & 7) as usize)?;
-    let class = match word >> (2 * (address >> 8 & 31)) & 3 {
+    let cell = word >> (2 * (address >> 8 & 31)) & 3;
+    trace.step(Step::Gate { line, bits: cell as u8 });
+    let class = match cell {
         0 => return None,
-        cell::WIDE => wide(lines, (address >> 16) as u16)?,
+        cell::WIDE => wide(lines, (address >> 16) as u16, trace)?,
         cell => {
             let first = lines.line(0)?;
             let (_, size, _) = header::sizes(&first);
             let table = Buckets { lines, size, seed: header::seed(&first) };
-            let class = table.find(Key::Host(address))?;
-            if class != 0 || cell != cell::MIXED { class } else { table.find_network(address)? }
+            let class = table.find(Key::Host(address), trace)?;
+            if class != 0 || cell != cell::MIXED {
+                class
+            } else {
+                table.find_network(address, trace)?
+            }
         }
     };
-    if class == 0 { None } else { row(lines, class) }
+    if class == 0 { None } else { row(lines, class, trace) }
 }
 
 struct Buckets<'a, L: ?Sized> {
@@ -91,23 +129,27 @@ struct Buckets<'a, L: ?Sized> {
 
 impl<L: Lines + ?Sized> Buckets<'_, L> {
     #[inline(always)]
-    fn find_network(&self, address: u32) -> Option<Class> {
-        match self.find(Key::Sixteen(address))? {
-            0 => self.find(Key::Network(address)),
+    fn find_network(&self, address: u32, trace: &mut impl Trace) -> Option<Class> {
+        match self.find(Key::Sixteen(address), trace)? {
+            0 => self.find(Key::Network(address), trace),
             class => Some(class),
         }
     }
 
     /// The class of an entry, 0 when it is not there.
     #[inline(always)]
-    fn find(&self, key: Key) -> Option<Class> {
+    fn find(&self, key: Key, trace: &mut impl Trace) -> Option<Class> {
         let place = Place::new(key, self.size, self.seed);
         let line = self.lines.line(place.bucket)?;
         let class = find(&line, place.tag);
+        let length = key.length();
+        trace.step(Step::Bucket { line: place.bucket, length, class, second: false });
         if class != 0 || marks(&line) & SPILLED == 0 {
             return Some(class);
         }
-        Some(find_spilled(&*self.lines.line(place.spill)?, place.spill_tag))
+        let class = find_spilled(&*self.lines.line(place.spill)?, place.spill_tag);
+        trace.step(Step::Bucket { line: place.spill, length, class, second: true });
+        Some(class)
     }
 }
 

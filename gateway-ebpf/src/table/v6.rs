@@ -1,7 +1,7 @@
 //! Finds an IPv6 address: a byte for its /32, then a line for each length that the byte says is there.
 
 use super::header::{self, v6_host_gate, v6_host_gate_bits, v6_hosts, v6_networks};
-use super::{Class, GATE, Line, Lines, row, wide};
+use super::{Class, GATE, Line, Lines, Step, Trace, row, wide};
 use crate::abi::RuleValue;
 
 /// What a byte of the gate says is there for a /32, or for others that share its byte.
@@ -16,6 +16,12 @@ pub(super) mod bit {
 pub(super) const LENGTHS: [u8; 6] = [32, 40, 48, 56, 64, 128];
 
 const _: () = assert!(LENGTHS[0] == 32 && LENGTHS[4] == 64 && LENGTHS[5] == 128);
+
+/// What a byte of the gate says, for people; nothing when it is 0.
+pub fn byte_names(bits: u8) -> impl Iterator<Item = &'static str> {
+    const NAMES: [&str; 8] = ["/32", "/40", "/48", "/56", "/64", "/128", "leftovers", "wide"];
+    NAMES.into_iter().enumerate().filter(move |(bit, _)| bits >> bit & 1 != 0).map(|(_, name)| name)
+}
 
 /// The bit of a place in [`LENGTHS`].
 #[inline(always)]
@@ -117,11 +123,14 @@ fn has_hosts(
     high: u64,
     sizes: (u32, u32, u32),
     seed: u64,
+    trace: &mut impl Trace,
 ) -> Option<bool> {
-    let (line, place) = host_gate_place(high, sizes, seed);
-    let line = lines.line(line)?;
+    let (index, place) = host_gate_place(high, sizes, seed);
+    let line = lines.line(index)?;
     let word = line.get((place >> 6 & 7) as usize)?;
-    Some(word >> (place & 63) & 1 != 0)
+    let open = word >> (place & 63) & 1 != 0;
+    trace.step(Step::HostGate { line: index, open });
+    Some(open)
 }
 
 /// The rule of the longest prefix that covers `address`, if any does.
@@ -133,26 +142,42 @@ pub fn lookup(
     address: [u32; 4],
     leftover: impl FnOnce(u32) -> Option<Leftover>,
 ) -> Option<RuleValue> {
+    walk(lines, address, leftover, &mut ())
+}
+
+/// The same, step by step for whoever listens.
+#[inline(always)]
+pub fn walk(
+    lines: &(impl Lines + ?Sized),
+    address: [u32; 4],
+    leftover: impl FnOnce(u32) -> Option<Leftover>,
+    trace: &mut impl Trace,
+) -> Option<RuleValue> {
     let first = lines.line(0)?;
     let (gate, networks, hosts) = header::sizes(&first);
     let seed = header::seed(&first);
     let halves = Halves::new(address);
     let [top, ..] = address;
-    let (line, place) = gate_place(top, gate, seed);
-    let line = lines.line(line)?;
+    let (index, place) = gate_place(top, gate, seed);
+    let line = lines.line(index)?;
     let word = line.get((place >> 3 & 7) as usize)?;
     let bits = (word >> (8 * (place & 7))) as u8;
+    trace.step(Step::Gate { line: index, bits });
     if bits == 0 {
         return None;
     }
-    let left = if bits & bit::TRIE == 0 { None } else { leftover(header::generation(&first)) };
+    let generation = header::generation(&first);
+    let left = if bits & bit::TRIE == 0 { None } else { leftover(generation) };
     let left = left.unwrap_or(Leftover { class: 0, length: 0 });
+    if bits & bit::TRIE != 0 {
+        trace.step(Step::Leftovers { generation, class: left.class, length: left.length });
+    }
     let may_be_host = bits & length_bit(5) != 0 && left.length < 128;
-    if may_be_host && has_hosts(lines, halves.high, (gate, networks, hosts), seed)? {
+    if may_be_host && has_hosts(lines, halves.high, (gate, networks, hosts), seed, trace)? {
         let place = Place::host(halves, gate, networks, hosts, seed);
-        let class = find_host(lines, place, halves)?;
+        let class = find_host(lines, place, halves, trace)?;
         if class != 0 {
-            return row(lines, class);
+            return row(lines, class, trace);
         }
     }
     // From the longest to the shortest.
@@ -163,28 +188,36 @@ pub fn lookup(
         if bits & length_bit(place) != 0 {
             let network = halves.high & (!0 << (64 - length));
             let place = Place::network(network, place, gate, networks, seed);
-            let class = find_network(lines, place)?;
+            let class = find_network(lines, place, length, trace)?;
             if class != 0 {
-                return row(lines, class);
+                return row(lines, class, trace);
             }
         }
     }
     let mut class = left.class;
     if class == 0 && bits & bit::WIDE != 0 {
-        class = wide(lines, (top >> 16) as u16)?;
+        class = wide(lines, (top >> 16) as u16, trace)?;
     }
-    if class == 0 { None } else { row(lines, class) }
+    if class == 0 { None } else { row(lines, class, trace) }
 }
 
 /// The class of a network, 0 when it is not there.
 #[inline(always)]
-fn find_network(lines: &(impl Lines + ?Sized), place: Place) -> Option<Class> {
+fn find_network(
+    lines: &(impl Lines + ?Sized),
+    place: Place,
+    length: u8,
+    trace: &mut impl Trace,
+) -> Option<Class> {
     let line = lines.line(place.bucket)?;
     let class = network_class(&line, place.tag);
+    trace.step(Step::Bucket { line: place.bucket, length, class, second: false });
     if class != 0 || is_all(line.get(7)) {
         return Some(class);
     }
-    Some(network_class(&*lines.line(place.other)?, place.tag))
+    let class = network_class(&*lines.line(place.other)?, place.tag);
+    trace.step(Step::Bucket { line: place.other, length, class, second: true });
+    Some(class)
 }
 
 /// Whether a bucket has all entries that belong there, by its word with classes.
@@ -206,13 +239,21 @@ fn network_class(line: &Line, tag: u64) -> Class {
 
 /// The class of an address, 0 when it is not there.
 #[inline(always)]
-fn find_host(lines: &(impl Lines + ?Sized), place: Place, address: Halves) -> Option<Class> {
+fn find_host(
+    lines: &(impl Lines + ?Sized),
+    place: Place,
+    address: Halves,
+    trace: &mut impl Trace,
+) -> Option<Class> {
     let line = lines.line(place.bucket)?;
     let class = host_class(&line, address);
+    trace.step(Step::Bucket { line: place.bucket, length: 128, class, second: false });
     if class != 0 || is_all(line.get(6)) {
         return Some(class);
     }
-    Some(host_class(&*lines.line(place.other)?, address))
+    let class = host_class(&*lines.line(place.other)?, address);
+    trace.step(Step::Bucket { line: place.other, length: 128, class, second: true });
+    Some(class)
 }
 
 /// A bucket for hosts is three addresses, three classes of one byte, and its marks in the last byte of the same word.

@@ -16,6 +16,7 @@ use tokio::net::unix::SocketAddr;
 use tokio::net::{UnixListener, UnixStream};
 
 use super::{Sources, Status};
+use crate::sight::TopReport;
 
 /// Why the admin socket is not to be had.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +101,7 @@ impl Listener for AdminSocket {
 pub async fn serve(socket: AdminSocket, sources: Arc<Sources>) -> io::Result<()> {
     let router = Router::new()
         .route("/api/v1/status", get(status))
+        .route("/api/v1/xdp/top", get(top))
         .fallback(async || {
             (StatusCode::NOT_FOUND, Json(json!({"title": "there is nothing at this path"})))
         })
@@ -111,4 +113,8 @@ async fn status(State(sources): State<Arc<Sources>>) -> Result<Json<Status>, Sta
     // Reading the kernel's counters asks the kernel a few hundred times, so it stays off the threads that carry mail.
     let status = tokio::task::spawn_blocking(move || sources.status()).await;
     status.map(Json).map_err(|_panicked| StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+async fn top(State(sources): State<Arc<Sources>>) -> Json<TopReport> {
+    Json(sources.top.report())
 }

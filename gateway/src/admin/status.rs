@@ -12,6 +12,7 @@ use crate::engine::Engine;
 use crate::front::smtp::{CountersSnapshot, Front, NextHopStatus};
 use crate::policy::{Action, Verdict};
 use crate::refresh;
+use crate::sight::TopTalkers;
 use crate::xdp::{self, Attachment, Counters};
 
 /// Those who know.
@@ -29,6 +30,8 @@ pub struct Sources {
     pub attachments: Arc<ArcSwap<Vec<Attachment>>>,
     /// The SMTP proxy.
     pub front: Arc<Front>,
+    /// Who the kernel filter has most to do with.
+    pub top: TopTalkers,
     /// What is wrong now.
     pub alarms: Alarms,
 }

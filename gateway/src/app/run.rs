@@ -28,6 +28,7 @@ use crate::config::Config;
 use crate::engine::Engine;
 use crate::front::smtp::Front;
 use crate::refresh::{Refresher, Request};
+use crate::sight::{Sight, TopTalkers};
 
 /// How long connections may take to finish after SIGTERM.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -58,6 +59,8 @@ pub async fn run(config: Config) -> Result<(), Failure> {
         refresher.known(),
         alarms.clone(),
     ));
+    let top = TopTalkers::new(Clock::System);
+    let sight = Sight::new(config.xdp.clone(), Arc::clone(&engine), top.clone(), Clock::System);
     let sources = Arc::new(admin::Sources {
         started: Instant::now(),
         engine,
@@ -65,6 +68,7 @@ pub async fn run(config: Config) -> Result<(), Failure> {
         xdp: config.xdp.clone(),
         attachments: refresher.attachments(),
         front: Arc::clone(&front),
+        top,
         alarms: alarms.clone(),
     });
     let (requests, inbox) = channel();
@@ -72,6 +76,10 @@ pub async fn run(config: Config) -> Result<(), Failure> {
     let refresh_thread = std::thread::Builder::new()
         .name("refresh".to_owned())
         .spawn(move || refresh(refresher, &inbox, &refresh_alarms))?;
+    let (stop_sight, sight_stopping) = channel();
+    let sight_thread = std::thread::Builder::new()
+        .name("sight".to_owned())
+        .spawn(move || sight.run(&sight_stopping))?;
     let (stop, stopping) = watch::channel(None);
     let mut tasks = JoinSet::new();
     tasks.spawn(Arc::clone(&front).watch_next_hop(stopping.clone()));
@@ -101,6 +109,8 @@ pub async fn run(config: Config) -> Result<(), Failure> {
     // The thread has nothing to lose, and is gone already where it had died.
     drop(reloader.requests.send(Request::Stop));
     drop(refresh_thread.join());
+    drop(stop_sight);
+    drop(sight_thread.join());
     admin.abort();
     audit.close();
     info!(target: "stop", "stopped");

@@ -14,7 +14,6 @@ use serde::Serialize;
 use tracing::error;
 
 use crate::alarm::Alarms;
-use crate::policy::Record;
 
 /// Records that may wait.
 const QUEUE: usize = 65_536;
@@ -90,7 +89,7 @@ impl Writer {
     }
 
     /// Queues `record`; where there is no room it is lost and counted, since mail must not wait.
-    pub fn write(&self, record: &Record<'_>) {
+    pub fn write(&self, record: &impl Serialize) {
         let queue = self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(queue) = queue.as_ref() else { return };
         let Ok(line) = serde_json::to_string(record) else { return self.lose() };
@@ -221,7 +220,7 @@ mod tests {
 
     use super::*;
     use crate::clock::Timestamp;
-    use crate::policy::{Action, Decision, Outcome, Phase, Reference, Verdict};
+    use crate::policy::{Action, Decision, Outcome, Phase, Record, Reference, Verdict};
 
     fn write_one(writer: &Writer, number: u64) {
         let decision = Decision {

@@ -59,7 +59,7 @@ enum Command {
     /// Show or check lists
     #[command(subcommand)]
     List(list::Command),
-    /// End the kernel filter
+    /// Show or end the kernel filter
     #[command(subcommand)]
     Xdp(xdp::Command),
     /// Show or convert the thresholds of the reputation score

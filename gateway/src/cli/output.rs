@@ -16,6 +16,13 @@ pub(super) fn json(value: &impl Serialize) -> Result<(), Failure> {
     Ok(writeln!(out)?)
 }
 
+/// Prints `value` as JSON in one line.
+pub(super) fn json_line(value: &impl Serialize) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    serde_json::to_writer(&mut out, value)?;
+    Ok(writeln!(out)?)
+}
+
 /// Prints one line.
 pub(super) fn line(text: impl Display) -> Result<(), Failure> {
     Ok(writeln!(io::stdout().lock(), "{text}")?)
@@ -76,6 +83,12 @@ pub(super) fn complain(text: &str, hint: Option<&str>) {
         let word = "hint:".if_supports_color(Stream::Stderr, |text| text.cyan()).to_string();
         drop(writeln!(err, "{word} {hint}"));
     }
+}
+
+/// Says on standard error how things go, where standard output has another use.
+pub(super) fn note(text: impl Display) {
+    // Where standard error is closed there is nobody left to tell.
+    drop(writeln!(io::stderr().lock(), "{text}"));
 }
 
 /// Says on standard error what the operator should know.

@@ -190,6 +190,12 @@ pub(super) static TABLES: [TableKeys; 14] = [
             ),
             key("flood", Words("as below"), "{ action = \"off\" }", "See [xdp.flood]."),
             key(
+                "events_per_second",
+                Value("100"),
+                "0",
+                "How many of the packets that a rule decides each processor tells the daemon of in a second, for records and `xdp top`; at most 100000, the others are counted. `0` is none.",
+            ),
+            key(
                 "pin_dir",
                 Value("\"/sys/fs/bpf/portcullis\""),
                 "\"/sys/fs/bpf/portcullis\"",

@@ -138,6 +138,9 @@ fn trusted_relay(value: &Value) -> Parsed<Prefix> {
     Ok(prefix)
 }
 
+/// More than that in a second from each processor would be no sample, and work for another one.
+const MOST_EVENTS: u32 = 100_000;
+
 fn xdp(
     mut reader: Reader<'_>,
     folder: &Path,
@@ -161,6 +164,11 @@ fn xdp(
             "answers_per_second",
             default.answers_per_second,
             integer(0..=u32::MAX),
+        ),
+        events_per_second: reader.or(
+            "events_per_second",
+            default.events_per_second,
+            integer(0..=MOST_EVENTS),
         ),
         limits: xdp_limits(&mut reader, enforce),
         references: Some(state_dir.join("reference-keys")),

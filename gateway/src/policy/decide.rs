@@ -217,7 +217,7 @@ fn in_scope(scope: HopScope, address: &AddressFacts, is_client: bool) -> bool {
 fn reply(policy: &Policy, decision: &Decision, as_client: bool) -> Option<Reply> {
     let offending = decision.offending.as_ref()?;
     let (code, words) = match (decision.effective(), decision.phase) {
-        (Action::Defer, Phase::Connect) => (421, "try again later".to_owned()),
+        (Action::Defer, Phase::Connect | Phase::Kernel) => (421, "try again later".to_owned()),
         (Action::Defer, Phase::Message) => (451, "try again later".to_owned()),
         (Action::Reject, _) if as_client => (554, "you are not allowed to connect".to_owned()),
         (Action::Reject | Action::RejectMessage, _) => {

@@ -80,6 +80,8 @@ pub enum Phase {
     Connect,
     /// Once the header of a message was there.
     Message,
+    /// In the kernel, before there was a connection.
+    Kernel,
 }
 
 impl Phase {
@@ -88,6 +90,7 @@ impl Phase {
         match self {
             Self::Connect => "connect",
             Self::Message => "message",
+            Self::Kernel => "kernel",
         }
     }
 }

@@ -14,7 +14,7 @@ pub use action::Action;
 pub use decide::{Policy, decide_connect, decide_message};
 pub use decision::{Decision, Offending, Phase};
 pub use facts::{AddressFacts, MessageFacts, Skipped};
-pub use record::{AddressRecord, Envelope, MatchRecord, Outcome, Record};
+pub use record::{AddressRecord, Envelope, KernelFacts, MatchRecord, Outcome, Record, SCHEMA};
 pub use reply::{Reference, Reply, ReplyStyle, ReplyText};
 pub use score::{Evidence, Score};
 pub use slider::{Band, Percent, SliderError, Thresholds};

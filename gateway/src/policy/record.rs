@@ -18,7 +18,7 @@ const ADDRESSES: usize = 64;
 const MATCHES: usize = 16;
 
 /// The version of the record's fields.
-const SCHEMA: u8 = 1;
+pub const SCHEMA: u8 = 1;
 
 /// What the SMTP dialogue said about a message; lossily decoded, capped.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -107,6 +107,23 @@ pub struct Record<'a> {
     pub reply: Option<String>,
     /// What the next hop said in the end.
     pub next_hop: Option<String>,
+    /// What the kernel did; `None` where it was the daemon.
+    pub kernel: Option<KernelFacts>,
+}
+
+/// What the kernel did with a packet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KernelFacts {
+    /// What became of the packet.
+    pub outcome: &'static str,
+    /// What the rule says.
+    pub action: Option<&'static str>,
+    /// The number of the interface.
+    pub interface: u32,
+    /// For how many packets this record stands, the others having none.
+    pub packets: u32,
+    /// The length of the frame.
+    pub octets: u32,
 }
 
 impl<'a> Record<'a> {
@@ -152,6 +169,7 @@ impl<'a> Record<'a> {
             octets: outcome.octets,
             reply: outcome.reply.or_else(|| decision.reply.as_ref().map(ToString::to_string)),
             next_hop: outcome.next_hop,
+            kernel: None,
         }
     }
 }

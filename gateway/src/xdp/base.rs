@@ -12,7 +12,7 @@ use gateway_ebpf::abi::{MAX_BAD, MAX_LEFTOVERS, MapShape, RuleValue, map};
 use gateway_ebpf::table::build::{self, BuildError, Entry, Made, Rows, build_v4, build_v6};
 use gateway_ebpf::table::header::{Header, Shape};
 use gateway_ebpf::table::v6::Leftover;
-use gateway_ebpf::table::{Line, Lines, v4, v6};
+use gateway_ebpf::table::{Line, Lines, Trace, v4, v6};
 
 use super::XdpError;
 use super::memory::{self, LINE_BYTES, MMAPABLE};
@@ -126,18 +126,53 @@ impl Base {
 
     /// The rule of the longest bad prefix that covers `address`, found as the program finds it.
     pub(super) fn covering(&self, address: IpAddr) -> Result<Option<RuleValue>, XdpError> {
+        self.walk(address, &mut ())
+    }
+
+    /// The same, step by step for whoever listens.
+    pub(super) fn walk(
+        &self,
+        address: IpAddr,
+        trace: &mut impl Trace,
+    ) -> Result<Option<RuleValue>, XdpError> {
         Ok(match address {
-            IpAddr::V4(address) => v4::lookup(&self.v4.read()?, address.to_bits()),
+            IpAddr::V4(address) => v4::walk(&self.v4.read()?, address.to_bits(), trace),
             IpAddr::V6(address) => {
                 let bits = address.to_bits();
                 let words = [96, 64, 32, 0].map(|shift| low_word(bits >> shift));
-                v6::lookup(&self.v6.read()?, words, |generation| {
+                let leftover = |generation| {
                     let found = self.leftovers.get(&left_key(generation, bits, 128), 0).ok()?;
                     let [class, length, _, _] = found;
                     Some(Leftover { class, length })
-                })
+                };
+                v6::walk(&self.v6.read()?, words, leftover, trace)
             }
         })
+    }
+
+    /// The headers of the tables in force.
+    pub(super) fn headers(&self) -> [Header; 2] {
+        [self.v4.header, self.v6.header]
+    }
+
+    /// How many prefixes the tables in force leave over.
+    pub(super) fn leftovers(&self) -> Result<usize, XdpError> {
+        let current = self.v6.header.generation.to_ne_bytes();
+        let mut count = 0;
+        for key in self.leftovers.keys() {
+            let key = key.map_err(failed(map::LEFT_V6))?;
+            count += usize::from(key.data().starts_with(&current));
+        }
+        Ok(count)
+    }
+
+    /// The tables themselves, with the names of the maps that hold them.
+    pub(super) fn maps(&self) -> Result<[(MapShape, MapData); 2], XdpError> {
+        let table = |table: &Table| {
+            let data = table.holder.get(&0, 0).map_err(failed(table.shape))?;
+            Ok::<_, XdpError>((table.shape, data))
+        };
+        Ok([table(&self.v4)?, table(&self.v6)?])
     }
 }
 

@@ -20,6 +20,8 @@ pub struct Config {
     pub refuse_text: String,
     /// How many answers of refusals a processor gives in a second; 0 is no limit. Beyond it, it drops.
     pub answers_per_second: u32,
+    /// How many events a processor tells the daemon in a second; 0 is none.
+    pub events_per_second: u32,
     /// What networks may do to the host, and get from it.
     pub limits: Limits,
     /// Where the keys of references are kept; `None` where nobody will ask what a reference says.
@@ -35,6 +37,7 @@ impl Default for Config {
             pin_dir: PathBuf::from("/sys/fs/bpf/portcullis"),
             refuse_text: "you are not allowed to connect".to_owned(),
             answers_per_second: 100_000,
+            events_per_second: 100,
             limits: Limits::default(),
             references: None,
         }

@@ -71,12 +71,14 @@ impl Delta {
 
     /// What it says about `address`, found as the program finds it.
     pub(super) fn covering(&self, address: IpAddr) -> Result<u32, XdpError> {
-        let place = match address {
-            IpAddr::V4(v4) => Place::v4(v4.to_bits()),
-            IpAddr::V6(v6) => Place::v6(u32::try_from(v6.to_bits() >> 96).unwrap_or(0)),
-        };
+        if self.is_gated(address)? { self.tries.covering(address) } else { Ok(NOTHING) }
+    }
+
+    /// Whether it is asked about `address` at all.
+    pub(super) fn is_gated(&self, address: IpAddr) -> Result<bool, XdpError> {
+        let place = place(address);
         let line = self.gate.get(&place.line, 0).map_err(failed(map::GATE))?;
-        if place.is_set(&line) { self.tries.covering(address) } else { Ok(NOTHING) }
+        Ok(place.is_set(&line))
     }
 
     /// Makes each line of the gate what `wanted` makes of it.
@@ -89,6 +91,14 @@ impl Delta {
             }
         }
         Ok(())
+    }
+}
+
+/// Where the gate has the bit for an address.
+pub(super) fn place(address: IpAddr) -> Place {
+    match address {
+        IpAddr::V4(v4) => Place::v4(v4.to_bits()),
+        IpAddr::V6(v6) => Place::v6(u32::try_from(v6.to_bits() >> 96).unwrap_or(0)),
     }
 }
 

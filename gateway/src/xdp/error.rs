@@ -104,6 +104,9 @@ pub enum XdpError {
         /// Why.
         source: getrandom::Error,
     },
+    /// Somebody captures already.
+    #[error("another capture is going on, expected one at a time")]
+    CaptureTaken,
     /// Nothing is pinned, so no filter runs.
     #[error("{path}: nothing is pinned there, expected the maps of a running filter")]
     NothingPinned {

@@ -9,9 +9,10 @@ use aya::programs::{ProgramError, Xdp};
 use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
 use aya_log::LEVEL;
 use gateway_ebpf::abi::{
-    KernelAction, MAX_GOOD, MAX_PORTS, MapShape, PORTS, PROGRAM, RuleValue, map,
+    Family, KernelAction, MAX_GOOD, MAX_PORTS, MapShape, PORTS, PROGRAM, RuleValue, map,
 };
 use gateway_ebpf::dated::DatedRule;
+use gateway_ebpf::event::{EVENT_MOST, EVENT_SHIFT, Sampling};
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
@@ -466,7 +467,12 @@ pub(super) fn load_object(
     places.copy_from_slice(&wanted);
     let level = log::level();
     let mut loader = EbpfLoader::new();
-    loader.override_global(PORTS, &ports, true).override_global(LEVEL, &level, false);
+    let sampling = Sampling::per_second(config.events_per_second);
+    loader
+        .override_global(PORTS, &ports, true)
+        .override_global(EVENT_MOST, &sampling.most, true)
+        .override_global(EVENT_SHIFT, &sampling.shift, true)
+        .override_global(LEVEL, &level, false);
     for shape in map::ALL {
         if let Some(pin) = pin(shape) {
             loader.map_pin_path(shape.name, pin);
@@ -533,7 +539,8 @@ fn value(rule: &Rule, slots: &[u16]) -> Result<RuleValue, XdpError> {
         list: rule.list,
         lists: slots.len(),
     })?;
-    Ok(RuleValue::new(*slot, rule.action))
+    let family = if rule.prefix.address().is_ipv4() { Family::V4 } else { Family::V6 };
+    Ok(RuleValue::new(*slot, rule.action).of(family))
 }
 
 /// Sorted, the first of several of one prefix.

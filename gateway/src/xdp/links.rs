@@ -41,6 +41,17 @@ impl LinkPin {
         &self.path
     }
 
+    /// The interface.
+    pub(super) fn interface(&self) -> &str {
+        &self.interface
+    }
+
+    /// The word for where on the interface the program runs.
+    pub(super) fn mode(&self) -> &str {
+        let name = self.path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.rsplit_once('-').map_or("", |(_, mode)| mode)
+    }
+
     /// The pinned link.
     pub(super) fn open(&self) -> Result<FdLink, LinkError> {
         PinnedLink::from_pin(&self.path).map(FdLink::from)
@@ -111,6 +122,7 @@ mod tests {
         ] {
             let pin = LinkPin::new(folder, interface, mode);
             assert_eq!(pin.path(), folder.join(expected));
+            assert_eq!((pin.interface(), pin.mode()), (interface, mode.name()));
             assert_eq!(LinkPin::from_path(folder.join(expected)), Some(pin));
         }
     }

@@ -18,6 +18,11 @@
 //! | `features` | what must a kernel have, and what works without it? |
 //! | `probe`, `driver` | what has this host of it? |
 //! | `counters` | what did the kernel do? |
+//! | `events` | to whom, for some of the packets? |
+//! | `capture`, `pcapng` | what did the packets look like? |
+//! | `explain` | how does the kernel find its answer for an address? |
+//! | `inspect` | what runs there now, and what does it hold? |
+//! | `moment` | when was that, by the clock on the wall? |
 //! | `log` | what does a program built for debugging say? |
 
 mod attach;
@@ -25,19 +30,25 @@ mod base;
 #[cfg(feature = "bench")]
 pub mod bench;
 mod boot;
+mod capture;
 mod changes;
 mod config;
 mod counters;
 mod delta;
 mod driver;
 mod error;
+mod events;
+mod explain;
 pub mod features;
 mod filter;
+mod inspect;
 mod interface;
 mod limits;
 mod links;
 mod log;
 mod memory;
+mod moment;
+mod pcapng;
 mod pins;
 mod plan;
 pub mod probe;
@@ -49,10 +60,15 @@ mod tries;
 mod vlan;
 
 pub use attach::{Attachment, RunsIn};
+pub use capture::{Capture, CapturedPacket, interface_name};
 pub use config::{Config, Flood, Limits, Mode};
-pub use counters::{Count, Counters};
+pub use counters::{Count, Counters, Taps};
 pub use error::XdpError;
+pub use events::{Events, KernelEvent};
+pub use explain::{Explained, Explanation, explain};
 pub use filter::{
     Filter, KernelRule, SyncReport, detach, is_pinned, pinned_list, read_counters, read_pinned,
 };
+pub use inspect::{Inspection, KeptMap, Running, TableFacts, inspect};
+pub use pcapng::PcapngWriter;
 pub use references::{KernelReference, References};

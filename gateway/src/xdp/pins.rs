@@ -164,6 +164,7 @@ impl Pins {
             MapKind::LpmTrie => (MapType::LpmTrie, NO_PREALLOC),
             MapKind::LruHash => (MapType::LruHash, 0),
             MapKind::PerCpuArray => (MapType::PerCpuArray, 0),
+            MapKind::RingBuffer => (MapType::RingBuf, 0),
         };
         if info.map_type().ok() != Some(kind) {
             return Some(format!("it is of another type than {:?}", shape.kind));

@@ -7,8 +7,8 @@ use aya::maps::{Array, MapData};
 use gateway_ebpf::abi::{Control, Refusal, map};
 use gateway_ebpf::line::{Head, MOST_TEXT};
 use gateway_ebpf::reference::FIRST_SECOND;
-use rustix::time::{ClockId, clock_gettime};
 
+use super::moment;
 use super::pins::Pins;
 use super::references::References;
 use super::tables::{failed, open};
@@ -43,7 +43,8 @@ impl Refusals {
             refusals.renew()?;
         }
         let wanted = refusals.make(Clock::System.now())?;
-        let as_wanted = Refusal { cookie_key: current.cookie_key, clock: current.clock, ..wanted };
+        let Refusal { cookie_key, clock, made, .. } = current;
+        let as_wanted = Refusal { cookie_key, clock, made, ..wanted };
         if former.head == unused || current != as_wanted {
             refusals.put(wanted)?;
         }
@@ -74,6 +75,7 @@ impl Refusals {
         Ok(Refusal {
             cookie_key: [random()?, random()?],
             clock: clock(now),
+            made: moment::now(),
             reference_key: epoch.key(),
             epoch: epoch.number,
             head: self.head,
@@ -116,12 +118,24 @@ impl fmt::Debug for Refusals {
     }
 }
 
+/// For how many seconds the refusal in force has been, and for how many the former; `None` for one that was never made.
+pub(super) fn ages(pins: &Pins) -> Result<Vec<Option<u64>>, XdpError> {
+    let control: Array<MapData, ControlValue> = open(pins, map::CONTROL)?;
+    let values: Array<MapData, RefusalValue> = open(pins, map::REFUSALS)?;
+    let current = control.get(&0, 0).map_err(failed(map::CONTROL))?.0.current & 1;
+    let now = moment::now();
+    let age = |index: u32| {
+        let refusal = values.get(&index, 0).map_err(failed(map::REFUSALS))?.0;
+        let was_made = refusal.head != Head::default();
+        Ok(was_made.then(|| now.saturating_sub(refusal.made) / 1_000_000_000))
+    };
+    [current, current ^ 1].into_iter().map(age).collect()
+}
+
 /// What is added to the kernel's clock to get nanoseconds since references begin.
 fn clock(now: Timestamp) -> u64 {
-    let kernel = clock_gettime(ClockId::MonotonicCoarse);
-    let kernel = i128::from(kernel.tv_sec) * 1_000_000_000 + i128::from(kernel.tv_nsec);
     let ours = now.as_nanosecond() - i128::from(FIRST_SECOND) * 1_000_000_000;
-    u64::try_from(ours - kernel).unwrap_or(0)
+    u64::try_from(ours - i128::from(moment::now())).unwrap_or(0)
 }
 
 #[derive(Clone, Copy)]

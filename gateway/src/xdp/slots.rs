@@ -101,7 +101,8 @@ pub(super) fn encode(name: &str) -> Result<NameBytes, XdpError> {
     }
 }
 
-fn decode([length, name @ ..]: &NameBytes) -> Option<&str> {
+/// The name that the kernel keeps; `None` when there is none.
+pub(super) fn decode([length, name @ ..]: &NameBytes) -> Option<&str> {
     let name = name.get(..usize::from(*length))?;
     str::from_utf8(name).ok().filter(|name| !name.is_empty())
 }

@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, PerCpuValues};
 use gateway_ebpf::abi::{
-    Counter, KernelAction, MAX_LISTS, MapShape, Outcome, RuleValue, list_index, map,
+    Counter, Family, KernelAction, MAX_LISTS, MapShape, Outcome, RuleValue, list_index, map,
 };
 use gateway_ebpf::dated::{self, NOTHING};
+use gateway_ebpf::event::Tap;
 
 use super::XdpError;
 use super::base::Base;
-use super::counters::{Count, Counters};
+use super::counters::{Count, Counters, Taps};
 use super::delta::Delta;
 use super::pins::Pins;
 use super::slots::{self, Slots};
@@ -30,6 +31,7 @@ pub(super) struct Tables {
     mute: HashMap<MapData, [u8; 4], u8>,
     outcomes: PerCpuArray<MapData, [u64; 2]>,
     lists: PerCpuArray<MapData, [u64; 2]>,
+    taps: PerCpuArray<MapData, u64>,
     names: Array<MapData, slots::NameBytes>,
 }
 
@@ -45,6 +47,7 @@ impl Tables {
             mute: open(pins, map::MUTE)?,
             outcomes: open(pins, map::OUTCOMES)?,
             lists: open(pins, map::LISTS)?,
+            taps: open(pins, map::TAPS)?,
             names: open(pins, map::NAMES)?,
         })
     }
@@ -94,8 +97,8 @@ impl Tables {
 
     /// Sets all counters of a slot to zero.
     pub(super) fn zero_slot(&mut self, slot: u16) -> Result<(), XdpError> {
-        for action in KernelAction::ALL {
-            let index = list_index(slot, action);
+        for (family, action) in every_way() {
+            let index = list_index(slot, action, family);
             let processors = self.lists.get(&index, 0).map_err(failed(map::LISTS))?.len();
             let zeros = PerCpuValues::try_from(vec![[0; 2]; processors])
                 .map_err(|error| failed(map::LISTS)(error.into()))?;
@@ -128,12 +131,29 @@ impl Tables {
         }
         for (slot, name) in slots.named().take(MAX_LISTS) {
             let list = counters.lists.entry(Arc::clone(name)).or_default();
-            for action in KernelAction::ALL {
-                let count = total(&self.lists, map::LISTS, list_index(slot, action))?;
-                list.insert(action.name(), count);
+            let families = counters.families.entry(Arc::clone(name)).or_default();
+            for (family, action) in every_way() {
+                let count = total(&self.lists, map::LISTS, list_index(slot, action, family))?;
+                *list.entry(action.name()).or_default() += count;
+                families.entry(family.name()).or_default().insert(action.name(), count);
             }
         }
+        counters.taps = self.taps()?;
         Ok(counters)
+    }
+
+    /// How the telling of single packets went.
+    pub(super) fn taps(&self) -> Result<Taps, XdpError> {
+        let total = |tap: Tap| -> Result<u64, XdpError> {
+            let values = self.taps.get(&(tap as u32), 0).map_err(failed(map::TAPS))?;
+            Ok(values.iter().sum())
+        };
+        Ok(Taps {
+            events: total(Tap::Events)?,
+            events_lost: total(Tap::EventsLost)?,
+            copies: total(Tap::Copies)?,
+            copies_lost: total(Tap::CopiesLost)?,
+        })
     }
 }
 
@@ -147,6 +167,11 @@ impl fmt::Debug for Tables {
 struct OwnTable {
     v4: HashMap<MapData, [u8; 4], u8>,
     v6: HashMap<MapData, [u8; 16], u8>,
+}
+
+/// Each family with each action.
+fn every_way() -> impl Iterator<Item = (Family, KernelAction)> {
+    Family::ALL.into_iter().flat_map(|family| KernelAction::ALL.map(|action| (family, action)))
 }
 
 /// Opens a pinned map.

@@ -10,6 +10,8 @@
     reason = "packets and maps are reached through raw pointers that the kernel's verifier checks"
 )]
 
+mod capture;
+mod event;
 mod limit;
 mod maps;
 mod packet;
@@ -111,10 +113,16 @@ fn connect(context: &XdpContext, segment: &Segment) -> Decision {
     let Some(segment) = maps::keep(segment) else {
         return Decision::without_rule(Outcome::ReplyFailed);
     };
-    let decision = Decision::new(maps::bad(&segment.addresses), || maps::good(&segment.addresses));
+    let mut decision =
+        Decision::new(maps::bad(&segment.addresses), || maps::good(&segment.addresses));
+    if decision.outcome == Outcome::Unlisted {
+        decision = limit::unlisted(segment);
+    }
+    if decision.ends_here() {
+        capture::tap(context, segment, decision.rule_or_none());
+    }
     match decision.outcome {
         Outcome::RefusedSyn | Outcome::Reset => refuse::begin(context, segment, decision),
-        Outcome::Unlisted => limit::unlisted(segment),
         _ => decision,
     }
 }

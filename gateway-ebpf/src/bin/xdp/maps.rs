@@ -242,6 +242,12 @@ pub(crate) fn keep(segment: &Segment) -> Option<&'static Segment> {
     Some(unsafe { &*place })
 }
 
+/// The segment that was kept last.
+#[inline(always)]
+pub(crate) fn kept() -> Option<&'static Segment> {
+    SEGMENT.get(0)
+}
+
 /// What this processor has answered lately.
 #[inline(always)]
 pub(crate) fn answers() -> Option<*mut Answers> {

@@ -33,9 +33,19 @@ impl Packet {
 
     /// The address of `length` bytes at `at`, if they lie within the packet.
     #[inline(always)]
-    fn at(&self, at: usize, length: usize) -> Option<usize> {
+    pub(crate) fn at(&self, at: usize, length: usize) -> Option<usize> {
         let address = self.start + at;
         (address + length <= opaque(self.end)).then_some(address)
+    }
+
+    /// The byte at `at`, if it lies within the packet.
+    #[inline(always)]
+    pub(crate) fn byte(&self, at: usize) -> Option<u8> {
+        let address = self.start + at;
+        // The compiler would rather ask whether its address lies before the end, from which the verifier concludes nothing.
+        let behind = opaque(address + 1);
+        // SAFETY: the byte lies within the packet, as was just checked.
+        (behind <= opaque(self.end)).then(|| unsafe { (address as *const u8).read() })
     }
 }
 

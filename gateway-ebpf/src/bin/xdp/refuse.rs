@@ -17,8 +17,8 @@ use gateway_ebpf::reply::{Link, Reply, data_at, write_headers};
 use gateway_ebpf::tcp::{ACK, FIN, PSH, SYN};
 
 use crate::limit;
-use crate::maps;
 use crate::packet::{self, Packet};
+use crate::{capture, maps};
 
 /// Answers a SYN, with a RST or with the first half of a refusal; its sequence number is all that there is of the connection.
 #[inline(always)]
@@ -85,6 +85,7 @@ pub(crate) fn go_on(
     let (Some(step), Some(refusal)) = (step, maps::refusal(index)) else {
         return Outcome::NotSyn;
     };
+    capture::tap(context, segment, rule);
     let outcome = match step {
         Step::Refuse => Outcome::Refused554,
         Step::OnlyQuit => Outcome::Refused503,

@@ -1,10 +1,10 @@
-//! Counts what became of a packet, and logs it when the daemon was built and started for that.
+//! Counts what became of a packet, tells of some, and logs it when the daemon was built and started for that.
 
 use aya_ebpf::programs::XdpContext;
 use gateway_ebpf::abi::{Counter, Outcome};
 use gateway_ebpf::action::Decision;
 
-use crate::maps;
+use crate::{event, maps};
 
 /// Counts one packet under its outcome, and under the list that decided.
 #[inline(always)]
@@ -13,6 +13,11 @@ pub(crate) fn count(context: &XdpContext, decision: Decision, bytes: u64) {
     if let Some(index) = decision.list_index() {
         add(maps::list_counter(index), bytes);
         log(context, decision);
+    }
+    if let Some(rule) = decision.rule {
+        event::tell(context, decision.outcome, rule, bytes);
+    } else if decision.first_of_flood {
+        event::tell_of_flood(context, decision.outcome, bytes);
     }
 }
 

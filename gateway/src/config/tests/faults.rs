@@ -56,9 +56,9 @@ fn faults_of_unknown_keys() {
     check_faults(
         "[xdp]\nmodes = 1\nenforce = false\nfoo = 1",
         &[
-            "3:xdp.modes: unknown key, expected one of interfaces, mode, ports, action, refuse_text, answers_per_second, answers_per_network, flood, pin_dir hint: did you mean `mode`?",
-            "4:xdp.enforce: unknown key, expected one of interfaces, mode, ports, action, refuse_text, answers_per_second, answers_per_network, flood, pin_dir hint: `enforce` belongs to the top of the file or [[list]]",
-            "5:xdp.foo: unknown key, expected one of interfaces, mode, ports, action, refuse_text, answers_per_second, answers_per_network, flood, pin_dir",
+            "3:xdp.modes: unknown key, expected one of interfaces, mode, ports, action, refuse_text, answers_per_second, answers_per_network, flood, events_per_second, pin_dir hint: did you mean `mode`?",
+            "4:xdp.enforce: unknown key, expected one of interfaces, mode, ports, action, refuse_text, answers_per_second, answers_per_network, flood, events_per_second, pin_dir hint: `enforce` belongs to the top of the file or [[list]]",
+            "5:xdp.foo: unknown key, expected one of interfaces, mode, ports, action, refuse_text, answers_per_second, answers_per_network, flood, events_per_second, pin_dir",
         ],
     );
 }
@@ -82,10 +82,11 @@ fn faults_of_the_filter() {
         &["4:xdp.ports: 9 ports, expected 1 to 8 ports"],
     );
     check_faults(
-        "[xdp]\nrefuse_text = \"a\\nb\"\nanswers_per_second = -1",
+        "[xdp]\nrefuse_text = \"a\\nb\"\nanswers_per_second = -1\nevents_per_second = 100001",
         &[
             "3:xdp.refuse_text: \"a\\nb\", expected at most 80 printable ASCII letters",
             "4:xdp.answers_per_second: -1, expected a number from 0 to 4294967295",
+            "5:xdp.events_per_second: 100001, expected a number from 0 to 100000",
         ],
     );
     check_faults(

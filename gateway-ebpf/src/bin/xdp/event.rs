@@ -1,0 +1,107 @@
+//! Tells the daemon of some of the packets that were decided; it looks every now and then, and nobody wakes it.
+
+use aya_ebpf::Global;
+use aya_ebpf::bindings::BPF_RB_NO_WAKEUP;
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::{PerCpuArray, RingBuf};
+use aya_ebpf::programs::XdpContext;
+use gateway_ebpf::abi::{KernelAction, Outcome, RuleValue, map};
+use gateway_ebpf::dated::number;
+use gateway_ebpf::event::{Event, NO_LIST, Sampler, Sampling, Tap, mapped};
+
+use crate::maps;
+use crate::refuse::now;
+
+/// How many events a processor tells in a slice, set by the loader; with 0 the verifier removes all that is here.
+// SAFETY: no other symbol of the object has this name.
+#[unsafe(no_mangle)]
+static EVENT_MOST: Global<u32> = Global::new(0);
+
+/// The length of a slice, set by the loader.
+// SAFETY: no other symbol of the object has this name.
+#[unsafe(no_mangle)]
+static EVENT_SHIFT: Global<u32> = Global::new(0);
+
+#[map]
+static EVENTS: RingBuf = RingBuf::with_byte_size(map::EVENTS.entries, 0);
+#[map]
+static SAMPLERS: PerCpuArray<Sampler> = PerCpuArray::with_max_entries(map::SAMPLERS.entries, 0);
+#[map]
+static TAPS: PerCpuArray<u64> = PerCpuArray::with_max_entries(map::TAPS.entries, 0);
+
+const _: () = maps::agrees::<u32, Sampler>(map::SAMPLERS);
+const _: () = maps::agrees::<u32, u64>(map::TAPS);
+
+/// Tells of a packet that a rule decided, if it is its turn.
+#[inline(always)]
+pub(crate) fn tell(context: &XdpContext, outcome: Outcome, rule: RuleValue, bytes: u64) {
+    let sampling = Sampling { most: EVENT_MOST.load(), shift: EVENT_SHIFT.load() };
+    if sampling.most == 0 || !Event::is_told(outcome) {
+        return;
+    }
+    let Some(sampler) = SAMPLERS.get_ptr_mut(0) else { return };
+    // SAFETY: the pointer is into a map value of this processor, on which XDP programs do not interrupt each other.
+    if unsafe { &mut *sampler }.choose(sampling, now) {
+        // SAFETY: as above.
+        let weight = unsafe { &*sampler }.untold;
+        if send(context, outcome.index(), number(rule), bytes, weight) {
+            // SAFETY: as above.
+            unsafe { &mut *sampler }.untold = 0;
+        }
+    }
+}
+
+/// Tells of the packet by which a network is beyond its limit. It is the only one of its network for some time.
+#[inline(always)]
+pub(crate) fn tell_of_flood(context: &XdpContext, outcome: Outcome, bytes: u64) {
+    if EVENT_MOST.load() != 0 {
+        let none = RuleValue::new(NO_LIST, KernelAction::Drop);
+        send(context, outcome.index(), number(none), bytes, 1);
+    }
+}
+
+/// Counts one event or copy, told or lost.
+#[inline(always)]
+pub(crate) fn count(tap: Tap) {
+    if let Some(counter) = TAPS.get_ptr_mut(tap as u32) {
+        // SAFETY: as above.
+        unsafe { *counter += 1 };
+    }
+}
+
+/// The number of the interface that the packet came in by.
+#[inline(always)]
+pub(crate) fn interface(context: &XdpContext) -> u32 {
+    // SAFETY: the context is the one that the kernel passed to the program.
+    unsafe { (*context.ctx).ingress_ifindex }
+}
+
+/// A function of its own in the kernel, too, with numbers alone: it is needed seldom, and its stack is its own.
+#[inline(never)]
+fn send(context: &XdpContext, outcome: u32, rule: u32, bytes: u64, weight: u64) -> bool {
+    let Some(segment) = maps::kept() else { return false };
+    let Some(mut entry) = EVENTS.reserve::<Event>(0) else {
+        count(Tap::EventsLost);
+        return false;
+    };
+    let rule = RuleValue::from_bytes(rule.to_ne_bytes());
+    let (source, destination) = mapped(&segment.addresses);
+    let [_, _, action, _] = rule.to_bytes();
+    entry.write(Event {
+        time: now(),
+        weight: Event::weight(weight),
+        length: bytes as u32,
+        interface: interface(context),
+        list: rule.list(),
+        outcome: outcome as u8,
+        action,
+        source,
+        destination,
+        client_port: segment.client_port,
+        port: segment.port,
+        reserved: 0,
+    });
+    entry.submit(BPF_RB_NO_WAKEUP.into());
+    count(Tap::Events);
+    true
+}

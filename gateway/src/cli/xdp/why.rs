@@ -1,0 +1,48 @@
+//! `portcullis xdp why`: step by step, how the kernel filter finds its answer for an address.
+
+use std::net::IpAddr;
+
+use clap::Args;
+
+use super::{Exit, Failure, output, unavailable};
+use crate::cli::output::Meaning;
+use crate::config::Config;
+use crate::xdp;
+
+/// Arguments of `xdp why`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Options {
+    /// The address
+    #[arg(value_name = "IP")]
+    address: IpAddr,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(options: &Options, config: &Config) -> Result<Exit, Failure> {
+    let answer = xdp::explain(&config.xdp, options.address).map_err(|error| unavailable(&error))?;
+    if options.json {
+        output::json(&answer)?;
+    } else {
+        show(&answer)?;
+    }
+    Ok(Exit::Done)
+}
+
+fn show(answer: &xdp::Explanation) -> Result<(), Failure> {
+    output::headline(answer.ip)?;
+    for (number, step) in (1..).zip(&answer.steps) {
+        let line = step.line.map(|line| format!(" line {line}")).unwrap_or_default();
+        output::line(format_args!(
+            "  {number}. {} {}{line}: looked for {}, found {}",
+            step.map, step.part, step.looked_for, step.found
+        ))?;
+    }
+    let meaning = if answer.decision == "pass" { Meaning::Good } else { Meaning::Bad };
+    let decision = output::coloured(answer.decision, meaning);
+    match &answer.list {
+        Some(list) => output::field("decision", format_args!("{decision} by list {list}")),
+        None => output::field("decision", format_args!("{decision}, no list has it")),
+    }
+}

@@ -107,14 +107,17 @@ fn decide(context: &XdpContext, packet: &Packet, segment: &Segment) -> Decision 
 /// Decides a connection attempt and, if that is what follows, turns it into its answer.
 #[inline(always)]
 fn connect(context: &XdpContext, segment: &Segment) -> Decision {
-    if !maps::is_own(&segment.addresses) {
+    let Some(control) = maps::control() else {
+        return Decision::without_rule(Outcome::ReplyFailed);
+    };
+    if !maps::is_own(control, &segment.addresses) {
         return Decision::without_rule(Outcome::NotOwn);
     }
     let Some(segment) = maps::keep(segment) else {
         return Decision::without_rule(Outcome::ReplyFailed);
     };
     let mut decision =
-        Decision::new(maps::bad(&segment.addresses), || maps::good(&segment.addresses));
+        Decision::new(maps::bad(&segment.addresses), || maps::good(control, &segment.addresses));
     if decision.outcome == Outcome::Unlisted {
         decision = limit::unlisted(segment);
     }

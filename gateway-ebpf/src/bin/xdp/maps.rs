@@ -89,12 +89,18 @@ const _: () = agrees::<u32, Refusal>(map::REFUSALS);
 const _: () = agrees::<u32, Answers>(map::ANSWERS);
 const _: () = agrees::<u32, Segment>(map::SEGMENT);
 
-/// Whether the destination is this host.
+/// Whether the destination is this host. Most hosts have few addresses, and those are compared with at once.
 #[inline(always)]
-pub(crate) fn is_own(addresses: &Addresses) -> bool {
+pub(crate) fn is_own(control: &Control, addresses: &Addresses) -> bool {
     match addresses {
-        Addresses::V4 { destination, .. } => OWN_V4.get_ptr(v4(*destination)).is_some(),
-        Addresses::V6 { destination, .. } => OWN_V6.get_ptr(v6(*destination)).is_some(),
+        Addresses::V4 { destination, .. } => {
+            control.own_v4.contains(destination)
+                || control.more_own != 0 && OWN_V4.get_ptr(v4(*destination)).is_some()
+        }
+        Addresses::V6 { destination, .. } => {
+            control.own_v6.contains(destination)
+                || control.more_own != 0 && OWN_V6.get_ptr(v6(*destination)).is_some()
+        }
     }
 }
 
@@ -161,7 +167,8 @@ fn bad_v6(high: u64, low: u64) -> u32 {
 /// Whether the delta may know an address.
 #[inline(always)]
 fn is_gated(place: Place) -> bool {
-    GATE.get(place.line).is_some_and(|line| place.is_set(line))
+    control().is_some_and(|control| control.changes != 0)
+        && GATE.get(place.line).is_some_and(|line| place.is_set(line))
 }
 
 #[inline(always)]
@@ -195,7 +202,10 @@ impl Lines for InKernel {
 
 /// The longest good rule that covers the source.
 #[inline(always)]
-pub(crate) fn good(addresses: &Addresses) -> Option<RuleValue> {
+pub(crate) fn good(control: &Control, addresses: &Addresses) -> Option<RuleValue> {
+    if control.goods == 0 {
+        return None;
+    }
     rule(match addresses {
         Addresses::V4 { source, .. } => dated_v4(&GOOD_V4, *source),
         Addresses::V6 { source, .. } => dated_v6(&GOOD_V6, *source),
@@ -212,10 +222,10 @@ pub(crate) fn is_good(addresses: &Addresses) -> bool {
     rule(found).is_some()
 }
 
-/// Which refusal is in force.
+/// What is to be asked.
 #[inline(always)]
-pub(crate) fn control() -> Option<Control> {
-    CONTROL.get(0).copied()
+pub(crate) fn control() -> Option<&'static Control> {
+    CONTROL.get(0)
 }
 
 /// Whether nothing may be answered on an interface.

@@ -117,7 +117,7 @@ fn connect(context: &XdpContext, segment: &Segment) -> Decision {
         return Decision::without_rule(Outcome::ReplyFailed);
     };
     let mut decision =
-        Decision::new(maps::bad(&segment.addresses), || maps::good(control, &segment.addresses));
+        Decision::new(maps::bad(&segment.addresses), || maps::good(&segment.addresses));
     if decision.outcome == Outcome::Unlisted {
         decision = limit::unlisted(segment);
     }

@@ -125,10 +125,7 @@ pub(crate) fn bad_or_off(addresses: &Addresses) -> RuleValue {
 fn bad_number(addresses: &Addresses) -> u32 {
     match addresses {
         Addresses::V4 { source, .. } => bad_v4(*source),
-        Addresses::V6 { source: [a, b, c, d], .. } => {
-            let half = |high: u32, low: u32| u64::from(high) << 32 | u64::from(low);
-            bad_v6(half(*a, *b), half(*c, *d))
-        }
+        Addresses::V6 { source: [a, b, c, d], .. } => bad_v6(half(*a, *b), half(*c, *d)),
     }
 }
 
@@ -148,7 +145,7 @@ fn bad_v4(source: u32) -> u32 {
 
 #[inline(never)]
 fn bad_v6(high: u64, low: u64) -> u32 {
-    let source = [(high >> 32) as u32, high as u32, (low >> 32) as u32, low as u32];
+    let source = words(high, low);
     let [top, ..] = source;
     let changed = if is_gated(Place::v6(top)) { dated_v6(&DELTA_V6, source) } else { NOTHING };
     if changed != NOTHING {
@@ -202,14 +199,38 @@ impl Lines for InKernel {
 
 /// The longest good rule that covers the source.
 #[inline(always)]
-pub(crate) fn good(control: &Control, addresses: &Addresses) -> Option<RuleValue> {
-    if control.goods == 0 {
-        return None;
-    }
+pub(crate) fn good(addresses: &Addresses) -> Option<RuleValue> {
     rule(match addresses {
-        Addresses::V4 { source, .. } => dated_v4(&GOOD_V4, *source),
-        Addresses::V6 { source, .. } => dated_v6(&GOOD_V6, *source),
+        Addresses::V4 { source, .. } => good_v4(*source),
+        Addresses::V6 { source: [a, b, c, d], .. } => good_v6(half(*a, *b), half(*c, *d)),
     })
+}
+
+// As with the bad ones. What they do first is done in them, so that the compiler does not see it and make no number of it.
+
+#[inline(never)]
+fn good_v4(source: u32) -> u32 {
+    if has_goods() { dated_v4(&GOOD_V4, source) } else { NOTHING }
+}
+
+#[inline(never)]
+fn good_v6(high: u64, low: u64) -> u32 {
+    if has_goods() { dated_v6(&GOOD_V6, words(high, low)) } else { NOTHING }
+}
+
+#[inline(always)]
+fn has_goods() -> bool {
+    control().is_some_and(|control| control.goods != 0)
+}
+
+#[inline(always)]
+const fn half(high: u32, low: u32) -> u64 {
+    (high as u64) << 32 | low as u64
+}
+
+#[inline(always)]
+const fn words(high: u64, low: u64) -> [u32; 4] {
+    [(high >> 32) as u32, high as u32, (low >> 32) as u32, low as u32]
 }
 
 /// Whether a good rule covers the source, though no bad one does.

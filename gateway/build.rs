@@ -12,9 +12,9 @@ use ebpf_toolchain::Toolchain;
 
 const TARGET: &str = "bpfel-unknown-none";
 const PROGRAM: &str = "portcullis-xdp";
-/// Built as well for the feature `bench`, beside a program that filters in a loop.
+/// Built as well for the feature `bench`, beside programs that filter in a loop.
 const BENCH: [&str; 2] = ["portcullis-bench", "portcullis-flood"];
-const REPEAT: &str = "portcullis-repeat";
+const REPEAT: [&str; 2] = ["repeat", "repeat-plain"];
 
 /// What else the program is made from, seen from `gateway/`.
 const SOURCES: [&str; 5] = [
@@ -62,8 +62,10 @@ fn build() -> Result<(), String> {
         for program in BENCH {
             compile(&toolchain, program, "bench", &target_dir, &out_dir.join(program))?;
         }
-        let target_dir = target_dir.join("repeat");
-        compile(&toolchain, PROGRAM, "repeat", &target_dir, &out_dir.join(REPEAT))?;
+        for feature in REPEAT {
+            let out = out_dir.join(format!("portcullis-{feature}"));
+            compile(&toolchain, PROGRAM, feature, &target_dir.join("repeat"), &out)?;
+        }
     }
     Ok(())
 }

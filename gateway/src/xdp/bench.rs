@@ -17,6 +17,8 @@ pub static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/por
 pub static FLOOD: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/portcullis-flood"));
 
 static REPEAT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/portcullis-repeat"));
+static REPEAT_PLAIN: &[u8] =
+    include_bytes_aligned!(concat!(env!("OUT_DIR"), "/portcullis-repeat-plain"));
 
 /// A run of the filter in a loop, as its map `RUN` holds it.
 #[derive(Clone, Copy, Debug)]
@@ -26,10 +28,12 @@ pub struct HeldRun(pub Run);
 // SAFETY: it consists of numbers alone, without gaps (the contract asserts its size).
 unsafe impl aya::Pod for HeldRun {}
 
-/// The filter in a loop, beside the one that is pinned and with its maps; its program is still to be loaded.
-pub fn repeat(config: &Config) -> Result<Ebpf, XdpError> {
+/// The filter in a loop, beside the one that is pinned and with its maps; its program is still to be loaded. In a `plain` one
+/// references are not enciphered.
+pub fn repeat(config: &Config, plain: bool) -> Result<Ebpf, XdpError> {
     let pins = Pins::new(config);
-    load_object(REPEAT, config, |shape| Some(pins.map(shape)))
+    let object = if plain { REPEAT_PLAIN } else { REPEAT };
+    load_object(object, config, |shape| Some(pins.map(shape)))
 }
 
 /// Makes a map for a table of `lines` lines, all zero.

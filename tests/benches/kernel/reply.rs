@@ -25,9 +25,7 @@ pub(crate) fn measure(
     server: SocketAddr,
     [refused, reset]: [SocketAddr; 2],
 ) -> Result<Vec<Value>> {
-    let mut ebpf = bench::repeat(config)?;
-    let program: &mut Xdp = ebpf.program_mut("repeat").context("repeat")?.try_into()?;
-    program.load()?;
+    let (mut whole, mut plain) = (repeat(config, false)?, repeat(config, true)?);
     let padded = |packet: Packet| -> Vec<u8> {
         let length = packet.clone().bytes().len();
         packet.padding((4 * FRAME_WORDS).saturating_sub(length)).bytes()
@@ -45,18 +43,27 @@ pub(crate) fn measure(
     let said = answer(filter, &padded(quit.clone()))?;
     ensure!(line.data.starts_with(b"554 ") && said.data.starts_with(b"221 "), "no dialogue");
     let family = if server.is_ipv4() { "" } else { ", IPv6" };
-    let empty = time(&mut ebpf, &padded(syn.clone()), None)?;
+    let empty = time(&mut whole, &padded(syn.clone()), None)?;
     let mut rows = Vec::new();
-    for (case, packet, grown) in [
-        ("SYN to RST", Packet::syn(reset, server), 0),
-        ("SYN to SYN-ACK", syn, 0),
-        ("ACK to 554", ack, 4 * line::WORDS),
-        ("QUIT to 221", quit, 16),
+    for (case, in_plain, packet, grown) in [
+        ("SYN to RST", false, Packet::syn(reset, server), 0),
+        ("SYN to SYN-ACK", false, syn, 0),
+        ("ACK to 554", false, ack.clone(), 4 * line::WORDS),
+        ("... its reference plain", true, ack, 4 * line::WORDS),
+        ("QUIT to 221", false, quit, 16),
     ] {
         let case = format!("{case}{family}");
-        rows.push(time(&mut ebpf, &padded(packet), Some(grown))?.without(empty).row(&case));
+        let ebpf = if in_plain { &mut plain } else { &mut whole };
+        rows.push(time(ebpf, &padded(packet), Some(grown))?.without(empty).row(&case));
     }
     Ok(rows)
+}
+
+fn repeat(config: &Config, plain: bool) -> Result<Ebpf> {
+    let mut ebpf = bench::repeat(config, plain)?;
+    let program: &mut Xdp = ebpf.program_mut("repeat").context("repeat")?.try_into()?;
+    program.load()?;
+    Ok(ebpf)
 }
 
 /// What the filter makes of a frame.

@@ -10,9 +10,9 @@ use gateway_ebpf::event::{Capturing, Copied, SNAP, Tap, mapped};
 use gateway_ebpf::frame::Frame as _;
 use gateway_ebpf::parse::Segment;
 
-use crate::event::{count, interface};
+use crate::event::count;
 use crate::maps;
-use crate::packet::Packet;
+use crate::packet::{self, Packet};
 use crate::refuse::now;
 
 #[map]
@@ -53,7 +53,7 @@ fn copy(context: &XdpContext, segment: &Segment, rule: u32) {
     unsafe {
         (*copied).time = time;
         (*copied).length = Packet::new(context).length() as u32;
-        (*copied).interface = interface(context);
+        (*copied).interface = packet::interface(context);
         (*copied).rule = RuleValue::from_bytes(rule.to_ne_bytes());
         octets(context, (&raw mut (*copied).octets).cast(), &raw mut (*copied).kept);
     }

@@ -9,8 +9,8 @@ use gateway_ebpf::abi::{KernelAction, Outcome, RuleValue, map};
 use gateway_ebpf::dated::number;
 use gateway_ebpf::event::{Event, NO_LIST, Sampler, Sampling, Tap, mapped};
 
-use crate::maps;
 use crate::refuse::now;
+use crate::{maps, packet};
 
 /// How many events a processor tells in a slice, set by the loader; with 0 the verifier removes all that is here.
 // SAFETY: no other symbol of the object has this name.
@@ -69,13 +69,6 @@ pub(crate) fn count(tap: Tap) {
     }
 }
 
-/// The number of the interface that the packet came in by.
-#[inline(always)]
-pub(crate) fn interface(context: &XdpContext) -> u32 {
-    // SAFETY: the context is the one that the kernel passed to the program.
-    unsafe { (*context.ctx).ingress_ifindex }
-}
-
 /// A function of its own in the kernel, too, with numbers alone: it is needed seldom, and its stack is its own.
 #[inline(never)]
 fn send(context: &XdpContext, outcome: u32, rule: u32, bytes: u64, weight: u64) -> bool {
@@ -91,7 +84,7 @@ fn send(context: &XdpContext, outcome: u32, rule: u32, bytes: u64, weight: u64) 
         time: now(),
         weight: Event::weight(weight),
         length: bytes as u32,
-        interface: interface(context),
+        interface: packet::interface(context),
         list: rule.list(),
         outcome: outcome as u8,
         action,

@@ -107,10 +107,7 @@ fn decide(context: &XdpContext, packet: &Packet, segment: &Segment) -> Decision 
 /// Decides a connection attempt and, if that is what follows, turns it into its answer.
 #[inline(always)]
 fn connect(context: &XdpContext, segment: &Segment) -> Decision {
-    let Some(control) = maps::control() else {
-        return Decision::without_rule(Outcome::ReplyFailed);
-    };
-    if !maps::is_own(control, &segment.addresses) {
+    if !maps::is_own(&segment.addresses) {
         return Decision::without_rule(Outcome::NotOwn);
     }
     let Some(segment) = maps::keep(segment) else {

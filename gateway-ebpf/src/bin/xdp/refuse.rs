@@ -143,6 +143,9 @@ fn cookie_by(index: u32, segment: &Segment) -> u32 {
 /// The reference for a client, by the key of one of the refusals.
 #[inline(never)]
 fn reference(index: u32, segment: &Segment, list: u16) -> u64 {
+    if cfg!(feature = "repeat-plain") {
+        return u64::from(list);
+    }
     maps::refusal(index).map_or(0, |refusal| {
         refusal.reference_key.seal(Content {
             epoch: refusal.epoch as u8,

@@ -13,7 +13,7 @@ use ebpf_toolchain::Toolchain;
 const TARGET: &str = "bpfel-unknown-none";
 const PROGRAM: &str = "portcullis-xdp";
 /// Built as well for the feature `bench`, beside a program that filters in a loop.
-const BENCH: &str = "portcullis-bench";
+const BENCH: [&str; 2] = ["portcullis-bench", "portcullis-flood"];
 const REPEAT: &str = "portcullis-repeat";
 
 /// What else the program is made from, seen from `gateway/`.
@@ -59,7 +59,9 @@ fn build() -> Result<(), String> {
     let target_dir = target_dir.join("ebpf").join(features.replace(',', "-"));
     compile(&toolchain, PROGRAM, features, &target_dir, &out_dir.join(PROGRAM))?;
     if env::var_os("CARGO_FEATURE_BENCH").is_some() {
-        compile(&toolchain, BENCH, "bench", &target_dir, &out_dir.join(BENCH))?;
+        for program in BENCH {
+            compile(&toolchain, program, "bench", &target_dir, &out_dir.join(program))?;
+        }
         let target_dir = target_dir.join("repeat");
         compile(&toolchain, PROGRAM, "repeat", &target_dir, &out_dir.join(REPEAT))?;
     }

@@ -2,7 +2,7 @@
 
 use crate::parse::{Addresses, Segment};
 
-/// The sequence number with which the SYN of this connection is answered: SipHash-2-4 of addresses and ports.
+/// The sequence number with which the SYN of this connection is answered: SipHash-1-3 of addresses and ports.
 #[inline(always)]
 pub fn cookie(key: [u64; 2], segment: &Segment) -> u32 {
     let ports = u64::from(segment.client_port) << 16 | u64::from(segment.port);
@@ -22,7 +22,10 @@ const fn pair(high: u32, low: u32) -> u64 {
     (high as u64) << 32 | low as u64
 }
 
-/// SipHash-2-4 (Aumasson, Bernstein 2012) of whole `blocks` and a `last` one, which ends with the length in bytes.
+/// SipHash-1-3 (Aumasson, Bernstein 2012) of whole `blocks` and a `last` one, which ends with the length in bytes.
+///
+/// Of the 64 bits a client sees 32, for hours at most, and gains no more by them than an answer to an address that is not
+/// his. For that the shorter of the usual variants is enough; the longer one takes 11 ns more, a tenth of an answer.
 #[inline(always)]
 fn siphash<const N: usize>([k0, k1]: [u64; 2], blocks: [u64; N], last: u64) -> u64 {
     let mut state = State {
@@ -36,7 +39,6 @@ fn siphash<const N: usize>([k0, k1]: [u64; 2], blocks: [u64; N], last: u64) -> u
     }
     state.take(last);
     state.v2 ^= 0xff;
-    state.round();
     state.round();
     state.round();
     state.round();
@@ -55,7 +57,6 @@ impl State {
     #[inline(always)]
     const fn take(&mut self, block: u64) {
         self.v3 ^= block;
-        self.round();
         self.round();
         self.v0 ^= block;
     }
@@ -77,24 +78,28 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use std::hash::{DefaultHasher, Hasher as _};
+    use std::vec::Vec;
+
     use proptest::prelude::*;
 
     use super::*;
     use crate::parse::tests::attempts;
 
+    /// The standard library's hasher is the same function under the key 0.
     #[test]
-    fn the_hash_is_that_of_the_paper() {
-        let key = [0x0706_0504_0302_0100, 0x0f0e_0d0c_0b0a_0908];
-        for (name, hash, expected) in [
-            ("no byte", siphash(key, [], 0), 0x726f_db47_dd0e_0e31),
-            (
-                "15 bytes, appendix A",
-                siphash(key, [0x0706_0504_0302_0100], 0x0f0e_0d0c_0b0a_0908),
-                0xa129_ca61_49be_45e5,
-            ),
-        ] {
-            assert_eq!(hash, expected, "{name}");
+    fn the_hash_is_the_known_one() {
+        for (blocks, rest) in
+            [([0, 0], 0_u64), ([1, 2], 7), ([u64::MAX, 0x0123_4567_89ab_cdef], 99)]
+        {
+            let bytes: Vec<u8> = blocks.iter().flat_map(|block| block.to_le_bytes()).collect();
+            let mut hasher = DefaultHasher::new();
+            hasher.write(&bytes);
+            hasher.write(&rest.to_le_bytes()[..7]);
+            let last = 23 << 56 | rest;
+            assert_eq!(siphash([0, 0], blocks, last), hasher.finish(), "{blocks:?} {rest}");
         }
+        assert_ne!(siphash([0, 1], [0, 0], 0), siphash([1, 0], [0, 0], 0));
     }
 
     proptest! {

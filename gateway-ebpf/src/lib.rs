@@ -28,6 +28,8 @@ extern crate std;
 pub mod abi;
 pub mod action;
 #[cfg(feature = "bench-keys")]
+pub mod bench_flood;
+#[cfg(feature = "bench-keys")]
 pub mod bench_keys;
 pub mod checksum;
 pub mod cookie;

@@ -52,7 +52,12 @@ fn own() -> [IpAddr; 2] {
 }
 
 fn rules() -> Rules {
-    let rule = |prefix: &str, list, action| Rule { prefix: prefix.parse().unwrap(), list, action };
+    let rule = |prefix: &str, list, action| Rule {
+        prefix: prefix.parse().unwrap(),
+        list,
+        action,
+        expires: None,
+    };
     Rules {
         version: 1,
         lists: vec!["good".into(), "refused".into(), "reset".into()],

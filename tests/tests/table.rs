@@ -286,7 +286,7 @@ fn changes_and_expiries_are_what_a_naive_search_finds() {
 
     // Of some that expire the same prefix also lasts, and some lie in each other.
     let soon = Expiry::at(Clock::System.now() + Duration::from_secs(6));
-    let late = Expiry::at(Clock::System.now() + Duration::from_secs(3600));
+    let late = Expiry::at(Clock::System.now() + Duration::from_hours(1));
     let known: Vec<Prefix> = lasting.keys().copied().step_by(501).collect();
     let fresh: Vec<Prefix> = (0..60).map(|_| any_prefix(&mut numbers)).collect();
     for (number, prefix) in known.into_iter().chain(fresh).enumerate() {

@@ -6,8 +6,8 @@ use std::process::Command;
 use anyhow::{Result, bail};
 use clap::Subcommand;
 
-use crate::step::Steps;
-use crate::{root, setup};
+use crate::step::{Steps, say};
+use crate::{packages, root, setup};
 
 /// Measures.
 #[derive(Debug, clap::Args)]
@@ -20,6 +20,8 @@ pub(crate) struct Options {
 enum What {
     /// Lookups beside the kernel's own maps, reloads, and whole programs, in one run
     Kernel(Kernel),
+    /// A flood of SYNs from listed sources, against the filter and against others, in one run
+    Flood(Flood),
 }
 
 #[derive(Debug, clap::Args)]
@@ -32,22 +34,68 @@ struct Kernel {
     most: u32,
 }
 
+#[derive(Debug, clap::Args)]
+struct Flood {
+    /// Write the figures as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Measure shortly, and no list of 1000000
+    #[arg(long)]
+    quick: bool,
+    /// Only contenders with this in their names
+    #[arg(long, value_name = "NAME")]
+    only: Option<String>,
+    /// Only lists of this size
+    #[arg(long, value_name = "ENTRIES")]
+    entries: Option<u32>,
+}
+
 /// Runs the task; false never comes back, as figures are not judged here.
 pub(crate) fn run(options: &Options) -> Result<bool> {
     if !rustix::process::geteuid().is_root() {
         bail!("the benchmark loads programs into the kernel: run it as root");
     }
-    let What::Kernel(kernel) = &options.what;
     let mut steps = Steps::default();
     setup::ensure(&mut steps)?;
+    match &options.what {
+        What::Kernel(kernel) => {
+            let mut bench = bench("kernel", kernel.json.as_deref())?;
+            bench.args(["--most", &kernel.most.to_string()]);
+            steps.loud("kernel", &mut bench)?;
+        }
+        What::Flood(flood) => {
+            ensure_contenders(&mut steps);
+            let mut bench = bench("flood", flood.json.as_deref())?;
+            bench.args(flood.quick.then_some("--quick"));
+            if let Some(only) = &flood.only {
+                bench.args(["--only", only]);
+            }
+            if let Some(entries) = flood.entries {
+                bench.args(["--entries", &entries.to_string()]);
+            }
+            steps.loud("flood", &mut bench)?;
+        }
+    }
+    Ok(true)
+}
+
+/// Whoever is not there is not measured, and the figures say so.
+fn ensure_contenders(steps: &mut Steps) {
+    if !packages::is_debian() {
+        return;
+    }
+    if let Err(error) = packages::ensure(steps, packages::CONTENDERS) {
+        say(&format!("{error:#}; the others are measured"));
+    }
+}
+
+/// The command that builds and runs one of the benchmarks.
+fn bench(name: &str, json: Option<&Path>) -> Result<Command> {
     let mut bench = Command::new(env!("CARGO"));
     bench.current_dir(root()).args(["bench", "--quiet", "--package", "harness"]);
-    bench.args(["--features", "bench", "--bench", "kernel", "--"]);
-    bench.args(["--most", &kernel.most.to_string()]);
-    if let Some(file) = &kernel.json {
-        let file: &Path = file;
+    bench.args(["--features", "bench", "--bench", name, "--"]);
+    if let Some(file) = json {
         bench.arg("--json").arg(absolute(file)?);
     }
-    steps.loud("kernel", &mut bench)?;
-    Ok(true)
+    Ok(bench)
 }

@@ -10,6 +10,7 @@ mod bench;
 mod bpf_linker;
 mod demo;
 mod ebpf_toolchain;
+mod fuzz;
 mod mail_servers;
 mod packages;
 mod setup;
@@ -26,6 +27,8 @@ mod unsupported;
 enum Task {
     /// Measure the kernel side, and write the figures to a file
     Bench(bench::Options),
+    /// Search for hostile input that breaks a promise, and keep what reaches new code
+    Fuzz(fuzz::Options),
     /// Find or make the eBPF toolchain; the other tasks do it by themselves
     Setup(setup::Options),
     /// Play the whole job once: two hosts, real packets, real mail, and who answered what
@@ -39,6 +42,7 @@ enum Task {
 fn main() -> ExitCode {
     let result = match Task::parse() {
         Task::Bench(options) => bench::run(&options),
+        Task::Fuzz(options) => fuzz::run(&options),
         Task::Setup(options) => setup::run(&options),
         Task::Demo(options) => demo::run(&options),
         Task::Test(options) => test::run(&options),

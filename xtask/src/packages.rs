@@ -30,6 +30,16 @@ pub(crate) const DEMO: &[Package] = &[IPROUTE2];
 pub(crate) const TESTS: &[Package] =
     &[IPROUTE2, package("swaks", "mail from a client that is not ours")];
 
+/// What the filter is measured beside, and what its cable is laid with.
+pub(crate) const CONTENDERS: &[Package] = &[
+    IPROUTE2,
+    package("ethtool", "switches of virtual cables"),
+    package("nftables", "a filter to be measured beside ours"),
+    package("ipset", "a filter to be measured beside ours"),
+    package("iptables", "asks ipset"),
+    package("xdp-tools", "xdp-filter, to be measured beside ours"),
+];
+
 const IPROUTE2: Package = package("iproute2", "network namespaces and virtual cables");
 
 /// One line per package for `dpkg-query`.

@@ -117,7 +117,7 @@ impl FromStr for Prefix {
             Ok(bits) if bits <= longest && length.bytes().all(|byte| byte.is_ascii_digit()) => {
                 Self::new(address, bits)
             }
-            _ => Err(PrefixError::Length { length: length.to_owned(), longest }),
+            _ => Err(PrefixError::Length { length: shown(length), longest }),
         }
     }
 }
@@ -204,9 +204,18 @@ mod tests {
             ("2001:db8::/129", "`129` is no prefix length, expected 0 to 128"),
             ("192.0.2.0/", "`` is no prefix length"),
             ("", "`` is no IP address"),
+            ("192.0.2.0/8\u{1b}[2J", "`8\\u{1b}[2J` is no prefix length, expected 0 to 32"),
         ] {
             let error = text.parse::<Prefix>().unwrap_err().to_string();
             assert!(error.starts_with(expected), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_shown_short() {
+        for text in ["x".repeat(1000), format!("192.0.2.0/{}", "8".repeat(1000))] {
+            let error = text.parse::<Prefix>().unwrap_err().to_string();
+            assert!(error.len() < 150, "{error}");
         }
     }
 

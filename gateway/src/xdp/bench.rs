@@ -13,6 +13,9 @@ use super::{Config, XdpError, memory};
 /// The object file with the programs that measure lookups.
 pub static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/portcullis-bench"));
 
+/// The object file with the generator of floods and the programs beside it.
+pub static FLOOD: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/portcullis-flood"));
+
 static REPEAT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/portcullis-repeat"));
 
 /// A run of the filter in a loop, as its map `RUN` holds it.

@@ -1,0 +1,21 @@
+//! One file per kind of hostile input.
+
+pub(crate) mod build;
+pub(crate) mod command;
+pub(crate) mod config;
+pub(crate) mod dialogue;
+pub(crate) mod header;
+pub(crate) mod line;
+pub(crate) mod list;
+pub(crate) mod next_hop;
+pub(crate) mod parse;
+pub(crate) mod received;
+pub(crate) mod reference;
+pub(crate) mod reply;
+pub(crate) mod stream;
+pub(crate) mod table;
+
+/// Whatever a peer sent, this goes over the wire as one line.
+fn single_line(text: &str) {
+    assert!(!text.contains(['\r', '\n', '\0']), "{text:?}");
+}

@@ -15,9 +15,10 @@ use aya::programs::{TestRun as _, TestRunOptions};
 use gateway::clock::Clock;
 use gateway::list::{Rule, Rules};
 use gateway::net::Prefix;
-use gateway::xdp::{Capture, CapturedPacket, Config, Events, KernelEvent, XdpError};
+use gateway::xdp::{Capture, CapturedPacket, Config, Events, Flood, KernelEvent, Limits, XdpError};
 use gateway_ebpf::abi::{Family, KernelAction, Outcome};
 use gateway_ebpf::event::SNAP;
+use gateway_ebpf::limit::FloodAction;
 use harness::needs;
 use harness::packet::flags::{ACK, SYN};
 use harness::packet::{Answer, Packet};
@@ -30,7 +31,11 @@ const HOSTS: [&str; 2] = ["192.0.2.25", "2001:db8:25::25"];
 const SLICE: Duration = Duration::from_millis(80);
 
 fn kernel(events_per_second: u32) -> Kernel {
-    let mut kernel = Kernel::with(Config { events_per_second, ..Config::default() });
+    with(Config { events_per_second, ..Config::default() })
+}
+
+fn with(config: Config) -> Kernel {
+    let mut kernel = Kernel::with(config);
     let own = HOSTS.map(|host| host.parse().unwrap());
     kernel.filter.sync(&rules(), &own).unwrap();
     kernel
@@ -134,11 +139,42 @@ fn each_packet_that_a_rule_decides_is_an_event_with_all_that_is_known_of_it() {
 }
 
 #[test]
+fn the_first_of_a_flood_is_an_event_and_what_is_dropped_of_it_is_in_a_capture() {
+    if !needs::root() {
+        return;
+    }
+    for (action, outcome, verdict) in [
+        (FloodAction::Observe, Outcome::FloodObserved, PASS),
+        (FloodAction::Drop, Outcome::FloodDropped, DROP),
+    ] {
+        let flood = Flood { action, engage_above: 0, per_network: 1, burst: 5, ..Flood::default() };
+        let limits = Limits { flood, ..Limits::default() };
+        let kernel = with(Config { limits, ..Config::default() });
+        let mut events = Events::open(&kernel.config).unwrap();
+        let mut capture = Capture::start(&kernel.config, &[]).unwrap();
+        for source in ["203.0.113.1", "2001:db8:66::1"] {
+            let frame = syn(source).bytes();
+            let beyond = (0..20).filter(|_| kernel.outcome(&frame).0 == outcome.name()).count();
+            assert!(beyond >= 14, "{beyond}");
+            assert_eq!(kernel.run(&frame).0, verdict);
+            let [event] = read(&mut events).try_into().unwrap();
+            assert_eq!((event.outcome, event.weight, event.list), (outcome, 1, None));
+            assert_eq!((event.client.ip().to_string(), event.action), (source.to_owned(), None));
+            let taken = taken(&mut capture);
+            assert_eq!(taken.len(), if verdict == DROP { beyond + 1 } else { 0 }, "{source}");
+            assert!(taken.iter().all(|packet| packet.list.is_none() && packet.octets == frame));
+        }
+    }
+}
+
+/// How many packets a processor is asked to tell of.
+const PACKETS: u32 = 20_000;
+
+#[test]
 fn a_processor_tells_no_more_than_its_share_and_every_packet_is_in_a_weight() {
     if !needs::root() {
         return;
     }
-    const PACKETS: u32 = 20_000;
     for (rate, in_a_slice) in [(160, 10), (1, 1), (0, 0)] {
         let kernel = kernel(rate);
         let mut events = Events::open(&kernel.config).unwrap();

@@ -15,7 +15,9 @@ use aya::programs::{TestRun as _, TestRunOptions};
 use gateway::clock::Clock;
 use gateway::list::{Rule, Rules};
 use gateway::net::Prefix;
-use gateway::xdp::{Capture, CapturedPacket, Config, Events, Flood, KernelEvent, Limits, XdpError};
+use gateway::xdp::{
+    Capture, CapturedPacket, Config, Events, Flood, KernelEvent, Limits, XdpError, explain,
+};
 use gateway_ebpf::abi::{Family, KernelAction, Outcome};
 use gateway_ebpf::event::SNAP;
 use gateway_ebpf::limit::FloodAction;
@@ -232,6 +234,75 @@ fn events_that_find_no_room_are_counted_and_in_the_weight_of_a_later_one() {
         weight += more.iter().map(|event| u64::from(event.weight)).sum::<u64>();
     }
     assert!(weight <= packets, "{weight} of {packets}");
+}
+
+#[test]
+fn what_is_explained_is_what_is_decided() {
+    if !needs::root() {
+        return;
+    }
+    let mut kernel = kernel(0);
+    let mut many = rules();
+    let rule = |prefix: String, list, action| Rule {
+        prefix: prefix.parse().unwrap(),
+        list,
+        action,
+        expires: None,
+    };
+    // So many that a few changes are left to the delta.
+    for number in 0..=255 {
+        many.bad.push(rule(format!("198.19.{number}.{number}"), 3, KernelAction::Drop));
+        many.bad.push(rule(format!("2001:db8:5:{number:x}::/64"), 2, KernelAction::Reset));
+        many.bad.push(rule(format!("2001:db8:6::{number:x}"), 3, KernelAction::Drop));
+    }
+    many.bad.push(rule("2001:db8:7::/45".to_owned(), 3, KernelAction::Drop));
+    many.bad.sort();
+    let own = HOSTS.map(|host| host.parse().unwrap());
+    kernel.filter.sync(&many, &own).unwrap();
+    let explained = |kernel: &Kernel, address: &str| {
+        let answer = explain(&kernel.config, address.parse().unwrap()).unwrap();
+        let rule = kernel.filter.lookup(address.parse().unwrap()).unwrap();
+        let found = answer.good.clone().or(answer.bad.clone());
+        assert_eq!(found, rule, "{answer:#?}");
+        assert_eq!(answer.list, rule.map(|rule| rule.list), "{answer:#?}");
+        let verdict = kernel.run(&syn(address).bytes()).0;
+        let passes = ["pass", "count"].contains(&answer.decision);
+        assert_eq!(verdict == PASS, passes, "{answer:#?}");
+        answer.steps.iter().map(|step| step.map).collect::<Vec<_>>()
+    };
+    let addresses = [
+        "198.19.7.7",
+        "198.19.7.8",
+        "198.18.4.7",
+        "198.18.4.8",
+        "198.18.1.1",
+        "203.0.113.1",
+        "2001:db8:5:7::1",
+        "2001:db8:6::7",
+        "2001:db8:6::777",
+        "2001:db8:7:1::",
+        "2001:db8:4::7",
+        "2001:db8:3::7",
+        "2001:db9::1",
+    ];
+    for address in addresses {
+        let maps = explained(&kernel, address);
+        assert!(!maps.iter().any(|map| map.starts_with("DELTA")), "{address}: {maps:?}");
+    }
+    // One is taken out, one is another list's, one is new.
+    many.bad.retain(|rule| rule.prefix.to_string() != "198.19.7.7");
+    let changed = many.bad.iter_mut().find(|rule| rule.prefix.to_string() == "2001:db8:5:7::/64");
+    changed.unwrap().list = 1;
+    many.bad.push(rule("203.0.113.0/30".to_owned(), 3, KernelAction::Drop));
+    many.bad.sort();
+    kernel.filter.sync(&many, &own).unwrap();
+    assert!(kernel.filter.delta() > 0);
+    for address in addresses {
+        explained(&kernel, address);
+    }
+    assert_eq!(explained(&kernel, "203.0.113.1"), ["GATE", "DELTA_V4", "GOOD_V4"]);
+    assert_eq!(explained(&kernel, "198.19.7.7"), ["GATE", "DELTA_V4"]);
+    assert_eq!(explained(&kernel, "2001:db8:5:7::1"), ["GATE", "DELTA_V6", "GOOD_V6"]);
 }
 
 /// The packets that a capture has now.

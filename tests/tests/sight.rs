@@ -262,7 +262,7 @@ fn what_is_explained_is_what_is_decided() {
     let explained = |kernel: &Kernel, address: &str| {
         let answer = explain(&kernel.config, address.parse().unwrap()).unwrap();
         let rule = kernel.filter.lookup(address.parse().unwrap()).unwrap();
-        let found = answer.good.clone().or(answer.bad.clone());
+        let found = answer.good.clone().or_else(|| answer.bad.clone());
         assert_eq!(found, rule, "{answer:#?}");
         assert_eq!(answer.list, rule.map(|rule| rule.list), "{answer:#?}");
         let verdict = kernel.run(&syn(address).bytes()).0;

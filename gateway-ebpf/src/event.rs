@@ -232,7 +232,9 @@ const _: () = assert!(size_of::<Capturing>() == 8 + 32 * MAX_CAPTURE_PREFIXES);
 impl Capturing {
     /// Whether packets from `source` are copied. Without branches: the verifier would go both ways at each of them.
     #[inline(always)]
-    pub fn wants(&self, source: [u32; 4]) -> bool {
+    pub fn wants(&self, [a, b, c, d]: [u32; 4]) -> bool {
+        let half = |high: u32, low: u32| u64::from(high) << 32 | u64::from(low);
+        let source = [half(a, b), half(c, d)];
         let mut wanted = 0;
         for prefix in &self.prefixes {
             wanted |= prefix.covers(source);
@@ -246,33 +248,33 @@ impl Capturing {
 #[repr(C)]
 pub struct CapturePrefix {
     /// Which bits of an address count, in host order.
-    mask: [u32; 4],
+    mask: [u64; 2],
     /// How those are.
-    bits: [u32; 4],
+    bits: [u64; 2],
 }
 
 impl CapturePrefix {
     /// No address is in it.
-    pub const NOBODY: Self = Self { mask: [0; 4], bits: [1; 4] };
+    pub const NOBODY: Self = Self { mask: [0; 2], bits: [1; 2] };
 
     /// The prefix of `length` bits, of 128.
     pub const fn new(address: u128, length: u32) -> Self {
         let length = if length > 128 { 128 } else { length };
         let mask = if length == 0 { 0 } else { u128::MAX << (128 - length) };
-        Self { mask: words(mask), bits: words(address & mask) }
+        Self { mask: halves(mask), bits: halves(address & mask) }
     }
 
     /// 1 or 0.
     #[inline(always)]
-    fn covers(&self, source: [u32; 4]) -> u64 {
-        let words = source.iter().zip(&self.mask).zip(&self.bits);
-        let difference = words.fold(0, |sum, ((word, mask), bits)| sum | (word & mask ^ bits));
-        u64::from(difference).wrapping_sub(1) >> 63
+    fn covers(&self, [high, low]: [u64; 2]) -> u64 {
+        let difference = (high & self.mask[0] ^ self.bits[0]) | (low & self.mask[1] ^ self.bits[1]);
+        // Of numbers of 32 bits, 0 is the only one that one less makes negative.
+        (difference >> 32 | u64::from(difference as u32)).wrapping_sub(1) >> 63
     }
 }
 
-const fn words(bits: u128) -> [u32; 4] {
-    [(bits >> 96) as u32, (bits >> 64) as u32, (bits >> 32) as u32, bits as u32]
+const fn halves(bits: u128) -> [u64; 2] {
+    [(bits >> 64) as u64, bits as u64]
 }
 
 /// Source and destination as events have them.

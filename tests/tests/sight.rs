@@ -15,9 +15,12 @@ use aya::programs::{TestRun as _, TestRunOptions};
 use gateway::clock::Clock;
 use gateway::list::{Rule, Rules};
 use gateway::net::Prefix;
-use gateway::xdp::{Capture, CapturedPacket, Config, Events, KernelEvent, XdpError};
+use gateway::xdp::{
+    Capture, CapturedPacket, Config, Events, Flood, KernelEvent, Limits, XdpError, explain,
+};
 use gateway_ebpf::abi::{Family, KernelAction, Outcome};
 use gateway_ebpf::event::SNAP;
+use gateway_ebpf::limit::FloodAction;
 use harness::needs;
 use harness::packet::flags::{ACK, SYN};
 use harness::packet::{Answer, Packet};
@@ -30,7 +33,11 @@ const HOSTS: [&str; 2] = ["192.0.2.25", "2001:db8:25::25"];
 const SLICE: Duration = Duration::from_millis(80);
 
 fn kernel(events_per_second: u32) -> Kernel {
-    let mut kernel = Kernel::with(Config { events_per_second, ..Config::default() });
+    with(Config { events_per_second, ..Config::default() })
+}
+
+fn with(config: Config) -> Kernel {
+    let mut kernel = Kernel::with(config);
     let own = HOSTS.map(|host| host.parse().unwrap());
     kernel.filter.sync(&rules(), &own).unwrap();
     kernel
@@ -134,11 +141,42 @@ fn each_packet_that_a_rule_decides_is_an_event_with_all_that_is_known_of_it() {
 }
 
 #[test]
+fn the_first_of_a_flood_is_an_event_and_what_is_dropped_of_it_is_in_a_capture() {
+    if !needs::root() {
+        return;
+    }
+    for (action, outcome, verdict) in [
+        (FloodAction::Observe, Outcome::FloodObserved, PASS),
+        (FloodAction::Drop, Outcome::FloodDropped, DROP),
+    ] {
+        let flood = Flood { action, engage_above: 0, per_network: 1, burst: 5, ..Flood::default() };
+        let limits = Limits { flood, ..Limits::default() };
+        let kernel = with(Config { limits, ..Config::default() });
+        let mut events = Events::open(&kernel.config).unwrap();
+        let mut capture = Capture::start(&kernel.config, &[]).unwrap();
+        for source in ["203.0.113.1", "2001:db8:66::1"] {
+            let frame = syn(source).bytes();
+            let beyond = (0..20).filter(|_| kernel.outcome(&frame).0 == outcome.name()).count();
+            assert!(beyond >= 14, "{beyond}");
+            assert_eq!(kernel.run(&frame).0, verdict);
+            let [event] = read(&mut events).try_into().unwrap();
+            assert_eq!((event.outcome, event.weight, event.list), (outcome, 1, None));
+            assert_eq!((event.client.ip().to_string(), event.action), (source.to_owned(), None));
+            let taken = taken(&mut capture);
+            assert_eq!(taken.len(), if verdict == DROP { beyond + 1 } else { 0 }, "{source}");
+            assert!(taken.iter().all(|packet| packet.list.is_none() && packet.octets == frame));
+        }
+    }
+}
+
+/// How many packets a processor is asked to tell of.
+const PACKETS: u32 = 20_000;
+
+#[test]
 fn a_processor_tells_no_more_than_its_share_and_every_packet_is_in_a_weight() {
     if !needs::root() {
         return;
     }
-    const PACKETS: u32 = 20_000;
     for (rate, in_a_slice) in [(160, 10), (1, 1), (0, 0)] {
         let kernel = kernel(rate);
         let mut events = Events::open(&kernel.config).unwrap();
@@ -196,6 +234,75 @@ fn events_that_find_no_room_are_counted_and_in_the_weight_of_a_later_one() {
         weight += more.iter().map(|event| u64::from(event.weight)).sum::<u64>();
     }
     assert!(weight <= packets, "{weight} of {packets}");
+}
+
+#[test]
+fn what_is_explained_is_what_is_decided() {
+    if !needs::root() {
+        return;
+    }
+    let mut kernel = kernel(0);
+    let mut many = rules();
+    let rule = |prefix: String, list, action| Rule {
+        prefix: prefix.parse().unwrap(),
+        list,
+        action,
+        expires: None,
+    };
+    // So many that a few changes are left to the delta.
+    for number in 0..=255 {
+        many.bad.push(rule(format!("198.19.{number}.{number}"), 3, KernelAction::Drop));
+        many.bad.push(rule(format!("2001:db8:5:{number:x}::/64"), 2, KernelAction::Reset));
+        many.bad.push(rule(format!("2001:db8:6::{number:x}"), 3, KernelAction::Drop));
+    }
+    many.bad.push(rule("2001:db8:7::/45".to_owned(), 3, KernelAction::Drop));
+    many.bad.sort();
+    let own = HOSTS.map(|host| host.parse().unwrap());
+    kernel.filter.sync(&many, &own).unwrap();
+    let explained = |kernel: &Kernel, address: &str| {
+        let answer = explain(&kernel.config, address.parse().unwrap()).unwrap();
+        let rule = kernel.filter.lookup(address.parse().unwrap()).unwrap();
+        let found = answer.good.clone().or_else(|| answer.bad.clone());
+        assert_eq!(found, rule, "{answer:#?}");
+        assert_eq!(answer.list, rule.map(|rule| rule.list), "{answer:#?}");
+        let verdict = kernel.run(&syn(address).bytes()).0;
+        let passes = ["pass", "count"].contains(&answer.decision);
+        assert_eq!(verdict == PASS, passes, "{answer:#?}");
+        answer.steps.iter().map(|step| step.map).collect::<Vec<_>>()
+    };
+    let addresses = [
+        "198.19.7.7",
+        "198.19.7.8",
+        "198.18.4.7",
+        "198.18.4.8",
+        "198.18.1.1",
+        "203.0.113.1",
+        "2001:db8:5:7::1",
+        "2001:db8:6::7",
+        "2001:db8:6::777",
+        "2001:db8:7:1::",
+        "2001:db8:4::7",
+        "2001:db8:3::7",
+        "2001:db9::1",
+    ];
+    for address in addresses {
+        let maps = explained(&kernel, address);
+        assert!(!maps.iter().any(|map| map.starts_with("DELTA")), "{address}: {maps:?}");
+    }
+    // One is taken out, one is another list's, one is new.
+    many.bad.retain(|rule| rule.prefix.to_string() != "198.19.7.7");
+    let changed = many.bad.iter_mut().find(|rule| rule.prefix.to_string() == "2001:db8:5:7::/64");
+    changed.unwrap().list = 1;
+    many.bad.push(rule("203.0.113.0/30".to_owned(), 3, KernelAction::Drop));
+    many.bad.sort();
+    kernel.filter.sync(&many, &own).unwrap();
+    assert!(kernel.filter.delta() > 0);
+    for address in addresses {
+        explained(&kernel, address);
+    }
+    assert_eq!(explained(&kernel, "203.0.113.1"), ["GATE", "DELTA_V4", "GOOD_V4"]);
+    assert_eq!(explained(&kernel, "198.19.7.7"), ["GATE", "DELTA_V4"]);
+    assert_eq!(explained(&kernel, "2001:db8:5:7::1"), ["GATE", "DELTA_V6", "GOOD_V6"]);
 }
 
 /// The packets that a capture has now.

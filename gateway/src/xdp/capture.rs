@@ -16,10 +16,11 @@ use rustix::io::Errno;
 use rustix::net::netdevice::index_to_name;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
+use super::counting::Counting;
 use super::moment::{self, Moment};
 use super::pins::Pins;
 use super::slots::Slots;
-use super::tables::{Tables, failed, open};
+use super::tables::{failed, open};
 use super::{Config, XdpError};
 use crate::clock::Timestamp;
 use crate::net::Prefix;
@@ -49,7 +50,7 @@ pub struct Capture {
     ring: RingBuf<MapData>,
     capturing: Array<MapData, CapturingValue>,
     prefixes: [CapturePrefix; MAX_CAPTURE_PREFIXES],
-    tables: Tables,
+    counting: Counting,
     slots: Slots,
     lost_before: u64,
     _lock: File,
@@ -66,14 +67,14 @@ impl Capture {
         let mut ring: RingBuf<MapData> = open(&pins, map::CAPTURE)?;
         // An earlier capture may have left some.
         while ring.next().is_some() {}
-        let tables = Tables::open(&pins)?;
+        let counting = Counting::open(&pins)?;
         let mut capture = Self {
             ring,
             capturing: open(&pins, map::CAPTURING)?,
             prefixes: masks(prefixes)?,
-            slots: tables.slots()?,
-            lost_before: tables.taps()?.copies_lost,
-            tables,
+            slots: counting.slots()?,
+            lost_before: counting.taps()?.copies_lost,
+            counting,
             _lock: lock,
         };
         capture.go_on()?;
@@ -110,7 +111,7 @@ impl Capture {
 
     /// For how many packets there was no room since the start.
     pub fn lost(&self) -> Result<u64, XdpError> {
-        Ok(self.tables.taps()?.copies_lost.saturating_sub(self.lost_before))
+        Ok(self.counting.taps()?.copies_lost.saturating_sub(self.lost_before))
     }
 
     fn set(&mut self, until: u64) -> Result<(), XdpError> {

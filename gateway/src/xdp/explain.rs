@@ -55,7 +55,7 @@ pub fn explain(config: &Config, address: IpAddr) -> Result<Explanation, XdpError
         return Err(XdpError::NothingPinned { path: config.pin_dir.clone() });
     }
     let tables = Tables::open(&pins)?;
-    let slots = tables.slots()?;
+    let slots = tables.counting.slots()?;
     let ip = fold(address);
     let explainer = Explainer { ip, slots: &slots };
     let (delta, good_map) = match ip {

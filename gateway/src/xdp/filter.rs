@@ -22,6 +22,7 @@ use super::boot::{Boot, uptime};
 use super::changes::{self, Until};
 use super::control::ControlMap;
 use super::counters::Counters;
+use super::counting::Counting;
 use super::limits::KernelLimits;
 use super::log::{self, Printer};
 use super::pins::Pins;
@@ -142,7 +143,7 @@ impl Filter {
             loaded => loaded?,
         };
         let tables = Tables::open(&pins)?;
-        let slots = tables.slots()?;
+        let slots = tables.counting.slots()?;
         let control = ControlMap::open(&pins)?;
         let refusals = Refusals::open(&pins, config)?;
         let limits = KernelLimits::open(&pins, &config.limits)?;
@@ -180,7 +181,7 @@ impl Filter {
         self.put(wanted, Folding::WhenMany, |filter| {
             for slot in &assignment.named {
                 if let Some(name) = slots.name(*slot) {
-                    filter.tables.name_slot(*slot, name)?;
+                    filter.tables.counting.name_slot(*slot, name)?;
                 }
             }
             filter.slots = slots;
@@ -194,7 +195,7 @@ impl Filter {
             }
             // Only now does no rule of the former list count here any more.
             for slot in &assignment.reused {
-                self.tables.zero_slot(*slot)?;
+                self.tables.counting.zero_slot(*slot)?;
             }
             Ok(report)
         })
@@ -375,7 +376,7 @@ impl Filter {
 
     /// What the kernel counted.
     pub fn counters(&self) -> Result<Counters, XdpError> {
-        self.tables.counters(&self.slots)
+        self.tables.counting.counters(&self.slots)
     }
 
     /// The rule that the kernel has for `address`, from the kernel's maps, found as the program finds it.
@@ -412,12 +413,8 @@ pub fn is_pinned(config: &Config) -> bool {
 
 /// What [`Filter::counters`] says, from the pinned maps, so that nobody waits for whoever has the filter open.
 pub fn read_counters(config: &Config) -> Result<Counters, XdpError> {
-    let pins = Pins::new(config);
-    if !pins.exist()? {
-        return Err(XdpError::NothingPinned { path: config.pin_dir.clone() });
-    }
-    let tables = Tables::open(&pins)?;
-    tables.counters(&tables.slots()?)
+    let counting = Counting::of_pinned(config)?;
+    counting.counters(&counting.slots()?)
 }
 
 /// What [`Filter::lookup`] says, for a process that has no filter open.
@@ -427,16 +424,12 @@ pub fn read_pinned(config: &Config, address: IpAddr) -> Result<Option<KernelRule
         return Err(XdpError::NothingPinned { path: config.pin_dir.clone() });
     }
     let tables = Tables::open(&pins)?;
-    lookup(&tables, &tables.slots()?, address)
+    lookup(&tables, &tables.counting.slots()?, address)
 }
 
 /// The name of the list in a slot of the pinned filter, for a process that has no filter open.
 pub fn pinned_list(config: &Config, slot: u16) -> Result<Option<Arc<str>>, XdpError> {
-    let pins = Pins::new(config);
-    if !pins.exist()? {
-        return Err(XdpError::NothingPinned { path: config.pin_dir.clone() });
-    }
-    Ok(Tables::open(&pins)?.slots()?.name(slot).map(Arc::clone))
+    Ok(Counting::of_pinned(config)?.slots()?.name(slot).map(Arc::clone))
 }
 
 fn lookup(tables: &Tables, slots: &Slots, address: IpAddr) -> Result<Option<KernelRule>, XdpError> {

@@ -116,7 +116,7 @@ pub fn inspect(config: &Config) -> Result<Inspection, XdpError> {
         overlapping: tables.good.entries()?.len(),
         key_ages_s: refusals::ages(&pins)?,
         capturing: capture::is_going_on(&pins)?,
-        taps: tables.taps()?,
+        taps: tables.counting.taps()?,
         memory_bytes: memory.map(|bytes| bytes.iter().sum()),
         maps,
     })

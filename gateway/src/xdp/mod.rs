@@ -17,7 +17,7 @@
 //! | `references` | what does a reference in a refusal say? |
 //! | `features` | what must a kernel have, and what works without it? |
 //! | `probe`, `driver` | what has this host of it? |
-//! | `counters` | what did the kernel do? |
+//! | `counters`, `counting` | what did the kernel do? |
 //! | `events` | to whom, for some of the packets? |
 //! | `capture`, `pcapng` | what did the packets look like? |
 //! | `explain` | how does the kernel find its answer for an address? |
@@ -35,6 +35,7 @@ mod changes;
 mod config;
 mod control;
 mod counters;
+mod counting;
 mod delta;
 mod driver;
 mod error;

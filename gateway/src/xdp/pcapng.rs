@@ -1,6 +1,6 @@
-//! Writes packets as a pcapng file, which tcpdump and Wireshark read: each interface by its name, each packet with the list
-//! that decided as its comment.
+//! Writes packets as a pcapng file, which tcpdump and Wireshark read.
 //!
+//! Each interface has its name, and each packet its rule and list as a comment. The format:
 //! <https://www.ietf.org/archive/id/draft-ietf-opsawg-pcapng-02.html>; of the crates that write it none is kept up.
 
 use std::io::{self, Write};

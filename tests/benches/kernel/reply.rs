@@ -27,7 +27,7 @@ pub(crate) fn measure(
 ) -> Result<Vec<Value>> {
     let (mut whole, mut plain) = (repeat(config, false)?, repeat(config, true)?);
     let padded = |packet: Packet| -> Vec<u8> {
-        let length = packet.clone().bytes().len();
+        let length = packet.bytes().len();
         packet.padding((4 * FRAME_WORDS).saturating_sub(length)).bytes()
     };
     let syn = Packet::syn(refused, server).sequence(7);

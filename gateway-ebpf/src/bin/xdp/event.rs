@@ -41,13 +41,11 @@ pub(crate) fn tell(context: &XdpContext, outcome: Outcome, rule: RuleValue, byte
     }
     let Some(sampler) = SAMPLERS.get_ptr_mut(0) else { return };
     // SAFETY: the pointer is into a map value of this processor, on which XDP programs do not interrupt each other.
-    if unsafe { &mut *sampler }.choose(sampling, now) {
-        // SAFETY: as above.
-        let weight = unsafe { &*sampler }.untold;
-        if send(context, outcome.index(), number(rule), bytes, weight) {
-            // SAFETY: as above.
-            unsafe { &mut *sampler }.untold = 0;
-        }
+    let sampler = unsafe { &mut *sampler };
+    if sampler.choose(sampling, now)
+        && send(context, outcome.index(), number(rule), bytes, sampler.untold)
+    {
+        sampler.untold = 0;
     }
 }
 

@@ -9,7 +9,10 @@
 //! | `vlan` | where can no answer be sent, since the tag is not in the frame? |
 //! | `pins`, `links` | what survives the daemon, and may it be trusted? |
 //! | `tables` | what do the kernel's maps hold? |
+//! | `control` | what does the program ask first? |
 //! | `base` | how do the tables of bad prefixes get there, and how are they switched? |
+//! | `delta`, `changes`, `tries` | what differs from the tables, or expires, and which good prefixes matter? |
+//! | `boot` | when is that by the kernel's clock? |
 //! | `memory` | what has aya no call for? |
 //! | `plan`, `slots` | which changes lead from what they hold to what they should hold? |
 //! | `refusals` | how does the kernel refuse? |

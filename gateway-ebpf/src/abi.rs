@@ -379,7 +379,7 @@ pub struct Refusal {
     pub answers_per_second: u32,
 }
 
-/// Which refusal is in force.
+/// What the program asks first: which refusal is in force, and what need not be asked at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Control {
@@ -389,6 +389,34 @@ pub struct Control {
     pub refuses: u32,
     /// Whether [`map::MUTE`] names any interface: 1 or 0.
     pub mutes: u32,
+    /// Whether the delta holds anything: 1 or 0.
+    pub changes: u32,
+    /// Whether a good prefix overlaps a bad one: 1 or 0.
+    pub goods: u32,
+    /// Whether there are own addresses that are only in their maps: 1 or 0.
+    pub more_own: u32,
+    /// Own addresses, IPv4; [`NO_ADDRESS`] where there are fewer.
+    pub own_v4: [u32; 4],
+    /// Own addresses, IPv6; [`NO_ADDRESS`] in each word where there are fewer.
+    pub own_v6: [[u32; 4]; 2],
+}
+
+/// The broadcast address, which no connection is opened to; four of it are no unicast address either.
+pub const NO_ADDRESS: u32 = u32::MAX;
+
+impl Default for Control {
+    fn default() -> Self {
+        Self {
+            current: 0,
+            refuses: 0,
+            mutes: 0,
+            changes: 0,
+            goods: 0,
+            more_own: 0,
+            own_v4: [NO_ADDRESS; 4],
+            own_v6: [[NO_ADDRESS; 4]; 2],
+        }
+    }
 }
 
 /// Where the list in slot `list` counts what was done by `action` to one family in [`map::LISTS`].
@@ -611,7 +639,7 @@ pub mod map {
 const _: () = assert!(size_of::<RuleValue>() == 4 && align_of::<RuleValue>() == 2);
 const _: () = assert!(size_of::<Counter>() == 16 && align_of::<Counter>() == 8);
 const _: () = assert!(size_of::<Refusal>() == 248 && align_of::<Refusal>() == 8);
-const _: () = assert!(size_of::<Control>() == 12 && align_of::<Control>() == 4);
+const _: () = assert!(size_of::<Control>() == 72 && align_of::<Control>() == 4);
 const _: () = assert!(size_of::<Limits>() == 56 && align_of::<Limits>() == 8);
 // A reference has 8 bits for the list.
 const _: () = assert!(MAX_LISTS <= 1 << 8 && MAX_LIST_NAME <= 255);

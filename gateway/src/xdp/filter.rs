@@ -20,6 +20,7 @@ use super::attach::{self, Attachment};
 use super::base::{Base, Update};
 use super::boot::{Boot, uptime};
 use super::changes::{self, Until};
+use super::control::ControlMap;
 use super::counters::Counters;
 use super::counting::Counting;
 use super::limits::KernelLimits;
@@ -31,7 +32,7 @@ use super::slots::Slots;
 use super::tables::Tables;
 use super::{Config, Limits, XdpError};
 use crate::list::{Rule, Rules};
-use crate::net::Prefix;
+use crate::net::{Prefix, fold};
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/portcullis-xdp"));
 
@@ -43,6 +44,7 @@ pub struct Filter {
     ebpf: Ebpf,
     tables: Tables,
     slots: Slots,
+    control: ControlMap,
     refusals: Refusals,
     limits: KernelLimits,
     attachments: Vec<Attachment>,
@@ -142,6 +144,7 @@ impl Filter {
         };
         let tables = Tables::open(&pins)?;
         let slots = tables.counting.slots()?;
+        let control = ControlMap::open(&pins)?;
         let refusals = Refusals::open(&pins, config)?;
         let limits = KernelLimits::open(&pins, &config.limits)?;
         Ok(Self {
@@ -149,6 +152,7 @@ impl Filter {
             pins,
             tables,
             slots,
+            control,
             refusals,
             limits,
             attachments: Vec::new(),
@@ -166,6 +170,7 @@ impl Filter {
     /// and the new rules, and the next sync reads back what.
     pub fn sync(&mut self, rules: &Rules, own: &[IpAddr]) -> Result<SyncReport, XdpError> {
         self.boot.adjust();
+        let own: Vec<IpAddr> = own.iter().copied().map(fold).collect();
         let mut slots = self.slots.clone();
         let assignment = slots.assign(&rules.lists)?;
         let good = dated(&rules.good, &assignment.slots, self.boot)?;
@@ -180,12 +185,13 @@ impl Filter {
                 }
             }
             filter.slots = slots;
-            if refuses { filter.refusals.set_in_use(true) } else { Ok(()) }
+            if refuses { filter.control.change(|control| control.refuses = 1) } else { Ok(()) }
         })
         .and_then(|report| {
-            self.tables.set_own(own)?;
+            self.tables.set_own(&own)?;
+            self.control.set_own(&own)?;
             if !refuses {
-                self.refusals.set_in_use(false)?;
+                self.control.change(|control| control.refuses = 0)?;
             }
             // Only now does no rule of the former list count here any more.
             for slot in &assignment.reused {
@@ -254,6 +260,10 @@ impl Filter {
         report.entries = good.len() + lasting.len() + expiring.len();
         begin(self)?;
         // In this order nobody who is good before and after is hit, and nobody who is bad before and after slips through.
+        self.control.change(|control| {
+            control.changes |= u32::from(!delta.is_empty());
+            control.goods |= u32::from(!overlapping.is_empty());
+        })?;
         self.tables.all_good.write(&all_plan)?;
         self.tables.good.write(&good_plan)?;
         self.tables.delta.write(&delta_plan, &delta)?;
@@ -261,6 +271,10 @@ impl Filter {
         self.tables.delta.remove(&delta_plan, &delta)?;
         self.tables.good.remove(&good_plan)?;
         self.tables.all_good.remove(&all_plan)?;
+        self.control.change(|control| {
+            control.changes = u32::from(!delta.is_empty());
+            control.goods = u32::from(!overlapping.is_empty());
+        })?;
         self.held = Some(Held { good, overlapping, lasting, expiring, base, delta });
         Ok(report)
     }
@@ -323,7 +337,7 @@ impl Filter {
     pub fn attach(&mut self) -> Result<Vec<Attachment>, XdpError> {
         let mute = attach::without_replies(&self.config);
         self.tables.set_mute(&mute)?;
-        self.refusals.set_mutes(!mute.is_empty())?;
+        self.control.change(|control| control.mutes = u32::from(!mute.is_empty()))?;
         let program = self.ebpf.program_mut(PROGRAM).ok_or_else(no_program)?;
         let program = program.try_into().map_err(refused)?;
         self.attachments = attach::attach(program, &self.config, &self.pins);

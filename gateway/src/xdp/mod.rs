@@ -33,6 +33,7 @@ mod boot;
 mod capture;
 mod changes;
 mod config;
+mod control;
 mod counters;
 mod counting;
 mod delta;

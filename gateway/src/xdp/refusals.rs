@@ -4,10 +4,11 @@
 use std::fmt;
 
 use aya::maps::{Array, MapData};
-use gateway_ebpf::abi::{Control, Refusal, map};
+use gateway_ebpf::abi::{Refusal, map};
 use gateway_ebpf::line::{Head, MOST_TEXT};
 use gateway_ebpf::reference::FIRST_SECOND;
 
+use super::control::ControlMap;
 use super::moment;
 use super::pins::Pins;
 use super::references::References;
@@ -17,7 +18,7 @@ use crate::clock::{Clock, Timestamp};
 
 /// The refusal in force and the one before.
 pub(super) struct Refusals {
-    control: Array<MapData, ControlValue>,
+    control: ControlMap,
     values: Array<MapData, RefusalValue>,
     head: Head,
     answers_per_second: u32,
@@ -30,7 +31,7 @@ impl Refusals {
         let head = Head::new(&config.refuse_text)
             .ok_or_else(|| XdpError::Text { text: config.refuse_text.clone(), most: MOST_TEXT })?;
         let mut refusals = Self {
-            control: open(pins, map::CONTROL)?,
+            control: ControlMap::open(pins)?,
             values: open(pins, map::REFUSALS)?,
             head,
             answers_per_second: config.answers_per_second,
@@ -57,18 +58,6 @@ impl Refusals {
         self.put(refusal)
     }
 
-    /// Tells the program whether any rule refuses.
-    pub(super) fn set_in_use(&mut self, in_use: bool) -> Result<(), XdpError> {
-        let control = self.control()?;
-        self.set_control(Control { refuses: in_use.into(), ..control })
-    }
-
-    /// Tells the program whether there are interfaces on which nothing is answered.
-    pub(super) fn set_mutes(&mut self, mutes: bool) -> Result<(), XdpError> {
-        let control = self.control()?;
-        self.set_control(Control { mutes: mutes.into(), ..control })
-    }
-
     fn make(&mut self, now: Timestamp) -> Result<Refusal, XdpError> {
         let epoch = self.references.current(now)?;
         let random = || getrandom::u64().map_err(XdpError::random);
@@ -84,30 +73,21 @@ impl Refusals {
     }
 
     fn put(&mut self, refusal: Refusal) -> Result<(), XdpError> {
-        let control = self.control()?;
+        let control = self.control.get()?;
         let next = control.current & 1 ^ 1;
         let written = self.values.set(next, RefusalValue(refusal), 0);
         written.map_err(failed(map::REFUSALS))?;
-        self.set_control(Control { current: next, ..control })
+        self.control.change(|control| control.current = next)
     }
 
     /// The one in force and the former.
     fn both(&self) -> Result<[Refusal; 2], XdpError> {
-        let current = self.control()?.current & 1;
+        let current = self.control.get()?.current & 1;
         let get = |index| {
             let value = self.values.get(&index, 0).map_err(failed(map::REFUSALS))?;
             Ok(value.0)
         };
         Ok([get(current)?, get(current ^ 1)?])
-    }
-
-    fn control(&self) -> Result<Control, XdpError> {
-        let control = self.control.get(&0, 0).map_err(failed(map::CONTROL))?;
-        Ok(control.0)
-    }
-
-    fn set_control(&mut self, control: Control) -> Result<(), XdpError> {
-        self.control.set(0, ControlValue(control), 0).map_err(failed(map::CONTROL))
     }
 }
 
@@ -120,9 +100,9 @@ impl fmt::Debug for Refusals {
 
 /// For how many seconds the refusal in force has been, and for how many the former; `None` for one that was never made.
 pub(super) fn ages(pins: &Pins) -> Result<Vec<Option<u64>>, XdpError> {
-    let control: Array<MapData, ControlValue> = open(pins, map::CONTROL)?;
+    let control = ControlMap::open(pins)?;
     let values: Array<MapData, RefusalValue> = open(pins, map::REFUSALS)?;
-    let current = control.get(&0, 0).map_err(failed(map::CONTROL))?.0.current & 1;
+    let current = control.get()?.current & 1;
     let now = moment::now();
     let age = |index: u32| {
         let refusal = values.get(&index, 0).map_err(failed(map::REFUSALS))?.0;
@@ -144,10 +124,3 @@ struct RefusalValue(Refusal);
 
 // SAFETY: it consists of numbers alone, without gaps (the contract asserts its size).
 unsafe impl aya::Pod for RefusalValue {}
-
-#[derive(Clone, Copy)]
-#[repr(transparent)]
-struct ControlValue(Control);
-
-// SAFETY: it consists of numbers alone, without gaps (the contract asserts its size).
-unsafe impl aya::Pod for ControlValue {}

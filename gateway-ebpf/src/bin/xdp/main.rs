@@ -107,7 +107,10 @@ fn decide(context: &XdpContext, packet: &Packet, segment: &Segment) -> Decision 
 /// Decides a connection attempt and, if that is what follows, turns it into its answer.
 #[inline(always)]
 fn connect(context: &XdpContext, segment: &Segment) -> Decision {
-    if !maps::is_own(&segment.addresses) {
+    let Some(control) = maps::control() else {
+        return Decision::without_rule(Outcome::ReplyFailed);
+    };
+    if !maps::is_own(control, &segment.addresses) {
         return Decision::without_rule(Outcome::NotOwn);
     }
     let Some(segment) = maps::keep(segment) else {
@@ -119,7 +122,7 @@ fn connect(context: &XdpContext, segment: &Segment) -> Decision {
         decision = limit::unlisted(segment);
     }
     if decision.ends_here() {
-        capture::tap(context, segment, decision.rule_or_none());
+        capture::tap(context, decision.rule_or_none());
     }
     match decision.outcome {
         Outcome::RefusedSyn | Outcome::Reset => refuse::begin(context, segment, decision),

@@ -89,12 +89,18 @@ const _: () = agrees::<u32, Refusal>(map::REFUSALS);
 const _: () = agrees::<u32, Answers>(map::ANSWERS);
 const _: () = agrees::<u32, Segment>(map::SEGMENT);
 
-/// Whether the destination is this host.
+/// Whether the destination is this host. Most hosts have few addresses, and those are compared with at once.
 #[inline(always)]
-pub(crate) fn is_own(addresses: &Addresses) -> bool {
+pub(crate) fn is_own(control: &Control, addresses: &Addresses) -> bool {
     match addresses {
-        Addresses::V4 { destination, .. } => OWN_V4.get_ptr(v4(*destination)).is_some(),
-        Addresses::V6 { destination, .. } => OWN_V6.get_ptr(v6(*destination)).is_some(),
+        Addresses::V4 { destination, .. } => {
+            control.own_v4.contains(destination)
+                || control.more_own != 0 && OWN_V4.get_ptr(v4(*destination)).is_some()
+        }
+        Addresses::V6 { destination, .. } => {
+            control.own_v6.contains(destination)
+                || control.more_own != 0 && OWN_V6.get_ptr(v6(*destination)).is_some()
+        }
     }
 }
 
@@ -119,10 +125,7 @@ pub(crate) fn bad_or_off(addresses: &Addresses) -> RuleValue {
 fn bad_number(addresses: &Addresses) -> u32 {
     match addresses {
         Addresses::V4 { source, .. } => bad_v4(*source),
-        Addresses::V6 { source: [a, b, c, d], .. } => {
-            let half = |high: u32, low: u32| u64::from(high) << 32 | u64::from(low);
-            bad_v6(half(*a, *b), half(*c, *d))
-        }
+        Addresses::V6 { source: [a, b, c, d], .. } => bad_v6(half(*a, *b), half(*c, *d)),
     }
 }
 
@@ -142,7 +145,7 @@ fn bad_v4(source: u32) -> u32 {
 
 #[inline(never)]
 fn bad_v6(high: u64, low: u64) -> u32 {
-    let source = [(high >> 32) as u32, high as u32, (low >> 32) as u32, low as u32];
+    let source = words(high, low);
     let [top, ..] = source;
     let changed = if is_gated(Place::v6(top)) { dated_v6(&DELTA_V6, source) } else { NOTHING };
     if changed != NOTHING {
@@ -161,7 +164,8 @@ fn bad_v6(high: u64, low: u64) -> u32 {
 /// Whether the delta may know an address.
 #[inline(always)]
 fn is_gated(place: Place) -> bool {
-    GATE.get(place.line).is_some_and(|line| place.is_set(line))
+    control().is_some_and(|control| control.changes != 0)
+        && GATE.get(place.line).is_some_and(|line| place.is_set(line))
 }
 
 #[inline(always)]
@@ -197,9 +201,36 @@ impl Lines for InKernel {
 #[inline(always)]
 pub(crate) fn good(addresses: &Addresses) -> Option<RuleValue> {
     rule(match addresses {
-        Addresses::V4 { source, .. } => dated_v4(&GOOD_V4, *source),
-        Addresses::V6 { source, .. } => dated_v6(&GOOD_V6, *source),
+        Addresses::V4 { source, .. } => good_v4(*source),
+        Addresses::V6 { source: [a, b, c, d], .. } => good_v6(half(*a, *b), half(*c, *d)),
     })
+}
+
+// As with the bad ones. What they do first is done in them, so that the compiler does not see it and make no number of it.
+
+#[inline(never)]
+fn good_v4(source: u32) -> u32 {
+    if has_goods() { dated_v4(&GOOD_V4, source) } else { NOTHING }
+}
+
+#[inline(never)]
+fn good_v6(high: u64, low: u64) -> u32 {
+    if has_goods() { dated_v6(&GOOD_V6, words(high, low)) } else { NOTHING }
+}
+
+#[inline(always)]
+fn has_goods() -> bool {
+    control().is_some_and(|control| control.goods != 0)
+}
+
+#[inline(always)]
+const fn half(high: u32, low: u32) -> u64 {
+    (high as u64) << 32 | low as u64
+}
+
+#[inline(always)]
+const fn words(high: u64, low: u64) -> [u32; 4] {
+    [(high >> 32) as u32, high as u32, (low >> 32) as u32, low as u32]
 }
 
 /// Whether a good rule covers the source, though no bad one does.
@@ -212,10 +243,10 @@ pub(crate) fn is_good(addresses: &Addresses) -> bool {
     rule(found).is_some()
 }
 
-/// Which refusal is in force.
+/// What is to be asked.
 #[inline(always)]
-pub(crate) fn control() -> Option<Control> {
-    CONTROL.get(0).copied()
+pub(crate) fn control() -> Option<&'static Control> {
+    CONTROL.get(0)
 }
 
 /// Whether nothing may be answered on an interface.

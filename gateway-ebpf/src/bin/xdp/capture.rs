@@ -1,6 +1,6 @@
 //! Copies packets that end here into a ring for `xdp capture`, as they came in: `tcpdump` is behind us and never sees them.
 
-use aya_ebpf::bindings::BPF_RB_NO_WAKEUP;
+use aya_ebpf::bindings::{BPF_RB_NO_WAKEUP, xdp_md};
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, RingBuf};
 use aya_ebpf::programs::XdpContext;
@@ -8,7 +8,6 @@ use gateway_ebpf::abi::{RuleValue, map};
 use gateway_ebpf::dated::number;
 use gateway_ebpf::event::{Capturing, Copied, SNAP, Tap, mapped};
 use gateway_ebpf::frame::Frame as _;
-use gateway_ebpf::parse::Segment;
 
 use crate::event::count;
 use crate::maps;
@@ -24,15 +23,24 @@ const _: () = maps::agrees::<u32, Capturing>(map::CAPTURING);
 
 /// Copies the packet, if somebody captures. To be called before the packet is turned into its answer.
 #[inline(always)]
-pub(crate) fn tap(context: &XdpContext, segment: &Segment, rule: RuleValue) {
+pub(crate) fn tap(context: &XdpContext, rule: RuleValue) {
     if CAPTURING.get(0).is_some_and(|capturing| capturing.until != 0) {
-        copy(context, segment, number(rule));
+        copy_packet(context.ctx, number(rule));
     }
 }
 
-/// A function of its own in the kernel, too: what it needs of the stack is its own.
+/// A function that the verifier looks at by itself (Linux 5.6), once, and not from each place where it is called.
+// SAFETY: no other symbol of the object has this name.
+#[unsafe(no_mangle)]
 #[inline(never)]
-fn copy(context: &XdpContext, segment: &Segment, rule: u32) {
+extern "C" fn copy_packet(context: *mut xdp_md, rule: u32) -> u32 {
+    copy(&XdpContext::new(context), rule);
+    0
+}
+
+#[inline(always)]
+fn copy(context: &XdpContext, rule: u32) {
+    let Some(segment) = maps::kept() else { return };
     let Some(capturing) = CAPTURING.get_ptr_mut(0) else { return };
     // SAFETY: the pointer is into a map value; who captures replaces it as a whole, and any numbers are good in it.
     let capturing = unsafe { &mut *capturing };

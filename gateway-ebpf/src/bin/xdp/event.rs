@@ -1,7 +1,7 @@
 //! Tells the daemon of some of the packets that were decided; it looks every now and then, and nobody wakes it.
 
 use aya_ebpf::Global;
-use aya_ebpf::bindings::BPF_RB_NO_WAKEUP;
+use aya_ebpf::bindings::{BPF_RB_NO_WAKEUP, xdp_md};
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{PerCpuArray, RingBuf};
 use aya_ebpf::programs::XdpContext;
@@ -43,7 +43,7 @@ pub(crate) fn tell(context: &XdpContext, outcome: Outcome, rule: RuleValue, byte
     // SAFETY: the pointer is into a map value of this processor, on which XDP programs do not interrupt each other.
     let sampler = unsafe { &mut *sampler };
     if sampler.choose(sampling, now)
-        && send(context, outcome.index(), number(rule), bytes, sampler.untold)
+        && tell_event(context.ctx, outcome.index(), number(rule), bytes, sampler.untold) != 0
     {
         sampler.untold = 0;
     }
@@ -54,7 +54,7 @@ pub(crate) fn tell(context: &XdpContext, outcome: Outcome, rule: RuleValue, byte
 pub(crate) fn tell_of_flood(context: &XdpContext, outcome: Outcome, bytes: u64) {
     if EVENT_MOST.load() != 0 {
         let none = RuleValue::new(NO_LIST, KernelAction::Drop);
-        send(context, outcome.index(), number(none), bytes, 1);
+        tell_event(context.ctx, outcome.index(), number(none), bytes, 1);
     }
 }
 
@@ -67,8 +67,22 @@ pub(crate) fn count(tap: Tap) {
     }
 }
 
-/// A function of its own in the kernel, too, with numbers alone: it is needed seldom, and its stack is its own.
+/// A function that the verifier looks at by itself (Linux 5.6), once, and not from each place where it is called. 1 when
+/// the event found room.
+// SAFETY: no other symbol of the object has this name.
+#[unsafe(no_mangle)]
 #[inline(never)]
+extern "C" fn tell_event(
+    context: *mut xdp_md,
+    outcome: u32,
+    rule: u32,
+    bytes: u64,
+    weight: u64,
+) -> u32 {
+    u32::from(send(&XdpContext::new(context), outcome, rule, bytes, weight))
+}
+
+#[inline(always)]
 fn send(context: &XdpContext, outcome: u32, rule: u32, bytes: u64, weight: u64) -> bool {
     let Some(segment) = maps::kept() else { return false };
     let Some(mut entry) = EVENTS.reserve::<Event>(0) else {

@@ -119,7 +119,7 @@ fn connect(context: &XdpContext, segment: &Segment) -> Decision {
         decision = limit::unlisted(segment);
     }
     if decision.ends_here() {
-        capture::tap(context, segment, decision.rule_or_none());
+        capture::tap(context, decision.rule_or_none());
     }
     match decision.outcome {
         Outcome::RefusedSyn | Outcome::Reset => refuse::begin(context, segment, decision),

@@ -85,7 +85,7 @@ pub(crate) fn go_on(
     let (Some(step), Some(refusal)) = (step, maps::refusal(index)) else {
         return Outcome::NotSyn;
     };
-    capture::tap(context, segment, rule);
+    capture::tap(context, rule);
     let outcome = match step {
         Step::Refuse => Outcome::Refused554,
         Step::OnlyQuit => Outcome::Refused503,

@@ -122,7 +122,7 @@ fn every_kind_of_client_hears_the_554_and_no_rst() {
         let number = |name| stage.status_number(&format!("/xdp/counters/{name}/packets")).unwrap();
         assert_eq!((number("refused"), number("dropped"), number("reset")), (10, 0, 0), "{mode}");
         assert_eq!(resets(&stage.edge), before, "{mode}: nothing of it reached the host");
-        assert!(stage.home.audit().unwrap().is_empty(), "{mode}: the daemon saw nobody");
+        assert_eq!(judged(&stage), 0, "{mode}: the daemon saw somebody");
         daemon.terminate().unwrap();
     }
 }
@@ -242,8 +242,14 @@ fn postfix_logs_the_words() {
         sender.wait_for_log(&["to=<b@example.org>", status, words], LONG).unwrap();
         sender.stop().unwrap();
     }
-    assert!(stage.home.audit().unwrap().is_empty());
+    assert_eq!(judged(&stage), 0, "the daemon saw somebody");
     daemon.terminate().unwrap();
+}
+
+/// How many connections and messages the daemon has judged itself; what the kernel does has records, too.
+fn judged(stage: &Stage) -> usize {
+    let records = stage.home.audit().unwrap();
+    records.iter().filter(|record| record["phase"] != "kernel").count()
 }
 
 /// Hands one message to the sending Postfix.

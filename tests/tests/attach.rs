@@ -11,7 +11,7 @@ use aya::maps::of_maps::ArrayOfMaps;
 use aya::maps::{Array, Map, MapData};
 use gateway::list::{Rule, Rules};
 use gateway::net::Prefix;
-use gateway::xdp::{Attachment, Config, Filter, Mode, RunsIn, detach};
+use gateway::xdp::{Attachment, Config, Filter, Mode, RunsIn, detach, is_pinned};
 use gateway_ebpf::abi::{KernelAction, SCHEMA};
 use harness::deadline::Deadline;
 use harness::needs;
@@ -155,6 +155,7 @@ fn a_daemon_of_another_schema_version_hands_over() {
     let older = hosts.config.pin_dir.join("v0");
     fs::rename(&folder, &older).unwrap();
     assert_eq!(hosts.connect(), io::ErrorKind::TimedOut, "the older program goes on");
+    assert!(is_pinned(&hosts.config), "whoever wants no filter must hear of it");
     let (filter, attachments) = hosts.start(KernelAction::Drop);
     assert_eq!(attachments, [attachment("eth0", RunsIn::Native, true)]);
     assert!(!older.exists());

@@ -406,9 +406,10 @@ fn remove_all(pins: &Pins) -> Result<(), XdpError> {
     pins.of_other_versions().iter().chain([pins]).try_for_each(Pins::remove_all)
 }
 
-/// Whether an earlier daemon left a filter behind that still may refuse connections.
+/// Whether an earlier daemon, of whichever version, left a filter behind that still may refuse connections.
 pub fn is_pinned(config: &Config) -> bool {
-    Pins::new(config).exist().unwrap_or(true)
+    let pins = Pins::new(config);
+    pins.exist().unwrap_or(true) || !pins.of_other_versions().is_empty()
 }
 
 /// What [`Filter::counters`] says, from the pinned maps, so that nobody waits for whoever has the filter open.

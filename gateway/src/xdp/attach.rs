@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::error::chain;
 use super::links::LinkPin;
 use super::pins::Pins;
-use super::{Config, Mode, interface, vlan};
+use super::{Config, Mode, XdpError, interface, vlan};
 
 /// Where on an interface the program runs, the best place first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -63,6 +63,17 @@ pub(super) fn attach(program: &mut Xdp, config: &Config, pins: &Pins) -> Vec<Att
         interfaces.into_iter().map(|name| attach_one(program, name, config.mode, pins)).collect();
     discard_others(&attachments, pins);
     attachments
+}
+
+/// Puts the program behind the pinned links that still lead to their interfaces; all others wait for [`attach`].
+pub(super) fn take_over_pinned(program: &mut Xdp, pins: &Pins) -> Result<(), XdpError> {
+    for pin in pins.links()? {
+        let index = interface::index(pin.interface()).map_err(|error| error.to_string());
+        if let Err(reason) = index.and_then(|index| take_over(program, &pin, index)) {
+            tracing::debug!(interface = pin.interface(), "not taken over yet: {reason}");
+        }
+    }
+    Ok(())
 }
 
 /// Moves the links of a daemon of another schema version in here, so that they are adopted like our own.

@@ -51,6 +51,8 @@ pub struct Filter {
     /// What the maps hold; `None` when that must be read from them first.
     held: Option<Held>,
     boot: Boot,
+    /// Whether any of the rules of the last sync expires.
+    dated: bool,
     log: Option<Printer>,
 }
 
@@ -158,6 +160,7 @@ impl Filter {
             attachments: Vec::new(),
             held: (!adopted).then(Held::default),
             boot: Boot::now(),
+            dated: false,
             log: Printer::start(&mut ebpf),
             ebpf,
         })
@@ -170,6 +173,7 @@ impl Filter {
     /// and the new rules, and the next sync reads back what.
     pub fn sync(&mut self, rules: &Rules, own: &[IpAddr]) -> Result<SyncReport, XdpError> {
         self.boot.adjust();
+        self.dated = rules.bad.iter().chain(&rules.good).any(|rule| rule.expires.is_some());
         let own: Vec<IpAddr> = own.iter().copied().map(fold).collect();
         let mut slots = self.slots.clone();
         let assignment = slots.assign(&rules.lists)?;
@@ -215,6 +219,12 @@ impl Filter {
             Wanted { good: good.clone(), lasting: Arc::clone(lasting), expiring: expiring.clone() };
         self.held = Some(held);
         self.put(wanted, Folding::Always, |_| Ok(())).map(|_report| true)
+    }
+
+    /// Whether something expires in the kernel at another time than it should, since the wall clock was set: rules are to be
+    /// synced again.
+    pub fn expires_wrongly(&self) -> bool {
+        self.dated && self.boot.is_off(Boot::now())
     }
 
     /// How many prefixes the delta holds.

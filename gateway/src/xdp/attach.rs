@@ -1,6 +1,7 @@
 //! Puts the program on interfaces: a link per interface, pinned, taken over by the next daemon without a gap.
 
 use std::fs;
+use std::path::Path;
 
 use aya::programs::links::FdLink;
 use aya::programs::xdp::{XdpLink, XdpMode};
@@ -242,6 +243,11 @@ fn attach_new(program: &mut Xdp, index: u32, mode: RunsIn, pin: &LinkPin) -> Res
     // A kernel without links would put ours in its place.
     if let Some((id, name)) = running(index) {
         return Err(Refusal { reason: name_other(id, &name), is_final: true });
+    }
+    // Without a place for the pin it would come off again at once, each time, which costs a card its packets.
+    if !pin.path().parent().is_some_and(Path::exists) {
+        let reason = "its pins are gone, as after `portcullis xdp detach`; a restart puts it back";
+        return Err(Refusal { reason: reason.to_owned(), is_final: true });
     }
     let xdp_mode = match mode {
         RunsIn::Native => XdpMode::Driver,

@@ -11,7 +11,7 @@ use aya::maps::of_maps::ArrayOfMaps;
 use aya::maps::{Array, Map, MapData};
 use gateway::list::{Rule, Rules};
 use gateway::net::Prefix;
-use gateway::xdp::{Attachment, Config, Filter, Mode, RunsIn, detach};
+use gateway::xdp::{Attachment, Config, Filter, Mode, RunsIn, detach, is_pinned};
 use gateway_ebpf::abi::{KernelAction, SCHEMA};
 use harness::deadline::Deadline;
 use harness::needs;
@@ -155,6 +155,7 @@ fn a_daemon_of_another_schema_version_hands_over() {
     let older = hosts.config.pin_dir.join("v0");
     fs::rename(&folder, &older).unwrap();
     assert_eq!(hosts.connect(), io::ErrorKind::TimedOut, "the older program goes on");
+    assert!(is_pinned(&hosts.config), "whoever wants no filter must hear of it");
     let (filter, attachments) = hosts.start(KernelAction::Drop);
     assert_eq!(attachments, [attachment("eth0", RunsIn::Native, true)]);
     assert!(!older.exists());
@@ -212,6 +213,101 @@ fn new_tables_let_nothing_through() {
     // The program that runs is the last one that was loaded: it knows the last table.
     assert_eq!(hosts.pins(), ["link-eth0-native"]);
     assert_eq!(hosts.connect(), io::ErrorKind::TimedOut);
+}
+
+/// An earlier daemon's program asks the tables that it was loaded with until ours takes its place; when ours has outgrown
+/// them, nothing of what it needs besides may go before that.
+#[test]
+fn a_table_outgrown_at_a_start_treats_nobody_wrongly_before_the_program_is_attached() {
+    if !needs::root() {
+        return;
+    }
+    let rule = |prefix: Prefix, action| Rule { prefix, list: 0, action, expires: None };
+    let others = |count: u32| {
+        let host = |number: u32| Prefix::host(Ipv4Addr::from(0x0b00_0000 + 7 * number).into());
+        (0..count).map(move |number| rule(host(number), KernelAction::Drop))
+    };
+    let sender = rule(SENDER.parse().unwrap(), KernelAction::Drop);
+    let network = rule("198.18.7.0/24".parse().unwrap(), KernelAction::Drop);
+    let good = rule(SENDER.parse().unwrap(), KernelAction::Off);
+    let made = |good: &[Rule], bad: &[Rule], count| {
+        let mut bad: Vec<Rule> = bad.iter().copied().chain(others(count)).collect();
+        bad.sort();
+        Rules { version: 1, lists: vec!["list".into()], good: good.to_vec(), bad }
+    };
+    let grown = 1_400_000;
+    for (what, before, after, expected) in [
+        (
+            "bad by the delta, then by the table",
+            [made(&[], &[], 200), made(&[], &[sender], 200)],
+            made(&[], &[sender], grown),
+            io::ErrorKind::TimedOut,
+        ),
+        (
+            "good in a bad network, then in none",
+            [made(&[], &[], 200), made(&[good], &[network], 200)],
+            made(&[good], &[], grown),
+            io::ErrorKind::ConnectionRefused,
+        ),
+    ] {
+        let hosts = Hosts::new(&["eth0"]);
+        let (mut first, _) = hosts.start(KernelAction::Count);
+        let own = [EDGE.parse().unwrap()];
+        for rules in &before {
+            hosts.edge.run(|| first.sync(rules, &own).unwrap()).unwrap();
+        }
+        assert_eq!(hosts.connect(), expected, "{what}");
+        drop(first);
+        let sync = || {
+            let mut next = Filter::open(&hosts.config).unwrap();
+            next.sync(&after, &own).unwrap();
+            next
+        };
+        let mut next = hosts.edge.run(sync).unwrap();
+        assert_eq!(hosts.connect(), expected, "{what}, before the program is attached");
+        let attachments = hosts.edge.run(|| next.attach().unwrap()).unwrap();
+        assert_eq!(attachments, [attachment("eth0", RunsIn::Native, true)]);
+        assert_eq!(hosts.connect(), expected, "{what}, after that");
+    }
+}
+
+/// Rules that make no table change nothing: few changes still go into the delta, which needs little memory, and an address
+/// that the host got meanwhile is filtered by the rules that are there.
+#[test]
+fn rules_that_make_no_table_keep_nothing_else_from_the_kernel() {
+    if !needs::root() {
+        return;
+    }
+    let hosts = Hosts::new(&["eth0"]);
+    let rule = |number: u32, list: u32, action| Rule {
+        prefix: Prefix::host(Ipv4Addr::from(0x0b00_0000 + number).into()),
+        list: u16::try_from(list).unwrap(),
+        action,
+        expires: None,
+    };
+    let sender = rules(KernelAction::Drop).bad[0];
+    let made = |bad: Vec<Rule>| {
+        let lists = (0..60).map(|number| format!("list-{number}").into()).collect();
+        let mut bad = [bad, vec![sender]].concat();
+        bad.sort();
+        Rules { version: 1, lists, good: Vec::new(), bad }
+    };
+    let few = |count| made((0..count).map(|number| rule(number, 0, KernelAction::Drop)).collect());
+    let too_many =
+        made((0..300).map(|n| rule(n, n % 60, KernelAction::ALL[n as usize / 60])).collect());
+    let sync = || {
+        let mut filter = Filter::open(&hosts.config).unwrap();
+        filter.sync(&few(200), &[]).unwrap();
+        filter.attach().unwrap();
+        assert_eq!(hosts.connect(), io::ErrorKind::ConnectionRefused, "not an own address");
+        let own = [EDGE.parse().unwrap()];
+        let error = filter.sync(&too_many, &own).unwrap_err().to_string();
+        assert!(error.contains("combinations"), "{error}");
+        assert_eq!(hosts.connect(), io::ErrorKind::TimedOut, "an own address");
+        filter.sync(&few(201), &own).unwrap();
+        assert_eq!(filter.delta(), 1);
+    };
+    hosts.edge.run(sync).unwrap();
 }
 
 /// What is damaged, how, and whether the link outlives it.

@@ -456,6 +456,9 @@ fn a_command_takes_the_filter_off() {
     }
     let daemon = stage.start().unwrap();
     assert_eq!(status(&stage, "/xdp/interfaces/0/adopted"), json!(false));
+    assert!(stage.home.cli(&["xdp", "detach"]).unwrap().status.success());
+    // It does not try again and again: a card loses packets each time that a program comes or goes.
+    stage.wait_for_alarm("xdp:eth0", "its pins are gone").unwrap();
     daemon.terminate().unwrap();
 }
 

@@ -399,6 +399,9 @@ fn a_capture_can_be_read_and_says_how_it_ended() {
         let status = stage.home.cli_json(&["xdp", "status", "--json"]).unwrap();
         assert_eq!(status["capturing"], false);
     }
+    let full = stage.home.cli(&["xdp", "capture", "/dev/full", "--for", "100ms"]).unwrap();
+    assert_eq!(full.status.code(), Some(69));
+    assert!(said(&full).contains("cannot write /dev/full: No space left"), "{full:?}");
     // One that is killed ends all the same.
     let mut child = capture(&stage, &[name]);
     child.kill().unwrap();

@@ -1,6 +1,7 @@
 //! Puts the program on interfaces: a link per interface, pinned, taken over by the next daemon without a gap.
 
 use std::fs;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use aya::programs::links::FdLink;
@@ -12,7 +13,7 @@ use serde::Serialize;
 use super::error::chain;
 use super::links::LinkPin;
 use super::pins::Pins;
-use super::{Config, Mode, interface, vlan};
+use super::{Config, Mode, XdpError, interface, vlan};
 
 /// Where on an interface the program runs, the best place first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -64,6 +65,17 @@ pub(super) fn attach(program: &mut Xdp, config: &Config, pins: &Pins) -> Vec<Att
         interfaces.into_iter().map(|name| attach_one(program, name, config.mode, pins)).collect();
     discard_others(&attachments, pins);
     attachments
+}
+
+/// Puts the program behind the pinned links that still lead to their interfaces; all others wait for [`attach`].
+pub(super) fn take_over_pinned(program: &mut Xdp, pins: &Pins) -> Result<(), XdpError> {
+    for pin in pins.links()? {
+        let index = interface::index(pin.interface()).map_err(|error| error.to_string());
+        if let Err(reason) = index.and_then(|index| take_over(program, &pin, index)) {
+            tracing::debug!(interface = pin.interface(), "not taken over yet: {reason}");
+        }
+    }
+    Ok(())
 }
 
 /// Moves the links of a daemon of another schema version in here, so that they are adopted like our own.
@@ -235,6 +247,11 @@ fn attach_new(program: &mut Xdp, index: u32, mode: RunsIn, pin: &LinkPin) -> Res
     }
     if NO_LINKS.load(Ordering::Relaxed) {
         return Err(Refusal { reason: no_link(""), is_final: true });
+    }
+    // Without a place for the pin it would come off again at once, each time, which costs a card its packets.
+    if !pin.path().parent().is_some_and(Path::exists) {
+        let reason = "its pins are gone, as after `portcullis xdp detach`; a restart puts it back";
+        return Err(Refusal { reason: reason.to_owned(), is_final: true });
     }
     let xdp_mode = match mode {
         RunsIn::Native => XdpMode::Driver,

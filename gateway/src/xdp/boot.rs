@@ -20,9 +20,14 @@ impl Boot {
     /// Follows a wall clock that was set. One that is only slewed changes nothing, or all would be written each time.
     pub(super) fn adjust(&mut self) {
         let now = Self::now();
-        if now.0.abs_diff(self.0) > TOLERANCE {
+        if self.is_off(now) {
             *self = now;
         }
+    }
+
+    /// Whether the wall clock was set since, so that expiries are other seconds than they were; it is so `now`.
+    pub(super) const fn is_off(self, now: Self) -> bool {
+        now.0.abs_diff(self.0) > TOLERANCE
     }
 
     /// An expiry in the kernel's clock; never 0, which would be never.
@@ -40,6 +45,16 @@ pub(super) fn uptime() -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_that_was_set_is_noticed() {
+        let boot = Boot(1_795_000_000);
+        for (seconds, expected) in
+            [(0, false), (2, false), (-2, false), (3, true), (-3, true), (i64::MIN / 2, true)]
+        {
+            assert_eq!(boot.is_off(Boot(boot.0 + seconds)), expected, "{seconds}");
+        }
+    }
 
     #[test]
     fn expiries_are_told_in_the_time_since_the_start() {

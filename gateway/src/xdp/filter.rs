@@ -51,6 +51,8 @@ pub struct Filter {
     /// What the maps hold; `None` when that must be read from them first.
     held: Option<Held>,
     boot: Boot,
+    /// Whether any of the rules of the last sync expires.
+    dated: bool,
     log: Option<Printer>,
 }
 
@@ -158,6 +160,7 @@ impl Filter {
             attachments: Vec::new(),
             held: (!adopted).then(Held::default),
             boot: Boot::now(),
+            dated: false,
             log: Printer::start(&mut ebpf),
             ebpf,
         })
@@ -170,6 +173,7 @@ impl Filter {
     /// and the new rules, and the next sync reads back what.
     pub fn sync(&mut self, rules: &Rules, own: &[IpAddr]) -> Result<SyncReport, XdpError> {
         self.boot.adjust();
+        self.dated = rules.bad.iter().chain(&rules.good).any(|rule| rule.expires.is_some());
         let own: Vec<IpAddr> = own.iter().copied().map(fold).collect();
         let mut slots = self.slots.clone();
         let assignment = slots.assign(&rules.lists)?;
@@ -178,6 +182,8 @@ impl Filter {
         refuse_too_many_good(&good)?;
         let wanted = Wanted { good, lasting: Arc::new(lasting), expiring };
         let refuses = rules.bad.iter().any(|rule| rule.action == KernelAction::Refuse);
+        // First, for new addresses are better filtered by the old rules than by none; and should it fail, the rules go on.
+        let own_set = self.tables.set_own(&own).and_then(|()| self.control.set_own(&own));
         self.put(wanted, Folding::WhenMany, |filter| {
             for slot in &assignment.named {
                 if let Some(name) = slots.name(*slot) {
@@ -188,8 +194,7 @@ impl Filter {
             if refuses { filter.control.change(|control| control.refuses = 1) } else { Ok(()) }
         })
         .and_then(|report| {
-            self.tables.set_own(&own)?;
-            self.control.set_own(&own)?;
+            own_set?;
             if !refuses {
                 self.control.change(|control| control.refuses = 0)?;
             }
@@ -216,6 +221,12 @@ impl Filter {
         self.put(wanted, Folding::Always, |_| Ok(())).map(|_report| true)
     }
 
+    /// Whether something expires in the kernel at another time than it should, since the wall clock was set: rules are to be
+    /// synced again.
+    pub fn expires_wrongly(&self) -> bool {
+        self.dated && self.boot.is_off(Boot::now())
+    }
+
     /// How many prefixes the delta holds.
     pub fn delta(&self) -> usize {
         self.held.as_ref().map_or(0, |held| held.delta.len())
@@ -229,8 +240,7 @@ impl Filter {
         begin: impl FnOnce(&mut Self) -> Result<(), XdpError>,
     ) -> Result<SyncReport, XdpError> {
         let Wanted { good, lasting, expiring } = wanted;
-        let held = self.held.take();
-        let small = held.as_ref().filter(|_held| folding == Folding::WhenMany);
+        let small = self.held.as_ref().filter(|_held| folding == Folding::WhenMany);
         let small = small.and_then(|held| {
             let touched = touched(&held.base, &lasting)?;
             Some((changes::delta(&touched, &lasting, &expiring)?, Arc::clone(&held.base)))
@@ -243,7 +253,7 @@ impl Filter {
             (delta, Arc::clone(&lasting), update)
         };
         let overlapping = changes::overlapping(&good, &lasting, &expiring);
-        let (all_plan, good_plan, delta_plan) = match &held {
+        let (all_plan, good_plan, delta_plan) = match &self.held {
             Some(held) => (
                 Plan::new(&held.good, &good),
                 Plan::new(&held.overlapping, &overlapping),
@@ -255,9 +265,11 @@ impl Filter {
                 Plan::new(&self.tables.delta.entries()?, &delta),
             ),
         };
-        let mut report = self.bad_changes(held.as_ref(), &lasting, &expiring, &update);
+        let mut report = self.bad_changes(&lasting, &expiring, &update);
         report.add(&all_plan);
         report.entries = good.len() + lasting.len() + expiring.len();
+        // What failed until here has changed nothing, so it was still known what the maps hold.
+        let is_known = self.held.take().is_some();
         begin(self)?;
         // In this order nobody who is good before and after is hit, and nobody who is bad before and after slips through.
         self.control.change(|control| {
@@ -268,6 +280,11 @@ impl Filter {
         self.tables.good.write(&good_plan)?;
         self.tables.delta.write(&delta_plan, &delta)?;
         self.switch(update)?;
+        if !is_known {
+            // An earlier daemon's program may ask tables that were outgrown since: nothing that it needs besides goes first.
+            let program = self.ebpf.program_mut(PROGRAM).ok_or_else(no_program)?;
+            attach::take_over_pinned(program.try_into().map_err(refused)?, &self.pins)?;
+        }
         self.tables.delta.remove(&delta_plan, &delta)?;
         self.tables.good.remove(&good_plan)?;
         self.tables.all_good.remove(&all_plan)?;
@@ -282,13 +299,12 @@ impl Filter {
     /// How the bad rules change, wherever the kernel holds them.
     fn bad_changes(
         &self,
-        held: Option<&Held>,
         lasting: &Entries,
         expiring: &Entries<Until>,
         update: &Update,
     ) -> SyncReport {
         let mut report = SyncReport::default();
-        match held {
+        match &self.held {
             Some(held) => {
                 report.add(&Plan::new(&held.lasting, lasting));
                 report.add(&Plan::new(&held.expiring, expiring));
@@ -316,9 +332,10 @@ impl Filter {
         }
         let mut ebpf = loaded?;
         update.keep_pins(&self.pins)?;
-        self.tables.bad.switch(update)?;
         self.log = Printer::start(&mut ebpf);
+        // Before anything can fail: whoever looks then sees that another program runs than this one, and attaches it.
         self.ebpf = ebpf;
+        self.tables.bad.switch(update)?;
         if !self.attachments.is_empty() {
             for attachment in self.attach()? {
                 tracing::info!(
@@ -406,9 +423,10 @@ fn remove_all(pins: &Pins) -> Result<(), XdpError> {
     pins.of_other_versions().iter().chain([pins]).try_for_each(Pins::remove_all)
 }
 
-/// Whether an earlier daemon left a filter behind that still may refuse connections.
+/// Whether an earlier daemon, of whichever version, left a filter behind that still may refuse connections.
 pub fn is_pinned(config: &Config) -> bool {
-    Pins::new(config).exist().unwrap_or(true)
+    let pins = Pins::new(config);
+    pins.exist().unwrap_or(true) || !pins.of_other_versions().is_empty()
 }
 
 /// What [`Filter::counters`] says, from the pinned maps, so that nobody waits for whoever has the filter open.

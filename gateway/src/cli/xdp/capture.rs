@@ -65,7 +65,8 @@ pub(super) fn run(options: &Options, config: &Config) -> Result<Exit, Failure> {
         Capture::start(&config.xdp, &options.address).map_err(|error| unavailable(&error))?;
     let file: Box<dyn Write> =
         if to_stdout { Box::new(stdout()) } else { Box::new(create(&options.file)?) };
-    let mut writer = PcapngWriter::new(BufWriter::new(file))?;
+    let failed = |error| cannot_write(&options.file, error);
+    let mut writer = PcapngWriter::new(BufWriter::new(file)).map_err(failed)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     if !options.json {
         output::note(format_args!("capturing to {}, Ctrl-C ends it", options.file.display()));
@@ -76,10 +77,10 @@ pub(super) fn run(options: &Options, config: &Config) -> Result<Exit, Failure> {
     while written < options.count.unwrap_or(u64::MAX)
         && let Some(packet) = capture.next(Clock::System.now())
     {
-        writer.write(&packet)?;
+        writer.write(&packet).map_err(failed)?;
         written += 1;
     }
-    writer.flush()?;
+    writer.flush().map_err(failed)?;
     let lost = capture.lost().map_err(|error| unavailable(&error))?;
     if options.json {
         output::json(&Answer { file: &options.file, written, lost, ended })?;
@@ -95,6 +96,7 @@ async fn copy(
     capture: &mut Capture,
     writer: &mut PcapngWriter<impl Write>,
 ) -> Result<(u64, &'static str), Failure> {
+    let failed = |error| cannot_write(&options.file, error);
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let end = options.time.map(|time| Instant::now() + time);
@@ -105,7 +107,7 @@ async fn copy(
         let mut moved = 0;
         while written < most && moved < AT_ONCE {
             let Some(packet) = capture.next(Clock::System.now()) else { break };
-            writer.write(&packet)?;
+            writer.write(&packet).map_err(failed)?;
             (written, moved) = (written + 1, moved + 1);
         }
         if written >= most {
@@ -118,7 +120,7 @@ async fn copy(
             renewed = Instant::now();
             capture.go_on().map_err(|error| unavailable(&error))?;
             // Whoever looks into the file meanwhile sees what there is.
-            writer.flush()?;
+            writer.flush().map_err(failed)?;
         }
         let pause = if moved < AT_ONCE { LOOK } else { Duration::ZERO };
         tokio::select! {
@@ -130,10 +132,18 @@ async fn copy(
 }
 
 fn create(path: &Path) -> Result<File, Failure> {
-    File::create(path).map_err(|error: io::Error| Failure::Unavailable {
+    File::create(path).map_err(|error| cannot_write(path, error))
+}
+
+fn cannot_write(path: &Path, error: io::Error) -> Failure {
+    // Whoever read it has had enough.
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return error.into();
+    }
+    Failure::Unavailable {
         text: format!("cannot write {}: {error}", path.display()),
-        hint: "name a file in a folder that this user can write".to_owned(),
-    })
+        hint: "name a file in a folder that this user can write, on a disk with room".to_owned(),
+    }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -25,6 +25,8 @@ pub const EXIM: MailServer = MailServer {
     variable: "PORTCULLIS_EXIM",
 };
 
+/// How long it may take to try.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// Whom Debian's Exim was built to run as.
 const USER: (&str, u32) = ("Debian-exim", 64_003);
 
@@ -58,8 +60,13 @@ impl Exim {
             .spawn()
             .context("start the unpacked Exim")?;
         exim.stdin.take().context("no input")?.write_all(message.as_bytes())?;
-        let status = exim.wait()?;
+        let ended = wait_for("Exim to have tried", PATIENCE, || Ok(exim.try_wait()?));
+        if ended.is_err() {
+            exim.kill()?;
+            exim.wait()?;
+        }
         let exim = Self { folder };
+        let status = ended.with_context(|| exim.log())?;
         ensure!(status.success(), "Exim ended with {status}:\n{}", exim.log());
         Ok(exim)
     }

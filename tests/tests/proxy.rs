@@ -290,6 +290,7 @@ fn a_record_has_every_field_and_absent_is_null() {
         "entry_reason",
         "envelope",
         "evidence",
+        "kernel",
         "list",
         "local",
         "logical_client",
@@ -313,7 +314,9 @@ fn a_record_has_every_field_and_absent_is_null() {
         let keys = record.as_object().unwrap().keys().map(String::as_str).collect::<BTreeSet<_>>();
         assert_eq!(keys, BTreeSet::from(expected));
     }
-    for absent in ["offending", "list", "entry", "envelope", "octets", "next_hop", "rules_at_end"] {
+    for absent in
+        ["kernel", "offending", "list", "entry", "envelope", "octets", "next_hop", "rules_at_end"]
+    {
         assert_eq!(connect[absent], Value::Null, "{absent}");
     }
     assert_eq!(text(message, "/verdict"), "Open proxy");

@@ -118,7 +118,7 @@ fn every_kind_of_client_hears_the_554_and_no_rst() {
         assert_eq!(resets(&stage.edge), before, "{mode}: nothing of it reached the host");
         let mut records = stage.home.audit().unwrap();
         records.retain(|record| record["phase"] != "kernel");
-        assert!(records.is_empty(), "{mode}: the daemon saw nobody: {records:?}");
+        assert!(records.is_empty(), "{mode}: the daemon saw somebody: {records:?}");
         daemon.terminate().unwrap();
     }
 }

@@ -17,7 +17,7 @@ use aya::programs::{TestRun as _, TestRunOptions};
 use gateway::clock::{Clock, Expiry};
 use gateway::list::{Rule, Rules};
 use gateway::net::Prefix;
-use gateway::xdp::{Config, Filter, detach};
+use gateway::xdp::{Config, Filter, Limits, detach};
 use gateway_ebpf::abi::KernelAction;
 use harness::deadline::wait_for;
 use harness::needs;
@@ -42,7 +42,9 @@ struct Kernel {
 impl Kernel {
     fn new(name: &str) -> Self {
         let pin_dir = PathBuf::from(format!("/sys/fs/bpf/portcullis-{name}-{}", process::id()));
-        let config = Config { pin_dir, ..Config::default() };
+        // All probes come in a moment, some from one network, and each reset is to be seen.
+        let limits = Limits { answers_per_network: 0, ..Limits::default() };
+        let config = Config { pin_dir, limits, answers_per_second: 0, ..Config::default() };
         Self { filter: Filter::open(&config).unwrap(), config }
     }
 

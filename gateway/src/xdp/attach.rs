@@ -1,6 +1,7 @@
 //! Puts the program on interfaces: a link per interface, pinned, taken over by the next daemon without a gap.
 
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use aya::programs::links::FdLink;
 use aya::programs::xdp::{XdpLink, XdpMode};
@@ -232,6 +233,9 @@ fn attach_new(program: &mut Xdp, index: u32, mode: RunsIn, pin: &LinkPin) -> Res
     if let Some((id, name)) = running(index) {
         return Err(Refusal { reason: name_other(id, &name), is_final: true });
     }
+    if NO_LINKS.load(Ordering::Relaxed) {
+        return Err(Refusal { reason: no_link(""), is_final: true });
+    }
     let xdp_mode = match mode {
         RunsIn::Native => XdpMode::Driver,
         RunsIn::Generic | RunsIn::Off => XdpMode::Skb,
@@ -247,13 +251,20 @@ fn attach_new(program: &mut Xdp, index: u32, mode: RunsIn, pin: &LinkPin) -> Res
         let left =
             undone.map_err(|error| format!("; the program is left on the interface: {error}"));
         let left = left.err().unwrap_or_default();
-        let reason =
-            format!("the kernel gives no link to the interface, which Linux 5.9 does{left}");
-        return Err(Refusal { reason, is_final: true });
+        NO_LINKS.store(true, Ordering::Relaxed);
+        return Err(Refusal { reason: no_link(&left), is_final: true });
     };
     link.pin(pin.path())
         .map(drop)
         .map_err(|error| Refusal { reason: chain(&error), is_final: true })
+}
+
+/// Whether this kernel was seen to give no links. It will give none later either, and each try puts a program on the interface
+/// for a moment, for which a driver may well stop its queues.
+static NO_LINKS: AtomicBool = AtomicBool::new(false);
+
+fn no_link(left: &str) -> String {
+    format!("the kernel gives no link to the interface, which Linux 5.9 does{left}")
 }
 
 /// Why a program is not attached, and whether another mode is worth a try.

@@ -172,7 +172,7 @@ pub const ALL: [Row; 19] = [
         feature: Feature::BootClock,
         name: "boot-time clock (`bpf_ktime_get_boot_ns`)",
         since: Some(Version(5, 8)),
-        used_for: "entries that expire by themselves",
+        used_for: "rules that expire by themselves (the kernel can; lists cannot say it yet)",
         without: Without::NoFilter,
         remedy: NEWER_KERNEL,
     },

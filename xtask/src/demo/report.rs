@@ -94,14 +94,14 @@ pub(super) fn show(report: &Report, audit: &str, delivered: &[Transaction]) -> R
             message.recipients.join(", ")
         ))?;
     }
-    headline("Kernel counters, SYNs")?;
+    headline("Kernel counters")?;
     let Kernel { mode, refused, dropped, reset, passed } = &report.kernel;
     line(&format!(
-        "     mode {mode}: {refused} refused, {dropped} dropped, {reset} reset, {passed} packets passed"
+        "     mode {mode}: {refused} SYNs refused without a socket, {dropped} dropped, {reset} reset; {passed} packets passed"
     ))?;
     let Burst { sent, dropped, pps } = &report.burst;
     line(&format!(
-        "     burst from a listed /16: {sent} SYNs sent, {dropped} dropped, {pps:.0} per second"
+        "     {dropped} of those dropped are from a burst of {sent} SYNs from a listed /16, {pps:.0} per second"
     ))?;
     let mut records = audit.lines();
     if let Some(record) = records.find(|record| record.contains("\"code\":\"open-proxy\"")) {
@@ -111,7 +111,7 @@ pub(super) fn show(report: &Report, audit: &str, delivered: &[Transaction]) -> R
     let right = report.cases.iter().filter(|case| case.ok).count();
     let all = report.cases.len();
     line(&format!(
-        "\n{right} of {all} cases decided by the right party, in {:.1} s",
+        "\n{right} of {all} cases decided by the right party, {dropped} of {sent} SYNs of the burst dropped, in {:.1} s",
         report.elapsed_s
     ))
 }
@@ -127,6 +127,8 @@ pub(super) fn show_how_to_talk(stage: &Stage) -> Result<()> {
     for command in [
         format!("nsenter --net={edge} {binary} --config {config} status"),
         format!("nsenter --net={edge} {binary} --config {config} lookup 203.0.113.77"),
+        format!("nsenter --net={edge} {binary} --config {config} xdp why 203.0.113.77"),
+        format!("nsenter --net={edge} {binary} --config {config} xdp top --once"),
         format!(
             "nsenter --net={sender} swaks --server 192.0.2.1 --local-interface 198.18.1.2 --from a@example.com --to b@example.org"
         ),

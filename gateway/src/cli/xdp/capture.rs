@@ -29,7 +29,7 @@ const AT_ONCE: usize = 4096;
 /// Arguments of `xdp capture`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Options {
-    /// The file to write, in the pcapng format; `-` is standard output
+    /// The file to write, in the pcapng format; one that is there is overwritten, `-` is standard output
     file: PathBuf,
     /// End after so long, such as `10s` or `5m`
     #[arg(long = "for", value_name = "TIME", value_parser = duration)]

@@ -11,7 +11,7 @@ pub(super) fn run(config: &Config) -> Result<Exit, Failure> {
         hint: "run as root, in the network namespace of the interfaces".to_owned(),
     })?;
     output::line(if was_there {
-        "the kernel filter is removed; a daemon that still runs puts it back at its next start"
+        "the kernel filter is removed; a daemon that still runs decides everything itself, and puts the filter back when it is started again, unless `[xdp] mode` is \"off\""
     } else {
         "there was no kernel filter"
     })?;

@@ -155,8 +155,12 @@ fn show_talkers(recent: &Value) -> Result<(), Failure> {
                 0 => String::new(),
                 error => format!(" (at most {error} too many)"),
             };
+            let samples = match number(talker, "events") {
+                1 => "1 sample".to_owned(),
+                events => format!("{events} samples"),
+            };
             output::line(format_args!(
-                "  {prefix:<44} {:>12} packets{error}",
+                "  {prefix:<44} {:>12} packets, {samples}{error}",
                 number(talker, "packets")
             ))?;
         }

@@ -6,11 +6,14 @@
 pub mod cleanup;
 pub mod daemon;
 pub mod deadline;
+pub mod exim;
 pub mod handed_over;
+pub mod mail_server;
 pub mod memory;
 pub mod needs;
 pub mod netns;
 pub mod old_kernel;
+pub mod opensmtpd;
 pub mod packet;
 pub mod postfix;
 pub mod site;

@@ -6,7 +6,9 @@ use std::io::{Write, stderr};
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use crate::{memory, postfix};
+use crate::mail_server::MailServer;
+use crate::memory;
+use crate::postfix::POSTFIX;
 
 /// Names the file to which every `SKIP` line is appended, since test runners hide what a passing test prints.
 pub const SKIPS_FILE: &str = "PORTCULLIS_SKIPS";
@@ -29,9 +31,13 @@ pub fn program(program: &str) -> bool {
 
 /// The folder with the unpacked Postfix, when it was fetched.
 pub fn postfix() -> Option<PathBuf> {
-    let folder = postfix::unpacked();
-    let there = folder.join("usr/lib/postfix/sbin/master").is_file();
-    have(there, "an unpacked Postfix (`cargo xtask test` fetches it)").then_some(folder)
+    mail_server(&POSTFIX)
+}
+
+/// The folder with an unpacked mail server, when it was fetched.
+pub fn mail_server(server: &MailServer) -> Option<PathBuf> {
+    let what = format!("an unpacked {} (`cargo xtask test` fetches it)", server.name);
+    have(server.is_there(), &what).then(|| server.unpacked())
 }
 
 /// Where `program` is, in `PATH` or where administration tools live.

@@ -8,21 +8,27 @@ use std::fs::{self, Permissions};
 use std::net::SocketAddr;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use std::{env, io};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::cleanup::folder_prefix;
 use crate::deadline::wait_for;
+use crate::mail_server::{self, MailServer};
 use crate::netns::{NetNs, run};
 
-/// Names another folder with the unpacked packages.
-pub const FOLDER: &str = "PORTCULLIS_POSTFIX";
+/// The package.
+pub const POSTFIX: MailServer = MailServer {
+    name: "Postfix",
+    package: "postfix",
+    program: "usr/lib/postfix/sbin/master",
+    variable: "PORTCULLIS_POSTFIX",
+};
 
 /// How long it may take to start, or to stop.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -59,7 +65,7 @@ impl Postfix {
         let folder =
             tempfile::Builder::new().prefix(&format!("{}postfix-", folder_prefix())).tempdir()?;
         lay_out(folder.path(), packages, options)?;
-        let master = packages.join("usr/lib/postfix/sbin/master");
+        let master = packages.join(POSTFIX.program);
         let mut command =
             netns.map_or_else(|| Command::new(&master), |netns| netns.command(&master));
         let child = command
@@ -157,32 +163,12 @@ impl Drop for Postfix {
     }
 }
 
-/// The folder into which `cargo xtask test` unpacks Postfix, whether or not it has yet.
-pub fn unpacked() -> PathBuf {
-    let from = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
-    if let Some(folder) = from(FOLDER) {
-        return folder.into();
-    }
-    from("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .or_else(|| env::home_dir().map(|home| home.join(".cache")))
-        .unwrap_or_else(env::temp_dir)
-        .join("portcullis/postfix")
-}
-
 /// The folders with the libraries of the unpacked packages.
 fn libraries(packages: &Path) -> Result<String> {
-    let mut folders = vec![packages.join("usr/lib/postfix")];
-    for folder in ["usr/lib", "lib"] {
-        for entry in fs::read_dir(packages.join(folder)).into_iter().flatten() {
-            let path = entry?.path();
-            if path.to_string_lossy().ends_with("-linux-gnu") {
-                folders.push(path);
-            }
-        }
-    }
-    let folders = env::join_paths(folders)?;
-    folders.into_string().map_err(|folders| anyhow::anyhow!("{} is not UTF-8", folders.display()))
+    let mut folders = mail_server::libraries(packages)?;
+    folders.push("usr/lib/postfix".into());
+    let folders = env::join_paths(folders.iter().map(|folder| packages.join(folder)))?;
+    folders.into_string().map_err(|folders| anyhow!("{} is not UTF-8", folders.display()))
 }
 
 /// Makes the folders of one instance: `config`, `queue`, `data`, `mail`, `log`.

@@ -5,39 +5,52 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use harness::postfix;
+use harness::exim::EXIM;
+use harness::mail_server::MailServer;
+use harness::opensmtpd::OPENSMTPD;
+use harness::postfix::POSTFIX;
 
-use crate::packages::{Package, ensure_lists, is_installed};
+use crate::packages::{ensure_lists, is_installed};
 use crate::step::{Steps, captured, say};
 
-const POSTFIX: Package = Package {
-    name: "postfix",
-    purpose: "a real next hop and a real sender (unpacked, not installed)",
-};
+/// The servers, and what a reader is told that each is there for.
+const SERVERS: [(MailServer, &str); 3] = [
+    (POSTFIX, "a real next hop and a real sender"),
+    (EXIM, "a real sender"),
+    (OPENSMTPD, "a real sender"),
+];
 
-/// Unpacks Postfix with those of its libraries that this system lacks, unless that was done before.
+/// Unpacks those servers that were not yet, with those of their libraries that this system lacks.
 pub(crate) fn ensure(steps: &mut Steps) -> Result<()> {
-    let folder = postfix::unpacked();
-    if folder.join("usr/lib/postfix/sbin/master").is_file() {
+    let missing = SERVERS.iter().filter(|(server, _)| !server.is_there()).collect::<Vec<_>>();
+    if missing.is_empty() {
         return Ok(());
     }
-    say(&format!("this Debian package will be fetched:\n  {}: {}", POSTFIX.name, POSTFIX.purpose));
+    say("these Debian packages will be fetched and unpacked, not installed:");
+    for (server, purpose) in &missing {
+        say(&format!("  {}: {purpose}", server.package));
+    }
     ensure_lists(steps)?;
-    steps.quiet("fetching Postfix", || fetch(&folder).map(|detail| ((), detail)))
+    for (server, _) in missing {
+        let name = format!("fetching {}", server.name);
+        let fetch = || fetch(server.package, &server.unpacked()).map(|detail| ((), detail));
+        steps.quiet(&name, fetch)?;
+    }
+    Ok(())
 }
 
 /// Unpacks beside the place and moves the folder there when it is whole.
-fn fetch(folder: &Path) -> Result<String> {
+fn fetch(package: &str, folder: &Path) -> Result<String> {
     let parent = folder.parent().context("the root is no cache folder")?;
     fs::create_dir_all(parent)?;
     let fresh = tempfile::tempdir_in(parent)?;
     let unpacked = fresh.path().join("unpacked");
-    let mut wanted = vec![POSTFIX.name.to_owned()];
+    let mut wanted = vec![package.to_owned()];
     let mut fetched = Vec::<String>::new();
     while let Some(name) = wanted.pop() {
-        let package = download(&name, fresh.path())?;
-        captured(Command::new("dpkg-deb").arg("-x").arg(&package).arg(&unpacked))?;
-        let depends = captured(Command::new("dpkg-deb").arg("-f").arg(&package).arg("Depends"))?;
+        let file = download(&name, fresh.path())?;
+        captured(Command::new("dpkg-deb").arg("-x").arg(&file).arg(&unpacked))?;
+        let depends = captured(Command::new("dpkg-deb").arg("-f").arg(&file).arg("Depends"))?;
         fetched.push(name);
         wanted.extend(
             libraries(&depends)
@@ -47,6 +60,8 @@ fn fetch(folder: &Path) -> Result<String> {
         wanted.sort();
         wanted.dedup();
     }
+    // Nobody keeps what is in the cache folder up to date, so nothing in it runs as root for others.
+    captured(Command::new("chmod").args(["-R", "ug-s"]).arg(&unpacked))?;
     if folder.exists() {
         fs::remove_dir_all(folder)?;
     }

@@ -27,8 +27,11 @@ pub(crate) const TOOLCHAIN: &[Package] = &[
 pub(crate) const DEMO: &[Package] = &[IPROUTE2];
 
 /// What the tests send mail and join hosts with.
-pub(crate) const TESTS: &[Package] =
-    &[IPROUTE2, package("swaks", "mail from a client that is not ours")];
+pub(crate) const TESTS: &[Package] = &[
+    IPROUTE2,
+    package("swaks", "mail from a client that is not ours"),
+    package("python3", "mail from its smtplib, and an older kernel's refusals"),
+];
 
 /// What the filter is measured beside, and what its cable is laid with.
 pub(crate) const CONTENDERS: &[Package] = &[

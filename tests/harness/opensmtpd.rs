@@ -1,0 +1,163 @@
+//! OpenSMTPD as a sender, run from the unpacked package: it takes mail on the loopback and sends all of it on.
+
+use std::fs::{self, Permissions};
+use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::cleanup::folder_prefix;
+use crate::deadline::wait_for;
+use crate::mail_server::{MailServer, OwnFiles};
+use crate::netns::NetNs;
+
+/// The package.
+pub const OPENSMTPD: MailServer = MailServer {
+    name: "OpenSMTPD",
+    package: "opensmtpd",
+    program: "usr/sbin/smtpd",
+    variable: "PORTCULLIS_OPENSMTPD",
+};
+
+/// How long it may take to start, or to stop.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Whom Debian's OpenSMTPD was built to run as, and who owns its queue.
+const USERS: [(&str, u32); 2] = [("opensmtpd", 64_001), ("opensmtpq", 64_002)];
+
+/// A running OpenSMTPD; dropping it ends it and all its processes.
+#[derive(Debug)]
+pub struct OpenSmtpd {
+    parent: Child,
+    folder: TempDir,
+}
+
+impl OpenSmtpd {
+    /// Starts one in `netns` that takes mail at `listen` and sends it from `client` to `edge`; waits until it listens.
+    pub fn start(
+        packages: &Path,
+        netns: &NetNs,
+        listen: SocketAddr,
+        client: IpAddr,
+        edge: SocketAddr,
+    ) -> Result<Self> {
+        let folder =
+            tempfile::Builder::new().prefix(&format!("{}opensmtpd-", folder_prefix())).tempdir()?;
+        let own = lay_out(folder.path(), packages, listen, client, edge)?;
+        let child = own
+            .command(netns)
+            .arg("-d")
+            .arg("-f")
+            .arg(folder.path().join("smtpd.conf"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(folder.path().join("log"))?)
+            .spawn()
+            .context("start the unpacked OpenSMTPD")?;
+        let mut server = Self { parent: child, folder };
+        server.wait_until_started(netns, listen)?;
+        Ok(server)
+    }
+
+    /// Its log so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// Waits until its log has a line with all of `parts`; that line.
+    pub fn wait_for_log(&self, parts: &[&str], within: Duration) -> Result<String> {
+        wait_for(&format!("a log line with {parts:?}"), within, || {
+            let log = self.log();
+            let found = log.lines().find(|line| parts.iter().all(|part| line.contains(part)));
+            Ok(found.map(ToOwned::to_owned))
+        })
+        .with_context(|| self.log())
+    }
+
+    /// How many messages are in its queue.
+    pub fn queued(&self) -> Result<usize> {
+        let mut messages = 0;
+        for bucket in fs::read_dir(self.folder.path().join("var/spool/smtpd/queue"))? {
+            messages += fs::read_dir(bucket?.path())?.count();
+        }
+        Ok(messages)
+    }
+
+    /// Asks it to stop and waits until it has.
+    pub fn stop(mut self) -> Result<()> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<()> {
+        let pid = i32::try_from(self.parent.id()).ok().and_then(Pid::from_raw);
+        kill_process(pid.context("no process")?, Signal::TERM)?;
+        let parent = &mut self.parent;
+        wait_for("the end of OpenSMTPD", PATIENCE, || Ok(parent.try_wait()?)).map(drop)
+    }
+
+    fn wait_until_started(&mut self, netns: &NetNs, listen: SocketAddr) -> Result<()> {
+        let (parent, log) = (&mut self.parent, self.folder.path().join("log"));
+        let said = || fs::read_to_string(&log).unwrap_or_default();
+        wait_for("OpenSMTPD to start", PATIENCE, || {
+            if let Some(status) = parent.try_wait()? {
+                bail!("OpenSMTPD ended with {status}:\n{}", said());
+            }
+            let connected = netns.run(|| std::net::TcpStream::connect(listen))?;
+            Ok(connected.is_ok().then_some(()))
+        })
+        .with_context(said)
+    }
+}
+
+impl Drop for OpenSmtpd {
+    /// One that does not stop when asked to is killed.
+    fn drop(&mut self) {
+        if matches!(self.parent.try_wait(), Ok(None)) && self.end().is_err() {
+            self.parent.kill().unwrap_or_default();
+            self.parent.wait().map(drop).unwrap_or_default();
+        }
+    }
+}
+
+/// Makes what one instance sees in place of the system's files: users, and a `/var` of its own.
+fn lay_out(
+    folder: &Path,
+    packages: &Path,
+    listen: SocketAddr,
+    client: IpAddr,
+    edge: SocketAddr,
+) -> Result<OwnFiles> {
+    ensure!(
+        rustix::process::geteuid().is_root(),
+        "OpenSMTPD runs as several users, so that root alone can start it"
+    );
+    let var = folder.join("var");
+    for name in ["lib/opensmtpd/empty", "run", "spool/smtpd"] {
+        fs::create_dir_all(var.join(name))?;
+    }
+    // It makes the folders of its queue, and insists on the modes of those that it finds.
+    for path in [folder, &var.join("spool/smtpd")] {
+        fs::set_permissions(path, Permissions::from_mode(0o711))?;
+    }
+    let (host, port) = (edge.ip(), edge.port());
+    let host = if host.is_ipv6() { format!("[{host}]") } else { host.to_string() };
+    let configuration = format!(
+        "listen on {} port {} hostname opensmtpd.example.net
+action \"edge\" relay host \"smtp://{host}:{port}\" src {client}
+match from any for any action \"edge\"
+",
+        listen.ip(),
+        listen.port(),
+    );
+    fs::write(folder.join("smtpd.conf"), configuration)?;
+    // There is no name server for it to ask.
+    fs::write(folder.join("resolv.conf"), "")?;
+    let mut own = OwnFiles::new(&OPENSMTPD, packages, folder, &USERS)?;
+    own.put(&var, Path::new("/var"));
+    own.put(&folder.join("resolv.conf"), Path::new("/etc/resolv.conf"));
+    Ok(own)
+}

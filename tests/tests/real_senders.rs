@@ -162,7 +162,10 @@ fn over_ways(ways: &[(&str, &str, &str)], deliver: impl Fn(&Way<'_>) -> String) 
         let (list, given) = (why.get("list"), why.get("client"));
         assert_eq!((list, given), (Some(&"bad".into()), Some(&true.into())), "{why}");
         let only_the_kernel = |record: &Value| record.get("phase") == Some(&"kernel".into());
-        assert!(stage.home.audit().unwrap().iter().all(only_the_kernel), "{mode}: the daemon saw somebody");
+        assert!(
+            stage.home.audit().unwrap().iter().all(only_the_kernel),
+            "{mode}: the daemon saw somebody"
+        );
         daemon.terminate().unwrap();
     }
     over_loopback(deliver);

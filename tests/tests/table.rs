@@ -302,12 +302,20 @@ fn changes_and_expiries_are_what_a_naive_search_finds() {
     kernel.compare(&touched, &all, &mut numbers);
     let in_time = clock_second() + 1 < soon.as_second();
     assert!(in_time, "too slow to see what was there before it expired");
+    assert!(!kernel.filter.is_stale(), "nothing has expired");
 
     let expired = || Ok((clock_second() > soon.as_second() + 1).then_some(()));
     wait_for("the expiry", Duration::from_secs(30), expired).unwrap();
     let mut all = lasting.clone();
     let live = expiring.iter().filter(|(_, (_, expires))| *expires == late);
     all.extend(live.map(|(prefix, (choice, _))| (*prefix, *choice)));
+    kernel.compare(&touched, &all, &mut numbers);
+
+    // What has expired is only looked past, until the next sync takes it out.
+    assert!(kernel.filter.is_stale(), "something has expired");
+    let with_expired = kernel.filter.delta();
+    kernel.sync(&lasting, &expiring);
+    assert!(!kernel.filter.is_stale() && kernel.filter.delta() < with_expired);
     kernel.compare(&touched, &all, &mut numbers);
 
     // A daemon that starts again knows nothing, and finds what is there.

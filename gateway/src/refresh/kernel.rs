@@ -124,7 +124,7 @@ impl Kernel {
 
     /// Makes good what went wrong, or changed, since the last look.
     pub(super) fn look(&mut self, rules: &Rules, own: &[IpAddr]) {
-        if self.behind || self.filter.as_ref().is_some_and(Filter::expires_wrongly) {
+        if self.behind || self.filter.as_ref().is_some_and(Filter::is_stale) {
             self.sync(rules, own);
         }
         self.fold();

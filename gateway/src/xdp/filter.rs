@@ -53,6 +53,8 @@ pub struct Filter {
     boot: Boot,
     /// Whether any of the rules of the last sync expires.
     dated: bool,
+    /// When the next of those does that the kernel holds.
+    next_expiry: Option<u32>,
     log: Option<Printer>,
 }
 
@@ -161,6 +163,7 @@ impl Filter {
             held: (!adopted).then(Held::default),
             boot: Boot::now(),
             dated: false,
+            next_expiry: None,
             log: Printer::start(&mut ebpf),
             ebpf,
         })
@@ -173,7 +176,10 @@ impl Filter {
     /// and the new rules, and the next sync reads back what.
     pub fn sync(&mut self, rules: &Rules, own: &[IpAddr]) -> Result<SyncReport, XdpError> {
         self.boot.adjust();
-        self.dated = rules.bad.iter().chain(&rules.good).any(|rule| rule.expires.is_some());
+        let expiries = rules.bad.iter().chain(&rules.good).filter_map(|rule| rule.expires);
+        let (boot, now) = (self.boot, uptime());
+        let live = expiries.clone().map(|expiry| boot.second(expiry)).filter(|at| *at > now);
+        (self.dated, self.next_expiry) = (expiries.clone().next().is_some(), live.min());
         let own: Vec<IpAddr> = own.iter().copied().map(fold).collect();
         let mut slots = self.slots.clone();
         let assignment = slots.assign(&rules.lists)?;
@@ -221,10 +227,11 @@ impl Filter {
         self.put(wanted, Folding::Always, |_| Ok(())).map(|_report| true)
     }
 
-    /// Whether something expires in the kernel at another time than it should, since the wall clock was set: rules are to be
-    /// synced again.
-    pub fn expires_wrongly(&self) -> bool {
-        self.dated && self.boot.is_off(Boot::now())
+    /// Whether the same rules are to be synced again: something has expired, which the program then looks past but which is
+    /// still there, or the wall clock was set, so that something expires at another time than it should.
+    pub fn is_stale(&self) -> bool {
+        self.next_expiry.is_some_and(|at| at <= uptime())
+            || self.dated && self.boot.is_off(Boot::now())
     }
 
     /// How many prefixes the delta holds.

@@ -6,8 +6,8 @@ use aya::{Ebpf, include_bytes_aligned};
 use gateway_ebpf::repeat::Run;
 use gateway_ebpf::table::Line;
 
-use super::filter::load_object;
 use super::pins::Pins;
+use super::program::load_object;
 use super::{Config, XdpError, memory};
 
 /// The object file with the programs that measure lookups.

@@ -2,17 +2,12 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use aya::programs::{ProgramError, Xdp};
-use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
-use aya_log::LEVEL;
-use gateway_ebpf::abi::{
-    Family, KernelAction, MAX_GOOD, MAX_PORTS, MapShape, PORTS, PROGRAM, RuleValue, map,
-};
+use aya::Ebpf;
+use aya::programs::Xdp;
+use gateway_ebpf::abi::{KernelAction, PROGRAM};
 use gateway_ebpf::dated::DatedRule;
-use gateway_ebpf::event::{EVENT_MOST, EVENT_SHIFT, Sampling};
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
@@ -24,17 +19,17 @@ use super::control::ControlMap;
 use super::counters::Counters;
 use super::counting::Counting;
 use super::limits::KernelLimits;
-use super::log::{self, Printer};
+use super::log::Printer;
 use super::pins::Pins;
 use super::plan::{Entries, Plan};
+use super::program::{load, no_program, refused};
 use super::refusals::Refusals;
 use super::slots::Slots;
 use super::tables::Tables;
+use super::wanted::Wanted;
 use super::{Config, Limits, XdpError};
-use crate::list::{Rule, Rules};
+use crate::list::Rules;
 use crate::net::{Prefix, fold};
-
-static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/portcullis-xdp"));
 
 /// The kernel filter. When it is dropped, the filter goes on in the kernel; only [`Filter::detach`] ends it.
 #[derive(Debug)]
@@ -71,13 +66,6 @@ struct Held {
     /// What the tables were made from.
     base: Arc<Entries>,
     delta: Entries<DatedRule>,
-}
-
-/// What the maps are to hold.
-struct Wanted {
-    good: Entries<DatedRule>,
-    lasting: Arc<Entries>,
-    expiring: Entries<Until>,
 }
 
 /// When the delta is folded into the tables.
@@ -183,10 +171,7 @@ impl Filter {
         let own: Vec<IpAddr> = own.iter().copied().map(fold).collect();
         let mut slots = self.slots.clone();
         let assignment = slots.assign(&rules.lists)?;
-        let good = dated(&rules.good, &assignment.slots, self.boot)?;
-        let (lasting, expiring) = split(&rules.bad, &assignment.slots, self.boot)?;
-        refuse_too_many_good(&good)?;
-        let wanted = Wanted { good, lasting: Arc::new(lasting), expiring };
+        let wanted = Wanted::new(rules, &assignment.slots, self.boot)?;
         let refuses = rules.bad.iter().any(|rule| rule.action == KernelAction::Refuse);
         // First, for new addresses are better filtered by the old rules than by none; and should it fail, the rules go on.
         let own_set = self.tables.set_own(&own).and_then(|()| self.control.set_own(&own));
@@ -464,72 +449,6 @@ fn lookup(tables: &Tables, slots: &Slots, address: IpAddr) -> Result<Option<Kern
     }))
 }
 
-/// Loads the program with the maps pinned at `pin`.
-fn load(config: &Config, pin: impl Fn(MapShape) -> PathBuf) -> Result<Ebpf, XdpError> {
-    load_program(config, |shape| Some(pin(shape)))
-}
-
-/// Loads the program with maps of its own, which hold nothing: whether this kernel takes it.
-pub(super) fn load_alone(config: &Config) -> Result<Ebpf, XdpError> {
-    load_program(config, |_shape| None)
-}
-
-fn load_program(
-    config: &Config,
-    pin: impl Fn(MapShape) -> Option<PathBuf>,
-) -> Result<Ebpf, XdpError> {
-    let mut ebpf = load_object(OBJECT, config, pin)?;
-    let program = ebpf.program_mut(PROGRAM).ok_or_else(no_program)?;
-    let program: &mut Xdp = program.try_into().map_err(refused)?;
-    program.load().map_err(refused)?;
-    Ok(ebpf)
-}
-
-/// Prepares an object with the maps pinned at `pin`, or with maps of its own; its programs are still to be loaded.
-pub(super) fn load_object(
-    object: &[u8],
-    config: &Config,
-    pin: impl Fn(MapShape) -> Option<PathBuf>,
-) -> Result<Ebpf, XdpError> {
-    let mut ports = [0_u16; MAX_PORTS];
-    let wanted: Vec<u16> = config.ports.iter().copied().filter(|port| *port != 0).collect();
-    let Some(places) = ports.get_mut(..wanted.len()) else {
-        return Err(XdpError::DoesNotFit { what: "ports", found: wanted.len(), most: MAX_PORTS });
-    };
-    places.copy_from_slice(&wanted);
-    let level = log::level();
-    let mut loader = EbpfLoader::new();
-    let sampling = Sampling::per_second(config.events_per_second);
-    loader
-        .override_global(PORTS, &ports, true)
-        .override_global(EVENT_MOST, &sampling.most, true)
-        .override_global(EVENT_SHIFT, &sampling.shift, true)
-        .override_global(LEVEL, &level, false);
-    for shape in map::ALL {
-        if let Some(pin) = pin(shape) {
-            loader.map_pin_path(shape.name, pin);
-        }
-    }
-    loader.load(object).map_err(|error| XdpError::program(&error))
-}
-
-fn refused(error: ProgramError) -> XdpError {
-    XdpError::program(&error)
-}
-
-fn no_program() -> XdpError {
-    XdpError::Program { reason: format!("the object holds no program named {PROGRAM}") }
-}
-
-fn refuse_too_many_good(good: &Entries<DatedRule>) -> Result<(), XdpError> {
-    let v4 = good.partition_point(|(prefix, _)| prefix.address().is_ipv4());
-    let families = [("good IPv4 rules", v4), ("good IPv6 rules", good.len() - v4)];
-    match families.into_iter().find(|(_, found)| *found > MAX_GOOD) {
-        Some((what, found)) => Err(XdpError::DoesNotFit { what, found, most: MAX_GOOD }),
-        None => Ok(()),
-    }
-}
-
 /// The prefixes that a table has otherwise; `None` when they are so many that a table is made anew in no time.
 fn touched(table: &Arc<Entries>, wanted: &Arc<Entries>) -> Option<Vec<Prefix>> {
     /// One prefix in so many.
@@ -541,43 +460,4 @@ fn touched(table: &Arc<Entries>, wanted: &Arc<Entries>) -> Option<Vec<Prefix>> {
     let changed = plan.write.len() + plan.remove.len();
     (changed * FEW <= table.len())
         .then(|| plan.write.iter().map(|(prefix, _)| *prefix).chain(plan.remove).collect())
-}
-
-/// Rules as the kernel holds them: those that last, and those that expire.
-fn split(rules: &[Rule], slots: &[u16], boot: Boot) -> Result<(Entries, Entries<Until>), XdpError> {
-    let (mut lasting, mut expiring) = (Vec::with_capacity(rules.len()), Vec::new());
-    for rule in rules {
-        let value = value(rule, slots)?;
-        match rule.expires {
-            None => lasting.push((rule.prefix, value)),
-            Some(expires) => {
-                let until = boot.second(expires);
-                expiring.extend((until > uptime()).then_some((rule.prefix, (value, until))));
-            }
-        }
-    }
-    Ok((in_order(lasting), in_order(expiring)))
-}
-
-/// Good rules as the kernel holds them.
-fn dated(rules: &[Rule], slots: &[u16], boot: Boot) -> Result<Entries<DatedRule>, XdpError> {
-    let (lasting, expiring) = split(rules, slots, boot)?;
-    Ok(changes::dated(&lasting, &expiring))
-}
-
-fn value(rule: &Rule, slots: &[u16]) -> Result<RuleValue, XdpError> {
-    let slot = slots.get(usize::from(rule.list)).ok_or(XdpError::ListNumber {
-        prefix: rule.prefix,
-        list: rule.list,
-        lists: slots.len(),
-    })?;
-    let family = if rule.prefix.address().is_ipv4() { Family::V4 } else { Family::V6 };
-    Ok(RuleValue::new(*slot, rule.action).of(family))
-}
-
-/// Sorted, the first of several of one prefix.
-fn in_order<Value>(mut entries: Entries<Value>) -> Entries<Value> {
-    entries.sort_by_key(|(prefix, _)| *prefix);
-    entries.dedup_by_key(|(prefix, _)| *prefix);
-    entries
 }

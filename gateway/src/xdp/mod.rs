@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `config` | what can an operator say? |
 //! | `filter` | the whole: open, sync, attach, count, look up, detach |
+//! | `program` | how is the program loaded? |
 //! | `attach` | on which interfaces does it run, in which mode, and why? |
 //! | `interface` | which interface is meant, and what runs there already? |
 //! | `vlan` | where can no answer be sent, since the tag is not in the frame? |
@@ -14,7 +15,7 @@
 //! | `delta`, `changes`, `tries` | what differs from the tables, or expires, and which good prefixes matter? |
 //! | `boot` | when is that by the kernel's clock? |
 //! | `memory` | what has aya no call for? |
-//! | `plan`, `slots` | which changes lead from what they hold to what they should hold? |
+//! | `wanted`, `slots`, `plan` | which changes lead from what they hold to what they should hold? |
 //! | `refusals` | how does the kernel refuse? |
 //! | `limits` | what may networks do, and which are known? |
 //! | `references` | what does a reference in a refusal say? |
@@ -57,12 +58,14 @@ mod pcapng;
 mod pins;
 mod plan;
 pub mod probe;
+mod program;
 mod references;
 mod refusals;
 mod slots;
 mod tables;
 mod tries;
 mod vlan;
+mod wanted;
 
 pub use attach::{Attachment, RunsIn};
 pub use capture::{Capture, CapturedPacket, interface_name};

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::error::chain;
 use super::features::{ALL, Feature, Row, Version, Without};
-use super::{Config, Mode, attach, driver, filter, interface, memory, pins, vlan};
+use super::{Config, Mode, attach, driver, interface, memory, pins, program, vlan};
 
 /// What was found about one feature.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -245,7 +245,7 @@ fn with_program(
     config: &Config,
     check: impl FnOnce(&mut Xdp) -> Result<(), String>,
 ) -> Result<(), String> {
-    let mut ebpf = filter::load_alone(config).map_err(|error| error.to_string())?;
+    let mut ebpf = program::load_alone(config).map_err(|error| error.to_string())?;
     let program = ebpf.program_mut(gateway_ebpf::abi::PROGRAM);
     let program = program.and_then(|program| <&mut Xdp>::try_from(program).ok());
     check(program.ok_or("the object holds no program")?)

@@ -6,6 +6,9 @@
     reason = "maps and loops are reached through raw pointers that the verifier checks"
 )]
 
+#[path = "../xdp/trie_key.rs"]
+mod trie_key;
+
 use core::ffi::c_void;
 use core::ptr;
 
@@ -13,12 +16,14 @@ use aya_ebpf::bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC, xdp_action};
 use aya_ebpf::btf_maps::{Array as BtfArray, ArrayOfMaps};
 use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_loop};
 use aya_ebpf::macros::{btf_map, map, xdp};
-use aya_ebpf::maps::lpm_trie::{Key, LpmTrie};
+use aya_ebpf::maps::lpm_trie::LpmTrie;
 use aya_ebpf::maps::{Array, HashMap};
 use aya_ebpf::programs::XdpContext;
 use gateway_ebpf::bench_keys::{self as keys, Keys};
 use gateway_ebpf::table::v6::Leftover;
 use gateway_ebpf::table::{Line, Lines, v4, v6};
+
+use crate::trie_key::TrieKey;
 
 type Table = BtfArray<Line, 1, { BPF_F_MMAPABLE as usize }>;
 
@@ -78,7 +83,7 @@ program!(table_v6, table_v6_step, |keys: &mut Keys| {
     TABLE_V6.get(0).is_some_and(|table| {
         v6::lookup(&InKernel(table), address, |generation| {
             let [a, b, c, d] = address.map(u32::to_be);
-            let key = TrieKey { unused: 0, length: 160, address: [generation, a, b, c, d] };
+            let key = TrieKey::new([generation, a, b, c, d], 160);
             let [class, length, _, _] = *LEFT_V6.get(key.key())?;
             Some(Leftover { class, length })
         })
@@ -86,11 +91,11 @@ program!(table_v6, table_v6_step, |keys: &mut Keys| {
     })
 });
 program!(trie_v4, trie_v4_step, |keys: &mut Keys| {
-    let key = TrieKey { unused: 0, length: 32, address: [keys.next_v4().to_be()] };
+    let key = TrieKey::new([keys.next_v4().to_be()], 32);
     TRIE_V4.get(key.key()).is_some()
 });
 program!(trie_v6, trie_v6_step, |keys: &mut Keys| {
-    let key = TrieKey { unused: 0, length: 128, address: keys.next_v6().map(u32::to_be) };
+    let key = TrieKey::new(keys.next_v6().map(u32::to_be), 128);
     TRIE_V6.get(key.key()).is_some()
 });
 program!(hash_v4, hash_v4_step, |keys: &mut Keys| { HASH_V4.get_ptr([keys.next_v4()]).is_some() });
@@ -127,23 +132,6 @@ impl Lines for InKernel {
     #[inline(always)]
     fn line(&self, index: u32) -> Option<&Line> {
         self.0.get(index)
-    }
-}
-
-/// A key of a trie, placed so that its address is aligned for any access.
-#[repr(C, align(8))]
-struct TrieKey<const N: usize> {
-    unused: u32,
-    length: u32,
-    address: [u32; N],
-}
-
-impl<const N: usize> TrieKey<N> {
-    #[inline(always)]
-    fn key(&self) -> &Key<[u32; N]> {
-        let start = ptr::from_ref(self).cast::<u32>();
-        // SAFETY: behind the first word come the length and the address, without gaps, as in a `Key`, which is packed.
-        unsafe { &*start.add(1).cast() }
     }
 }
 

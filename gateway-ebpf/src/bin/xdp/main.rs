@@ -19,6 +19,7 @@ mod refuse;
 #[cfg(feature = "repeat")]
 mod repeat;
 mod report;
+mod trie_key;
 
 use aya_ebpf::Global;
 use aya_ebpf::bindings::xdp_action;

@@ -1,7 +1,5 @@
 //! The maps, and what the program asks them.
 
-use core::ptr;
-
 use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use aya_ebpf::btf_maps::{Array as BtfArray, ArrayOfMaps};
 use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
@@ -15,6 +13,8 @@ use gateway_ebpf::parse::{Addresses, Segment};
 use gateway_ebpf::rate::Answers;
 use gateway_ebpf::table::v6::Leftover;
 use gateway_ebpf::table::{Line, Lines, v4 as table_v4, v6 as table_v6};
+
+use crate::trie_key::TrieKey;
 
 /// Addresses as they are on the wire. Words, not bytes: the verifier wants keys on the stack to be aligned.
 type V4 = [u32; 1];
@@ -305,30 +305,6 @@ pub(crate) fn outcome_counter(index: u32) -> Option<*mut Counter> {
 #[inline(always)]
 pub(crate) fn list_counter(index: u32) -> Option<*mut Counter> {
     LISTS.get_ptr_mut(index)
-}
-
-/// A key of a trie, placed so that its address is aligned for any access.
-#[repr(C, align(8))]
-struct TrieKey<const N: usize> {
-    unused: u32,
-    length: u32,
-    address: [u32; N],
-}
-
-impl<const N: usize> TrieKey<N> {
-    /// The key that asks for the longest prefix of at most `length` bits that covers `address`.
-    #[inline(always)]
-    fn new(address: [u32; N], length: u32) -> Self {
-        Self { unused: 0, length, address }
-    }
-
-    #[inline(always)]
-    fn key(&self) -> &Key<[u32; N]> {
-        let start = ptr::from_ref(self).cast::<u32>();
-        // SAFETY: behind the first word come the length and the address, without gaps, as in a `Key`, which is packed and
-        // so is aligned anywhere.
-        unsafe { &*start.add(1).cast() }
-    }
 }
 
 #[inline(always)]

@@ -15,6 +15,7 @@ use harness::needs;
 use harness::netns::NetNs;
 use harness::opensmtpd::{OPENSMTPD, OpenSmtpd};
 use harness::postfix::{self, Postfix};
+use harness::site::Site;
 use harness::smtp_client::SmtpClient;
 use harness::stage::{EDGE_V4, EDGE_V6, Stage};
 use serde_json::Value;
@@ -209,33 +210,10 @@ fn over_loopback(deliver: impl Fn(&Way<'_>) -> String) {
 }
 
 fn stage(mode: &str) -> Stage {
-    let config = format!(
-        r#"
-            hostname = "mx.example.org"
-            state_dir = "{{dir}}"
-            [audit]
-            file = "{{dir}}/audit.jsonl"
-            [admin]
-            socket = "{{dir}}/admin.sock"
-            [xdp]
-            interfaces = ["eth0"]
-            mode = "{mode}"
-            pin_dir = "{{pins}}"
-            [[listener]]
-            address = "[::]:25"
-            [next_hop]
-            address = "{{next_hop}}"
-            client = "xclient"
-            [[list]]
-            name = "bad"
-            class = "local-bad"
-            file = "bad.txt"
-        "#
-    );
     let clients = [WAYS[0].1, WAYS[1].1];
-    let stage = Stage::new(&config, &clients.map(|client| client.parse().unwrap())).unwrap();
-    stage.home.write("bad.txt", &clients.join("\n")).unwrap();
-    stage
+    let xdp = format!("interfaces = [\"eth0\"]\nmode = \"{mode}\"\n");
+    let site = Site::with_kernel().xdp(&xdp).list("bad", "local-bad", "", &clients.join("\n"));
+    site.stage(&clients).unwrap()
 }
 
 fn words(client: &str) -> String {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use harness::deadline::wait_for;
 use harness::needs;
 use harness::netns::NetNs;
+use harness::site::Site;
 use harness::smtp_client::End;
 use harness::stage::Stage;
 
@@ -17,37 +18,10 @@ const REFUSED: [&str; 2] = ["198.51.100.66", "2001:db8:bad::66"];
 const WRITTEN: [&str; 2] = ["198.51.100.66", "2001:0db8:0bad:0000:0000:0000:0000:0066"];
 const CLEAN: &str = "198.18.0.1";
 
-fn config(mode: &str) -> String {
-    format!(
-        r#"
-            hostname = "mx.example.org"
-            state_dir = "{{dir}}"
-            [audit]
-            file = "{{dir}}/audit.jsonl"
-            [admin]
-            socket = "{{dir}}/admin.sock"
-            [xdp]
-            interfaces = ["eth0"]
-            mode = "{mode}"
-            pin_dir = "{{pins}}"
-            [[listener]]
-            address = "[::]:25"
-            [next_hop]
-            address = "{{next_hop}}"
-            client = "xclient"
-            [[list]]
-            name = "bad"
-            class = "local-bad"
-            file = "bad.txt"
-        "#
-    )
-}
-
 fn stage(mode: &str) -> Stage {
-    let senders = [REFUSED[0], REFUSED[1], CLEAN].map(|sender| sender.parse().unwrap());
-    let stage = Stage::new(&config(mode), &senders).unwrap();
-    stage.home.write("bad.txt", &REFUSED.join("\n")).unwrap();
-    stage
+    let xdp = format!("interfaces = [\"eth0\"]\nmode = \"{mode}\"\n");
+    let site = Site::with_kernel().xdp(&xdp).list("bad", "local-bad", "", &REFUSED.join("\n"));
+    site.stage(&[REFUSED[0], REFUSED[1], CLEAN]).unwrap()
 }
 
 /// How many RSTs a host has sent: one for each segment of a connection that it knows nothing of.

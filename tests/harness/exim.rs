@@ -16,6 +16,7 @@ use crate::cleanup::folder_prefix;
 use crate::deadline::wait_for;
 use crate::mail_server::{MailServer, OwnFiles, PLACE};
 use crate::netns::NetNs;
+use crate::running_server::wait_for_line;
 
 /// The package; the one with fewest features is as good a sender as any.
 pub const EXIM: MailServer = MailServer {
@@ -79,12 +80,7 @@ impl Exim {
 
     /// Waits until its log has a line with all of `parts`; that line.
     pub fn wait_for_log(&self, parts: &[&str], within: Duration) -> Result<String> {
-        wait_for(&format!("a log line with {parts:?}"), within, || {
-            let log = self.log();
-            let found = log.lines().find(|line| parts.iter().all(|part| line.contains(part)));
-            Ok(found.map(ToOwned::to_owned))
-        })
-        .with_context(|| self.log())
+        wait_for_line(|| self.log(), parts, within)
     }
 
     /// Waits for the bounce, which is what the sender of the message reads.

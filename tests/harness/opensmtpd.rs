@@ -4,17 +4,16 @@ use std::fs::{self, Permissions};
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
-use rustix::process::{Pid, Signal, kill_process};
+use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
 use crate::cleanup::folder_prefix;
-use crate::deadline::wait_for;
 use crate::mail_server::{MailServer, OwnFiles};
 use crate::netns::NetNs;
+use crate::running_server::{RunningServer, wait_for_line};
 
 /// The package.
 pub const OPENSMTPD: MailServer = MailServer {
@@ -24,15 +23,13 @@ pub const OPENSMTPD: MailServer = MailServer {
     variable: "PORTCULLIS_OPENSMTPD",
 };
 
-/// How long it may take to start, or to stop.
-const PATIENCE: Duration = Duration::from_secs(20);
 /// Whom Debian's OpenSMTPD was built to run as, and who owns its queue.
 const USERS: [(&str, u32); 2] = [("opensmtpd", 64_001), ("opensmtpq", 64_002)];
 
 /// A running OpenSMTPD; dropping it ends it and all its processes.
 #[derive(Debug)]
 pub struct OpenSmtpd {
-    parent: Child,
+    parent: RunningServer,
     folder: TempDir,
 }
 
@@ -58,8 +55,13 @@ impl OpenSmtpd {
             .stderr(fs::File::create(folder.path().join("log"))?)
             .spawn()
             .context("start the unpacked OpenSMTPD")?;
-        let mut server = Self { parent: child, folder };
-        server.wait_until_started(netns, listen)?;
+        let parent = RunningServer::new(OPENSMTPD.name, child);
+        let mut server = Self { parent, folder };
+        let log = server.folder.path().join("log");
+        server.parent.wait_until_started(
+            || fs::read_to_string(&log).unwrap_or_default(),
+            || Ok(netns.run(|| std::net::TcpStream::connect(listen))?.is_ok()),
+        )?;
         Ok(server)
     }
 
@@ -70,12 +72,7 @@ impl OpenSmtpd {
 
     /// Waits until its log has a line with all of `parts`; that line.
     pub fn wait_for_log(&self, parts: &[&str], within: Duration) -> Result<String> {
-        wait_for(&format!("a log line with {parts:?}"), within, || {
-            let log = self.log();
-            let found = log.lines().find(|line| parts.iter().all(|part| line.contains(part)));
-            Ok(found.map(ToOwned::to_owned))
-        })
-        .with_context(|| self.log())
+        wait_for_line(|| self.log(), parts, within)
     }
 
     /// How many messages are in its queue.
@@ -89,37 +86,7 @@ impl OpenSmtpd {
 
     /// Asks it to stop and waits until it has.
     pub fn stop(mut self) -> Result<()> {
-        self.end()
-    }
-
-    fn end(&mut self) -> Result<()> {
-        let pid = i32::try_from(self.parent.id()).ok().and_then(Pid::from_raw);
-        kill_process(pid.context("no process")?, Signal::TERM)?;
-        let parent = &mut self.parent;
-        wait_for("the end of OpenSMTPD", PATIENCE, || Ok(parent.try_wait()?)).map(drop)
-    }
-
-    fn wait_until_started(&mut self, netns: &NetNs, listen: SocketAddr) -> Result<()> {
-        let (parent, log) = (&mut self.parent, self.folder.path().join("log"));
-        let said = || fs::read_to_string(&log).unwrap_or_default();
-        wait_for("OpenSMTPD to start", PATIENCE, || {
-            if let Some(status) = parent.try_wait()? {
-                bail!("OpenSMTPD ended with {status}:\n{}", said());
-            }
-            let connected = netns.run(|| std::net::TcpStream::connect(listen))?;
-            Ok(connected.is_ok().then_some(()))
-        })
-        .with_context(said)
-    }
-}
-
-impl Drop for OpenSmtpd {
-    /// One that does not stop when asked to is killed.
-    fn drop(&mut self) {
-        if matches!(self.parent.try_wait(), Ok(None)) && self.end().is_err() {
-            self.parent.kill().unwrap_or_default();
-            self.parent.wait().map(drop).unwrap_or_default();
-        }
+        self.parent.stop().map(drop)
     }
 }
 

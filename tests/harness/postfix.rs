@@ -9,18 +9,18 @@ use std::net::SocketAddr;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 use std::{env, io};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
-use rustix::process::{Pid, Signal, kill_process};
+use anyhow::{Context, Result, anyhow, ensure};
 use tempfile::TempDir;
 
 use crate::cleanup::folder_prefix;
 use crate::deadline::wait_for;
 use crate::mail_server::{self, MailServer};
 use crate::netns::{NetNs, run};
+use crate::running_server::{RunningServer, wait_for_line};
 
 /// The package.
 pub const POSTFIX: MailServer = MailServer {
@@ -30,8 +30,6 @@ pub const POSTFIX: MailServer = MailServer {
     variable: "PORTCULLIS_POSTFIX",
 };
 
-/// How long it may take to start, or to stop.
-const PATIENCE: Duration = Duration::from_secs(20);
 /// The user of the queue: every system has it, and it is neither root nor the one that delivers.
 const OWNER: &str = "daemon";
 /// The group that may drop mail: every system has it.
@@ -55,7 +53,7 @@ pub struct Options {
 /// A running Postfix; dropping it ends it and all its processes.
 #[derive(Debug)]
 pub struct Postfix {
-    master: Child,
+    master: RunningServer,
     folder: TempDir,
 }
 
@@ -81,25 +79,20 @@ impl Postfix {
             .stderr(fs::File::create(folder.path().join("stderr"))?)
             .spawn()
             .context("start the unpacked Postfix")?;
-        let mut postfix = Self { master: child, folder };
-        postfix.wait_until_started()?;
-        Ok(postfix)
+        let mut master = RunningServer::new(POSTFIX.name, child);
+        let said = || log(folder.path());
+        master.wait_until_started(said, || Ok(said().contains("daemon started")))?;
+        Ok(Self { master, folder })
     }
 
     /// Its log so far.
     pub fn log(&self) -> String {
-        let log = |name| fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
-        log("log/mail.log") + &log("stderr")
+        log(self.folder.path())
     }
 
     /// Waits until its log has a line with all of `parts`; that line.
     pub fn wait_for_log(&self, parts: &[&str], within: Duration) -> Result<String> {
-        wait_for(&format!("a log line with {parts:?}"), within, || {
-            let log = self.log();
-            let found = log.lines().find(|line| parts.iter().all(|part| line.contains(part)));
-            Ok(found.map(ToOwned::to_owned))
-        })
-        .with_context(|| self.log())
+        wait_for_line(|| self.log(), parts, within)
     }
 
     /// The messages delivered so far.
@@ -125,42 +118,14 @@ impl Postfix {
 
     /// Asks it to stop and waits until it has.
     pub fn stop(mut self) -> Result<()> {
-        self.end()
-    }
-
-    fn end(&mut self) -> Result<()> {
-        let pid = i32::try_from(self.master.id()).ok().and_then(Pid::from_raw);
-        kill_process(pid.context("no process")?, Signal::TERM)?;
-        let master = &mut self.master;
-        wait_for("the end of Postfix", PATIENCE, || Ok(master.try_wait()?)).map(drop)
-    }
-
-    fn wait_until_started(&mut self) -> Result<()> {
-        let master = &mut self.master;
-        let log = self.folder.path().join("log/mail.log");
-        let stderr = self.folder.path().join("stderr");
-        let said = || {
-            let read = |file| fs::read_to_string(file).unwrap_or_default();
-            read(&log) + &read(&stderr)
-        };
-        wait_for("Postfix to start", PATIENCE, || {
-            if let Some(status) = master.try_wait()? {
-                bail!("Postfix ended with {status}:\n{}", said());
-            }
-            Ok(said().contains("daemon started").then_some(()))
-        })
-        .with_context(said)
+        self.master.stop().map(drop)
     }
 }
 
-impl Drop for Postfix {
-    /// One that does not stop when asked to is killed.
-    fn drop(&mut self) {
-        if matches!(self.master.try_wait(), Ok(None)) && self.end().is_err() {
-            self.master.kill().unwrap_or_default();
-            self.master.wait().map(drop).unwrap_or_default();
-        }
-    }
+/// The log of the instance in `folder` so far.
+fn log(folder: &Path) -> String {
+    let log = |name| fs::read_to_string(folder.join(name)).unwrap_or_default();
+    log("log/mail.log") + &log("stderr")
 }
 
 /// The folders with the libraries of the unpacked packages.

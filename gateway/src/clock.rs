@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 
 pub use jiff::Timestamp;
+use serde::{Serialize, Serializer};
 
 /// Where the time of day comes from.
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,6 +40,22 @@ impl Expiry {
     /// In seconds since 1970.
     pub const fn as_second(self) -> u32 {
         self.0.get()
+    }
+
+    /// Whether what has it still counts at `now`.
+    pub fn is_after(self, now: Timestamp) -> bool {
+        i64::from(self.as_second()) > now.as_second()
+    }
+
+    /// The moment.
+    pub fn timestamp(self) -> Timestamp {
+        Timestamp::from_second(self.as_second().into()).unwrap_or(Timestamp::MAX)
+    }
+}
+
+impl Serialize for Expiry {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.timestamp().serialize(serializer)
     }
 }
 

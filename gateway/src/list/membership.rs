@@ -1,12 +1,12 @@
 //! Where an address is listed: every entry of every list, all matches of an address.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ipnet::IpNet;
-use prefix_trie::joint::map::JointPrefixMap;
-
-use super::{Entry, List, Match};
+use super::{Entries, List, Match, Origin};
+use crate::clock::{Expiry, Timestamp};
 use crate::net::Prefix;
 
 /// A list with its entries.
@@ -14,98 +14,150 @@ use crate::net::Prefix;
 pub struct Loaded {
     /// The list.
     pub list: Arc<List>,
-    /// Its entries, in the order of its source.
-    pub entries: Vec<Arc<Entry>>,
+    /// Its entries, by where they come from.
+    pub parts: Vec<Part>,
 }
 
-/// Every entry of every list by prefix, with the protected hosts that no list can hit.
-#[derive(Default)]
-pub struct Membership {
-    lists: Vec<Arc<List>>,
-    entries: JointPrefixMap<IpNet, Vec<Listing>>,
-    protected: JointPrefixMap<IpNet, ()>,
-    entry_count: usize,
-}
-
-/// One entry with the position of its list.
+/// The entries that a list has from one place.
 #[derive(Clone, Debug)]
-pub(super) struct Listing {
-    pub(super) list: u16,
-    pub(super) entry: Arc<Entry>,
+pub struct Part {
+    /// The place.
+    pub origin: Arc<Origin>,
+    /// The entries.
+    pub entries: Arc<Entries>,
+}
+
+impl Loaded {
+    /// The number of its entries.
+    pub fn entry_count(&self) -> usize {
+        self.parts.iter().map(|part| part.entries.len()).sum()
+    }
+}
+
+/// Every entry of every list, with the protected hosts that no list can hit.
+#[derive(Debug, Default)]
+pub struct Membership {
+    lists: Vec<Loaded>,
+    protected: Entries,
 }
 
 impl Membership {
-    /// Builds the index; `protected` are holes in every list.
-    pub fn new(loaded: &[Loaded], protected: &[Prefix]) -> Self {
-        let mut membership = Self {
-            lists: loaded.iter().map(|one| Arc::clone(&one.list)).collect(),
-            ..Self::default()
-        };
-        for &prefix in protected {
-            membership.protected.insert(prefix.net(), ());
-        }
-        for (list, one) in (0..u16::MAX).zip(loaded) {
-            for entry in &one.entries {
-                let listing = Listing { list, entry: Arc::clone(entry) };
-                membership.entries.entry(entry.prefix.net()).or_default().push(listing);
-            }
-            membership.entry_count += one.entries.len();
-        }
-        membership
+    /// All that is loaded; `protected` are holes in every list.
+    pub fn new(lists: Vec<Loaded>, protected: &[Prefix]) -> Self {
+        Self { lists, protected: protected.iter().copied().collect() }
     }
 
     /// The lists, in configuration order.
-    pub fn lists(&self) -> &[Arc<List>] {
+    pub fn lists(&self) -> impl ExactSizeIterator<Item = &Arc<List>> {
+        self.lists.iter().map(|loaded| &loaded.list)
+    }
+
+    /// The lists with their entries, in configuration order.
+    pub fn loaded(&self) -> &[Loaded] {
         &self.lists
     }
 
     /// The number of entries in all lists.
     pub fn entry_count(&self) -> usize {
-        self.entry_count
+        self.lists.iter().map(Loaded::entry_count).sum()
     }
 
     /// Whether `address` is one of the protected hosts, whatever the lists say.
     pub fn is_protected(&self, address: IpAddr) -> bool {
-        self.protected.get_spm(&Prefix::host(address).net()).is_some()
+        self.protected.covers(Prefix::host(address))
     }
 
-    /// All entries that cover `address`, the deciding one first: by precedence, then the longest prefix.
-    pub fn matches(&self, address: IpAddr) -> Vec<Match> {
-        let mut matches: Vec<Match> = self
-            .covering(Prefix::host(address))
-            .filter_map(|listing| {
-                let list = self.lists.get(usize::from(listing.list))?;
-                Some(Match { list: Arc::clone(list), entry: Arc::clone(&listing.entry) })
-            })
-            .collect();
-        matches.sort_by(|a, b| {
-            let longest_first = b.entry.prefix.length().cmp(&a.entry.prefix.length());
-            a.list.precedence().cmp(&b.list.precedence()).then(longest_first)
+    /// All entries that cover `address` at `now`, the deciding one first: by precedence, then the longest prefix.
+    pub fn matches(&self, address: IpAddr, now: Timestamp) -> Vec<Match> {
+        let address = Prefix::host(address);
+        let mut matches: Vec<Match> = Vec::new();
+        for Loaded { list, parts } in &self.lists {
+            for Part { origin, entries } in parts {
+                let covering = entries.covering(address);
+                let current = covering.filter(|entry| {
+                    entry.expires.is_none_or(|expires| expires.is_after(now))
+                });
+                matches.extend(current.map(|entry| Match {
+                    list: Arc::clone(list),
+                    origin: Arc::clone(origin),
+                    entry: Arc::new(entry),
+                }));
+            }
+        }
+        matches.sort_by_cached_key(|found| {
+            (found.list.precedence(), Reverse(found.entry.prefix.length()))
         });
         matches
     }
 
-    /// All entries whose prefix covers `prefix` or is it, from the shortest to the longest.
-    pub(super) fn covering(&self, prefix: Prefix) -> impl Iterator<Item = &Listing> {
-        self.entries.cover(&prefix.net()).flat_map(|(_prefix, listings)| listings)
-    }
-
-    /// All prefixes that have entries, each followed by the prefixes inside it.
-    pub(super) fn prefixes(&self) -> impl Iterator<Item = (Prefix, &[Listing])> {
-        self.entries.iter().map(|(net, listings)| (net.into(), listings.as_slice()))
-    }
-
-    /// All protected prefixes, each followed by the prefixes inside it.
-    pub(super) fn protected(&self) -> impl Iterator<Item = Prefix> {
-        self.protected.keys().map(Prefix::from)
+    /// Calls `visit` with every prefix that is listed at `now` or protected, in order, and with all that list it; protected
+    /// hosts have the number after the last list.
+    pub(super) fn visit(&self, now: Timestamp, mut visit: impl FnMut(Prefix, &[Listing])) {
+        let parts = (0..u16::MAX).zip(&self.lists);
+        let parts = parts.flat_map(|(list, one)| {
+            one.parts.iter().map(move |part| (list, part.entries.as_ref()))
+        });
+        let protected = u16::try_from(self.lists.len()).unwrap_or(u16::MAX);
+        let mut cursors: Vec<Cursor<'_>> = parts
+            .chain([(protected, &self.protected)])
+            .map(|(list, entries)| Cursor { list, entries, index: 0 })
+            .collect();
+        let mut next: BinaryHeap<_> = cursors
+            .iter()
+            .zip(0..)
+            .filter_map(|(cursor, number)| Some(Reverse((cursor.prefix()?, number))))
+            .collect();
+        let mut listings: Vec<Listing> = Vec::new();
+        while let Some(&Reverse((prefix, _number))) = next.peek() {
+            listings.clear();
+            while let Some(mut least) = next.peek_mut().filter(|least| least.0.0 == prefix) {
+                let number: usize = least.0.1;
+                let Some(cursor) = cursors.get_mut(number) else { break };
+                let following = cursor.take(prefix, now, &mut listings);
+                match following {
+                    // Changes the place of this one in the heap once, instead of taking it out and putting it in.
+                    Some(following) => least.0.0 = following,
+                    None => drop(std::collections::binary_heap::PeekMut::pop(least)),
+                }
+            }
+            if !listings.is_empty() {
+                visit(prefix, &listings);
+            }
+        }
     }
 }
 
-impl std::fmt::Debug for Membership {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Membership")
-            .field("lists", &self.lists.len())
-            .field("entries", &self.entry_count)
-            .finish_non_exhaustive()
+/// That a list has a prefix, and until when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Listing {
+    /// The position of the list.
+    pub(super) list: u16,
+    pub(super) expires: Option<Expiry>,
+}
+
+/// How far the entries of one part are visited.
+struct Cursor<'a> {
+    list: u16,
+    entries: &'a Entries,
+    index: usize,
+}
+
+impl Cursor<'_> {
+    fn prefix(&self) -> Option<Prefix> {
+        Some(self.entries.key(self.index)?.0)
+    }
+
+    /// Appends what lists `prefix` at `now`; the prefix after it.
+    fn take(&mut self, prefix: Prefix, now: Timestamp, listings: &mut Vec<Listing>) -> Option<Prefix> {
+        loop {
+            let (next, expires) = self.entries.key(self.index)?;
+            if next != prefix {
+                return Some(next);
+            }
+            self.index += 1;
+            if expires.is_none_or(|expires| expires.is_after(now)) {
+                listings.push(Listing { list: self.list, expires });
+            }
+        }
     }
 }

@@ -1,15 +1,23 @@
 //! Lists: named sets of prefixes with a class and an action, where an address is listed, and the rules made from them.
 
 mod class;
+mod entries;
 mod entry;
-mod line;
+mod format;
+mod guard;
 mod membership;
+mod origin;
 mod rules;
+mod source;
 mod spec;
 
 pub use class::Class;
+pub use entries::{Changes, Entries, EntriesBuilder, Listed, Remark};
 pub use entry::{Entry, Match};
-pub use line::{LineError, LineFault, Parsed, Rejected, parse, parse_with};
-pub use membership::{Loaded, Membership};
+pub use format::{Format, LineError, LineFault, Parsed, Reading, Rejected, parse, parse_with};
+pub use guard::{Doubt, doubt_entries, doubt_text};
+pub use membership::{Loaded, Membership, Part};
+pub use origin::Origin;
 pub use rules::{Rule, Rules};
+pub use source::{Download, Guard, Signature, Source};
 pub use spec::{HopScope, List, ListAction, Weight};

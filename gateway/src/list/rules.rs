@@ -1,12 +1,13 @@
 //! Compiles membership into rules: the one outcome per prefix that the kernel enforces.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use gateway_ebpf::abi::KernelAction;
 
 use super::membership::Listing;
 use super::{List, Membership};
-use crate::clock::Expiry;
+use crate::clock::{Expiry, Timestamp};
 use crate::net::Prefix;
 
 /// What the kernel does with SYNs from one prefix.
@@ -40,88 +41,134 @@ impl Rules {
     /// The name under which protected hosts are counted; no list can have it, its letters are refused in names.
     pub const PROTECTED: &str = "(protected)";
 
-    /// Compiles the rules of `membership`.
-    pub fn compile(membership: &Membership, version: u64) -> Self {
-        let lists = membership.lists();
+    /// Compiles the rules that hold from `now` on until an entry expires or a list changes.
+    pub fn compile(membership: &Membership, version: u64, now: Timestamp) -> Self {
+        let lists: Vec<_> = membership.lists().cloned().collect();
         let names = lists.iter().map(|list| Arc::clone(&list.name));
-        let protected = u16::try_from(lists.len()).unwrap_or(u16::MAX);
-        let mut good = GoodRules::default();
-        for prefix in membership.protected() {
-            good.add(prefix, protected);
-        }
-        let mut bad = BadRules { lists, rules: Vec::new(), open: Vec::new() };
-        for (prefix, listings) in membership.prefixes() {
-            for listing in listings {
-                if lists
-                    .get(usize::from(listing.list))
-                    .is_some_and(|list| list.class.is_good() && list.enforce)
-                {
-                    good.add(prefix, listing.list);
-                }
-            }
+        let names = names.chain([Arc::from(Self::PROTECTED)]).collect();
+        let mut good = GoodRules { lists: &lists, rules: Vec::new(), open: Vec::new() };
+        let mut bad = BadRules { lists: &lists, rules: Vec::new(), open: Vec::new() };
+        membership.visit(now, |prefix, listings| {
+            good.add(prefix, listings);
             bad.add(prefix, listings);
-        }
-        let mut good = good.rules;
-        // Protected hosts were added first, whatever their place.
-        good.sort();
-        Self {
-            version,
-            lists: names.chain([Arc::from(Self::PROTECTED)]).collect(),
-            good,
-            bad: bad.rules,
-        }
+        });
+        let (good, bad) = (good.rules, bad.rules);
+        Self { version, lists: names, good, bad }
+    }
+
+    /// When the first of them ends by itself: from then on other entries may decide.
+    pub fn first_expiry(&self) -> Option<Expiry> {
+        self.good.iter().chain(&self.bad).filter_map(|rule| rule.expires).min()
     }
 }
 
-/// Good prefixes, without those that the same list has a wider one for.
-#[derive(Default)]
-struct GoodRules {
+/// Good prefixes, without those that the same list has a wider one for at least as long.
+struct GoodRules<'a> {
+    lists: &'a [Arc<List>],
     rules: Vec<Rule>,
-    open: Vec<(Prefix, u16)>,
+    /// The prefixes round the current one.
+    open: Vec<(Prefix, Listing)>,
 }
 
-impl GoodRules {
-    fn add(&mut self, prefix: Prefix, list: u16) {
-        self.open.retain(|(wider, _list)| wider.covers(prefix));
-        if self.open.iter().any(|&(_wider, other)| other == list) {
+impl GoodRules<'_> {
+    fn add(&mut self, prefix: Prefix, listings: &[Listing]) {
+        while self.open.pop_if(|(wider, _listing)| !wider.covers(prefix)).is_some() {}
+        // One for each prefix is enough, since any of them clears it: the one that lasts longest, then by precedence.
+        let good = listings.iter().copied().filter(|listing| self.is_good(listing.list));
+        let Some(longest) = good.max_by_key(|listing| {
+            let precedence = self.lists.get(usize::from(listing.list)).map(|list| list.precedence());
+            (lasts(*listing), Reverse(precedence))
+        }) else {
+            return;
+        };
+        let covered = |(_wider, wider): &(Prefix, Listing)| {
+            wider.list == longest.list && lasts(*wider) >= lasts(longest)
+        };
+        if self.open.iter().any(covered) {
             return;
         }
-        self.open.push((prefix, list));
-        self.rules.push(Rule { prefix, list, action: KernelAction::Off, expires: None });
+        self.open.push((prefix, longest));
+        let Listing { list, expires } = longest;
+        self.rules.push(Rule { prefix, list, action: KernelAction::Off, expires });
+    }
+
+    fn is_good(&self, list: u16) -> bool {
+        // What is no list is the protected hosts.
+        let list = self.lists.get(usize::from(list));
+        list.is_none_or(|list| list.class.is_good() && list.enforce)
     }
 }
 
-/// Bad prefixes with their winner, without those for which the kernel does what it does for the wider prefix anyway.
+/// To compare by how long it lasts.
+fn lasts(listing: Listing) -> u32 {
+    listing.expires.map_or(u32::MAX, Expiry::as_second)
+}
+
+/// Bad prefixes with their winners, without those for which the kernel does what it does for the wider prefix anyway.
 struct BadRules<'a> {
     lists: &'a [Arc<List>],
     rules: Vec<Rule>,
-    /// The prefixes round the current one, each with its winner.
-    open: Vec<(Prefix, u16)>,
+    /// The prefixes round the current one, each with its winners.
+    open: Vec<(Prefix, Winners)>,
+}
+
+/// What decides about a prefix: something that lasts, something that decides before it for a while, or both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Winners {
+    expiring: Option<Listing>,
+    lasting: Option<Listing>,
 }
 
 impl BadRules<'_> {
     fn add(&mut self, prefix: Prefix, listings: &[Listing]) {
-        while self.open.pop_if(|(wider, _winner)| !wider.covers(prefix)).is_some() {}
-        let inherited = self.open.last().map(|&(_wider, winner)| winner);
-        let own = listings.iter().map(|listing| listing.list).filter(|&list| self.acts(list));
-        // Of equals the first is kept: an entry's own prefix before a wider one.
-        let Some(winner) =
-            own.chain(inherited).min_by_key(|&list| self.list(list).map(List::precedence))
-        else {
+        while self.open.pop_if(|(wider, _winners)| !wider.covers(prefix)).is_some() {}
+        let inherited = self.open.last().map(|&(_wider, winners)| winners).unwrap_or_default();
+        let winners = self.winners(listings, inherited);
+        if winners == inherited {
             return;
-        };
-        self.open.push((prefix, winner));
-        let action = self.action(winner);
-        let wider = inherited.map_or(KernelAction::Off, |list| self.action(list));
-        let same =
-            if action == KernelAction::Off { wider == action } else { inherited == Some(winner) };
-        if !same {
-            self.rules.push(Rule { prefix, list: winner, action, expires: None });
         }
+        self.open.push((prefix, winners));
+        let lasting = winners.lasting.filter(|lasting| !self.is_same(*lasting, inherited.lasting));
+        // A rule that lasts hides the wider ones, so that what decides before it must stand beside it.
+        let expiring = winners.expiring.filter(|expiring| {
+            lasting.is_some() || !self.is_same(*expiring, inherited.expiring)
+        });
+        for Listing { list, expires } in expiring.into_iter().chain(lasting) {
+            self.rules.push(Rule { prefix, list, action: self.action(list), expires });
+        }
+    }
+
+    /// Who decides among those of a prefix and those of the wider ones.
+    fn winners(&self, listings: &[Listing], inherited: Winners) -> Winners {
+        let own = listings.iter().copied().filter(|listing| self.acts(listing.list));
+        // Of equals the first is kept: an entry's own prefix before a wider one.
+        let all = || own.clone().chain(inherited.expiring).chain(inherited.lasting);
+        let lasting = all()
+            .filter(|listing| listing.expires.is_none())
+            .min_by_key(|listing| self.precedence(*listing));
+        let expiring = all()
+            .filter(|listing| listing.expires.is_some())
+            .min_by_key(|listing| (self.precedence(*listing), Reverse(lasts(*listing))))
+            .filter(|expiring| {
+                lasting.is_none_or(|lasting| self.precedence(*expiring) < self.precedence(lasting))
+            });
+        Winners { expiring, lasting }
+    }
+
+    /// Whether the kernel does the same by a rule for the wider prefix.
+    fn is_same(&self, winner: Listing, wider: Option<Listing>) -> bool {
+        if self.action(winner.list) == KernelAction::Off && winner.expires.is_none() {
+            return wider.is_none_or(|wider| self.action(wider.list) == KernelAction::Off);
+        }
+        wider == Some(winner)
     }
 
     fn list(&self, list: u16) -> Option<&List> {
         self.lists.get(usize::from(list)).map(AsRef::as_ref)
+    }
+
+    fn precedence(&self, listing: Listing) -> Option<impl Ord + use<>> {
+        self.list(listing.list).map(List::precedence)
     }
 
     fn acts(&self, list: u16) -> bool {

@@ -1,13 +1,12 @@
 //! One list as configured: what its entries mean and what is done about them.
 
 use std::cmp::Reverse;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use gateway_ebpf::abi::KernelAction;
 use serde::Serialize;
 
-use super::Class;
+use super::{Class, Format, Guard, Source};
 
 /// A list as configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,8 +25,12 @@ pub struct List {
     pub kernel: KernelAction,
     /// False: matches are recorded, nothing is done about them.
     pub enforce: bool,
-    /// The file with its entries.
-    pub file: PathBuf,
+    /// Where its entries come from, beside those added by hand.
+    pub source: Source,
+    /// The format of the source; `None` to detect it.
+    pub format: Option<Format>,
+    /// How much the source may change at once.
+    pub guard: Guard,
 }
 
 impl List {

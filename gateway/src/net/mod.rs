@@ -8,4 +8,4 @@ mod reserved;
 pub use client::fold;
 pub use hop::Hop;
 pub use prefix::{Prefix, PrefixError};
-pub use reserved::{Reserved, reserved};
+pub use reserved::{Reserved, reserved, reserved_prefix, reserved_within};

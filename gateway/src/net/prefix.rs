@@ -29,6 +29,19 @@ impl Prefix {
         Self(IpNet::from(fold(address)))
     }
 
+    /// The prefix of `length` bits at `address`, whose host bits are clear already and which is no IPv4 in disguise.
+    ///
+    /// What can be no length is taken as that of a host.
+    pub(crate) fn clear(address: IpAddr, length: u8) -> Self {
+        Self(IpNet::new(address, length).unwrap_or_else(|_too_long| address.into()))
+    }
+
+    /// Its two halves; `None` of a host.
+    pub fn halves(self) -> Option<[Self; 2]> {
+        let mut halves = self.0.subnets(self.0.prefix_len().checked_add(1)?).ok()?;
+        Some([Self(halves.next()?), Self(halves.next()?)])
+    }
+
     /// The first address.
     pub fn address(self) -> IpAddr {
         self.0.addr()

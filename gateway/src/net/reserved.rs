@@ -3,9 +3,10 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Serialize, Serializer};
 
-use super::client::fold;
+use super::Prefix;
 
 /// Why an address cannot be a public sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,40 +38,48 @@ impl Serialize for Reserved {
     }
 }
 
-/// Says whether `address` is in a range that no public sender can have, and in which.
+/// The ranges, each with its name.
 ///
-/// The documentation and benchmark ranges count as public: nobody sends from them, so a list entry there is deliberate.
+/// The documentation and benchmark ranges are not among them: nobody sends from them, so a list entry there is deliberate.
+const RANGES: [(IpNet, Reserved); 13] = [
+    v4([0, 0, 0, 0], 8, Reserved::Unroutable),
+    v4([10, 0, 0, 0], 8, Reserved::Private),
+    v4([100, 64, 0, 0], 10, Reserved::Private),
+    v4([127, 0, 0, 0], 8, Reserved::Loopback),
+    v4([169, 254, 0, 0], 16, Reserved::LinkLocal),
+    v4([172, 16, 0, 0], 12, Reserved::Private),
+    v4([192, 168, 0, 0], 16, Reserved::Private),
+    v4([224, 0, 0, 0], 3, Reserved::Unroutable),
+    v6(Ipv6Addr::UNSPECIFIED, 128, Reserved::Unroutable),
+    v6(Ipv6Addr::LOCALHOST, 128, Reserved::Loopback),
+    v6(Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0), 7, Reserved::Private),
+    v6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10, Reserved::LinkLocal),
+    v6(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8, Reserved::Unroutable),
+];
+
+const fn v4([a, b, c, d]: [u8; 4], length: u8, range: Reserved) -> (IpNet, Reserved) {
+    (IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), length)), range)
+}
+
+const fn v6(address: Ipv6Addr, length: u8, range: Reserved) -> (IpNet, Reserved) {
+    (IpNet::V6(Ipv6Net::new_assert(address, length)), range)
+}
+
+/// Says whether `address` is in a range that no public sender can have, and in which.
 pub fn reserved(address: IpAddr) -> Option<Reserved> {
-    match fold(address) {
-        IpAddr::V4(v4) => reserved_v4(v4),
-        IpAddr::V6(v6) => reserved_v6(v6),
-    }
+    reserved_prefix(Prefix::host(address))
 }
 
-fn reserved_v4(v4: Ipv4Addr) -> Option<Reserved> {
-    let [a, b, ..] = v4.octets();
-    match (a, b) {
-        (127, _) => Some(Reserved::Loopback),
-        (169, 254) => Some(Reserved::LinkLocal),
-        (100, 64..=127) => Some(Reserved::Private),
-        (0 | 224.., _) => Some(Reserved::Unroutable),
-        _ if v4.is_private() => Some(Reserved::Private),
-        _ => None,
-    }
+/// Says whether all of `prefix` is in such a range, and in which.
+pub fn reserved_prefix(prefix: Prefix) -> Option<Reserved> {
+    let found = RANGES.iter().find(|(net, _range)| net.contains(&prefix.net()));
+    found.map(|&(_net, range)| range)
 }
 
-fn reserved_v6(v6: Ipv6Addr) -> Option<Reserved> {
-    if v6.is_loopback() {
-        Some(Reserved::Loopback)
-    } else if v6.is_unicast_link_local() {
-        Some(Reserved::LinkLocal)
-    } else if v6.is_unique_local() {
-        Some(Reserved::Private)
-    } else if v6.is_unspecified() || v6.is_multicast() {
-        Some(Reserved::Unroutable)
-    } else {
-        None
-    }
+/// The ranges of that kind that are a part of `prefix`.
+pub fn reserved_within(prefix: Prefix) -> impl Iterator<Item = (Prefix, Reserved)> {
+    let ranges = RANGES.iter().filter(move |(net, _range)| prefix.net().contains(net));
+    ranges.map(|&(net, range)| (net.into(), range))
 }
 
 #[cfg(test)]

@@ -1,102 +1,66 @@
 //! Reads the plain list format: an address, a prefix or a range per line, comments, a reason after it.
 
-use std::fmt;
 use std::net::IpAddr;
 
-use super::Entry;
+use super::super::Remark;
+use super::{Found, Sink, Told};
 use crate::net::{Prefix, PrefixError};
-
-/// Prefixes of this length or shorter are refused in every list, good or bad: such a line is a mistake or an attack.
-const WIDEST_REFUSED: u8 = 7;
-
-/// A text longer than this is cut where it is shown or kept.
-const TEXT_LIMIT: usize = 120;
-
-/// Rejected lines that are kept; the others are counted.
-const REJECTED_KEPT: usize = 100;
 
 /// A comment that says that its list is empty on purpose.
 const EMPTY: &str = "empty";
 
-/// What a list file holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Parsed {
-    /// The entries, in file order; a range gives several of one line.
-    pub entries: Vec<Entry>,
-    /// The lines that are no entries.
-    pub rejected: Rejected,
-    /// Whether a line of its own says `# empty`: without it, a list without entries is an accident.
-    pub says_empty: bool,
-}
-
-/// The lines of a file that are no entries: the first of them, and their number.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rejected {
-    /// The first hundred.
-    pub first: Vec<LineError>,
-    /// All.
-    pub count: usize,
-}
-
-/// Reads a whole list; a line that cannot be read does not stop the others.
-pub fn parse(octets: &[u8]) -> Parsed {
-    let mut rejected = Rejected::default();
-    let parsed = parse_with(octets, |error| {
-        rejected.count += 1;
-        if rejected.first.len() < REJECTED_KEPT {
-            rejected.first.push(error);
-        }
-    });
-    Parsed { rejected, ..parsed }
-}
-
-/// Reads a whole list, and hands every line that is no entry to `reject`, so that none needs to be kept.
-pub fn parse_with(octets: &[u8], mut reject: impl FnMut(LineError)) -> Parsed {
-    let octets = octets.strip_prefix(b"\xef\xbb\xbf").unwrap_or(octets);
-    let mut parsed = Parsed::default();
-    for (number, line) in (1..).zip(octets.split(|&octet| octet == b'\n')) {
-        let line = String::from_utf8_lossy(line);
-        match read_line(line.trim()) {
-            Ok(None) => parsed.says_empty |= says_empty(line.trim()),
-            Ok(Some(item)) => {
-                parsed.entries.extend(item.prefixes.into_iter().map(|prefix| Entry {
-                    prefix,
-                    line: number,
-                    reason: item.reason.map(Into::into),
-                }));
+/// Reads all lines.
+pub(super) fn read(octets: &[u8], sink: &mut Sink<'_>) -> Told {
+    let mut told = Told::NOTHING;
+    for (line, octets) in (1..).zip(octets.split(|&octet| octet == b'\n')) {
+        let text = String::from_utf8_lossy(octets.trim_ascii());
+        match read_line(&text) {
+            Ok(None) => told.says_empty |= says_empty(&text),
+            Ok(Some(Item { prefixes, reason })) => {
+                let remark = Remark { reason, ..Remark::default() };
+                let found = Found { line, text: &text, remark, expires: None };
+                sink.list(&found, prefixes.as_slice());
             }
-            Err(fault) => {
-                reject(LineError { line: number, text: shown(line.trim()), fault });
-            }
+            Err(fault) => sink.reject(line, &text, fault.into()),
         }
     }
-    parsed
+    told
 }
 
 /// What one line says.
 struct Item<'a> {
-    prefixes: Vec<Prefix>,
-    reason: Option<&'a str>,
+    prefixes: Prefixes,
+    reason: &'a str,
+}
+
+/// Of the million lines of a list nearly all have one, so that one needs no memory.
+enum Prefixes {
+    One([Prefix; 1]),
+    Several(Vec<Prefix>),
+}
+
+impl Prefixes {
+    fn as_slice(&self) -> &[Prefix] {
+        match self {
+            Self::One(one) => one,
+            Self::Several(all) => all,
+        }
+    }
 }
 
 /// Reads one line; `None` where it is empty or a comment.
-fn read_line(line: &str) -> Result<Option<Item<'_>>, LineFault> {
+fn read_line(line: &str) -> Result<Option<Item<'_>>, PrefixError> {
     let (content, comment) = match line.split_once(['#', ';']) {
-        Some((content, comment)) => (content.trim(), Some(comment)),
-        None => (line, None),
+        Some((content, comment)) => (content.trim(), comment),
+        None => (line, ""),
     };
     if content.is_empty() {
         return Ok(None);
     }
     let (item, rest) = split_item(content);
-    let prefixes = read_item(item)?;
-    let widest = prefixes.iter().min_by_key(|prefix| prefix.length());
-    if let Some(&prefix) = widest.filter(|prefix| prefix.length() <= WIDEST_REFUSED) {
-        return Err(LineFault::TooWide { prefix });
-    }
-    let reason =
-        [Some(rest), comment].into_iter().flatten().map(str::trim).find(|text| !text.is_empty());
-    Ok(Some(Item { prefixes, reason: reason.map(cut) }))
+    let texts = [rest.trim(), comment.trim()];
+    let reason = texts.into_iter().find(|text| !text.is_empty()).unwrap_or_default();
+    Ok(Some(Item { prefixes: read_item(item)?, reason }))
 }
 
 fn says_empty(line: &str) -> bool {
@@ -117,61 +81,18 @@ fn split_item(content: &str) -> (&str, &str) {
     }
 }
 
-fn read_item(item: &str) -> Result<Vec<Prefix>, LineFault> {
+fn read_item(item: &str) -> Result<Prefixes, PrefixError> {
     match item.split_once('-') {
         Some((first, last)) => {
             let (first, last) = (read_address(first.trim())?, read_address(last.trim())?);
-            Ok(Prefix::cover(first..=last)?)
+            Prefix::cover(first..=last).map(Prefixes::Several)
         }
-        None => Ok(vec![item.parse()?]),
+        None => Ok(Prefixes::One([item.parse()?])),
     }
 }
 
 fn read_address(text: &str) -> Result<IpAddr, PrefixError> {
     text.parse().map_err(|_not_an_address| PrefixError::address(text))
-}
-
-/// At most [`TEXT_LIMIT`] letters of `text`.
-fn cut(text: &str) -> &str {
-    text.char_indices()
-        .nth(TEXT_LIMIT)
-        .map_or(text, |(end, _letter)| text.get(..end).unwrap_or(text))
-}
-
-/// `text` as it can be shown: cut, control characters escaped.
-fn shown(text: &str) -> String {
-    cut(text).escape_debug().collect()
-}
-
-/// One line that is no entry.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LineError {
-    /// Its number, from 1.
-    pub line: u32,
-    /// Its text, cut and escaped.
-    pub text: String,
-    /// What is wrong with it.
-    pub fault: LineFault,
-}
-
-impl fmt::Display for LineError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}: `{}`: {}", self.line, self.text, self.fault)
-    }
-}
-
-/// Why a line is no entry.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum LineFault {
-    /// It names no prefix and no range.
-    #[error(transparent)]
-    Prefix(#[from] PrefixError),
-    /// It covers too much to be meant.
-    #[error("{prefix} covers too much, expected a prefix of /8 or longer")]
-    TooWide {
-        /// The widest prefix on the line.
-        prefix: Prefix,
-    },
 }
 
 #[cfg(test)]

@@ -1,0 +1,71 @@
+//! The last good copy of a source on disk, so that a host starts protected without it.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::read::{SIZE_LIMIT, bounded};
+use crate::clock::Timestamp;
+
+/// Where the last good copy of one source is kept.
+#[derive(Clone, Debug)]
+pub struct LastGood {
+    path: PathBuf,
+    origin: String,
+}
+
+/// What a copy says about itself, its first line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// What it is a copy of.
+    pub origin: String,
+    /// When that was written or fetched.
+    pub as_of: Timestamp,
+    /// What the server calls this state of it (RFC 9110, section 8.8.3).
+    pub etag: Option<String>,
+    /// When the server says that it changed last, in its own words.
+    pub last_modified: Option<String>,
+}
+
+impl LastGood {
+    /// The copy named `name` in `folder`, of `origin`.
+    pub fn new(folder: &Path, name: &str, origin: String) -> Self {
+        Self { path: folder.join(format!("{name}.last-good")), origin }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What it is of.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Its content; `None` when there is none, or when it is of another origin: a list that is given another source must not
+    /// fall back to the entries of the first.
+    pub fn read(&self) -> Option<(Head, Vec<u8>)> {
+        let mut octets = bounded(File::open(&self.path).ok()?, SIZE_LIMIT + (1 << 16)).ok()?;
+        let end = octets.iter().position(|&octet| octet == b'\n')?;
+        let head: Head = serde_json::from_slice(octets.get(..end)?).ok()?;
+        octets.drain(..=end);
+        (head.origin == self.origin).then_some((head, octets))
+    }
+
+    /// Writes it whole or not at all.
+    pub fn write(&self, head: &Head, octets: &[u8]) -> io::Result<()> {
+        if let Some(folder) = self.path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let fresh = self.path.with_extension("new");
+        let mut file = File::create(&fresh)?;
+        serde_json::to_writer(&mut file, head)?;
+        file.write_all(b"\n")?;
+        file.write_all(octets)?;
+        file.sync_all()?;
+        fs::rename(fresh, &self.path)
+    }
+}

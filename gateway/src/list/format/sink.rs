@@ -1,0 +1,176 @@
+//! Takes what a reader finds in a list: good entries are kept, the others are rejected with their line.
+
+use std::fmt;
+
+use super::super::{Entries, EntriesBuilder, Listed, Remark};
+use super::Reading;
+use crate::clock::{Expiry, Timestamp};
+use crate::net::{Prefix, PrefixError, Reserved, reserved_within, reserved_prefix};
+
+/// Prefixes of this length or shorter are refused in every list, good or bad: such a line is a mistake or an attack.
+const WIDEST_REFUSED: u8 = 7;
+
+/// A text longer than this is cut where it is shown or kept, in letters.
+const TEXT_LIMIT: usize = 120;
+
+/// Where a reader puts what it finds.
+pub(super) struct Sink<'a> {
+    reading: Reading,
+    entries: EntriesBuilder,
+    records: usize,
+    /// What must be cut out of entries that cover it.
+    holes: Vec<Prefix>,
+    reject: &'a mut dyn FnMut(LineError),
+}
+
+/// One item as a reader found it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found<'a> {
+    /// The number of its line, from 1.
+    pub(super) line: u32,
+    /// The whole line, for whoever reads why it was rejected.
+    pub(super) text: &'a str,
+    /// What the list says beside the prefix.
+    pub(super) remark: Remark<'a>,
+    /// When it ends by itself.
+    pub(super) expires: Option<Expiry>,
+}
+
+impl<'a> Sink<'a> {
+    pub(super) fn new(reading: Reading, reject: &'a mut dyn FnMut(LineError)) -> Self {
+        Self { reading, entries: Entries::builder(), records: 0, holes: Vec::new(), reject }
+    }
+
+    /// When the list was written or fetched, which durations in it count from.
+    pub(super) fn as_of(&self) -> Timestamp {
+        self.reading.as_of
+    }
+
+    /// Keeps the prefixes of one item, or rejects it as a whole.
+    pub(super) fn list(&mut self, found: &Found<'_>, prefixes: &[Prefix]) {
+        let widest = prefixes.iter().min_by_key(|prefix| prefix.length());
+        if let Some(&prefix) = widest.filter(|prefix| prefix.length() <= WIDEST_REFUSED) {
+            return self.reject(found.line, found.text, LineFault::TooWide { prefix });
+        }
+        self.records += 1;
+        for &prefix in prefixes {
+            if self.reading.foreign {
+                if let Some(range) = reserved_prefix(prefix) {
+                    self.reject(found.line, found.text, LineFault::Reserved { prefix, range });
+                    continue;
+                }
+                for (hole, range) in reserved_within(prefix) {
+                    self.reject(found.line, found.text, LineFault::Holds { prefix, hole, range });
+                    self.holes.push(hole);
+                }
+            }
+            let reason = cut(found.remark.reason.trim());
+            self.entries.push(Listed {
+                prefix,
+                line: found.line,
+                remark: Remark { reason, ..found.remark },
+                expires: found.expires,
+            });
+        }
+    }
+
+    /// Rejects a line.
+    pub(super) fn reject(&mut self, line: u32, text: &str, fault: LineFault) {
+        (self.reject)(LineError { line, text: shown(text.trim()), fault });
+    }
+
+    /// All that was kept, and the number of items that it came from.
+    pub(super) fn finish(self) -> (Entries, usize) {
+        let entries = self.entries.finish();
+        if self.holes.is_empty() {
+            return (entries, self.records);
+        }
+        (entries.without(&self.holes.into_iter().collect()), self.records)
+    }
+}
+
+/// At most [`TEXT_LIMIT`] letters of `text`.
+fn cut(text: &str) -> &str {
+    if text.len() <= TEXT_LIMIT {
+        return text;
+    }
+    text.char_indices()
+        .nth(TEXT_LIMIT)
+        .map_or(text, |(end, _letter)| text.get(..end).unwrap_or(text))
+}
+
+/// `text` as it can be shown: cut, control characters escaped.
+fn shown(text: &str) -> String {
+    cut(text).escape_debug().collect()
+}
+
+/// The lines of a list that are no entries: the first of them, and their number.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rejected {
+    /// The first hundred.
+    pub first: Vec<LineError>,
+    /// All.
+    pub count: usize,
+}
+
+impl Rejected {
+    /// Rejected lines that are kept; the others are counted.
+    const KEPT: usize = 100;
+
+    /// Counts one more.
+    pub fn push(&mut self, error: LineError) {
+        self.count += 1;
+        if self.first.len() < Self::KEPT {
+            self.first.push(error);
+        }
+    }
+}
+
+/// One line that is no entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LineError {
+    /// Its number, from 1.
+    pub line: u32,
+    /// Its text, cut and escaped.
+    pub text: String,
+    /// What is wrong with it.
+    pub fault: LineFault,
+}
+
+impl fmt::Display for LineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: `{}`: {}", self.line, self.text, self.fault)
+    }
+}
+
+/// Why a line is no entry.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LineFault {
+    /// It names no prefix and no range.
+    #[error(transparent)]
+    Prefix(#[from] PrefixError),
+    /// It covers too much to be meant.
+    #[error("{prefix} covers too much, expected a prefix of /8 or longer")]
+    TooWide {
+        /// The widest prefix on the line.
+        prefix: Prefix,
+    },
+    /// A list from outside names addresses that no public sender has.
+    #[error("{prefix} is {range}, expected public addresses in a list from outside")]
+    Reserved {
+        /// The prefix on the line.
+        prefix: Prefix,
+        /// What it is.
+        range: Reserved,
+    },
+    /// A list from outside covers addresses that no public sender has; these are cut out, the rest is kept.
+    #[error("{prefix} covers {hole}, which is {range}: that part is left out")]
+    Holds {
+        /// The prefix on the line.
+        prefix: Prefix,
+        /// The part that is left out.
+        hole: Prefix,
+        /// What it is.
+        range: Reserved,
+    },
+}

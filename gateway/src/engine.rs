@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use tracing::{debug, info};
 
 use crate::audit;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::list::{List, Membership};
 use crate::net::{Hop, Prefix, reserved};
 use crate::policy::{
@@ -91,7 +91,7 @@ impl Engine {
     /// The list with that name, if it is in force.
     pub fn list(&self, name: &str) -> Option<Arc<List>> {
         let lists = self.lists.load();
-        lists.membership.lists().iter().find(|list| &*list.name == name).map(Arc::clone)
+        lists.membership.lists().find(|list| &*list.name == name).cloned()
     }
 
     /// How many decisions had each verdict.
@@ -112,14 +112,21 @@ impl Engine {
     /// Judges `address` as if it connected now; nothing is counted or recorded.
     pub fn judge_address(&self, address: IpAddr) -> Decision {
         let (settings, lists) = (self.settings.load(), self.lists.load());
-        let facts = facts(&settings, &lists.membership, address, Hop::Connect, false);
+        let facts =
+            facts(&settings, &lists.membership, address, Hop::Connect, false, self.clock.now());
         decide_connect(&settings.policy, facts, lists.version, reference())
     }
 
     /// Judges a message by its header: all octets up to the empty line.
     pub fn judge_message(&self, client: &Client, header: &[u8]) -> Decision {
         let (settings, lists) = (self.settings.load(), self.lists.load());
-        let facts = message_facts(&settings, &lists.membership, client.address.ip(), header);
+        let facts = message_facts(
+            &settings,
+            &lists.membership,
+            client.address.ip(),
+            header,
+            self.clock.now(),
+        );
         decide_message(&settings.policy, facts, lists.version, reference())
     }
 
@@ -177,6 +184,7 @@ fn facts(
     address: IpAddr,
     hop: Hop,
     authenticated: bool,
+    now: Timestamp,
 ) -> AddressFacts {
     let skipped = if settings.trusted_relays.iter().any(|relay| relay.contains(address)) {
         Some(Skipped::OwnRelay)
@@ -185,7 +193,7 @@ fn facts(
     } else {
         membership.is_protected(address).then_some(Skipped::Protected)
     };
-    AddressFacts { address, hop, authenticated, skipped, matches: membership.matches(address) }
+    AddressFacts { address, hop, authenticated, skipped, matches: membership.matches(address, now) }
 }
 
 /// What is known about all hops of a message.
@@ -194,11 +202,12 @@ fn message_facts(
     membership: &Membership,
     client: IpAddr,
     header: &[u8],
+    now: Timestamp,
 ) -> MessageFacts {
     let sightings = scan::sightings(header, &settings.scan_headers);
-    let client = facts(settings, membership, client, Hop::Connect, false);
+    let client = facts(settings, membership, client, Hop::Connect, false, now);
     let hops = sightings.iter().map(|seen| {
-        facts(settings, membership, seen.address, seen.hop.clone(), seen.authenticated)
+        facts(settings, membership, seen.address, seen.hop.clone(), seen.authenticated, now)
     });
     let mut addresses: Vec<_> = std::iter::once(client).chain(hops).collect();
     let logical = logical_client(&addresses, &sightings);

@@ -5,11 +5,10 @@ use std::path::Path;
 use clap::Args;
 use serde::Serialize;
 
+use super::offline::{self, ListNow};
 use super::output::{self, Meaning};
 use super::{Exit, Failure};
 use crate::config::{Config, Faults};
-use crate::feed;
-use crate::list::parse;
 
 /// Arguments of `check`.
 #[derive(Debug, Args)]
@@ -49,21 +48,15 @@ pub(super) fn run(options: &Options, path: &Path) -> Result<Exit, Failure> {
     }
 }
 
-/// A list without a readable file is no fault: the daemon starts with its last good copy, or with nothing.
+/// A list without a readable source is no fault: the daemon starts with its last good copy, or with nothing.
 fn list_notices(config: &Config) -> impl Iterator<Item = String> {
-    config.lists.iter().filter_map(|list| match feed::read(&list.file) {
-        Ok(octets) => {
-            let rejected = parse(&octets).rejected.count;
-            let name = &list.name;
-            (rejected > 0).then(|| {
-                format!(
-                    "list {name}: rejected lines: {rejected}; see `portcullis list check {name}`"
-                )
-            })
-        }
-        Err(error) => {
-            Some(format!("list {}: cannot read {}: {error}", list.name, list.file.display()))
-        }
+    config.lists.iter().filter_map(|list| {
+        let name = &list.name;
+        let ListNow { rejected, fault, .. } = offline::load(list, config);
+        let rejected = (rejected > 0).then(|| {
+            format!("list {name}: rejected lines: {rejected}; see `portcullis list check {name}`")
+        });
+        fault.map(|fault| format!("list {name}: {fault}")).or(rejected)
     })
 }
 

@@ -8,7 +8,7 @@ use crate::audit;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::Engine;
-use crate::feed::FileFeed;
+use crate::feed::{self, Intake};
 use crate::host;
 use crate::list::{List, Loaded, Membership};
 use crate::net::Prefix;
@@ -25,7 +25,7 @@ pub(super) fn config(path: &Path) -> Result<Config, Failure> {
 /// An engine that judges as the daemon would after reading the same files now; it records nothing.
 pub(super) fn engine(config: &Config) -> Engine {
     let engine = Engine::new(config.engine_settings(), audit::Writer::none(), Clock::System);
-    let loaded: Vec<_> = config.lists.iter().map(|list| load(list, config)).collect();
+    let loaded = config.lists.iter().map(|list| load_aloud(list, config)).collect();
     let own = host::own_addresses().unwrap_or_default();
     let protected: Vec<_> = own
         .into_iter()
@@ -33,22 +33,46 @@ pub(super) fn engine(config: &Config) -> Engine {
         .chain(host::dependencies())
         .chain(config.protected())
         .collect();
-    engine.set_lists(Arc::new(Membership::new(&loaded, &protected)), 0);
+    engine.set_lists(Arc::new(Membership::new(loaded, &protected)), 0);
     engine
 }
 
-fn load(list: &Arc<List>, config: &Config) -> Loaded {
-    let mut feed = FileFeed::reader(Arc::clone(list), &config.list_copies());
-    let load = feed.load();
-    if let Some(fault) = load.fault {
-        output::warn(format_args!("list {}: {fault}", list.name));
+/// The entries of a list as they are on disk now.
+pub(super) struct ListNow {
+    pub(super) loaded: Loaded,
+    pub(super) rejected: usize,
+    pub(super) fault: Option<String>,
+}
+
+/// Reads the sources of `list`, or their last good copies, as the daemon would.
+pub(super) fn load(list: &Arc<List>, config: &Config) -> ListNow {
+    let (mut parts, mut rejected, mut faults) = (Vec::new(), 0, Vec::new());
+    let origins = feed::origins(&list.source);
+    faults.extend(
+        origins.as_ref().err().map(|error| format!("cannot read {}: {error}", list.source)),
+    );
+    for origin in origins.unwrap_or_default() {
+        let mut intake = Intake::reader(Arc::clone(list), origin, &config.list_copies());
+        let load = intake.load(Clock::System.now());
+        faults.extend(load.fault);
+        rejected += load.rejected.count;
+        parts.push(intake.part());
     }
-    if load.rejected.count > 0 {
-        let count = load.rejected.count;
+    let fault = (!faults.is_empty()).then(|| faults.join("; "));
+    ListNow { loaded: Loaded { list: Arc::clone(list), parts }, rejected, fault }
+}
+
+/// The same; what is wrong goes to standard error.
+pub(super) fn load_aloud(list: &Arc<List>, config: &Config) -> Loaded {
+    let ListNow { loaded, rejected, fault } = load(list, config);
+    let name = &list.name;
+    if let Some(fault) = fault {
+        output::warn(format_args!("list {name}: {fault}"));
+    }
+    if rejected > 0 {
         output::warn(format_args!(
-            "list {0}: rejected lines: {count}; see `portcullis list check {0}`",
-            list.name
+            "list {name}: rejected lines: {rejected}; see `portcullis list check {name}`"
         ));
     }
-    Loaded { list: Arc::clone(list), entries: feed.entries().to_vec() }
+    loaded
 }

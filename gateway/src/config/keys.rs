@@ -300,21 +300,21 @@ pub(super) static TABLES: [TableKeys; 14] = [
             ),
             key(
                 "file",
-                Required,
+                Words("none"),
                 "\"bad.txt\"",
-                "The file with the addresses. Relative to the folder of the main configuration file.",
+                "The file with the addresses, perhaps compressed with gzip; read again when it changes. Relative to the folder of the main configuration file. A list has a `file`, a `folder`, or neither: then it holds what `portcullis list put` and `list add` give it, and `list add` works with every list.",
             ),
             key(
-                "url",
+                "folder",
                 Words("none"),
-                "\"https://lists.example.org/bad.txt\"",
-                "Comes with a later version; until then it is refused.",
+                "\"bad.d\"",
+                "A folder instead: all of its files whose names do not begin with a dot.",
             ),
             key(
                 "format",
                 Value("\"auto\""),
                 "\"plain\"",
-                "`auto` or `plain`: one address, prefix or range in a line, comments after `#` or `;`.",
+                "The format of the source; `auto` tells it by the first lines.",
             ),
             key(
                 "action",

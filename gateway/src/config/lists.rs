@@ -1,6 +1,6 @@
 //! The tables `[[list]]`: which class may do what, where, and in the kernel.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use gateway_ebpf::abi::{KernelAction, MAX_LISTS};
@@ -8,7 +8,7 @@ use gateway_ebpf::abi::{KernelAction, MAX_LISTS};
 use super::reader::{At, Reader};
 use super::tree::Value;
 use super::values::{Parsed, Wrong, boolean, choice, integer, label, list_name, text};
-use crate::list::{Class, HopScope, List, ListAction, Weight};
+use crate::list::{Class, Format, Guard, HopScope, List, ListAction, Source, Weight};
 
 /// What holds for all lists.
 #[derive(Debug)]
@@ -70,8 +70,8 @@ pub(super) fn kernel_action(
 
 fn list(reader: &mut Reader<'_>, name: Option<At<String>>, common: &Common<'_>) -> Option<List> {
     let class = reader.required("class", &class_words(), class);
-    let file = file(reader);
-    reader.optional("format", choice(&[("auto", ()), ("plain", ())]));
+    let source = source(reader, common.folder);
+    let format = reader.optional("format", format);
     let action = action(reader, class.as_ref(), common.score_enabled);
     let hops = reader.optional("hops", hop_scope);
     let label = reader.optional("label", label);
@@ -79,17 +79,29 @@ fn list(reader: &mut Reader<'_>, name: Option<At<String>>, common: &Common<'_>) 
     // policy alone decides then that nothing is done. The kernel knows no policy.
     let enforce = reader.or("enforce", true, boolean);
     let kernel = kernel(reader, action, enforce && common.enforce, common.kernel);
-    let (name, class, action, file) = (name?.value, class?.value, action?, file?);
+    let (name, class, action) = (name?.value, class?.value, action?);
     Some(List {
         label: label.map_or_else(|| name.as_str().into(), |label| label.value.into()),
         name: name.into(),
         class,
         action,
-        hops: hops.map_or_else(|| default_hops(action), |hops| hops.value),
+        hops: hops.map_or_else(|| action.default_hops(), |hops| hops.value),
         kernel,
         enforce,
-        file: common.folder.join(file),
+        source,
+        format: format.and_then(|format| format.value),
+        guard: Guard::default(),
     })
+}
+
+/// The keys that name a source, of which a list has one.
+const SOURCES: [&str; 2] = ["file", "folder"];
+
+/// The format of a list; `None` is to be detected.
+fn format(value: &Value) -> Parsed<Option<Format>> {
+    let mut words = vec![("auto", None)];
+    words.extend(Format::ALL.map(|format| (format.name(), Some(format))));
+    choice(&words)(value)
 }
 
 fn class(value: &Value) -> Parsed<Class> {
@@ -108,24 +120,17 @@ fn hop_scope(value: &Value) -> Parsed<HopScope> {
     ])(value)
 }
 
-/// What acts at connect looks at the connecting client. What acts at the message, and what is good, looks everywhere: a good
-/// entry clears its own hop.
-const fn default_hops(action: ListAction) -> HopScope {
-    match action {
-        ListAction::Reject | ListAction::Defer | ListAction::Score(_) => HopScope::Connect,
-        _ => HopScope::All,
+/// Where the entries come from; a list that says nothing about it is filled by commands.
+fn source(reader: &mut Reader<'_>, folder: &Path) -> Source {
+    let given = SOURCES.map(|key| reader.has(key).then_some(key));
+    let mut given = given.into_iter().flatten();
+    if let (Some(first), Some(second)) = (given.next(), given.next()) {
+        let wrong = Wrong::expected(&format!("`{second}` beside `{first}`"), "one of them");
+        reader.wrong(second, reader.place().clone(), wrong);
     }
-}
-
-fn file(reader: &mut Reader<'_>) -> Option<PathBuf> {
-    if let Some(url) = reader.take("url") {
-        let wrong = Wrong::expected(&url.value, "`file`");
-        let hint = "fetching lists comes with a later version; until then fetch it into a file";
-        reader.wrong("url", url.place, wrong.hint(hint));
-        return reader.optional("file", text).map(|file| file.value.into());
-    }
-    let file = reader.required("file", "the file with its addresses", text)?;
-    Some(file.value.into())
+    let file = reader.optional("file", text).map(|at| Source::File(folder.join(at.value)));
+    let all = reader.optional("folder", text).map(|at| Source::Folder(folder.join(at.value)));
+    file.or(all).unwrap_or(Source::Put)
 }
 
 fn action(

@@ -16,6 +16,17 @@ pub struct LastGood {
     origin: String,
 }
 
+/// What follows the first line, if that says that this is such a copy.
+pub(super) fn content(octets: &[u8]) -> Option<&[u8]> {
+    split(octets).map(|(_head, content)| content)
+}
+
+fn split(octets: &[u8]) -> Option<(Head, &[u8])> {
+    let mut lines = octets.splitn(2, |&octet| octet == b'\n');
+    let head = serde_json::from_slice(lines.next()?).ok()?;
+    Some((head, lines.next()?))
+}
+
 /// What a copy says about itself, its first line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
@@ -30,9 +41,9 @@ pub struct Head {
 }
 
 impl LastGood {
-    /// The copy named `name` in `folder`, of `origin`.
-    pub fn new(folder: &Path, name: &str, origin: String) -> Self {
-        Self { path: folder.join(format!("{name}.last-good")), origin }
+    /// The copy at `path`, of `origin`.
+    pub fn new(path: PathBuf, origin: String) -> Self {
+        Self { path, origin }
     }
 
     /// Where it is.
@@ -48,11 +59,9 @@ impl LastGood {
     /// Its content; `None` when there is none, or when it is of another origin: a list that is given another source must not
     /// fall back to the entries of the first.
     pub fn read(&self) -> Option<(Head, Vec<u8>)> {
-        let mut octets = bounded(File::open(&self.path).ok()?, SIZE_LIMIT + (1 << 16)).ok()?;
-        let end = octets.iter().position(|&octet| octet == b'\n')?;
-        let head: Head = serde_json::from_slice(octets.get(..end)?).ok()?;
-        octets.drain(..=end);
-        (head.origin == self.origin).then_some((head, octets))
+        let octets = bounded(File::open(&self.path).ok()?, SIZE_LIMIT + (1 << 16)).ok()?;
+        let (head, content) = split(&octets)?;
+        (head.origin == self.origin).then(|| (head, content.to_vec()))
     }
 
     /// Writes it whole or not at all.

@@ -1,13 +1,17 @@
 //! Takes new content of one source in, or refuses it: what is broken or poisoned never takes the last good entries away.
 
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::{Head, LastGood};
+use super::{Head, LastGood, read};
 use crate::clock::Timestamp;
 use crate::list::{
-    Changes, Entries, Format, List, Origin, Parsed, Part, Reading, Rejected, doubt_entries, doubt_text, parse,
+    Changes, Entries, Format, List, Origin, Parsed, Part, Reading, Rejected, Source, doubt_entries,
+    doubt_text, parse,
 };
 
 /// One source of a list, with what it held when it was last good.
@@ -18,6 +22,7 @@ pub struct Intake {
     copy: LastGood,
     keeps_copy: bool,
     entries: Arc<Entries>,
+    rejected: Rejected,
     format: Option<Format>,
     digest: Option<[u8; 32]>,
     refused: Option<Content>,
@@ -59,15 +64,17 @@ pub struct Load {
 }
 
 impl Intake {
-    /// The source `origin` of `list`, whose last good copy is `copy`.
-    pub fn new(list: Arc<List>, origin: Arc<Origin>, copy: LastGood) -> Self {
-        let (entries, format, digest, refused) = Default::default();
-        Self { list, origin, copy, keeps_copy: true, entries, format, digest, refused }
+    /// The source `origin` of `list`, with its last good copy in `copies`.
+    pub fn new(list: Arc<List>, origin: Origin, copies: &Path) -> Self {
+        let copy = LastGood::new(copy_path(&list, &origin, copies), origin.to_string());
+        let (entries, rejected, format, digest, refused) = Default::default();
+        let origin = Arc::new(origin);
+        Self { list, origin, copy, keeps_copy: true, entries, rejected, format, digest, refused }
     }
 
     /// The same, that writes nothing.
-    pub fn reader(list: Arc<List>, origin: Arc<Origin>, copy: LastGood) -> Self {
-        Self { keeps_copy: false, ..Self::new(list, origin, copy) }
+    pub fn reader(list: Arc<List>, origin: Origin, copies: &Path) -> Self {
+        Self { keeps_copy: false, ..Self::new(list, origin, copies) }
     }
 
     /// Takes a changed description of the same list.
@@ -105,24 +112,39 @@ impl Intake {
         Arc::make_mut(&mut self.entries).set_since(since);
     }
 
+    /// Reads what of the source is on this host: the file; of what is fetched or put, the last good copy.
+    ///
+    /// The first time the last good copy comes before the file, so that what has changed meanwhile is told apart.
+    pub fn load(&mut self, now: Timestamp) -> Load {
+        let restored = self.digest.is_none() && self.restore(now);
+        let load = match self.origin.as_ref() {
+            Origin::File(path) => match content(path) {
+                Ok(content) => self.take(content, now),
+                Err(error) => self.keep(&format!("cannot read {}: {error}", path.display())),
+            },
+            Origin::Url(_) | Origin::Put | Origin::Manual => {
+                Load { rejected: self.rejected.clone(), ..Load::default() }
+            }
+        };
+        Load { changed: load.changed || restored, ..load }
+    }
+
     /// Takes `content` in, if it can replace what is in force.
     pub fn take(&mut self, content: Content, now: Timestamp) -> Load {
         let digest = Sha256::digest(&content.octets).into();
         if self.digest == Some(digest) {
             self.refused = None;
-            return Load { rejected: self.read(&content).rejected, ..Load::default() };
+            return Load { rejected: self.rejected.clone(), ..Load::default() };
         }
-        let doubt = doubt_text(&content.octets);
-        let parsed = if doubt.is_none() { Some(self.read(&content)) } else { None };
-        let before = self.before();
-        let doubt = doubt.or_else(|| {
-            parsed.as_ref().and_then(|parsed| doubt_entries(parsed, before, self.list.guard))
+        let parsed = doubt_text(&content.octets).map_or_else(|| Ok(self.read(&content)), Err);
+        let parsed = parsed.and_then(|parsed| {
+            let doubt = doubt_entries(&parsed, self.entries.len(), self.list.guard);
+            doubt.map_or(Ok(parsed), Err)
         });
-        match (doubt, parsed) {
-            (None, Some(parsed)) => self.put_in_force(&content, parsed, digest, now),
-            (doubt, _) => {
-                let doubt = doubt.map(|doubt| format!("{} {doubt}", self.origin));
-                let load = self.keep(&doubt.unwrap_or_default(), now);
+        match parsed {
+            Ok(parsed) => self.put_in_force(&content, parsed, digest, now),
+            Err(doubt) => {
+                let load = self.keep(&format!("{} {doubt}", self.origin));
                 self.refused = Some(content);
                 Load { can_accept: true, ..load }
             }
@@ -137,20 +159,13 @@ impl Intake {
         Some(self.put_in_force(&content, parsed, digest, now))
     }
 
-    /// Goes on with the last good entries, those of the copy where nothing is in force yet; `why` there is nothing new.
-    pub fn keep(&mut self, why: &str, now: Timestamp) -> Load {
-        if !self.entries.is_empty() {
-            let count = self.entries.len();
-            let fault = format!("{why}; the last good {count} entries stay");
-            return Load { fault: Some(fault), ..Load::default() };
-        }
-        if !self.restore(now) {
-            let fault = format!("{why}; there is no earlier copy, the list is empty");
-            return Load { fault: Some(fault), ..Load::default() };
-        }
-        let count = self.entries.len();
-        let fault = format!("{why}; the {count} entries of {} are in force", self.copy.path().display());
-        Load { changed: true, fault: Some(fault), ..Load::default() }
+    /// Goes on with the last good entries; `why` there is nothing new.
+    pub fn keep(&self, why: &str) -> Load {
+        let fault = match self.entries.len() {
+            0 => format!("{why}; there is no earlier copy, the list is empty"),
+            count => format!("{why}; the last good {count} entries stay"),
+        };
+        Load { rejected: self.rejected.clone(), fault: Some(fault), ..Load::default() }
     }
 
     /// Puts the last good copy in force, if there is one with entries; says whether it did.
@@ -162,8 +177,7 @@ impl Intake {
         if parsed.entries.is_empty() {
             return false;
         }
-        let digest = Sha256::digest(&content.octets).into();
-        self.succeed(parsed, digest, now);
+        self.succeed(parsed, Sha256::digest(&content.octets).into(), now);
         true
     }
 
@@ -177,22 +191,20 @@ impl Intake {
         parse(&content.octets, Reading { format: self.list.format, as_of: content.as_of, foreign })
     }
 
-    /// The number of entries that new content is compared with.
-    fn before(&self) -> usize {
-        if !self.entries.is_empty() {
-            return self.entries.len();
-        }
-        let Some((head, octets)) = self.copy.read() else { return 0 };
-        self.read(&Content::local(octets, head.as_of)).entries.len()
-    }
-
-    fn put_in_force(&mut self, content: &Content, parsed: Parsed, digest: [u8; 32], now: Timestamp) -> Load {
+    fn put_in_force(
+        &mut self,
+        content: &Content,
+        parsed: Parsed,
+        digest: [u8; 32],
+        now: Timestamp,
+    ) -> Load {
         self.refused = None;
-        let rejected = parsed.rejected.clone();
         let fault = self.keep_copy(content).err().map(|error| {
-            format!("in force, but its copy {} cannot be written: {error}", self.copy.path().display())
+            let copy = self.copy.path().display();
+            format!("in force, but its copy {copy} cannot be written: {error}")
         });
         let (changed, changes) = self.succeed(parsed, digest, now);
+        let rejected = self.rejected.clone();
         Load { changed, changes, rejected, fault, can_accept: false }
     }
 
@@ -201,12 +213,13 @@ impl Intake {
         let changes = entries.succeed(&self.entries, now);
         let changed = entries != *self.entries;
         self.entries = Arc::new(entries);
+        self.rejected = parsed.rejected;
         self.format = Some(parsed.format);
         self.digest = Some(digest);
         (changed, changes)
     }
 
-    fn keep_copy(&self, content: &Content) -> std::io::Result<()> {
+    fn keep_copy(&self, content: &Content) -> io::Result<()> {
         if !self.keeps_copy {
             return Ok(());
         }
@@ -218,5 +231,176 @@ impl Intake {
             last_modified: last_modified.clone(),
         };
         self.copy.write(&head, &content.octets)
+    }
+}
+
+/// The file at `path`, and when it was written.
+fn content(path: &Path) -> io::Result<Content> {
+    let written = fs::metadata(path)?.modified()?;
+    let as_of = Timestamp::try_from(written).unwrap_or(Timestamp::UNIX_EPOCH);
+    Ok(Content::local(read(path)?, as_of))
+}
+
+/// Where the last good copy of a source is: that of a file in a folder stands in a folder of its own.
+pub fn copy_path(list: &List, origin: &Origin, copies: &Path) -> PathBuf {
+    match (&list.source, origin) {
+        (Source::Folder(_), Origin::File(path)) => {
+            let file = path.file_name().unwrap_or_default().to_string_lossy();
+            copies.join(&*list.name).join(format!("{file}.last-good"))
+        }
+        _ => copies.join(format!("{}.last-good", list.name)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::list::{Class, Guard, ListAction};
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn intake_of(folder: &TempDir, file: &str, guard: Guard) -> Intake {
+        let list = List { guard, ..List::new("bad", Class::LocalBad, ListAction::Reject) };
+        let origin = Origin::File(folder.path().join(file));
+        Intake::new(Arc::new(list), origin, &folder.path().join("lists"))
+    }
+
+    fn intake(folder: &TempDir) -> Intake {
+        intake_of(folder, "bad.txt", Guard::default())
+    }
+
+    /// Puts `text` into the file (`None` removes it), loads, and shows what is in force and what was said.
+    fn load(intake: &mut Intake, text: Option<&str>) -> (usize, Load) {
+        let Origin::File(path) = intake.origin().as_ref() else { panic!("no file") };
+        match text {
+            Some(text) => fs::write(path, text).unwrap(),
+            None => fs::remove_file(path).unwrap(),
+        }
+        let load = intake.load(NOW);
+        (intake.entries().len(), load)
+    }
+
+    #[test]
+    fn the_last_good_entries_survive_every_accident() {
+        let folder = TempDir::new().unwrap();
+        let mut intake = intake(&folder);
+        let (count, first) = load(&mut intake, Some("192.0.2.1\nnonsense\n192.0.2.2\n"));
+        assert_eq!((count, first.changed, first.rejected.count, first.fault), (2, true, 1, None));
+        let (count, same) = load(&mut intake, Some("192.0.2.1\nnonsense\n192.0.2.2\n"));
+        assert_eq!((count, same.changed, same.rejected.count, same.fault), (2, false, 1, None));
+        for (accident, said) in [
+            (
+                Some(""),
+                "has no entries, rejected lines: 0 (a line `# empty` says that this is meant)",
+            ),
+            (
+                Some("sorry\nno list\n"),
+                "has no entries, rejected lines: 2 (a line `# empty` says that this is meant)",
+            ),
+            (Some("<html>\n192.0.2.9\n"), "is a web page, no list"),
+            (Some("192.0.2.9\n\0\0"), "is no text in ASCII or UTF-8"),
+            (Some("\u{feff}<!DOCTYPE html>"), "is a web page, no list"),
+            (None, "No such file or directory (os error 2)"),
+        ] {
+            let (count, load) = load(&mut intake, accident);
+            assert_eq!((count, load.changed), (2, false), "{accident:?}");
+            let fault = load.fault.unwrap();
+            assert!(fault.ends_with(&format!("{said}; the last good 2 entries stay")), "{fault}");
+        }
+        let (count, well) = load(&mut intake, Some("192.0.2.1\n"));
+        assert_eq!((count, well.changed, well.fault), (1, true, None));
+    }
+
+    #[test]
+    fn what_grows_or_shrinks_too_much_waits_for_a_human() {
+        let folder = TempDir::new().unwrap();
+        let guard = Guard { max_growth: Some(100), max_shrink: Some(50) };
+        let mut intake = intake_of(&folder, "bad.txt", guard);
+        let lines = |count: u32| -> String {
+            (0..count)
+                .map(|host| format!("{}\n", std::net::Ipv4Addr::from_bits(0x0a00_0000 + host)))
+                .collect()
+        };
+        // Small lists may do as they like.
+        assert_eq!(load(&mut intake, Some(&lines(10))).0, 10);
+        assert_eq!(load(&mut intake, Some(&lines(200))).0, 200);
+        for (count, is_refused) in
+            [(400, false), (801, true), (200, false), (99, true), (100, false)]
+        {
+            let before = intake.entries().len();
+            let (now, load) = load(&mut intake, Some(&lines(count)));
+            assert_eq!(load.can_accept, is_refused, "{count} after {before}");
+            assert_eq!(load.fault.is_some(), is_refused, "{count} after {before}");
+            assert_eq!(now, if is_refused { before } else { count as usize });
+        }
+        load(&mut intake, Some(&lines(5000)));
+        assert!(intake.accept(NOW).unwrap().changed);
+        assert_eq!(intake.entries().len(), 5000);
+        assert!(intake.accept(NOW).is_none());
+    }
+
+    #[test]
+    fn what_came_and_went_is_told() {
+        let folder = TempDir::new().unwrap();
+        let mut intake = intake(&folder);
+        load(&mut intake, Some("192.0.2.1\n192.0.2.0/24\n"));
+        let (_, second) = load(&mut intake, Some("192.0.2.2\n192.0.2.0/24 for another reason\n"));
+        let shown = |prefixes: &[crate::net::Prefix]| {
+            prefixes.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(shown(&second.changes.added), ["192.0.2.2"]);
+        assert_eq!(shown(&second.changes.removed), ["192.0.2.1"]);
+        // Also what changed while nobody looked.
+        fs::write(folder.path().join("bad.txt"), "192.0.2.2\n").unwrap();
+        let later = intake_of(&folder, "bad.txt", Guard::default()).load(NOW);
+        assert_eq!(shown(&later.changes.removed), ["192.0.2.0/24"]);
+        assert!(later.changes.added.is_empty());
+    }
+
+    #[test]
+    fn a_new_start_falls_back_to_the_copy_on_disk() {
+        let folder = TempDir::new().unwrap();
+        load(&mut intake(&folder), Some("192.0.2.1\n"));
+        let mut next = intake(&folder);
+        let (count, fallen) = load(&mut next, None);
+        assert_eq!((count, fallen.changed), (1, true));
+        assert!(fallen.fault.unwrap().contains("the last good 1 entries stay"));
+        assert_eq!(load(&mut intake(&folder), Some("# all gone\n")).0, 1);
+    }
+
+    #[test]
+    fn without_any_copy_the_list_is_empty_and_says_so() {
+        let folder = TempDir::new().unwrap();
+        let load = intake(&folder).load(NOW);
+        assert!(load.fault.unwrap().ends_with("there is no earlier copy, the list is empty"));
+        fs::write(folder.path().join("bad.txt"), "# nothing yet\n").unwrap();
+        assert_eq!(intake(&folder).load(NOW).fault, None);
+    }
+
+    #[test]
+    fn a_list_can_be_emptied_on_purpose() {
+        let folder = TempDir::new().unwrap();
+        let mut intake = intake(&folder);
+        load(&mut intake, Some("192.0.2.1\n"));
+        let (count, emptied) = load(&mut intake, Some("# empty\n"));
+        assert_eq!((count, emptied.changed, emptied.fault), (0, true, None));
+    }
+
+    #[test]
+    fn another_file_does_not_fall_back_to_the_entries_of_the_first() {
+        let folder = TempDir::new().unwrap();
+        load(&mut intake(&folder), Some("192.0.2.1\n"));
+        fs::write(folder.path().join("other.txt"), "# nothing yet\n").unwrap();
+        let mut other = intake_of(&folder, "other.txt", Guard::default());
+        assert_eq!((other.load(NOW).fault, other.entries().len()), (None, 0));
+    }
+
+    #[test]
+    fn a_folder_is_no_list() {
+        let folder = TempDir::new().unwrap();
+        fs::create_dir(folder.path().join("bad.txt")).unwrap();
+        assert!(intake(&folder).load(NOW).fault.unwrap().contains("it is no regular file"));
     }
 }

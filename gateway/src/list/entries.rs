@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::Entry;
 use crate::clock::{Expiry, Timestamp};
-use crate::net::Prefix;
+use crate::net::{Prefix, reserved_prefix};
 
 /// The entries of one source. A million of IPv4 take 28 MB, and their reasons.
 #[derive(Clone, Debug, Default)]
@@ -128,7 +128,33 @@ impl Entries {
         v4.chain(v6.iter().map(|row| self.entry(row)))
     }
 
+    /// What a careful reader would notice about them: entries twice, entries inside others, addresses of no public sender.
+    pub fn notices(&self) -> Vec<String> {
+        let (mut twice, mut inside, mut reserved) = (0_usize, 0_usize, 0_usize);
+        let mut wider: Option<Prefix> = None;
+        let mut last: Option<Prefix> = None;
+        for prefix in self.prefixes() {
+            reserved += usize::from(reserved_prefix(prefix).is_some());
+            if last == Some(prefix) {
+                twice += 1;
+            } else if wider.is_some_and(|wider| wider.covers(prefix)) {
+                inside += 1;
+            } else {
+                wider = Some(prefix);
+            }
+            last = Some(prefix);
+        }
+        let notices = [
+            (twice, "listed twice"),
+            (inside, "inside another entry"),
+            (reserved, "private, loopback or otherwise of no public sender"),
+        ];
+        let notices = notices.into_iter().filter(|(count, _what)| *count > 0);
+        notices.map(|(count, what)| format!("entries {what}: {count}")).collect()
+    }
+
     /// The same entries with `holes` cut out of them: what covers a hole becomes the fewest prefixes round it.
+    #[must_use]
     pub fn without(&self, holes: &Self) -> Self {
         if holes.is_empty() {
             return self.clone();
@@ -181,9 +207,7 @@ impl Entries {
             value: remark.value,
             reason: text(remark.reason),
             author: text(remark.author),
-            since: (row.since > 0)
-                .then(|| Timestamp::from_second(row.since.into()).ok())
-                .flatten(),
+            since: (row.since > 0).then(|| Timestamp::from_second(row.since.into()).ok()).flatten(),
             expires,
         }
     }
@@ -308,7 +332,7 @@ impl Address for u32 {
     }
 
     fn head(self, length: u8) -> Self {
-        self & Self::MAX.checked_shl(32 - u32::from(length)).unwrap_or(0)
+        self & Self::MAX.checked_shl(32 - Self::from(length)).unwrap_or(0)
     }
 }
 
@@ -345,15 +369,12 @@ fn arrange<A: Address>(rows: &mut [Row<A>]) {
 /// All rows that cover the prefix, the longest first.
 ///
 /// They lie, one inside the other, round the last row that is not beyond the prefix, so that row's chain has them all.
-fn covering<A: Address>(
-    rows: &[Row<A>],
-    address: A,
-    length: u8,
-) -> impl Iterator<Item = &Row<A>> {
+fn covering<A: Address>(rows: &[Row<A>], address: A, length: u8) -> impl Iterator<Item = &Row<A>> {
     let beyond = rows.partition_point(|row| row.sort_key() <= (address, length));
     let row = move |index: usize| rows.get(index);
     let last = beyond.checked_sub(1).and_then(row);
-    let wider = move |row: &&Row<A>| usize::try_from(row.wider).ok().and_then(|wider| rows.get(wider));
+    let wider =
+        move |row: &&Row<A>| usize::try_from(row.wider).ok().and_then(|wider| rows.get(wider));
     std::iter::successors(last, wider).filter(move |row| row.covers(address, length))
 }
 
@@ -376,20 +397,18 @@ fn cut(prefix: Prefix, holes: &Entries, parts: &mut Vec<Prefix>) {
     }
 }
 
-fn succeed<A: Address>(
-    rows: &mut [Row<A>],
-    earlier: &[Row<A>],
-    now: u32,
-    changes: &mut Changes,
-) {
+fn succeed<A: Address>(rows: &mut [Row<A>], earlier: &[Row<A>], now: u32, changes: &mut Changes) {
     let mut earlier = earlier.chunk_by(|a, b| a.sort_key() == b.sort_key()).peekable();
     for same in rows.chunk_by_mut(|a, b| a.sort_key() == b.sort_key()) {
         let Some(key) = same.first().map(Row::sort_key) else { continue };
         let first = |before: &[Row<A>]| before.first().copied();
-        while let Some(gone) = earlier.next_if(|before| first(before).is_some_and(|row| row.sort_key() < key)) {
+        while let Some(gone) =
+            earlier.next_if(|before| first(before).is_some_and(|row| row.sort_key() < key))
+        {
             changes.removed.extend(first(gone).map(|row| row.key().0));
         }
-        let before = earlier.next_if(|before| first(before).is_some_and(|row| row.sort_key() == key));
+        let before =
+            earlier.next_if(|before| first(before).is_some_and(|row| row.sort_key() == key));
         let before = before.and_then(first);
         if before.is_none() {
             changes.added.extend(same.first().map(|row| row.key().0));
@@ -457,5 +476,131 @@ impl Remarks {
     fn shrink(&mut self) {
         self.rows.shrink_to_fit();
         self.texts.shrink_to_fit();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// IPv4 hosts and networks in 192.0.2.0/26, and the same inside 2001:db8::/122.
+    fn any_prefix() -> impl Strategy<Value = Prefix> {
+        (any::<bool>(), 0_u8..64, 0_u8..=6).prop_map(|(v4, host, wider)| {
+            let address = address(v4, host);
+            let longest = if v4 { 32 } else { 128 };
+            Prefix::new(address, longest - wider).unwrap()
+        })
+    }
+
+    fn address(v4: bool, host: u8) -> IpAddr {
+        if v4 {
+            Ipv4Addr::new(192, 0, 2, host).into()
+        } else {
+            Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, host.into()).into()
+        }
+    }
+
+    fn addresses() -> impl Iterator<Item = IpAddr> {
+        (0..64).flat_map(|host| [address(true, host), address(false, host)])
+    }
+
+    fn some_prefixes() -> impl Strategy<Value = Vec<Prefix>> {
+        prop::collection::vec(any_prefix(), 0..24)
+    }
+
+    fn entries(prefixes: &[Prefix]) -> Entries {
+        prefixes.iter().copied().collect()
+    }
+
+    #[test]
+    fn what_is_said_of_entries_stays_with_them() {
+        let mut builder = Entries::builder();
+        for (line, prefix, reason, author) in [
+            (1, "192.0.2.7", "spam", "alice"),
+            (2, "192.0.2.0/24", "spam", "alice"),
+            (3, "2001:db8::1", "", "bob"),
+            (4, "192.0.2.1", "", ""),
+        ] {
+            let remark = Remark { value: None, reason, author };
+            builder.push(Listed { prefix: prefix.parse().unwrap(), line, remark, expires: None });
+        }
+        let entries = builder.finish();
+        let text = |text: Option<Box<str>>| text.unwrap_or_default();
+        let shown = |entry: Entry| {
+            format!("{} {} {}:{}", entry.line, entry.prefix, text(entry.author), text(entry.reason))
+        };
+        assert_eq!(
+            entries.iter().map(shown).collect::<Vec<_>>(),
+            [
+                "2 192.0.2.0/24 alice:spam",
+                "4 192.0.2.1 :",
+                "1 192.0.2.7 alice:spam",
+                "3 2001:db8::1 bob:"
+            ]
+        );
+        assert_eq!((entries.v4_len(), entries.v6_len()), (3, 1));
+    }
+
+    #[test]
+    fn a_careful_reader_notices() {
+        let all = ["192.0.2.0/24", "192.0.2.7", "192.0.2.0/24", "10.1.2.3"]
+            .map(|text| text.parse().unwrap());
+        assert_eq!(
+            entries(&all).notices(),
+            [
+                "entries listed twice: 1",
+                "entries inside another entry: 1",
+                "entries private, loopback or otherwise of no public sender: 1"
+            ]
+        );
+        assert!(Entries::default().notices().is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn all_that_cover_an_address_are_found_the_longest_first(prefixes in some_prefixes()) {
+            let entries = entries(&prefixes);
+            for address in addresses() {
+                let mut expected: Vec<_> = prefixes.iter().filter(|prefix| prefix.contains(address)).map(|prefix| prefix.length()).collect();
+                expected.sort_by(|a, b| b.cmp(a));
+                let found: Vec<_> = entries.covering(Prefix::host(address)).map(|entry| entry.prefix.length()).collect();
+                prop_assert_eq!(found, expected, "{}", address);
+            }
+        }
+
+        #[test]
+        fn all_inside_a_prefix_are_found(prefixes in some_prefixes(), outer in any_prefix()) {
+            let expected = prefixes.iter().filter(|prefix| outer.covers(**prefix)).count();
+            prop_assert_eq!(entries(&prefixes).inside(outer).count(), expected);
+        }
+
+        #[test]
+        fn holes_are_cut_out_and_nothing_else(prefixes in some_prefixes(), holes in some_prefixes()) {
+            let (entries, holes) = (entries(&prefixes), entries(&holes));
+            let rest = entries.without(&holes);
+            for address in addresses().map(Prefix::host) {
+                let expected = if holes.covers(address) { 0 } else { entries.covering(address).count() };
+                prop_assert_eq!(rest.covering(address).count(), expected, "{}", address);
+            }
+        }
+
+        #[test]
+        fn what_came_and_went_leads_from_one_to_the_other(before in some_prefixes(), after in some_prefixes()) {
+            let set = |prefixes: &[Prefix]| prefixes.iter().copied().collect::<std::collections::BTreeSet<_>>();
+            let [then, now] = [100, 200].map(|second| Timestamp::from_second(second).unwrap());
+            let mut earlier = entries(&before);
+            earlier.succeed(&Entries::default(), then);
+            let mut later = entries(&after);
+            let changes = later.succeed(&earlier, now);
+            let (before, after) = (set(&before), set(&after));
+            prop_assert_eq!(changes.added, after.difference(&before).copied().collect::<Vec<_>>());
+            prop_assert_eq!(changes.removed, before.difference(&after).copied().collect::<Vec<_>>());
+            for entry in later.iter() {
+                let since = if before.contains(&entry.prefix) { then } else { now };
+                prop_assert_eq!(entry.since, Some(since));
+            }
+        }
     }
 }

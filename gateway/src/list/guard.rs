@@ -26,13 +26,17 @@ pub enum Doubt {
     #[error("ends before its last line, so a part is missing")]
     NoEnd,
     /// It has no entries, and does not say that this is meant.
-    #[error("has no entries, rejected lines: {rejected} (a line `# empty` says that this is meant)")]
+    #[error(
+        "has no entries, rejected lines: {rejected} (a line `# empty` says that this is meant)"
+    )]
     Empty {
         /// Its lines that are no entries.
         rejected: usize,
     },
     /// It has far more entries than the one before.
-    #[error("has {after} entries after {before}, more than the {limit} % growth that `max_growth` allows")]
+    #[error(
+        "has {after} entries after {before}, more than the {limit} % growth that `max_growth` allows"
+    )]
     Grew {
         /// Entries before.
         before: usize,
@@ -42,7 +46,9 @@ pub enum Doubt {
         limit: u32,
     },
     /// It has far fewer entries than the one before.
-    #[error("has {after} entries after {before}, more than the {limit} % loss that `max_shrink` allows")]
+    #[error(
+        "has {after} entries after {before}, more than the {limit} % loss that `max_shrink` allows"
+    )]
     Shrank {
         /// Entries before.
         before: usize,
@@ -81,7 +87,8 @@ pub fn doubt_entries(parsed: &Parsed, before: usize, guard: Guard) -> Option<Dou
         return None;
     }
     let percent = |part: usize| part.saturating_mul(100) / before;
-    let beyond = |part: usize, limit: &u32| usize::try_from(*limit).is_ok_and(|limit| percent(part) > limit);
+    let beyond =
+        |part: usize, limit: &u32| usize::try_from(*limit).is_ok_and(|limit| percent(part) > limit);
     let grown = guard.max_growth.filter(|limit| beyond(after.saturating_sub(before), limit));
     let shrunk = guard.max_shrink.filter(|limit| beyond(before.saturating_sub(after), limit));
     let grew = grown.map(|limit| Doubt::Grew { before, after, limit });

@@ -74,9 +74,8 @@ impl Membership {
         for Loaded { list, parts } in &self.lists {
             for Part { origin, entries } in parts {
                 let covering = entries.covering(address);
-                let current = covering.filter(|entry| {
-                    entry.expires.is_none_or(|expires| expires.is_after(now))
-                });
+                let current = covering
+                    .filter(|entry| entry.expires.is_none_or(|expires| expires.is_after(now)));
                 matches.extend(current.map(|entry| Match {
                     list: Arc::clone(list),
                     origin: Arc::clone(origin),
@@ -148,7 +147,12 @@ impl Cursor<'_> {
     }
 
     /// Appends what lists `prefix` at `now`; the prefix after it.
-    fn take(&mut self, prefix: Prefix, now: Timestamp, listings: &mut Vec<Listing>) -> Option<Prefix> {
+    fn take(
+        &mut self,
+        prefix: Prefix,
+        now: Timestamp,
+        listings: &mut Vec<Listing>,
+    ) -> Option<Prefix> {
         loop {
             let (next, expires) = self.entries.key(self.index)?;
             if next != prefix {

@@ -76,7 +76,8 @@ impl GoodRules<'_> {
         // One for each prefix is enough, since any of them clears it: the one that lasts longest, then by precedence.
         let good = listings.iter().copied().filter(|listing| self.is_good(listing.list));
         let Some(longest) = good.max_by_key(|listing| {
-            let precedence = self.lists.get(usize::from(listing.list)).map(|list| list.precedence());
+            let precedence =
+                self.lists.get(usize::from(listing.list)).map(|list| list.precedence());
             (lasts(*listing), Reverse(precedence))
         }) else {
             return;
@@ -130,9 +131,9 @@ impl BadRules<'_> {
         self.open.push((prefix, winners));
         let lasting = winners.lasting.filter(|lasting| !self.is_same(*lasting, inherited.lasting));
         // A rule that lasts hides the wider ones, so that what decides before it must stand beside it.
-        let expiring = winners.expiring.filter(|expiring| {
-            lasting.is_some() || !self.is_same(*expiring, inherited.expiring)
-        });
+        let expiring = winners
+            .expiring
+            .filter(|expiring| lasting.is_some() || !self.is_same(*expiring, inherited.expiring));
         for Listing { list, expires } in expiring.into_iter().chain(lasting) {
             self.rules.push(Rule { prefix, list, action: self.action(list), expires });
         }
@@ -189,8 +190,13 @@ impl BadRules<'_> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::{Class, Entry, HopScope, ListAction, Loaded, parse};
+    use super::super::{
+        Class, Guard, HopScope, ListAction, Loaded, Origin, Part, Reading, Source, parse,
+    };
     use super::*;
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+    const READING: Reading = Reading { format: None, as_of: NOW, foreign: false };
 
     fn list(
         name: &str,
@@ -199,18 +205,14 @@ mod tests {
         kernel: KernelAction,
         text: &str,
     ) -> Loaded {
-        let list = List {
-            name: name.into(),
-            label: name.into(),
-            class,
-            action,
-            hops: HopScope::Connect,
-            kernel,
-            enforce: true,
-            file: "list.txt".into(),
-        };
-        let entries = parse(text.as_bytes()).entries.into_iter().map(Arc::new).collect();
-        Loaded { list: Arc::new(list), entries }
+        let list = List { hops: HopScope::Connect, kernel, ..List::new(name, class, action) };
+        let entries = parse(text.as_bytes(), READING).entries;
+        let part = Part { origin: Arc::new(Origin::Put), entries: Arc::new(entries) };
+        Loaded { list: Arc::new(list), parts: vec![part] }
+    }
+
+    fn entries(loaded: &Loaded) -> impl Iterator<Item = Prefix> {
+        loaded.parts.iter().flat_map(|part| part.entries.prefixes())
     }
 
     fn shown(rules: &Rules, some: &[Rule]) -> Vec<String> {
@@ -275,8 +277,8 @@ mod tests {
                 &["192.0.2.0/24 hard drop"],
             ),
         ] {
-            let membership = Membership::new(&lists, &["127.0.0.0/8".parse().unwrap()]);
-            let rules = Rules::compile(&membership, 1);
+            let membership = Membership::new(lists, &["127.0.0.0/8".parse().unwrap()]);
+            let rules = Rules::compile(&membership, 1, NOW);
             let mut expected_good = good.to_vec();
             expected_good
                 .sort_by_key(|rule| rule.split(' ').next().unwrap().parse::<Prefix>().unwrap());
@@ -294,7 +296,7 @@ mod tests {
         dry.list = Arc::new(spec);
         let real =
             list("real", Class::GlobalBad, ListAction::Reject, KernelAction::Reset, "192.0.2.7");
-        let rules = Rules::compile(&Membership::new(&[dry, real], &[]), 1);
+        let rules = Rules::compile(&Membership::new(vec![dry, real], &[]), 1, NOW);
         assert_eq!(shown(&rules, &rules.bad), ["192.0.2.0/24 dry count", "192.0.2.7 real reset"]);
     }
 
@@ -337,11 +339,11 @@ mod tests {
         #[test]
         fn rules_agree_with_all_entries(lists in prop::collection::vec(any_list(), 0..5), holes in prop::collection::vec(0_u32..64, 0..3)) {
             let holes: Vec<_> = holes.iter().map(|host| Prefix::host(std::net::Ipv4Addr::from_bits(0xC000_0200 + host).into())).collect();
-            let membership = Membership::new(&lists, &holes);
-            let rules = Rules::compile(&membership, 1);
+            let membership = Membership::new(lists.clone(), &holes);
+            let rules = Rules::compile(&membership, 1, NOW);
             for host in 0..64 {
                 let address = std::net::Ipv4Addr::from_bits(0xC000_0200 + host).into();
-                let covers = |one: &&Loaded| one.entries.iter().any(|entry| entry.prefix.contains(address));
+                let covers = |one: &&Loaded| entries(one).any(|prefix| prefix.contains(address));
                 let matching: Vec<_> = lists.iter().filter(covers).map(|one| &one.list).collect();
                 let good = matching.iter().any(|list| list.class.is_good() && list.enforce)
                     || holes.iter().any(|hole| hole.contains(address));
@@ -357,11 +359,11 @@ mod tests {
 
         #[test]
         fn all_matches_are_found(lists in prop::collection::vec(any_list(), 0..5)) {
-            let membership = Membership::new(&lists, &[]);
+            let membership = Membership::new(lists.clone(), &[]);
             for host in 0..64 {
                 let address = std::net::Ipv4Addr::from_bits(0xC000_0200 + host).into();
-                let expected = lists.iter().flat_map(|one| &one.entries).filter(|entry: &&Arc<Entry>| entry.prefix.contains(address)).count();
-                prop_assert_eq!(membership.matches(address).len(), expected);
+                let expected = lists.iter().flat_map(entries).filter(|prefix| prefix.contains(address)).count();
+                prop_assert_eq!(membership.matches(address, NOW).len(), expected);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Where a list's entries come from, and how far a new copy of it is believed.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,16 @@ pub enum Source {
     Url(Arc<Download>),
     /// What the command `list put` is given.
     Put,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) | Self::Folder(path) => write!(f, "{}", path.display()),
+            Self::Url(download) => f.write_str(&download.url),
+            Self::Put => f.write_str("list put"),
+        }
+    }
 }
 
 /// How a list is fetched.

@@ -34,6 +34,22 @@ pub struct List {
 }
 
 impl List {
+    /// A list with what holds where the configuration says nothing else, filled by commands.
+    pub fn new(name: &str, class: Class, action: ListAction) -> Self {
+        Self {
+            name: name.into(),
+            label: name.into(),
+            class,
+            action,
+            hops: action.default_hops(),
+            kernel: KernelAction::Off,
+            enforce: true,
+            source: Source::Put,
+            format: None,
+            guard: Guard::default(),
+        }
+    }
+
     /// Where several lists have an address, the one with the least of these decides, in the kernel as in the daemon:
     /// lists in force before dry runs, then by class, then the most severe action.
     pub fn precedence(&self) -> impl Ord + use<> {
@@ -74,6 +90,15 @@ impl ListAction {
             Self::Defer => "defer",
             Self::RejectMessage => "reject-message",
             Self::Reject => "reject",
+        }
+    }
+
+    /// Which hops are looked at where nothing else is said: what acts at connect looks at the connecting client; what acts at
+    /// the message, and what is good, looks everywhere: a good entry clears its own hop.
+    pub const fn default_hops(self) -> HopScope {
+        match self {
+            Self::Reject | Self::Defer | Self::Score(_) => HopScope::Connect,
+            _ => HopScope::All,
         }
     }
 

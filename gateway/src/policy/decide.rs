@@ -240,7 +240,8 @@ mod tests {
 
     use super::super::Skipped;
     use super::*;
-    use crate::list::{Class, Entry, List, Weight};
+    use crate::list::{Class, Entries, List, Origin, Weight};
+    use crate::net::Prefix;
     use crate::net::{Hop, Reserved};
 
     /// `name class action`, then ` all`, ` unauthenticated` or ` dry` where it applies.
@@ -268,17 +269,14 @@ mod tests {
             _ => HopScope::Connect,
         };
         let list = List {
-            name: name.into(),
             label: format!("Label of {name}").into(),
-            class,
-            action,
             hops,
-            kernel: KernelAction::Off,
             enforce: !rest.contains(&"dry"),
-            file: "list.txt".into(),
+            ..List::new(name, class, action)
         };
-        let entry = Entry { prefix: "192.0.2.0/24".parse().unwrap(), line: 1, reason: None };
-        Match { list: Arc::new(list), entry: Arc::new(entry) }
+        let prefix: Prefix = "192.0.2.0/24".parse().unwrap();
+        let entry = [prefix].into_iter().collect::<Entries>().get(0).unwrap();
+        Match { list: Arc::new(list), origin: Arc::new(Origin::Put), entry: Arc::new(entry) }
     }
 
     fn facts(last: u8, hop: Hop, specs: &[&str]) -> AddressFacts {

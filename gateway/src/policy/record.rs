@@ -1,14 +1,13 @@
 //! The audit record: one decision as one flat JSON object, in which absent is `null` and nothing is omitted.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
 
 use serde::Serialize;
 
 use super::{
     Action, AddressFacts, Band, Decision, Evidence, Offending, Phase, Reference, Skipped, Verdict,
 };
-use crate::clock::Timestamp;
+use crate::clock::{Expiry, Timestamp};
 use crate::list::{Class, Match};
 use crate::net::{Hop, Prefix};
 
@@ -77,8 +76,10 @@ pub struct Record<'a> {
     pub list: Option<&'a str>,
     /// Its entry.
     pub entry: Option<Prefix>,
-    /// Where the entry was written, as `file:line`.
+    /// Where the entry was written, as `FILE:LINE`, or who added it.
     pub entry_origin: Option<String>,
+    /// Since when the list is known to have it.
+    pub entry_added: Option<Timestamp>,
     /// The text beside the entry.
     pub entry_reason: Option<&'a str>,
     /// The version of the rules that were asked.
@@ -154,7 +155,8 @@ impl<'a> Record<'a> {
             offending: decision.offending.as_ref(),
             list: cause.map(|cause| &*cause.list.name),
             entry: cause.map(|cause| cause.entry.prefix),
-            entry_origin: cause.map(origin),
+            entry_origin: cause.map(Match::place),
+            entry_added: cause.and_then(|cause| cause.entry.since),
             entry_reason: cause.and_then(|cause| cause.entry.reason.as_deref()),
             rules: decision.rules,
             rules_at_end: outcome.rules_at_end,
@@ -221,10 +223,14 @@ pub struct MatchRecord<'a> {
     pub enforce: bool,
     /// The entry.
     pub entry: Prefix,
-    /// Where it was written, as `file:line`.
+    /// Where it was written, as `FILE:LINE`, or who added it.
     pub origin: String,
     /// The text beside it.
     pub reason: Option<&'a str>,
+    /// Since when the list is known to have it.
+    pub added: Option<Timestamp>,
+    /// When it ends by itself.
+    pub expires: Option<Expiry>,
 }
 
 impl<'a> MatchRecord<'a> {
@@ -236,13 +242,10 @@ impl<'a> MatchRecord<'a> {
             action: found.list.action.name(),
             enforce: found.list.enforce,
             entry: found.entry.prefix,
-            origin: origin(found),
+            origin: found.place(),
             reason: found.entry.reason.as_deref(),
+            added: found.entry.since,
+            expires: found.entry.expires,
         }
     }
-}
-
-/// Where an entry was written.
-fn origin(found: &Match) -> String {
-    format!("{}:{}", Path::display(&found.list.file), found.entry.line)
 }

@@ -2,6 +2,7 @@
 
 mod kernel;
 mod known;
+mod list_state;
 mod watched;
 
 use std::net::IpAddr;
@@ -18,12 +19,13 @@ use tracing::{info, warn};
 use self::kernel::Kernel;
 pub use self::known::Known;
 use self::known::Waiting;
-use self::watched::{Watched, about};
+pub use self::list_state::ListStatus;
+use self::list_state::{ListState, about};
 use crate::alarm::Alarms;
-use crate::clock::{Clock, Timestamp};
+use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::host::{self, Watch};
-use crate::list::{Class, List, Membership, Rules};
+use crate::list::{List, Membership, Rules};
 use crate::net::Prefix;
 use crate::xdp::{self, Attachment};
 
@@ -76,36 +78,11 @@ pub struct Status {
     pub lists: Vec<ListStatus>,
 }
 
-/// One list, for `status`.
-#[derive(Clone, Debug, Serialize)]
-pub struct ListStatus {
-    /// Its name.
-    pub name: Arc<str>,
-    /// Its class.
-    pub class: Class,
-    /// What is done about a match.
-    pub action: &'static str,
-    /// What the kernel does.
-    pub kernel: &'static str,
-    /// Whether it is in force.
-    pub enforce: bool,
-    /// Where its entries come from.
-    pub file: PathBuf,
-    /// The entries in force.
-    pub entries: usize,
-    /// The lines of the file that are no entries.
-    pub rejected: usize,
-    /// Why the file as it is now is not in force.
-    pub fault: Option<String>,
-    /// When the entries in force were read.
-    pub loaded: Timestamp,
-}
-
 /// Keeps rules, engine and kernel in step with the files and with the host.
 #[derive(Debug)]
 pub struct Refresher {
     sources: Sources,
-    feeds: Vec<Watched>,
+    lists: Vec<ListState>,
     own: Vec<IpAddr>,
     dependencies: Vec<Prefix>,
     rules: Rules,
@@ -126,7 +103,7 @@ impl Refresher {
         let (known, waiting) = known::known();
         Self {
             sources: Sources::default(),
-            feeds: Vec::new(),
+            lists: Vec::new(),
             own: Vec::new(),
             dependencies: Vec::new(),
             rules: Rules::default(),
@@ -163,27 +140,27 @@ impl Refresher {
 
     /// Reads everything from `sources` and puts it in force. Lists that stay keep their last good entries.
     pub fn reload(&mut self, sources: Sources) {
-        let mut known = std::mem::take(&mut self.feeds);
+        let mut known = std::mem::take(&mut self.lists);
         for list in &sources.lists {
-            let same_file = |feed: &Watched| {
-                feed.feed.list().name == list.name && feed.feed.list().file == list.file
+            let same = |state: &ListState| {
+                let known = state.list();
+                known.name == list.name
+                    && known.source == list.source
+                    && known.format == list.format
             };
-            let feed = match known.iter().position(same_file) {
-                Some(index) => {
-                    let mut feed = known.swap_remove(index);
-                    feed.feed.set_list(Arc::clone(list));
-                    feed
-                }
-                None => Watched::new(Arc::clone(list), &sources.copies, self.clock.now()),
+            let mut state = match known.iter().position(same) {
+                Some(index) => known.swap_remove(index),
+                None => ListState::new(Arc::clone(list), self.clock.now()),
             };
-            self.feeds.push(feed);
+            state.set_list(Arc::clone(list));
+            self.lists.push(state);
         }
         for gone in known {
-            self.alarms.clear(&about(gone.feed.list()));
+            self.alarms.clear(&about(gone.list()));
         }
         self.sources = sources;
-        for feed in &mut self.feeds {
-            feed.load(&self.alarms, self.clock);
+        for state in &mut self.lists {
+            state.load(&self.sources.copies, &self.alarms, self.clock.now());
         }
         self.look_at_host();
         self.publish();
@@ -217,11 +194,10 @@ impl Refresher {
     /// Takes up what has changed since the last look.
     fn look(&mut self, at_host: bool) {
         let (mut read, mut changed) = (false, false);
-        for feed in &mut self.feeds {
-            if feed.settled() {
-                read = true;
-                changed |= feed.load(&self.alarms, self.clock);
-            }
+        for state in &mut self.lists {
+            let looked = state.look(&self.sources.copies, &self.alarms, self.clock.now());
+            read |= looked.read;
+            changed |= looked.changed;
         }
         if at_host {
             changed |= self.look_at_host();
@@ -261,10 +237,10 @@ impl Refresher {
 
     /// Compiles what is known now and puts it in force, in the daemon first, then in the kernel.
     fn publish(&mut self) {
-        let loaded: Vec<_> = self.feeds.iter().map(Watched::loaded).collect();
-        let membership = Arc::new(Membership::new(&loaded, &self.protected()));
+        let loaded = self.lists.iter().map(ListState::loaded).collect();
+        let membership = Arc::new(Membership::new(loaded, &self.protected()));
         let version = version(self.rules.version, self.clock);
-        self.rules = Rules::compile(&membership, version);
+        self.rules = Rules::compile(&membership, version, self.clock.now());
         self.engine.set_lists(Arc::clone(&membership), version);
         info!(
             target: "rules",
@@ -292,11 +268,11 @@ impl Refresher {
     fn tell(&self) {
         self.status.store(Arc::new(Status {
             version: self.rules.version,
-            entries: self.feeds.iter().map(|feed| feed.feed.entries().len()).sum(),
+            entries: self.lists.iter().map(|state| state.loaded().entry_count()).sum(),
             bad: self.rules.bad.len(),
             good: self.rules.good.len(),
             protected: self.protected(),
-            lists: self.feeds.iter().map(Watched::status).collect(),
+            lists: self.lists.iter().map(ListState::status).collect(),
         }));
     }
 }

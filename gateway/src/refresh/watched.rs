@@ -1,27 +1,22 @@
-//! One list file, looked at again and again, read when it has changed and stands still.
+//! One source of a list, looked at again and again, read when it has changed and stands still.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use tracing::warn;
-
-use super::ListStatus;
-use crate::alarm::Alarms;
-use crate::clock::{Clock, Timestamp};
-use crate::feed::{FileFeed, Load};
-use crate::list::{List, Loaded};
+use crate::clock::Timestamp;
+use crate::feed::{Intake, Load};
+use crate::list::{List, Origin};
 
 /// A file that changes at every look is read all the same after so many.
 const LOOKS_BEFORE_IMPATIENCE: u32 = 3;
 
-/// A list file with what is known of its last reading.
+/// A source with what is known of its last reading.
 #[derive(Debug)]
 pub(super) struct Watched {
-    pub(super) feed: FileFeed,
-    last: Load,
-    loaded: Timestamp,
+    pub(super) intake: Intake,
+    pub(super) last: Load,
     read_mark: Option<Mark>,
     seen_mark: Option<Mark>,
     impatience: u32,
@@ -31,20 +26,15 @@ pub(super) struct Watched {
 type Mark = (u64, u64, i64, i64);
 
 impl Watched {
-    pub(super) fn new(list: Arc<List>, copies: &Path, now: Timestamp) -> Self {
-        let feed = FileFeed::new(list, copies);
-        Self {
-            feed,
-            last: Load::default(),
-            loaded: now,
-            read_mark: None,
-            seen_mark: None,
-            impatience: 0,
-        }
+    pub(super) fn new(list: Arc<List>, origin: Origin, copies: &Path) -> Self {
+        let intake = Intake::new(list, origin, copies);
+        let (read_mark, seen_mark, impatience) = Default::default();
+        Self { intake, last: Load::default(), read_mark, seen_mark, impatience }
     }
 
     fn mark(&self) -> Option<Mark> {
-        let metadata = fs::metadata(&self.feed.list().file).ok()?;
+        let Origin::File(path) = self.intake.origin().as_ref() else { return None };
+        let metadata = fs::metadata(path).ok()?;
         Some((metadata.ino(), metadata.len(), metadata.ctime(), metadata.ctime_nsec()))
     }
 
@@ -60,59 +50,11 @@ impl Watched {
         still || self.impatience > LOOKS_BEFORE_IMPATIENCE
     }
 
-    /// Reads the file; says whether the entries are others than before.
-    pub(super) fn load(&mut self, alarms: &Alarms, clock: Clock) -> bool {
+    /// Reads the source; says how that went when it went otherwise than before.
+    pub(super) fn load(&mut self, now: Timestamp) -> Load {
         self.read_mark = self.mark();
         self.seen_mark = self.read_mark;
         self.impatience = 0;
-        let load = self.feed.load();
-        if load.changed {
-            self.loaded = clock.now();
-        }
-        let changed = load.changed;
-        if load != self.last {
-            tell(self.feed.list(), &load, alarms);
-        }
-        self.last = load;
-        changed
+        self.intake.load(now)
     }
-
-    pub(super) fn loaded(&self) -> Loaded {
-        Loaded { list: Arc::clone(self.feed.list()), entries: self.feed.entries().to_vec() }
-    }
-
-    pub(super) fn status(&self) -> ListStatus {
-        let list = self.feed.list();
-        ListStatus {
-            name: Arc::clone(&list.name),
-            class: list.class,
-            action: list.action.name(),
-            kernel: list.kernel.name(),
-            enforce: list.enforce,
-            file: list.file.clone(),
-            entries: self.feed.entries().len(),
-            rejected: self.last.rejected.count,
-            fault: self.last.fault.clone(),
-            loaded: self.loaded,
-        }
-    }
-}
-
-/// Says in the log and as an alarm how reading a list went.
-fn tell(list: &List, load: &Load, alarms: &Alarms) {
-    let file = list.file.display();
-    for error in &load.rejected.first {
-        warn!(target: "list", "rejected list={} {file}:{}: `{}`: {}", list.name, error.line, error.text, error.fault);
-    }
-    let rejected = load.rejected.first.first().map(|first| {
-        let count = load.rejected.count;
-        let name = &list.name;
-        format!("rejected lines in {file}: {count}, the first is {first}; see `portcullis list check {name}`")
-    });
-    alarms.set(&about(list), load.fault.as_deref().or(rejected.as_deref()));
-}
-
-/// The subject of a list's alarms.
-pub(super) fn about(list: &List) -> String {
-    format!("list:{}", list.name)
 }

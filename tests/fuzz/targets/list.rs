@@ -1,21 +1,23 @@
 //! Any list file: every line is entries, a comment or a fault with its number, and what is shown of it is safe and short.
 
-use gateway::list::{LineFault, parse, parse_with};
+use gateway::clock::Timestamp;
+use gateway::list::{Format, LineFault, Reading, parse, parse_with};
 use gateway::net::Prefix;
 
+const READING: Reading =
+    Reading { format: Some(Format::Plain), as_of: Timestamp::UNIX_EPOCH, foreign: false };
+
 pub(crate) fn run(octets: &[u8]) {
-    let parsed = parse(octets);
+    let parsed = parse(octets, READING);
     let lines = u32::try_from(octets.split(|octet| *octet == b'\n').count()).expect("a number");
     let mut rejected = Vec::new();
-    let others = parse_with(octets, |error| rejected.push(error));
+    let others = parse_with(octets, READING, |error| rejected.push(error));
     assert_eq!(others.entries, parsed.entries);
     assert_eq!(rejected.len(), parsed.rejected.count);
     assert_eq!(rejected.len().min(100), parsed.rejected.first.len());
 
-    let mut last = 0;
-    for entry in &parsed.entries {
-        assert!((1..=lines).contains(&entry.line) && entry.line >= last, "{entry:?}");
-        last = entry.line;
+    for entry in parsed.entries.iter() {
+        assert!((1..=lines).contains(&entry.line), "{entry:?}");
         let prefix = entry.prefix;
         assert!(prefix.length() > 7 || prefix.address().is_ipv4(), "{prefix} is too wide");
         assert_eq!(prefix.to_string().parse::<Prefix>().as_ref(), Ok(&prefix));
@@ -39,13 +41,10 @@ pub(crate) fn run(octets: &[u8]) {
     }
     // A broken line changes nothing about the others.
     let with_junk = [b"junk\n".as_slice(), octets].concat();
-    let moved = parse(&with_junk);
+    let moved = parse(&with_junk, READING);
     let has_mark = octets.starts_with(b"\xef\xbb\xbf");
     if !has_mark {
-        let prefixes = |parsed: &gateway::list::Parsed| {
-            parsed.entries.iter().map(|entry| entry.prefix).collect::<Vec<_>>()
-        };
-        assert_eq!(prefixes(&moved), prefixes(&parsed));
+        assert!(moved.entries.prefixes().eq(parsed.entries.prefixes()));
         assert_eq!(moved.rejected.count, parsed.rejected.count + 1);
     }
 }

@@ -3,8 +3,8 @@
 mod plain;
 mod sink;
 
-pub use self::sink::{LineError, LineFault, Rejected};
 use self::sink::{Found, Sink};
+pub use self::sink::{LineError, LineFault, Rejected};
 use super::Entries;
 use crate::clock::Timestamp;
 

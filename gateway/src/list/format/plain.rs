@@ -99,16 +99,21 @@ fn read_address(text: &str) -> Result<IpAddr, PrefixError> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use super::super::super::Entry;
+    use super::super::{Format, Reading, Rejected, parse};
+    use crate::clock::Timestamp;
+
+    const READING: Reading =
+        Reading { format: Some(Format::Plain), as_of: Timestamp::UNIX_EPOCH, foreign: false };
 
     fn entries(text: &str) -> Vec<String> {
-        let parsed = parse(text.as_bytes());
+        let parsed = parse(text.as_bytes(), READING);
         assert_eq!(parsed.rejected, Rejected::default(), "{text:?}");
         let shown = |entry: &Entry| match &entry.reason {
             Some(reason) => format!("{}:{} {reason}", entry.line, entry.prefix),
             None => format!("{}:{}", entry.line, entry.prefix),
         };
-        parsed.entries.iter().map(shown).collect()
+        parsed.entries.iter().map(|entry| shown(&entry)).collect()
     }
 
     #[test]
@@ -132,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_bad_line_is_named_and_the_others_stay() {
-        let parsed = parse(b"192.0.2.1\n300.1.1.1 x\n192.0.2.2\nhello\n0.0.0.0/0\n::/7\n1.0.0.0-254.0.0.0\n\xff\xfe\n");
+        let parsed = parse(b"192.0.2.1\n300.1.1.1 x\n192.0.2.2\nhello\n0.0.0.0/0\n::/7\n1.0.0.0-254.0.0.0\n\xff\xfe\n", READING);
         assert_eq!(parsed.entries.len(), 2);
         let messages: Vec<_> = parsed.rejected.first.iter().map(ToString::to_string).collect();
         assert_eq!(
@@ -150,7 +155,7 @@ mod tests {
 
     #[test]
     fn long_hostile_lines_are_cut() {
-        let parsed = parse("x".repeat(100_000).as_bytes());
+        let parsed = parse("x".repeat(100_000).as_bytes(), READING);
         assert_eq!(parsed.rejected.count, 1);
         let shown = parsed.rejected.first[0].to_string();
         assert!(shown.len() < 1000, "{shown}");
@@ -158,7 +163,7 @@ mod tests {
 
     #[test]
     fn of_many_bad_lines_the_first_are_kept() {
-        let parsed = parse("x\n".repeat(1000).as_bytes());
+        let parsed = parse("x\n".repeat(1000).as_bytes(), READING);
         assert_eq!((parsed.rejected.first.len(), parsed.rejected.count), (100, 1000));
     }
 
@@ -171,7 +176,7 @@ mod tests {
             ("empty", false),
             ("", false),
         ] {
-            assert_eq!(parse(text.as_bytes()).says_empty, expected, "{text:?}");
+            assert_eq!(parse(text.as_bytes(), READING).says_empty, expected, "{text:?}");
         }
     }
 
@@ -179,7 +184,7 @@ mod tests {
         #[test]
         fn no_octets_make_it_panic(octets in prop::collection::vec(any::<u8>(), 0..400)) {
             let lines = octets.split(|&octet| octet == b'\n').count();
-            let parsed = parse(&octets);
+            let parsed = parse(&octets, READING);
             prop_assert!(parsed.rejected.count <= lines);
         }
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use super::super::{Entries, EntriesBuilder, Listed, Remark};
 use super::Reading;
 use crate::clock::{Expiry, Timestamp};
-use crate::net::{Prefix, PrefixError, Reserved, reserved_within, reserved_prefix};
+use crate::net::{Prefix, PrefixError, Reserved, reserved_prefix, reserved_within};
 
 /// Prefixes of this length or shorter are refused in every list, good or bad: such a line is a mistake or an attack.
 const WIDEST_REFUSED: u8 = 7;

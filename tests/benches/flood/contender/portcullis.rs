@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use gateway::feed::FileFeed;
-use gateway::list::{Class, HopScope, List, ListAction, Loaded, Membership, Rules};
+use gateway::clock::Clock;
+use gateway::feed::Intake;
+use gateway::list::{Class, List, ListAction, Loaded, Membership, Origin, Rules};
 use gateway::net::Prefix;
 use gateway::xdp::{Config, Filter, RunsIn, detach};
 use gateway_ebpf::abi::KernelAction;
@@ -37,22 +38,19 @@ impl Portcullis {
 
     /// What the daemon makes of a list file.
     fn rules(&self, file: &str, version: u64) -> Result<Rules> {
-        let list = Arc::new(List {
-            name: "flood".into(),
-            label: "flood".into(),
-            class: Class::GlobalBad,
-            action: ListAction::Reject,
-            hops: HopScope::Connect,
+        let list = List {
             kernel: self.action,
-            enforce: true,
-            file: self.folder.path().join(file),
-        });
-        let mut feed = FileFeed::reader(Arc::clone(&list), self.folder.path());
-        let load = feed.load();
+            ..List::new("flood", Class::GlobalBad, ListAction::Reject)
+        };
+        let list = Arc::new(list);
+        let origin = Origin::File(self.folder.path().join(file));
+        let mut intake = Intake::reader(Arc::clone(&list), origin, self.folder.path());
+        let now = Clock::System.now();
+        let load = intake.load(now);
         ensure!(load.fault.is_none() && load.rejected.count == 0, "{load:?}");
-        let loaded = Loaded { list, entries: feed.entries().to_vec() };
-        let membership = Membership::new(&[loaded], &[Prefix::host(IpAddr::V4(EDGE))]);
-        Ok(Rules::compile(&membership, version))
+        let loaded = Loaded { list, parts: vec![intake.part()] };
+        let membership = Membership::new(vec![loaded], &[Prefix::host(IpAddr::V4(EDGE))]);
+        Ok(Rules::compile(&membership, version, now))
     }
 }
 

@@ -13,7 +13,7 @@ use super::fault::Findings;
 use super::keys::TABLES;
 use super::*;
 use crate::front::PassClient;
-use crate::list::{HopScope, ListAction, Weight};
+use crate::list::{HopScope, ListAction, Source, Weight};
 
 const FILE: &str = "/etc/portcullis/portcullis.toml";
 
@@ -201,7 +201,7 @@ fn what_a_list_does_follows_from_its_class() {
         let config = config(&list(keys));
         let list = &config.lists[0];
         assert_eq!((list.action, list.hops, list.kernel), (action, hops, kernel), "{keys}");
-        assert_eq!(list.file, Path::new("/etc/portcullis/a.txt"));
+        assert_eq!(list.source, Source::File("/etc/portcullis/a.txt".into()));
         assert_eq!((&*list.name, &*list.label), ("a", "a"));
     }
     let kernel =
@@ -292,7 +292,7 @@ fn drop_ins_are_merged() {
     assert_eq!(config.trusted_relays.len(), 2);
     let lists: Vec<_> = config.lists.iter().map(|list| (&*list.name, list.kernel)).collect();
     assert_eq!(lists, [("a", KernelAction::Drop), ("second", KernelAction::Drop)]);
-    assert_eq!(config.lists[0].file, folder.path().join("a.txt"));
+    assert_eq!(config.lists[0].source, Source::File(folder.path().join("a.txt")));
     write("conf.d/30.toml", "[xdp]\nmode = \"auto\"\n");
     write("conf.d/40.toml", "xdp = 1\nfoo = 1\n");
     assert_eq!(

@@ -86,9 +86,10 @@ pub fn doubt_entries(parsed: &Parsed, before: usize, guard: Guard) -> Option<Dou
     if before < SMALL {
         return None;
     }
-    let percent = |part: usize| part.saturating_mul(100) / before;
-    let beyond =
-        |part: usize, limit: &u32| usize::try_from(*limit).is_ok_and(|limit| percent(part) > limit);
+    let beyond = |part: usize, limit: &u32| {
+        let limit = usize::try_from(*limit).unwrap_or(usize::MAX);
+        part.saturating_mul(100) > limit.saturating_mul(before)
+    };
     let grown = guard.max_growth.filter(|limit| beyond(after.saturating_sub(before), limit));
     let shrunk = guard.max_shrink.filter(|limit| beyond(before.saturating_sub(after), limit));
     let grew = grown.map(|limit| Doubt::Grew { before, after, limit });

@@ -190,9 +190,7 @@ impl BadRules<'_> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::{
-        Class, Guard, HopScope, ListAction, Loaded, Origin, Part, Reading, Source, parse,
-    };
+    use super::super::{Class, HopScope, ListAction, Loaded, Origin, Part, Reading, parse};
     use super::*;
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;

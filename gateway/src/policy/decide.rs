@@ -236,8 +236,6 @@ mod tests {
     use std::net::IpAddr;
     use std::sync::Arc;
 
-    use gateway_ebpf::abi::KernelAction;
-
     use super::super::Skipped;
     use super::*;
     use crate::list::{Class, Entries, List, Origin, Weight};

@@ -209,7 +209,6 @@ fn faults_of_lists() {
         &[
             "2:list.name: missing, expected the name of the list",
             "2:list.class: missing, expected one of local-good, global-good, local-bad, global-bad, open-proxy",
-            "2:list.file: missing, expected the file with its addresses",
         ],
     );
     for (keys, expected) in [
@@ -263,8 +262,8 @@ fn faults_of_lists() {
             "\"drop\" with action \"accept\", expected a kernel action with action \"reject\" only",
         ),
         (
-            "class = \"local-bad\"\nurl = \"https://x\"",
-            "\"https://x\", expected `file` hint: fetching lists comes with a later version; until then fetch it into a file",
+            "class = \"local-bad\"\nfolder = \"x.d\"",
+            "`folder` beside `file`, expected one of them",
         ),
     ] {
         let Err(Faults(faults)) = read_hosted(&list(keys)) else { panic!("{keys}") };

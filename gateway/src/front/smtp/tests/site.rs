@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_ebpf::abi::KernelAction;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -20,7 +19,8 @@ use crate::clock::Clock;
 use crate::engine::{self, Engine};
 use crate::front::smtp::{Front, Settings};
 use crate::front::{BareNewline, Direction, Listener, NextHop, PassClient};
-use crate::list::{Class, Entry, HopScope, List, ListAction, Loaded, Membership};
+use crate::list::{Class, HopScope, List, ListAction, Loaded, Membership, Origin, Part};
+use crate::net::Prefix;
 use crate::policy::Policy;
 use crate::refresh::Known;
 use crate::smtp::Limits;
@@ -135,24 +135,19 @@ fn lists(more: &[(&str, ListAction)]) -> Membership {
         ("198.51.100.2", ListAction::RejectMessage),
         ("198.51.100.3", ListAction::Discard),
     ];
-    let loaded: Vec<_> = usual.iter().chain(more).map(list).collect();
-    Membership::new(&loaded, &[])
+    Membership::new(usual.iter().chain(more).map(list).collect(), &[])
 }
 
 fn list(&(prefix, action): &(&str, ListAction)) -> Loaded {
     let class = if action == ListAction::Accept { Class::LocalGood } else { Class::LocalBad };
     let list = List {
-        name: format!("{}-{prefix}", action.name()).into(),
         label: "Test list".into(),
-        class,
-        action,
         hops: if action.acts_at_connect() { HopScope::Connect } else { HopScope::All },
-        kernel: KernelAction::Off,
-        enforce: true,
-        file: PathBuf::from("test.txt"),
+        ..List::new(&format!("{}-{prefix}", action.name()), class, action)
     };
-    let entry = Entry { prefix: prefix.parse().unwrap(), line: 1, reason: None };
-    Loaded { list: Arc::new(list), entries: vec![Arc::new(entry)] }
+    let prefix: Prefix = prefix.parse().unwrap();
+    let entries = Arc::new([prefix].into_iter().collect());
+    Loaded { list: Arc::new(list), parts: vec![Part { origin: Arc::new(Origin::Put), entries }] }
 }
 
 /// A client of the proxy.

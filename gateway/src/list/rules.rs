@@ -190,7 +190,9 @@ impl BadRules<'_> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::{Class, HopScope, ListAction, Loaded, Origin, Part, Reading, parse};
+    use super::super::{
+        Class, HopScope, ListAction, Listed, Loaded, Origin, Part, Reading, Remark, parse,
+    };
     use super::*;
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
@@ -332,6 +334,61 @@ mod tests {
         }
     }
 
+    /// Entries of several lists that end at second 10, at second 20, or never.
+    fn any_expiring_list() -> impl Strategy<Value = Loaded> {
+        let second = prop::sample::select(vec![None, Some(10), Some(20)]);
+        let prefixes = prop::collection::vec((0_u8..64, 26_u8..=32, second), 0..8);
+        let spec = prop::sample::select(vec![
+            (Class::LocalGood, ListAction::Accept, KernelAction::Off),
+            (Class::LocalBad, ListAction::Reject, KernelAction::Refuse),
+            (Class::LocalBad, ListAction::Defer, KernelAction::Off),
+            (Class::GlobalBad, ListAction::Reject, KernelAction::Drop),
+        ]);
+        (spec, prefixes).prop_map(|((class, action, kernel), prefixes)| {
+            let mut loaded = list("any", class, action, kernel, "");
+            let listed = prefixes.into_iter().map(|(host, length, second)| Listed {
+                prefix: Prefix::new([192, 0, 2, host].into(), length).unwrap(),
+                line: 0,
+                remark: Remark::default(),
+                expires: second.map(|second| Expiry::at(at(second))),
+            });
+            loaded.parts = vec![Part {
+                origin: Arc::new(Origin::Manual),
+                entries: Arc::new(listed.collect()),
+            }];
+            loaded
+        })
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    /// What the kernel does with `address` at `second`, by rules of which some have ended since.
+    fn enforce_at(rules: &Rules, address: std::net::IpAddr, second: i64) -> KernelAction {
+        let current = |some: &[Rule]| {
+            let current =
+                |rule: &&Rule| rule.expires.is_none_or(|expires| expires.is_after(at(second)));
+            some.iter().filter(current).copied().collect()
+        };
+        let rules = Rules { good: current(&rules.good), bad: current(&rules.bad), ..rules.clone() };
+        let covering = |some: &[Rule]| {
+            let longest = some
+                .iter()
+                .filter(|rule| rule.prefix.contains(address))
+                .map(|rule| rule.prefix.length())
+                .max()?;
+            // One that expires stands before one that lasts.
+            some.iter()
+                .find(|rule| rule.prefix.contains(address) && rule.prefix.length() == longest)
+                .copied()
+        };
+        match covering(&rules.bad) {
+            Some(bad) if covering(&rules.good).is_none() => bad.action,
+            _ => KernelAction::Off,
+        }
+    }
+
     proptest! {
         /// The naive oracle asks every entry; the rules must say the same of every address.
         #[test]
@@ -362,6 +419,34 @@ mod tests {
                 let address = std::net::Ipv4Addr::from_bits(0xC000_0200 + host).into();
                 let expected = lists.iter().flat_map(entries).filter(|prefix| prefix.contains(address)).count();
                 prop_assert_eq!(membership.matches(address, NOW).len(), expected);
+            }
+        }
+
+        /// Rules are made anew when the first of them ends, so they must be right until then.
+        #[test]
+        fn what_ends_by_itself_ends_on_time(lists in prop::collection::vec(any_expiring_list(), 0..4)) {
+            let membership = Membership::new(lists, &[]);
+            for second in [0, 9, 10, 19, 20] {
+                for made in [0, 10, 20].into_iter().filter(|made| *made <= second) {
+                    let rules = Rules::compile(&membership, 1, at(made));
+                    let is_right = rules.first_expiry().is_none_or(|expires| expires.is_after(at(second)));
+                    for host in 0..64 {
+                        let address = std::net::IpAddr::from([192, 0, 2, host]);
+                        let matches = membership.matches(address, at(second));
+                        let good = matches.iter().any(|found| found.list.class.is_good());
+                        let acting = matches.iter().find(|found| found.list.action.acts_at_connect());
+                        let expected = match acting {
+                            Some(found) if !good => found.list.kernel,
+                            _ => KernelAction::Off,
+                        };
+                        let found = enforce_at(&rules, address, second);
+                        if is_right {
+                            prop_assert_eq!(found, expected, "{} at {} by rules of {}", address, second, made);
+                        }
+                        let of = |rules: &[Rule]| rules.windows(2).filter(|two| two[0].prefix == two[1].prefix).all(|two| two[0].expires.is_some() && two[1].expires.is_none());
+                        prop_assert!(of(&rules.bad) && of(&rules.good));
+                    }
+                }
             }
         }
     }

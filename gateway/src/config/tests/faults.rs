@@ -261,10 +261,7 @@ fn faults_of_lists() {
             "class = \"local-good\"\nkernel = \"drop\"",
             "\"drop\" with action \"accept\", expected a kernel action with action \"reject\" only",
         ),
-        (
-            "class = \"local-bad\"\nfolder = \"x.d\"",
-            "`folder` beside `file`, expected one of them",
-        ),
+        ("class = \"local-bad\"\nfolder = \"x.d\"", "`folder` beside `file`, expected one of them"),
     ] {
         let Err(Faults(faults)) = read_hosted(&list(keys)) else { panic!("{keys}") };
         let told: Vec<_> = faults

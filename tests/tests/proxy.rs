@@ -286,6 +286,7 @@ fn a_record_has_every_field_and_absent_is_null() {
         "delay_from",
         "enforced",
         "entry",
+        "entry_added",
         "entry_origin",
         "entry_reason",
         "envelope",

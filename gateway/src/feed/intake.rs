@@ -13,6 +13,7 @@ use crate::list::{
     Changes, Entries, Format, List, Origin, Parsed, Part, Reading, Rejected, Source, doubt_entries,
     doubt_text, parse,
 };
+use crate::net::Prefix;
 
 /// One source of a list, with what it held when it was last good.
 #[derive(Debug)]
@@ -108,8 +109,8 @@ impl Intake {
     }
 
     /// Sets since when the entries are known to be listed.
-    pub fn set_since(&mut self, since: impl FnMut(crate::net::Prefix) -> Timestamp) {
-        Arc::make_mut(&mut self.entries).set_since(since);
+    pub fn set_added(&mut self, added: impl FnMut(Prefix) -> Option<Timestamp>) {
+        Arc::make_mut(&mut self.entries).set_added(added);
     }
 
     /// Reads what of the source is on this host: the file; of what is fetched or put, the last good copy.
@@ -347,9 +348,8 @@ mod tests {
         let mut intake = intake(&folder);
         load(&mut intake, Some("192.0.2.1\n192.0.2.0/24\n"));
         let (_, second) = load(&mut intake, Some("192.0.2.2\n192.0.2.0/24 for another reason\n"));
-        let shown = |prefixes: &[crate::net::Prefix]| {
-            prefixes.iter().map(ToString::to_string).collect::<Vec<_>>()
-        };
+        let shown =
+            |prefixes: &[Prefix]| prefixes.iter().map(ToString::to_string).collect::<Vec<_>>();
         assert_eq!(shown(&second.changes.added), ["192.0.2.2"]);
         assert_eq!(shown(&second.changes.removed), ["192.0.2.1"]);
         // Also what changed while nobody looked.

@@ -182,12 +182,12 @@ impl Entries {
     }
 
     /// Sets since when every entry is known to be listed.
-    pub fn set_since(&mut self, mut since: impl FnMut(Prefix) -> Timestamp) {
+    pub fn set_added(&mut self, mut added: impl FnMut(Prefix) -> Option<Timestamp>) {
         for row in &mut self.v4 {
-            row.since = seconds(since(row.key().0));
+            row.added = added(row.key().0).map_or(0, seconds);
         }
         for row in &mut self.v6 {
-            row.since = seconds(since(row.key().0));
+            row.added = added(row.key().0).map_or(0, seconds);
         }
     }
 
@@ -207,7 +207,7 @@ impl Entries {
             value: remark.value,
             reason: text(remark.reason),
             author: text(remark.author),
-            since: (row.since > 0).then(|| Timestamp::from_second(row.since.into()).ok()).flatten(),
+            added: (row.added > 0).then(|| Timestamp::from_second(row.added.into()).ok()).flatten(),
             expires,
         }
     }
@@ -216,7 +216,7 @@ impl Entries {
 impl PartialEq for Entries {
     /// Since when they are listed does not make two sets of entries different.
     fn eq(&self, other: &Self) -> bool {
-        let timeless = |entry: Entry| Entry { since: None, ..entry };
+        let timeless = |entry: Entry| Entry { added: None, ..entry };
         self.len() == other.len() && self.iter().map(timeless).eq(other.iter().map(timeless))
     }
 }
@@ -285,7 +285,7 @@ struct Row<A> {
     /// Its place in [`Remarks`].
     remark: u32,
     /// In seconds since 1970; 0 is not known.
-    since: u32,
+    added: u32,
     expires: Option<Expiry>,
     length: u8,
 }
@@ -293,7 +293,7 @@ struct Row<A> {
 impl<A: Address> Row<A> {
     fn new(address: A, length: u8, remark: u32, listed: &Listed<'_>) -> Self {
         let Listed { line, expires, .. } = *listed;
-        Self { address, wider: NO_ROW, line, remark, since: 0, expires, length }
+        Self { address, wider: NO_ROW, line, remark, added: 0, expires, length }
     }
 
     fn key(&self) -> (Prefix, Option<Expiry>) {
@@ -414,7 +414,7 @@ fn succeed<A: Address>(rows: &mut [Row<A>], earlier: &[Row<A>], now: u32, change
             changes.added.extend(same.first().map(|row| row.key().0));
         }
         for row in same {
-            row.since = before.map_or(now, |before| before.since);
+            row.added = before.map_or(now, |before| before.added);
         }
     }
     changes.removed.extend(earlier.filter_map(|gone| Some(gone.first()?.key().0)));
@@ -598,8 +598,8 @@ mod tests {
             prop_assert_eq!(changes.added, after.difference(&before).copied().collect::<Vec<_>>());
             prop_assert_eq!(changes.removed, before.difference(&after).copied().collect::<Vec<_>>());
             for entry in later.iter() {
-                let since = if before.contains(&entry.prefix) { then } else { now };
-                prop_assert_eq!(entry.since, Some(since));
+                let added = if before.contains(&entry.prefix) { then } else { now };
+                prop_assert_eq!(entry.added, Some(added));
             }
         }
     }

@@ -23,7 +23,7 @@ pub struct Entry {
     /// Who added it by hand; `None` for what a source lists.
     pub author: Option<Box<str>>,
     /// Since when the list is known to have it, to the second.
-    pub since: Option<Timestamp>,
+    pub added: Option<Timestamp>,
     /// When it ends by itself, `None` for never.
     pub expires: Option<Expiry>,
 }

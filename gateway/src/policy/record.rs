@@ -156,7 +156,7 @@ impl<'a> Record<'a> {
             list: cause.map(|cause| &*cause.list.name),
             entry: cause.map(|cause| cause.entry.prefix),
             entry_origin: cause.map(Match::place),
-            entry_added: cause.and_then(|cause| cause.entry.since),
+            entry_added: cause.and_then(|cause| cause.entry.added),
             entry_reason: cause.and_then(|cause| cause.entry.reason.as_deref()),
             rules: decision.rules,
             rules_at_end: outcome.rules_at_end,
@@ -244,7 +244,7 @@ impl<'a> MatchRecord<'a> {
             entry: found.entry.prefix,
             origin: found.place(),
             reason: found.entry.reason.as_deref(),
-            added: found.entry.since,
+            added: found.entry.added,
             expires: found.entry.expires,
         }
     }

@@ -89,7 +89,7 @@ fn manual_entries_replace_each_other_by_list_prefix_and_kind() {
     }
     assert_eq!(store.add(&longer).unwrap(), Some(first));
     let [excepted, half, v6, good] = others;
-    let all = [longer.clone(), excepted.clone(), half, v6, good];
+    let all = [longer.clone(), excepted, half, v6, good];
     assert_eq!(store.manual(at(0)).unwrap(), all);
     let prefix = longer.prefix;
     assert_eq!(store.remove("bad", prefix, Kind::Listed).unwrap(), Some(longer));
@@ -132,6 +132,21 @@ fn all_of_it_survives_a_restart() {
         assert_eq!(store.switches().unwrap(), [off]);
         assert_eq!(additions(&store, "bad"), (Some(1), vec!["192.0.2.0/24 2".to_owned()]));
     }
+}
+
+#[test]
+fn what_is_written_waits_for_the_disk_and_readers_wait_for_nobody() {
+    let folder = TempDir::new().unwrap();
+    let store = open(&folder);
+    let pragma = |name: &str| {
+        let read = |transaction: &Transaction<'_>| {
+            transaction
+                .pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0))
+        };
+        store.read("read a setting", read).unwrap()
+    };
+    assert_eq!(pragma("journal_mode"), "wal".to_owned().into());
+    assert_eq!(pragma("synchronous"), 2.into(), "full");
 }
 
 #[test]

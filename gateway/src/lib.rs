@@ -7,7 +7,7 @@
 //! | contract | `gateway_ebpf`, shared with the XDP program |
 //! | ground | [`net`], [`clock`], [`alarm`] |
 //! | pure core (no sockets, no files, no clock) | [`list`], [`policy`], [`scan`], [`smtp`] |
-//! | adapters (one outside thing each) | [`feed`], [`host`], [`xdp`], [`audit`] |
+//! | adapters (one outside thing each) | [`feed`], [`host`], [`xdp`], [`audit`], [`store`] |
 //! | flow | [`engine`], [`refresh`], [`sight`] |
 //! | fronts | [`front`] |
 //! | application | [`config`], [`admin`], [`app`], [`cli`] |
@@ -30,4 +30,5 @@ pub mod refresh;
 pub mod scan;
 pub mod sight;
 pub mod smtp;
+pub mod store;
 pub mod xdp;

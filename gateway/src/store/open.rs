@@ -1,0 +1,176 @@
+//! Opening the file of the store: a damaged one is put aside, never used and never removed.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::{Store, StoreError, schema};
+use crate::clock::Timestamp;
+
+/// The name of the store in the state folder.
+pub const FILE: &str = "portcullis.db";
+
+/// How long a call waits for another process that has the file.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// As long as the file of what is not yet in the main one stays after a large change.
+const LOG_OCTETS: i64 = 16 << 20;
+
+/// A store just opened for writing.
+#[derive(Debug)]
+pub struct Opened {
+    /// The store.
+    pub store: Store,
+    /// The file that was there, when it was of no use; the store is new then.
+    pub damaged: Option<Damaged>,
+}
+
+/// A file that was put aside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damaged {
+    /// What was wrong with it.
+    pub reason: String,
+    /// Where it is now.
+    pub aside: PathBuf,
+}
+
+impl Store {
+    /// Opens the store in `state_dir`, and begins a new one where there is none, or one that is damaged. Looks at the whole
+    /// file. To be called by one process at a time.
+    pub fn open(state_dir: &Path, now: Timestamp) -> Result<Opened, StoreError> {
+        let path = state_dir.join(FILE);
+        match open(&path) {
+            Ok(connection) => Ok(Opened { store: Self::new(path, connection), damaged: None }),
+            Err(StoreError::Damaged { reason, .. }) => {
+                let aside = put_aside(&path, now)?;
+                let store = Self::new(path.clone(), open(&path)?);
+                Ok(Opened { store, damaged: Some(Damaged { reason, aside }) })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Opens the store in `state_dir` for reading, beside a daemon or without one; `None` where none was made yet.
+    pub fn open_read_only(state_dir: &Path) -> Result<Option<Self>, StoreError> {
+        let path = state_dir.join(FILE);
+        if !path.try_exists().map_err(|source| StoreError::path(&path, source))? {
+            return Ok(None);
+        }
+        let opened = read_only(&path, &path, OpenFlags::empty());
+        let (connection, version) = match opened {
+            Err(StoreError::Sql { .. }) if is_complete(&path) => {
+                // SQLite wants to write beside the file even to read it, which a folder may forbid. The file alone is all
+                // that there is, so it can be read as one that nobody changes.
+                read_only(&path, &unchanging(&path), OpenFlags::SQLITE_OPEN_URI).or(opened)?
+            }
+            opened => opened?,
+        };
+        Ok((version > 0).then(|| Self::new(path, connection)))
+    }
+}
+
+fn open(path: &Path) -> Result<Connection, StoreError> {
+    create(path).map_err(|source| StoreError::path(path, source))?;
+    let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+        .map_err(|source| StoreError::sql(path, OPEN, source))?;
+    prepare(path, &mut connection)?;
+    Ok(connection)
+}
+
+/// What failed, when opening did.
+const OPEN: &str = "open the store";
+
+/// Makes an empty file that only owner and group may read; SQLite gives what it puts beside it the same rights.
+fn create(path: &Path) -> io::Result<()> {
+    // A file that is there must not be opened here: closing it would give up the locks that SQLite has on it.
+    match File::options().write(true).create_new(true).mode(0o640).open(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(PATIENCE)?;
+    Ok(connection)
+}
+
+/// Checks the whole file, and makes the tables if it is new.
+fn prepare(path: &Path, connection: &mut Connection) -> Result<(), StoreError> {
+    let failed = |source| StoreError::sql(path, OPEN, source);
+    let version = version(path, connection)?;
+    if let Some(reason) = schema::fault(connection, version).map_err(failed)? {
+        return Err(StoreError::Damaged { path: path.to_owned(), reason });
+    }
+    let mut settle = || {
+        // Readers go on while somebody writes, and what is written survives the loss of power.
+        connection.pragma_update_and_check(None, "journal_mode", "wal", |_mode| Ok(()))?;
+        connection.pragma_update(None, "synchronous", "full")?;
+        connection
+            .pragma_update_and_check(None, "journal_size_limit", LOG_OCTETS, |_size| Ok(()))?;
+        if version <= 0 { schema::create(connection) } else { Ok(()) }
+    };
+    settle().map_err(failed)
+}
+
+/// The version of the schema, if it is one that is known here.
+fn version(path: &Path, connection: &Connection) -> Result<i64, StoreError> {
+    let known = schema::VERSION;
+    match schema::version(connection).map_err(|source| StoreError::sql(path, OPEN, source))? {
+        found if found > known => Err(StoreError::Newer { path: path.to_owned(), found, known }),
+        found => Ok(found),
+    }
+}
+
+fn read_only(path: &Path, name: &Path, flags: OpenFlags) -> Result<(Connection, i64), StoreError> {
+    let connection = connect(name, OpenFlags::SQLITE_OPEN_READ_ONLY | flags)
+        .map_err(|source| StoreError::sql(path, OPEN, source))?;
+    let version = version(path, &connection)?;
+    Ok((connection, version))
+}
+
+/// Whether nothing beside the file belongs to it.
+fn is_complete(path: &Path) -> bool {
+    fs::metadata(beside(path, "-wal")).map_or(true, |log| log.len() == 0)
+}
+
+/// The name with which SQLite reads a file as one that nobody changes.
+fn unchanging(path: &Path) -> PathBuf {
+    let mut name = b"file:".to_vec();
+    for octet in path.as_os_str().as_bytes() {
+        match octet {
+            b'%' => name.extend(b"%25"),
+            b'?' => name.extend(b"%3f"),
+            b'#' => name.extend(b"%23"),
+            other => name.push(*other),
+        }
+    }
+    name.extend(b"?immutable=1");
+    OsString::from_vec(name).into()
+}
+
+/// Gives the file, with what belongs to it, a name that says when it was found damaged.
+fn put_aside(path: &Path, now: Timestamp) -> Result<PathBuf, StoreError> {
+    let aside = beside(path, &format!(".damaged-{}", now.strftime("%Y%m%dT%H%M%SZ")));
+    let rename = |suffix| match fs::rename(beside(path, suffix), beside(&aside, suffix)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    };
+    ["", "-wal", "-shm"]
+        .into_iter()
+        .try_for_each(rename)
+        .map_err(|source| StoreError::path(path, source))?;
+    Ok(aside)
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
+}

@@ -1,0 +1,57 @@
+//! The tables, their version, and whether a file has them.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+/// The version of [`TABLES`], in `user_version`.
+pub(super) const VERSION: i64 = 1;
+
+/// Times are microseconds since 1970; prefixes are the family, the octets of the address, the length.
+///
+/// The oldest change of a list is its baseline: what was there then has no rows in the journal, and it weighs nothing.
+const TABLES: &str = "
+    CREATE TABLE manual (
+        list TEXT NOT NULL, prefix BLOB NOT NULL, kind INTEGER NOT NULL,
+        reason TEXT, author TEXT NOT NULL, added INTEGER NOT NULL, expires INTEGER,
+        PRIMARY KEY (list, prefix, kind)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE switches (
+        list TEXT NOT NULL PRIMARY KEY, enabled INTEGER NOT NULL,
+        author TEXT NOT NULL, at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE lists (
+        id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, weight INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE TABLE changes (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, list INTEGER NOT NULL, at INTEGER NOT NULL,
+        origin TEXT NOT NULL, entries INTEGER NOT NULL, weight INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX changes_by_list ON changes (list);
+    CREATE TABLE journal (
+        list INTEGER NOT NULL, prefix BLOB NOT NULL, change INTEGER NOT NULL,
+        added INTEGER NOT NULL, PRIMARY KEY (list, prefix, change)
+    ) STRICT, WITHOUT ROWID;
+";
+
+/// The version that the file says it has; 0 for a new one.
+pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// What is wrong with the file, if something is: every page is looked at.
+pub(super) fn fault(connection: &Connection, version: i64) -> rusqlite::Result<Option<String>> {
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if version <= 0 && tables > 0 {
+        return Ok(Some("it is the database of another program".to_owned()));
+    }
+    let said: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    Ok((said != "ok").then_some(said))
+}
+
+/// Makes the tables in a new file.
+pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.execute_batch(TABLES)?;
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.commit()
+}

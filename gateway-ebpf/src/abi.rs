@@ -5,7 +5,7 @@ use crate::line::Head;
 use crate::reference;
 
 /// The version of all that this file says. Pins of another version are never adopted.
-pub const SCHEMA: u32 = 3;
+pub const SCHEMA: u32 = 4;
 
 /// The name of the program in the object file and in the kernel.
 pub const PROGRAM: &str = "portcullis";
@@ -395,6 +395,8 @@ pub struct Control {
     pub goods: u32,
     /// Whether there are own addresses that are only in their maps: 1 or 0.
     pub more_own: u32,
+    /// The second since the host started (`CLOCK_BOOTTIME`) until which everything passes; 0, or one that is over, for none.
+    pub paused_until: u32,
     /// Own addresses, IPv4; [`NO_ADDRESS`] where there are fewer.
     pub own_v4: [u32; 4],
     /// Own addresses, IPv6; [`NO_ADDRESS`] in each word where there are fewer.
@@ -413,6 +415,7 @@ impl Default for Control {
             changes: 0,
             goods: 0,
             more_own: 0,
+            paused_until: 0,
             own_v4: [NO_ADDRESS; 4],
             own_v6: [[NO_ADDRESS; 4]; 2],
         }
@@ -639,7 +642,7 @@ pub mod map {
 const _: () = assert!(size_of::<RuleValue>() == 4 && align_of::<RuleValue>() == 2);
 const _: () = assert!(size_of::<Counter>() == 16 && align_of::<Counter>() == 8);
 const _: () = assert!(size_of::<Refusal>() == 248 && align_of::<Refusal>() == 8);
-const _: () = assert!(size_of::<Control>() == 72 && align_of::<Control>() == 4);
+const _: () = assert!(size_of::<Control>() == 76 && align_of::<Control>() == 4);
 const _: () = assert!(size_of::<Limits>() == 56 && align_of::<Limits>() == 8);
 // A reference has 8 bits for the list.
 const _: () = assert!(MAX_LISTS <= 1 << 8 && MAX_LIST_NAME <= 255);

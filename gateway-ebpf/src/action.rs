@@ -75,6 +75,18 @@ impl Decision {
         Self { outcome: Outcome::Mute, ..self }
     }
 
+    /// The same decision while everything passes: counted, not carried out.
+    #[inline(always)]
+    #[must_use]
+    pub const fn paused(self) -> Self {
+        let outcome = match self.outcome {
+            Outcome::RefusedSyn | Outcome::Reset | Outcome::Dropped => Outcome::Counted,
+            Outcome::FloodDropped => Outcome::FloodObserved,
+            other => other,
+        };
+        Self { outcome, ..self }
+    }
+
     /// Whether the packet goes no further, before it is known how its answer comes out.
     #[inline(always)]
     pub const fn ends_here(self) -> bool {
@@ -154,6 +166,22 @@ mod tests {
         let decision = Decision::new(Some(rule), || None).without_reply();
         assert_eq!(decision.outcome, Outcome::ReplyFailed);
         assert_eq!(decision.list_index(), Some(list_index(5, KernelAction::Count, Family::V4)));
+    }
+
+    #[test]
+    fn in_a_pause_nothing_ends_here() {
+        for outcome in Outcome::ALL {
+            for rule in [None, Some(RuleValue::new(5, KernelAction::Refuse))] {
+                let decision = Decision { outcome, rule, first_of_flood: true };
+                let paused = decision.paused();
+                assert!(!paused.ends_here(), "{outcome:?}");
+                assert_eq!(paused == decision, !decision.ends_here(), "{outcome:?}");
+                assert_eq!((paused.rule, paused.first_of_flood), (rule, true), "{outcome:?}");
+            }
+        }
+        let refused = Decision::new(Some(RuleValue::new(5, KernelAction::Refuse)), || None);
+        let counted = list_index(5, KernelAction::Count, Family::V4);
+        assert_eq!(refused.paused().list_index(), Some(counted));
     }
 
     #[test]

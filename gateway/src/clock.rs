@@ -1,6 +1,10 @@
-//! The time of day, from one place, so that tests can set it.
+//! The time of day, from one place, so that tests can set it; and the time since the host started, which nobody can set.
 
 use std::num::NonZeroU32;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Unit};
+use rustix::time::{ClockId, clock_gettime};
 
 pub use jiff::Timestamp;
 use serde::{Serialize, Serializer};
@@ -59,9 +63,40 @@ impl Serialize for Expiry {
     }
 }
 
+/// The time since the host started, sleep included (`CLOCK_BOOTTIME`).
+pub fn since_boot() -> Duration {
+    let now = clock_gettime(ClockId::Boottime);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
+    Duration::new(seconds, u32::try_from(now.tv_nsec).unwrap_or(0))
+}
+
+/// The same in whole seconds, as the kernel filter counts them.
+pub fn uptime() -> u32 {
+    u32::try_from(since_boot().as_secs()).unwrap_or(u32::MAX)
+}
+
+/// The time of day at which the host will have run, or had run, for `uptime` seconds, by what the clock on the wall says now.
+pub fn day_of_uptime(uptime: u32) -> Timestamp {
+    let now = Clock::System.now();
+    let ran = SignedDuration::try_from(since_boot()).unwrap_or(SignedDuration::MAX);
+    let later = SignedDuration::from_secs(uptime.into()).saturating_sub(ran);
+    let day = now.checked_add(later).unwrap_or(now);
+    day.round(Unit::Second).unwrap_or(day)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_hour_of_uptime_is_an_hour_of_the_day() {
+        let ran = uptime();
+        let now = Clock::System.now().as_second();
+        for (uptime, expected) in [(ran, 0), (ran + 3600, 3600), (ran.saturating_sub(1), -1)] {
+            let found = day_of_uptime(uptime).as_second() - now;
+            assert!(found.abs_diff(expected) <= 2, "{found}, expected {expected}");
+        }
+    }
 
     #[test]
     fn what_expires_is_good_to_the_end_of_its_second() {

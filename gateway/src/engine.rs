@@ -1,16 +1,18 @@
 //! One connection, one message: gathers the facts, has them decided, remembers and records the decision.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tracing::{debug, info};
 
 use crate::audit;
 use crate::clock::{Clock, Timestamp};
 use crate::list::{List, Membership};
 use crate::net::{Hop, Prefix, reserved};
+use crate::pause::Pause;
 use crate::policy::{
     Action, AddressFacts, Decision, Envelope, MessageFacts, Outcome, Phase, Policy, Record,
     Reference, Reply, Skipped, Verdict, decide_connect, decide_message,
@@ -44,6 +46,7 @@ pub struct Settings {
 pub struct Engine {
     settings: ArcSwap<Settings>,
     lists: ArcSwap<Lists>,
+    pause: ArcSwapOption<Pause>,
     audit: audit::Writer,
     clock: Clock,
     decisions: Counters,
@@ -62,6 +65,7 @@ impl Engine {
         Self {
             settings: ArcSwap::from_pointee(settings),
             lists: ArcSwap::default(),
+            pause: ArcSwapOption::default(),
             audit,
             clock,
             decisions: Counters::default(),
@@ -78,9 +82,19 @@ impl Engine {
         self.lists.store(Arc::new(Lists { version, membership }));
     }
 
-    /// False in a dry run of everything.
+    /// Begins a pause or, with `None`, ends it. It ends by itself as well.
+    pub fn set_pause(&self, pause: Option<Arc<Pause>>) {
+        self.pause.store(pause);
+    }
+
+    /// The pause that lasts now.
+    pub fn pause(&self) -> Option<Arc<Pause>> {
+        self.pause.load_full().filter(|pause| !pause.is_over())
+    }
+
+    /// False in a dry run of everything, and in a pause.
     pub fn enforces(&self) -> bool {
-        self.settings.load().policy.enforce
+        self.policy(&self.settings.load()).enforce
     }
 
     /// The version of the lists in force.
@@ -114,7 +128,7 @@ impl Engine {
         let (settings, lists) = (self.settings.load(), self.lists.load());
         let facts =
             facts(&settings, &lists.membership, address, Hop::Connect, false, self.clock.now());
-        decide_connect(&settings.policy, facts, lists.version, reference())
+        decide_connect(&self.policy(&settings), facts, lists.version, reference())
     }
 
     /// Judges a message by its header: all octets up to the empty line.
@@ -127,7 +141,15 @@ impl Engine {
             header,
             self.clock.now(),
         );
-        decide_message(&settings.policy, facts, lists.version, reference())
+        decide_message(&self.policy(&settings), facts, lists.version, reference())
+    }
+
+    /// The policy in force now: in a pause that of a dry run.
+    fn policy<'a>(&self, settings: &'a Settings) -> Cow<'a, Policy> {
+        match self.pause() {
+            Some(_) => Cow::Owned(Policy { enforce: false, ..settings.policy.clone() }),
+            None => Cow::Borrowed(&settings.policy),
+        }
     }
 
     /// A decision that is not about addresses: our own limits, the next hop, the protocol.

@@ -5,7 +5,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | contract | `gateway_ebpf`, shared with the XDP program |
-//! | ground | [`net`], [`clock`], [`alarm`] |
+//! | ground | [`net`], [`clock`], [`alarm`], [`pause`] |
 //! | pure core (no sockets, no files, no clock) | [`list`], [`policy`], [`scan`], [`smtp`] |
 //! | adapters (one outside thing each) | [`feed`], [`host`], [`xdp`], [`audit`], [`store`] |
 //! | flow | [`engine`], [`refresh`], [`sight`] |
@@ -25,6 +25,7 @@ pub mod front;
 pub mod host;
 pub mod list;
 pub mod net;
+pub mod pause;
 pub mod policy;
 pub mod refresh;
 pub mod scan;

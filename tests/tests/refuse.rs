@@ -329,6 +329,26 @@ fn the_former_key_is_honoured_and_no_older_one() {
 }
 
 #[test]
+fn what_began_before_a_pause_ends_as_it_began() {
+    if !needs::root() {
+        return;
+    }
+    let mut kernel = kernel(Config::default());
+    for source in REFUSED {
+        let mut client = Client::new(&kernel, source, PLAIN);
+        client.hears(SYN, b"", ("refused-syn", SYN | ACK, ""));
+        let (sequence, acknowledged) = (client.sequence, client.acknowledged);
+        kernel.filter.pause_until(u32::MAX).unwrap();
+        let mut client = Client::new(&kernel, source, PLAIN);
+        assert_eq!(client.send(SYN, b"").0, "counted");
+        (client.sequence, client.acknowledged) = (sequence, acknowledged);
+        client.hears(ACK, b"", ("refused-554", ACK | PSH, "554 5.7.1 "));
+        client.hears(ACK, b"QUIT\r\n", GOODBYE);
+        kernel.filter.pause_until(0).unwrap();
+    }
+}
+
+#[test]
 fn a_restart_goes_on_with_the_same_keys_and_new_words_leave_the_old_ones_good() {
     if !needs::root() {
         return;

@@ -4,12 +4,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Bytes;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use serde::Serialize;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
+
+pub use hyper::Method;
+
+use super::Fault;
 
 /// How long the daemon may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -19,64 +24,117 @@ const ANSWER_LIMIT: usize = 64 << 20;
 
 /// Gets `path` from the daemon behind `socket`; the answer is JSON.
 pub async fn get(socket: &Path, path: &str) -> Result<serde_json::Value, ClientError> {
-    let fail = |fault| ClientError { socket: socket.to_owned(), fault };
-    match timeout(PATIENCE, exchange(socket, path)).await {
-        Ok(answer) => answer.map_err(fail),
-        Err(_elapsed) => Err(fail(Fault::Slow)),
-    }
+    ask(socket, Method::GET, path, Vec::new()).await
 }
 
-async fn exchange(socket: &Path, path: &str) -> Result<serde_json::Value, Fault> {
-    let stream = UnixStream::connect(socket).await.map_err(Fault::Connect)?;
+/// Sends `wanted` as JSON to `path` of the daemon behind `socket`; the answer is JSON, too.
+pub async fn send(
+    socket: &Path,
+    method: Method,
+    path: &str,
+    wanted: &impl Serialize,
+) -> Result<serde_json::Value, ClientError> {
+    let body = serde_json::to_vec(wanted);
+    let body = body.map_err(|error| unanswered(socket, Trouble::Json(error)))?;
+    ask(socket, method, path, body).await
+}
+
+async fn ask(
+    socket: &Path,
+    method: Method,
+    path: &str,
+    body: Vec<u8>,
+) -> Result<serde_json::Value, ClientError> {
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("host", "portcullis")
+        .header("content-type", "application/json")
+        .body(Full::new(Bytes::from(body)));
+    let request = request.map_err(|error| unanswered(socket, Trouble::Request(error)))?;
+    let answer = match timeout(PATIENCE, exchange(socket, request)).await {
+        Ok(answer) => answer.map_err(|trouble| unanswered(socket, trouble)),
+        Err(_elapsed) => Err(unanswered(socket, Trouble::Slow)),
+    };
+    let (status, body) = answer?;
+    if status.is_success() {
+        return serde_json::from_slice(&body)
+            .map_err(|error| unanswered(socket, Trouble::Json(error)));
+    }
+    Err(match serde_json::from_slice::<Fault>(&body) {
+        Ok(fault) => ClientError::Refused(fault.with(status)),
+        Err(_no_fault) => {
+            let text = String::from_utf8_lossy(&body).into_owned();
+            unanswered(socket, Trouble::Status(status, text))
+        }
+    })
+}
+
+async fn exchange(
+    socket: &Path,
+    request: Request<Full<Bytes>>,
+) -> Result<(StatusCode, Bytes), Trouble> {
+    let stream = UnixStream::connect(socket).await.map_err(Trouble::Connect)?;
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let request = Request::get(path).header("host", "portcullis").body(Empty::<Bytes>::new());
     let exchange = async {
-        let response = sender.send_request(request.map_err(Fault::Request)?).await?;
+        let response = sender.send_request(request).await?;
         let status = response.status();
         let body = Limited::new(response.into_body(), ANSWER_LIMIT).collect().await;
         let body = body.map_err(|error| {
-            if error.is::<LengthLimitError>() { Fault::Long } else { Fault::Body(error) }
+            if error.is::<LengthLimitError>() { Trouble::Long } else { Trouble::Body(error) }
         })?;
-        Ok::<_, Fault>((status, body.to_bytes()))
+        Ok((status, body.to_bytes()))
     };
-    let (status, body) = tokio::select! {
-        answer = exchange => answer?,
+    tokio::select! {
+        answer = exchange => answer,
         // Ends only when the daemon hangs up, so before an answer it is an error.
-        ended = connection => return Err(ended.map_or_else(Fault::Http, |()| Fault::Closed)),
-    };
-    if status != StatusCode::OK {
-        return Err(Fault::Status(status, String::from_utf8_lossy(&body).into_owned()));
+        ended = connection => Err(ended.map_or_else(Trouble::Http, |()| Trouble::Closed)),
     }
-    serde_json::from_slice(&body).map_err(Fault::Json)
 }
 
-/// The daemon did not answer.
+/// The daemon did not answer, or not with what was asked for.
 #[derive(Debug, thiserror::Error)]
-#[error("no answer from the daemon at {}: {fault}", socket.display())]
-pub struct ClientError {
+pub enum ClientError {
+    /// It does not do what it was asked, and says why.
+    #[error("{0}")]
+    Refused(Fault),
+    /// There is no answer to be used.
+    #[error("no answer from the daemon at {}: {}", .0.socket.display(), .0.trouble)]
+    Unanswered(Unanswered),
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub struct Unanswered {
     socket: PathBuf,
-    #[source]
-    fault: Fault,
+    trouble: Trouble,
+}
+
+fn unanswered(socket: &Path, trouble: Trouble) -> ClientError {
+    ClientError::Unanswered(Unanswered { socket: socket.to_owned(), trouble })
 }
 
 impl ClientError {
     /// What to do about it.
-    pub fn hint(&self) -> &'static str {
-        match &self.fault {
-            Fault::Connect(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+    pub fn hint(&self) -> &str {
+        match self {
+            Self::Refused(fault) => fault.what_to_do().unwrap_or("look into the daemon's log"),
+            Self::Unanswered(Unanswered { trouble: Trouble::Connect(error), .. })
+                if error.kind() == io::ErrorKind::PermissionDenied =>
+            {
                 "run this as root or as a member of the socket's group"
             }
-            Fault::Connect(_) => {
+            Self::Unanswered(Unanswered { trouble: Trouble::Connect(_), .. }) => {
                 "start it with `portcullis run`, or give its configuration with --config"
             }
-            _ => "look into the daemon's log",
+            Self::Unanswered(_) => "look into the daemon's log",
         }
     }
 }
 
 #[derive(Debug, thiserror::Error)]
-enum Fault {
+enum Trouble {
     #[error("{0}")]
     Connect(io::Error),
     #[error("{0}")]
@@ -93,6 +151,6 @@ enum Fault {
     Slow,
     #[error("it answered {0}: {1}")]
     Status(StatusCode, String),
-    #[error("its answer is no JSON: {0}")]
+    #[error("no JSON: {0}")]
     Json(serde_json::Error),
 }

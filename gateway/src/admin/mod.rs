@@ -1,9 +1,12 @@
 //! The HTTP API over the admin socket: its server in the daemon, its client in the command line.
 
+mod changes;
 mod client;
+mod fault;
 mod server;
 mod status;
 
-pub use client::{ClientError, get};
+pub use client::{ClientError, Method, Unanswered, get, send};
+pub use fault::Fault;
 pub use server::{AdminError, AdminSocket, serve};
 pub use status::{Decisions, Sources, Status};

@@ -11,11 +11,10 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use axum::serve::Listener;
 use axum::{Json, Router};
-use serde_json::json;
 use tokio::net::unix::SocketAddr;
 use tokio::net::{UnixListener, UnixStream};
 
-use super::{Sources, Status};
+use super::{Fault, Sources, Status, changes};
 use crate::sight::TopReport;
 
 /// Why the admin socket is not to be had.
@@ -102,9 +101,8 @@ pub async fn serve(socket: AdminSocket, sources: Arc<Sources>) -> io::Result<()>
     let router = Router::new()
         .route("/api/v1/status", get(status))
         .route("/api/v1/xdp/top", get(top))
-        .fallback(async || {
-            (StatusCode::NOT_FOUND, Json(json!({"title": "there is nothing at this path"})))
-        })
+        .merge(changes::routes())
+        .fallback(async || Fault::new(StatusCode::NOT_FOUND, "there is nothing at this path"))
         .with_state(sources);
     axum::serve(socket, router).await
 }

@@ -1,6 +1,7 @@
 //! What the daemon is doing, as `status` shows it: put together from those who know.
 
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 
 use arc_swap::ArcSwap;
 use serde::Serialize;
@@ -10,6 +11,7 @@ use crate::alarm::{Alarm, Alarms};
 use crate::audit::WriterStatus;
 use crate::engine::Engine;
 use crate::front::smtp::{CountersSnapshot, Front, NextHopStatus};
+use crate::pause::PauseReport;
 use crate::policy::{Action, Verdict};
 use crate::refresh;
 use crate::sight::TopTalkers;
@@ -34,6 +36,8 @@ pub struct Sources {
     pub top: TopTalkers,
     /// What is wrong now.
     pub alarms: Alarms,
+    /// Who changes lists, rules and the kernel filter.
+    pub requests: Sender<refresh::Request>,
 }
 
 /// The state of the daemon.
@@ -44,6 +48,8 @@ pub struct Status {
     hostname: String,
     uptime_s: u64,
     enforce: bool,
+    /// `null` where nothing is paused.
+    paused: Option<PauseReport>,
     rules: Arc<refresh::Status>,
     xdp: XdpStatus,
     smtp: CountersSnapshot,
@@ -82,6 +88,7 @@ impl Sources {
             hostname: self.front.hostname(),
             uptime_s: self.started.elapsed().as_secs(),
             enforce: self.engine.enforces(),
+            paused: self.paused(),
             rules: self.rules.load_full(),
             xdp: self.xdp(),
             smtp: self.front.counters(),
@@ -90,6 +97,11 @@ impl Sources {
             audit: self.engine.audit().status(),
             alarms: self.alarms.list(),
         }
+    }
+
+    /// Until when everything passes.
+    pub(super) fn paused(&self) -> Option<PauseReport> {
+        self.engine.pause().as_deref().map(PauseReport::from)
     }
 
     fn xdp(&self) -> XdpStatus {

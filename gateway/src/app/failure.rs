@@ -11,6 +11,14 @@ pub enum Failure {
     /// 2: the arguments do not fit together.
     #[error("{0}")]
     Usage(String),
+    /// 2: the daemon does not take what it is asked for.
+    #[error("{text}")]
+    Asked {
+        /// What and why.
+        text: String,
+        /// What to do about it.
+        hint: Option<String>,
+    },
     /// 69: a daemon, an address or a file is not to be had.
     #[error("{text}")]
     Unavailable {
@@ -49,7 +57,7 @@ impl Failure {
     pub const fn code(&self) -> u8 {
         match self {
             Self::BrokenPipe => 0,
-            Self::Usage(_) => 2,
+            Self::Usage(_) | Self::Asked { .. } => 2,
             Self::Unavailable { .. } => 69,
             Self::Internal(_) => 70,
             Self::Config(_) | Self::Setup { .. } => 78,
@@ -60,6 +68,7 @@ impl Failure {
     pub fn hint(&self) -> Option<&str> {
         match self {
             Self::Unavailable { hint, .. } | Self::Setup { hint, .. } => Some(hint),
+            Self::Asked { hint, .. } => hint.as_deref(),
             _ => None,
         }
     }
@@ -83,7 +92,13 @@ impl From<serde_json::Error> for Failure {
 
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
-        Self::Unavailable { text: error.to_string(), hint: error.hint().to_owned() }
+        let text = error.to_string();
+        match error {
+            ClientError::Refused(fault) if fault.is_of_request() => {
+                Self::Asked { text, hint: fault.what_to_do().map(ToOwned::to_owned) }
+            }
+            error => Self::Unavailable { text, hint: error.hint().to_owned() },
+        }
     }
 }
 

@@ -50,6 +50,7 @@ pub async fn run(config: Config) -> Result<(), Failure> {
     let engine = Arc::new(Engine::new(config.engine_settings(), audit.clone(), Clock::System));
     let mut refresher =
         Refresher::new(Arc::clone(&engine), &config.xdp, alarms.clone(), Clock::System);
+    refresher.resume_pause(&config.state_dir);
     // Blocks this thread for as long as the lists take to read: there is nobody to serve before.
     refresher.reload(config.sources());
     refresher.attach();
@@ -61,6 +62,7 @@ pub async fn run(config: Config) -> Result<(), Failure> {
     ));
     let top = TopTalkers::new(Clock::System);
     let sight = Sight::new(config.xdp.clone(), Arc::clone(&engine), top.clone(), Clock::System);
+    let (requests, inbox) = channel();
     let sources = Arc::new(admin::Sources {
         started: Instant::now(),
         engine,
@@ -70,8 +72,8 @@ pub async fn run(config: Config) -> Result<(), Failure> {
         front: Arc::clone(&front),
         top,
         alarms: alarms.clone(),
+        requests: requests.clone(),
     });
-    let (requests, inbox) = channel();
     let refresh_alarms = alarms.clone();
     let refresh_thread = std::thread::Builder::new()
         .name("refresh".to_owned())

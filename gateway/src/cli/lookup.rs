@@ -6,9 +6,10 @@ use std::path::Path;
 use clap::Args;
 use serde::Serialize;
 
-use super::output;
+use super::output::{self, Meaning};
 use super::{Exit, Failure, offline};
 use crate::net::fold;
+use crate::pause::PauseReport;
 use crate::policy::{Action, Band, Decision, Evidence, MatchRecord, Skipped, Verdict};
 use crate::xdp;
 
@@ -30,6 +31,8 @@ struct Answer<'a> {
     code: &'static str,
     action: Action,
     enforced: bool,
+    /// Until when everything passes; `null` where nothing is paused.
+    paused: Option<&'a PauseReport>,
     skipped: Option<Skipped>,
     score: Option<u16>,
     band: Option<Band>,
@@ -47,10 +50,12 @@ pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
     let addresses = options.addresses.iter().map(|&address| fold(address));
     let decisions: Vec<_> =
         addresses.map(|address| (address, engine.judge_address(address))).collect();
+    let paused = engine.pause().as_deref().map(PauseReport::from);
     let answers: Vec<_> = decisions
         .iter()
         .map(|(address, decision)| {
-            Answer::new(*address, decision, xdp::read_pinned(&config.xdp, *address))
+            let kernel = xdp::read_pinned(&config.xdp, *address);
+            Answer { paused: paused.as_ref(), ..Answer::new(*address, decision, kernel) }
         })
         .collect();
     if options.json {
@@ -76,6 +81,7 @@ impl<'a> Answer<'a> {
             code: decision.verdict.code(),
             action: decision.action,
             enforced: decision.enforced,
+            paused: None,
             skipped: facts.and_then(|facts| facts.skipped),
             score: score.map(|score| score.value),
             band: score.map(|score| score.band),
@@ -95,6 +101,10 @@ fn show(answer: &Answer<'_>) -> Result<(), Failure> {
     let dry = if answer.enforced { "" } else { ", dry run" };
     let verdict = output::coloured(answer.verdict, meaning);
     output::field("verdict", format_args!("{verdict} ({}), {}{dry}", answer.code, answer.action))?;
+    if let Some(paused) = answer.paused {
+        let paused = format_args!("everything passes until {}, by {}", paused.until, paused.author);
+        output::field("paused", output::coloured(paused, Meaning::Bad))?;
+    }
     if let Some(skipped) = answer.skipped {
         output::field("skipped", skipped)?;
     }

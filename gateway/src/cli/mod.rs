@@ -1,12 +1,15 @@
 //! The command line: one file per command.
 
+mod author;
 mod check;
 mod doctor;
+mod duration;
 mod exit;
 mod list;
 mod lookup;
 mod offline;
 mod output;
+mod pause;
 mod run;
 mod scan;
 mod slider;
@@ -50,6 +53,8 @@ enum Command {
     Doctor(doctor::Options),
     /// Show what the daemon is doing
     Status(status::Options),
+    /// Let everything pass for a while, loudly; it ends by itself
+    Pause(pause::Options),
     /// Show what would be decided about an address, and why
     Lookup(lookup::Options),
     /// Show what the reference in a reply stands for
@@ -74,6 +79,7 @@ pub fn main() -> ExitCode {
         Command::Check(options) => check::run(&options, &cli.config),
         Command::Doctor(options) => doctor::run(&options, &cli.config),
         Command::Status(options) => status::run(&options, &cli.config),
+        Command::Pause(options) => pause::run(&options, &cli.config),
         Command::Lookup(options) => lookup::run(&options, &cli.config),
         Command::Why(options) => why::run(&options, &cli.config),
         Command::Scan(options) => scan::run(&options, &cli.config),

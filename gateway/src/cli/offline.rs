@@ -12,6 +12,7 @@ use crate::feed::{self, Intake};
 use crate::host;
 use crate::list::{List, Loaded, Membership};
 use crate::net::Prefix;
+use crate::refresh;
 
 /// Reads the configuration; what the operator should know goes to standard error.
 pub(super) fn config(path: &Path) -> Result<Config, Failure> {
@@ -22,7 +23,8 @@ pub(super) fn config(path: &Path) -> Result<Config, Failure> {
     Ok(config)
 }
 
-/// An engine that judges as the daemon would after reading the same files now; it records nothing.
+/// An engine that judges as the daemon would after reading the same files now, in the pause that lasts now; it records
+/// nothing.
 pub(super) fn engine(config: &Config) -> Engine {
     let engine = Engine::new(config.engine_settings(), audit::Writer::none(), Clock::System);
     let loaded = config.lists.iter().map(|list| load_aloud(list, config)).collect();
@@ -34,6 +36,15 @@ pub(super) fn engine(config: &Config) -> Engine {
         .chain(config.protected())
         .collect();
     engine.set_lists(Arc::new(Membership::new(loaded, &protected)), 0);
+    match refresh::saved_pause(&config.state_dir) {
+        Ok(pause) => engine.set_pause(pause.map(Arc::new)),
+        Err(error) => {
+            let folder = config.state_dir.display();
+            output::warn(format_args!(
+                "it is not known whether there is a pause: {folder}: {error}"
+            ));
+        }
+    }
     engine
 }
 

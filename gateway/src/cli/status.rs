@@ -45,6 +45,15 @@ fn show(status: &Value) -> Result<(), Failure> {
     ))?;
     output::field("up", format_args!("{} s", text("/uptime_s")))?;
     output::field("enforce", text("/enforce"))?;
+    if status.pointer("/paused").is_some_and(Value::is_object) {
+        let paused = format!(
+            "everything passes until {}, by {}, reason: {}",
+            text("/paused/until"),
+            text("/paused/author"),
+            text("/paused/reason")
+        );
+        output::field("paused", output::coloured(paused, Meaning::Bad))?;
+    }
     let mode = text("/xdp/mode");
     let meaning = match mode.as_str() {
         "native" => Meaning::Good,

@@ -1,4 +1,4 @@
-//! What this host itself depends on: its addresses, gateways and resolvers, which no list may ever block.
+//! What this host itself is and depends on: its addresses, gateways and resolvers, which no list may ever block.
 
 mod watch;
 
@@ -16,6 +16,11 @@ pub fn own_addresses() -> std::io::Result<Vec<IpAddr>> {
     addresses.sort_unstable();
     addresses.dedup();
     Ok(addresses)
+}
+
+/// Tells one start of this host from another.
+pub fn boot_id() -> std::io::Result<String> {
+    Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
 }
 
 /// Loopback, gateways and resolvers as the system has them now, sorted; what cannot be read is not there.

@@ -21,6 +21,8 @@ const FOLD_AFTER: u32 = 30;
 const KEYS: &str = "xdp-keys";
 /// Its limits of networks.
 const LIMITS: &str = "xdp-limits";
+/// Whether everything passes.
+const PAUSE: &str = "xdp-pause";
 /// The networks that are exempt from them.
 const KNOWN: &str = "xdp-known";
 
@@ -35,6 +37,8 @@ pub(super) struct Kernel {
     running: bool,
     /// How many looks there were since the rules changed.
     quiet: u32,
+    /// The second since the host started until which everything passes; 0 for none.
+    paused_until: u32,
     attachments: Arc<ArcSwap<Vec<Attachment>>>,
 }
 
@@ -56,6 +60,7 @@ impl Kernel {
             behind: false,
             running: false,
             quiet: 0,
+            paused_until: 0,
             attachments: Arc::default(),
         }
     }
@@ -110,6 +115,20 @@ impl Kernel {
         self.alarms.set(LIMITS, text.as_deref());
     }
 
+    /// Lets everything pass until the host has run for `uptime` seconds; 0 ends that at once.
+    pub(super) fn pause_until(&mut self, uptime: u32) -> Result<(), XdpError> {
+        self.paused_until = uptime;
+        let Some(filter) = &mut self.filter else { return Ok(()) };
+        let done = filter.pause_until(uptime);
+        let text = done.as_ref().err().map(|error| {
+            format!(
+                "the kernel does not know of a pause, or of its end: {error}; it is tried again"
+            )
+        });
+        self.alarms.set(PAUSE, text.as_deref());
+        done
+    }
+
     /// Exempts the networks of `clients`, which have completed a handshake, from those limits for a while.
     pub(super) fn make_known(&mut self, clients: &[IpAddr]) {
         let Some(filter) = self.filter.as_mut().filter(|_filter| !clients.is_empty()) else {
@@ -124,6 +143,8 @@ impl Kernel {
 
     /// Makes good what went wrong, or changed, since the last look.
     pub(super) fn look(&mut self, rules: &Rules, own: &[IpAddr]) {
+        // Costs a look at one value where the kernel has it right; what is wrong is an alarm.
+        self.pause_until(self.paused_until).unwrap_or_default();
         if self.behind || self.filter.as_ref().is_some_and(Filter::is_stale) {
             self.sync(rules, own);
         }

@@ -3,10 +3,11 @@
 mod kernel;
 mod known;
 mod list_state;
+mod pausing;
 mod watched;
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
@@ -21,13 +22,16 @@ pub use self::known::Known;
 use self::known::Waiting;
 pub use self::list_state::ListStatus;
 use self::list_state::{ListState, about};
+use self::pausing::Pausing;
+pub use self::pausing::saved_pause;
 use crate::alarm::Alarms;
 use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::host::{self, Watch};
 use crate::list::{List, Membership, Rules};
 use crate::net::Prefix;
-use crate::xdp::{self, Attachment};
+use crate::pause::Pause;
+use crate::xdp::{self, Attachment, XdpError};
 
 /// How often files are looked at. A change is read when it has stood still for one look, so within two of them.
 const LOOK: Duration = Duration::from_millis(200);
@@ -57,6 +61,8 @@ pub enum Request {
     Reload(Sources, oneshot::Sender<()>),
     /// Put other limits of networks in force.
     Limit(xdp::Limits),
+    /// Let everything pass for a while or, with `None`, no longer; say whether the kernel knows it.
+    Pause(Option<Pause>, oneshot::Sender<Result<(), XdpError>>),
     /// End the thread; what is in the kernel stays.
     Stop,
 }
@@ -92,6 +98,7 @@ pub struct Refresher {
     watch: Option<Watch>,
     known: Known,
     waiting: Waiting,
+    pausing: Pausing,
     alarms: Alarms,
     clock: Clock,
     status: Arc<ArcSwap<Status>>,
@@ -101,6 +108,7 @@ impl Refresher {
     /// A refresher that has read nothing yet; the kernel filter is loaded, and runs nowhere.
     pub fn new(engine: Arc<Engine>, xdp: &xdp::Config, alarms: Alarms, clock: Clock) -> Self {
         let (known, waiting) = known::known();
+        let pausing = Pausing::new(Arc::clone(&engine), alarms.clone());
         Self {
             sources: Sources::default(),
             lists: Vec::new(),
@@ -112,6 +120,7 @@ impl Refresher {
             watch: watch(),
             known,
             waiting,
+            pausing,
             alarms,
             clock,
             status: Arc::default(),
@@ -131,6 +140,11 @@ impl Refresher {
     /// Where fronts tell of clients that completed a handshake.
     pub fn known(&self) -> Known {
         self.known.clone()
+    }
+
+    /// Goes on with the pause of an earlier daemon that kept its state in `state_dir`, too, if that lasts.
+    pub fn resume_pause(&mut self, state_dir: &Path) {
+        self.pausing.resume(state_dir, &mut self.kernel);
     }
 
     /// Switches the kernel filter on; to be called after the first [`Self::reload`].
@@ -177,10 +191,16 @@ impl Refresher {
                     in_force.send(()).unwrap_or_default();
                 }
                 Ok(Request::Limit(limits)) => self.kernel.set_limits(&limits),
+                Ok(Request::Pause(pause, done)) => {
+                    let set = self.pausing.set(pause, &mut self.kernel);
+                    // As above.
+                    done.send(set).unwrap_or_default();
+                }
                 Ok(Request::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {
                     looks = looks.wrapping_add(1);
                     self.kernel.make_known(&self.waiting.take());
+                    self.pausing.look(&mut self.kernel);
                     let told = self.watch.as_ref().is_some_and(Watch::has_changed);
                     self.look(told || looks.is_multiple_of(LOOKS_PER_HOST_CHECK));
                     if looks.is_multiple_of(LOOKS_PER_KEY) {

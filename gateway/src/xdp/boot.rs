@@ -1,8 +1,6 @@
 //! When the host started: the kernel compares expiries with the time since then, which nobody can set back.
 
-use rustix::time::{ClockId, clock_gettime};
-
-use crate::clock::{Clock, Expiry};
+use crate::clock::{Clock, Expiry, uptime};
 
 /// How far the wall clock may move before expiries are written anew, in seconds.
 const TOLERANCE: u64 = 2;
@@ -35,11 +33,6 @@ impl Boot {
         let second = i64::from(expiry.as_second()) - self.0;
         u32::try_from(second.max(1)).unwrap_or(u32::MAX)
     }
-}
-
-/// Seconds since the host started, as the program counts them (`CLOCK_BOOTTIME`).
-pub(super) fn uptime() -> u32 {
-    u32::try_from(clock_gettime(ClockId::Boottime).tv_sec).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

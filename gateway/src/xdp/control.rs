@@ -10,6 +10,7 @@ use gateway_ebpf::abi::{Control, map};
 use super::XdpError;
 use super::pins::Pins;
 use super::tables::{failed, open};
+use crate::clock::{Timestamp, day_of_uptime, uptime};
 
 /// The one value of its map. Whoever opens it reads it before he writes, so all may do so, but one at a time.
 pub(super) struct ControlMap(Array<MapData, Value>);
@@ -35,6 +36,12 @@ impl ControlMap {
             return Ok(());
         }
         self.0.set(0, Value(control), 0).map_err(failed(map::CONTROL))
+    }
+
+    /// Until when everything passes; `None` where nothing is paused now.
+    pub(super) fn paused_until(&self) -> Result<Option<Timestamp>, XdpError> {
+        let until = self.get()?.paused_until;
+        Ok((until > uptime()).then(|| day_of_uptime(until)))
     }
 
     /// Makes `own` the addresses that the program compares with at once; the maps of own addresses hold them all already.

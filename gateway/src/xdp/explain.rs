@@ -9,11 +9,13 @@ use gateway_ebpf::dated::{self, HOLE, NOTHING};
 use gateway_ebpf::table::{Step, v4, v6};
 use serde::Serialize;
 
+use super::control::ControlMap;
 use super::delta::place;
 use super::pins::Pins;
 use super::slots::Slots;
 use super::tables::Tables;
 use super::{Config, KernelRule, XdpError};
+use crate::clock::Timestamp;
 use crate::net::{Prefix, fold};
 
 /// How the kernel finds its answer for an address.
@@ -31,6 +33,8 @@ pub struct Explanation {
     pub decision: &'static str,
     /// The list that decided; `null` where none did.
     pub list: Option<Arc<str>>,
+    /// Until when everything passes, so that a SYN is only counted; `null` where nothing is paused.
+    pub paused_until: Option<Timestamp>,
 }
 
 /// One step.
@@ -85,6 +89,7 @@ pub fn explain(config: &Config, address: IpAddr) -> Result<Explanation, XdpError
     }
     let decided = good.or(bad);
     let action = decided.and_then(RuleValue::action).unwrap_or(KernelAction::Off);
+    let paused_until = ControlMap::open(&pins)?.paused_until()?;
     Ok(Explanation {
         ip,
         steps,
@@ -93,9 +98,11 @@ pub fn explain(config: &Config, address: IpAddr) -> Result<Explanation, XdpError
         decision: match action {
             _ if good.is_some() => "pass",
             KernelAction::Off => "pass",
+            _ if paused_until.is_some() => KernelAction::Count.name(),
             action => action.name(),
         },
         list: decided.and_then(|rule| slots.name(rule.list())).map(Arc::clone),
+        paused_until,
     })
 }
 

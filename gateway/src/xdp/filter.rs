@@ -13,7 +13,7 @@ use serde::{Serialize, Serializer};
 
 use super::attach::{self, Attachment};
 use super::base::{Base, Update};
-use super::boot::{Boot, uptime};
+use super::boot::Boot;
 use super::changes::{self, Until};
 use super::control::ControlMap;
 use super::counters::Counters;
@@ -28,6 +28,7 @@ use super::slots::Slots;
 use super::tables::Tables;
 use super::wanted::Wanted;
 use super::{Config, Limits, XdpError};
+use crate::clock::uptime;
 use crate::list::Rules;
 use crate::net::{Prefix, fold};
 
@@ -366,6 +367,11 @@ impl Filter {
     /// Gives refusals a new key; those begun with the key before still end as they should.
     pub fn renew_keys(&mut self) -> Result<(), XdpError> {
         self.refusals.renew()
+    }
+
+    /// Lets everything pass, counted, until the host has run for `uptime` seconds; 0 ends that at once.
+    pub fn pause_until(&mut self, uptime: u32) -> Result<(), XdpError> {
+        self.control.change(|control| control.paused_until = uptime)
     }
 
     /// Puts other limits of networks in force.

@@ -10,6 +10,7 @@ use gateway_ebpf::table::header::{Header, Shape};
 use jiff::Unit;
 use serde::Serialize;
 
+use super::control::ControlMap;
 use super::counters::Taps;
 use super::links::LinkPin;
 use super::pins::Pins;
@@ -23,6 +24,8 @@ use crate::clock::Timestamp;
 pub struct Inspection {
     /// The version of all that is pinned.
     pub schema: u32,
+    /// Until when everything passes; `null` where nothing is paused.
+    pub paused_until: Option<Timestamp>,
     /// The interfaces that it is put on.
     pub interfaces: Vec<Running>,
     /// The tables of bad prefixes.
@@ -108,6 +111,7 @@ pub fn inspect(config: &Config) -> Result<Inspection, XdpError> {
     let programs: Vec<ProgramInfo> = loaded_programs().filter_map(Result::ok).collect();
     Ok(Inspection {
         schema: SCHEMA,
+        paused_until: ControlMap::open(&pins)?.paused_until()?,
         interfaces: pins.links()?.iter().map(|link| running(link, &programs)).collect(),
         tables: tables.bad.headers().iter().map(table).collect(),
         leftovers: tables.bad.leftovers()?,

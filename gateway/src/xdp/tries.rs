@@ -8,10 +8,10 @@ use gateway_ebpf::abi::MapShape;
 use gateway_ebpf::dated::{self, DATED_BYTES, DatedRule};
 
 use super::XdpError;
-use super::boot::uptime;
 use super::pins::Pins;
 use super::plan::{Entries, Plan};
 use super::tables::{failed, open};
+use crate::clock::uptime;
 use crate::net::Prefix;
 
 /// The tries of both families.

@@ -6,9 +6,10 @@ use gateway_ebpf::abi::{Family, MAX_GOOD, RuleValue};
 use gateway_ebpf::dated::DatedRule;
 
 use super::XdpError;
-use super::boot::{Boot, uptime};
+use super::boot::Boot;
 use super::changes::{self, Until};
 use super::plan::Entries;
+use crate::clock::uptime;
 use crate::list::{Rule, Rules};
 
 /// What the maps are to hold.

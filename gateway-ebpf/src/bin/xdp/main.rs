@@ -120,6 +120,9 @@ fn connect(context: &XdpContext, segment: &Segment) -> Decision {
         decision = limit::unlisted(segment);
     }
     if decision.ends_here() {
+        if maps::is_paused() {
+            return decision.paused();
+        }
         capture::tap(context, decision.rule_or_none());
     }
     match decision.outcome {

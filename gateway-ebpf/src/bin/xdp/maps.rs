@@ -259,6 +259,12 @@ pub(crate) fn control() -> Option<&'static Control> {
     CONTROL.get(0)
 }
 
+/// Whether everything passes now. Asked only about what would not pass otherwise.
+#[inline(always)]
+pub(crate) fn is_paused() -> bool {
+    control().is_some_and(|control| control.paused_until != 0 && uptime() < control.paused_until)
+}
+
 /// Whether nothing may be answered on an interface.
 #[inline(always)]
 pub(crate) fn is_mute(interface: u32) -> bool {

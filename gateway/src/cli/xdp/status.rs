@@ -29,6 +29,10 @@ pub(super) fn run(options: &Options, config: &Config) -> Result<Exit, Failure> {
 
 fn show(found: &Inspection) -> Result<(), Failure> {
     output::headline(format_args!("kernel filter, schema {}", found.schema))?;
+    if let Some(until) = found.paused_until {
+        let paused = format_args!("everything passes until {until}");
+        output::field("paused", output::coloured(paused, Meaning::Bad))?;
+    }
     for interface in &found.interfaces {
         show_interface(interface)?;
     }

@@ -41,6 +41,10 @@ fn show(answer: &xdp::Explanation) -> Result<(), Failure> {
     }
     let meaning = if answer.decision == "pass" { Meaning::Good } else { Meaning::Bad };
     let decision = output::coloured(answer.decision, meaning);
+    if let Some(until) = answer.paused_until {
+        let paused = format_args!("everything passes until {until}");
+        output::field("paused", output::coloured(paused, Meaning::Bad))?;
+    }
     match &answer.list {
         Some(list) => output::field("decision", format_args!("{decision} by list {list}")),
         None => output::field("decision", format_args!("{decision}, no list has it")),

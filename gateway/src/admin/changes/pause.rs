@@ -1,0 +1,75 @@
+//! `/api/v1/pause`: everything passes for a while.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use super::Asked;
+use crate::admin::{Fault, Sources};
+use crate::pause::{Pause, PauseReport};
+use crate::refresh::Request;
+
+/// The pause that is wanted.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    for_s: u64,
+    author: String,
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+/// What is so now.
+#[derive(Debug, Serialize)]
+pub(super) struct Answer {
+    /// `null` where nothing is paused.
+    paused: Option<PauseReport>,
+}
+
+/// Says until when everything passes.
+pub(super) async fn show(State(sources): State<Arc<Sources>>) -> Json<Answer> {
+    Json(Answer { paused: sources.paused() })
+}
+
+/// Lets everything pass from now on; a pause that lasts already is replaced.
+pub(super) async fn begin(
+    State(sources): State<Arc<Sources>>,
+    Asked(wanted): Asked<Wanted>,
+) -> Result<Json<Answer>, Fault> {
+    let time = Duration::from_secs(wanted.for_s);
+    let pause = Pause::lasting(time, &wanted.author, wanted.reason.as_deref());
+    let pause = pause.map_err(|fault| {
+        Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "there is no such pause").detail(fault)
+    })?;
+    set(&sources, Some(pause)).await
+}
+
+/// Ends the pause, if there is one.
+pub(super) async fn end(State(sources): State<Arc<Sources>>) -> Result<Json<Answer>, Fault> {
+    set(&sources, None).await
+}
+
+async fn set(sources: &Sources, pause: Option<Pause>) -> Result<Json<Answer>, Fault> {
+    let (done, answer) = oneshot::channel();
+    // Where nobody takes the request, nobody answers it.
+    drop(sources.requests.send(Request::Pause(pause, done)));
+    match answer.await {
+        Ok(Ok(())) => Ok(Json(Answer { paused: sources.paused() })),
+        Ok(Err(error)) => {
+            let title = "it is so in the daemon, and not in the kernel filter yet";
+            Err(Fault::new(StatusCode::INTERNAL_SERVER_ERROR, title)
+                .detail(error)
+                .hint("it is tried again; `portcullis xdp detach` takes the filter off"))
+        }
+        Err(_gone) => {
+            Err(Fault::new(StatusCode::SERVICE_UNAVAILABLE, "the daemon changes nothing any more")
+                .detail("the part of it that does has died or is stopping")
+                .hint("restart the daemon; its log says why"))
+        }
+    }
+}

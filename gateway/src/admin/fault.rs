@@ -1,0 +1,61 @@
+//! Why the daemon does not do what a request asks: the same for the server, which says it, and the client, which shows it.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+
+/// Why the daemon does not do what it is asked; a 4xx is the fault of whoever asks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{title}{}", detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default())]
+pub struct Fault {
+    /// The code of the response.
+    #[serde(skip)]
+    status: StatusCode,
+    title: String,
+    #[serde(default)]
+    detail: Option<String>,
+    #[serde(default)]
+    hint: Option<String>,
+}
+
+impl Fault {
+    /// A fault with nothing but its title.
+    pub(super) fn new(status: StatusCode, title: impl ToString) -> Self {
+        Self { status, title: title.to_string(), detail: None, hint: None }
+    }
+
+    /// The same with the value that is wrong, and what was expected.
+    #[must_use]
+    pub(super) fn detail(self, detail: impl ToString) -> Self {
+        Self { detail: Some(detail.to_string()), ..self }
+    }
+
+    /// The same with what to do about it.
+    #[must_use]
+    pub(super) fn hint(self, hint: impl ToString) -> Self {
+        Self { hint: Some(hint.to_string()), ..self }
+    }
+
+    /// The same with the code that it came with.
+    #[must_use]
+    pub(super) fn with(self, status: StatusCode) -> Self {
+        Self { status, ..self }
+    }
+
+    /// Whether whoever asked must ask otherwise.
+    pub fn is_of_request(&self) -> bool {
+        self.status.is_client_error()
+    }
+
+    /// What to do about it, where the daemon says so.
+    pub fn what_to_do(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+}
+
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response {
+        (self.status, Json(self)).into_response()
+    }
+}

@@ -39,6 +39,15 @@ pub async fn send(
     ask(socket, method, path, body).await
 }
 
+/// Sends `octets` to `path` of the daemon behind `socket`; the answer is JSON.
+pub async fn put(
+    socket: &Path,
+    path: &str,
+    octets: Vec<u8>,
+) -> Result<serde_json::Value, ClientError> {
+    ask(socket, Method::PUT, path, octets).await
+}
+
 async fn ask(
     socket: &Path,
     method: Method,

@@ -25,6 +25,13 @@ impl Fault {
         Self { status, title: title.to_string(), detail: None, hint: None }
     }
 
+    /// The part of the daemon that changes things is there no more.
+    pub(super) fn gone() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "the daemon changes nothing any more")
+            .detail("the part of it that does has died or is stopping")
+            .hint("restart the daemon; its log says why")
+    }
+
     /// The same with the value that is wrong, and what was expected.
     #[must_use]
     pub(super) fn detail(self, detail: impl ToString) -> Self {

@@ -51,6 +51,7 @@ pub async fn run(config: Config) -> Result<(), Failure> {
     let mut refresher =
         Refresher::new(Arc::clone(&engine), &config.xdp, alarms.clone(), Clock::System);
     refresher.resume_pause(&config.state_dir);
+    refresher.resume_lists(&config.state_dir);
     // Blocks this thread for as long as the lists take to read: there is nobody to serve before.
     refresher.reload(config.sources());
     refresher.attach();

@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::Args;
 use serde::Serialize;
 
-use super::offline::{self, ListNow};
+use super::offline::{self, Lists};
 use super::output::{self, Meaning};
 use super::{Exit, Failure};
 use crate::config::{Config, Faults};
@@ -49,15 +49,9 @@ pub(super) fn run(options: &Options, path: &Path) -> Result<Exit, Failure> {
 }
 
 /// A list without a readable source is no fault: the daemon starts with its last good copy, or with nothing.
-fn list_notices(config: &Config) -> impl Iterator<Item = String> {
-    config.lists.iter().filter_map(|list| {
-        let name = &list.name;
-        let ListNow { rejected, fault, .. } = offline::load(list, config);
-        let rejected = (rejected > 0).then(|| {
-            format!("list {name}: rejected lines: {rejected}; see `portcullis list check {name}`")
-        });
-        fault.map(|fault| format!("list {name}: {fault}")).or(rejected)
-    })
+fn list_notices(config: &Config) -> Vec<String> {
+    let lists = Lists::open(config);
+    config.lists.iter().filter_map(|list| offline::notice(&lists.load(list).1)).collect()
 }
 
 fn show(config: &Config) -> Result<(), Failure> {

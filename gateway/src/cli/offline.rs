@@ -5,14 +5,13 @@ use std::sync::Arc;
 
 use super::{Failure, output};
 use crate::audit;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::engine::Engine;
-use crate::feed::{self, Intake};
 use crate::host;
 use crate::list::{List, Loaded, Membership};
 use crate::net::Prefix;
-use crate::refresh;
+use crate::refresh::{self, ListStatus, OnDisk};
 
 /// Reads the configuration; what the operator should know goes to standard error.
 pub(super) fn config(path: &Path) -> Result<Config, Failure> {
@@ -27,7 +26,7 @@ pub(super) fn config(path: &Path) -> Result<Config, Failure> {
 /// nothing.
 pub(super) fn engine(config: &Config) -> Engine {
     let engine = Engine::new(config.engine_settings(), audit::Writer::none(), Clock::System);
-    let loaded = config.lists.iter().map(|list| load_aloud(list, config)).collect();
+    let loaded = Lists::open(config).load_all_aloud();
     let own = host::own_addresses().unwrap_or_default();
     let protected: Vec<_> = own
         .into_iter()
@@ -48,42 +47,53 @@ pub(super) fn engine(config: &Config) -> Engine {
     engine
 }
 
-/// The entries of a list as they are on disk now.
-pub(super) struct ListNow {
-    pub(super) loaded: Loaded,
-    pub(super) rejected: usize,
-    pub(super) fault: Option<String>,
+/// The lists as they are on disk now.
+pub(super) struct Lists<'a> {
+    config: &'a Config,
+    now: Timestamp,
+    on_disk: OnDisk,
 }
 
-/// Reads the sources of `list`, or their last good copies, as the daemon would.
-pub(super) fn load(list: &Arc<List>, config: &Config) -> ListNow {
-    let (mut parts, mut rejected, mut faults) = (Vec::new(), 0, Vec::new());
-    let origins = feed::origins(&list.source);
-    faults.extend(
-        origins.as_ref().err().map(|error| format!("cannot read {}: {error}", list.source)),
-    );
-    for origin in origins.unwrap_or_default() {
-        let mut intake = Intake::reader(Arc::clone(list), origin, &config.list_copies());
-        let load = intake.load(Clock::System.now());
-        faults.extend(load.fault);
-        rejected += load.rejected.count;
-        parts.push(intake.part());
+impl<'a> Lists<'a> {
+    /// Opens what the daemon keeps of lists; where it cannot be read, standard error says what is missing.
+    pub(super) fn open(config: &'a Config) -> Self {
+        let now = Clock::System.now();
+        let (on_disk, fault) = OnDisk::open(&config.state_dir, config.list_copies(), now);
+        if let Some(fault) = fault {
+            output::warn(format_args!(
+                "entries made with `list add`, and lists switched off, are not known: {fault}"
+            ));
+        }
+        Self { config, now, on_disk }
     }
-    let fault = (!faults.is_empty()).then(|| faults.join("; "));
-    ListNow { loaded: Loaded { list: Arc::clone(list), parts }, rejected, fault }
+
+    /// The entries of `list`, and how reading its sources went.
+    pub(super) fn load(&self, list: &Arc<List>) -> (Loaded, ListStatus) {
+        self.on_disk.load(list, self.now)
+    }
+
+    /// The entries of `list`; what is wrong with its sources goes to standard error.
+    pub(super) fn load_aloud(&self, list: &Arc<List>) -> Loaded {
+        let (loaded, status) = self.load(list);
+        if let Some(notice) = notice(&status) {
+            output::warn(notice);
+        }
+        loaded
+    }
+
+    /// The entries of all lists, the same way.
+    pub(super) fn load_all_aloud(&self) -> Vec<Loaded> {
+        self.config.lists.iter().map(|list| self.load_aloud(list)).collect()
+    }
 }
 
-/// The same; what is wrong goes to standard error.
-pub(super) fn load_aloud(list: &Arc<List>, config: &Config) -> Loaded {
-    let ListNow { loaded, rejected, fault } = load(list, config);
-    let name = &list.name;
-    if let Some(fault) = fault {
-        output::warn(format_args!("list {name}: {fault}"));
-    }
-    if rejected > 0 {
-        output::warn(format_args!(
-            "list {name}: rejected lines: {rejected}; see `portcullis list check {name}`"
-        ));
-    }
-    loaded
+/// What is wrong with the sources of a list, if anything is.
+pub(super) fn notice(status: &ListStatus) -> Option<String> {
+    let ListStatus { name, rejected, fault, .. } = status;
+    let fault = fault.as_ref().map(|fault| format!("list {name}: {fault}"));
+    fault.or_else(|| {
+        (*rejected > 0).then(|| {
+            format!("list {name}: rejected lines: {rejected}; see `portcullis list check {name}`")
+        })
+    })
 }

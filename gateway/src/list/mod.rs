@@ -14,7 +14,9 @@ mod spec;
 pub use class::Class;
 pub use entries::{Changes, Entries, EntriesBuilder, Listed, Remark};
 pub use entry::{Entry, Match};
-pub use format::{Format, LineError, LineFault, Parsed, Reading, Rejected, parse, parse_with};
+pub use format::{
+    Format, LineError, LineFault, Parsed, Reading, Rejected, WIDEST_REFUSED, parse, parse_with,
+};
 pub use guard::{Doubt, doubt_entries, doubt_text};
 pub use membership::{Loaded, Membership, Part};
 pub use origin::Origin;

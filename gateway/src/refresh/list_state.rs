@@ -6,11 +6,14 @@ use std::sync::Arc;
 use serde::Serialize;
 use tracing::warn;
 
+use super::kept::Kept;
 use super::watched::Watched;
 use crate::alarm::Alarms;
 use crate::clock::Timestamp;
-use crate::feed::{self, Load};
-use crate::list::{Changes, Class, Entries, List, Loaded, Origin, Part, Source};
+use crate::feed::{self, Content, Head, Load};
+use crate::list::{Changes, Class, Entries, List, Listed, Loaded, Origin, Part, Remark, Source};
+use crate::net::Prefix;
+use crate::store::{Additions, Kind, ManualEntry};
 
 /// One list with all that its entries are made of.
 #[derive(Debug)]
@@ -19,9 +22,12 @@ pub(super) struct ListState {
     sources: Vec<Watched>,
     /// Why its folder cannot be read.
     folder_fault: Option<String>,
-    manual: Arc<Entries>,
-    exceptions: Entries,
+    writes: bool,
+    manual: usize,
+    exceptions: usize,
     enabled: bool,
+    /// The entries as they count: without the exceptions, with those added by hand.
+    parts: Vec<Part>,
     loaded: Timestamp,
     /// What came and went since it was last asked.
     changes: Vec<(Arc<Origin>, Changes)>,
@@ -74,17 +80,25 @@ pub(super) struct Looked {
 impl ListState {
     /// The list with nothing read yet.
     pub(super) fn new(list: Arc<List>, now: Timestamp) -> Self {
-        let (sources, folder_fault, manual, exceptions, changes) = Default::default();
+        let (sources, folder_fault, manual, exceptions, parts, changes) = Default::default();
+        let (writes, enabled) = (true, true);
         Self {
             list,
             sources,
             folder_fault,
+            writes,
             manual,
             exceptions,
-            enabled: true,
+            enabled,
+            parts,
             loaded: now,
             changes,
         }
+    }
+
+    /// The same, to look at what is on disk without writing there.
+    pub(super) fn reader(list: Arc<List>, now: Timestamp) -> Self {
+        Self { writes: false, ..Self::new(list, now) }
     }
 
     /// The list.
@@ -101,33 +115,95 @@ impl ListState {
     }
 
     /// Reads all sources.
-    pub(super) fn load(&mut self, copies: &Path, alarms: &Alarms, now: Timestamp) -> Looked {
-        self.find_sources(copies);
-        self.read(|_source| true, alarms, now)
+    pub(super) fn load(&mut self, copies: &Path, kept: &Kept, alarms: &Alarms, now: Timestamp) {
+        self.find_sources(copies, kept, now);
+        self.read(|_source| true, alarms, now);
+        self.settle(kept);
     }
 
     /// Reads the sources that have changed since the last look.
-    pub(super) fn look(&mut self, copies: &Path, alarms: &Alarms, now: Timestamp) -> Looked {
-        let found = matches!(self.list.source, Source::Folder(_)) && self.find_sources(copies);
+    pub(super) fn look(
+        &mut self,
+        copies: &Path,
+        kept: &Kept,
+        alarms: &Alarms,
+        now: Timestamp,
+    ) -> Looked {
+        let is_folder = matches!(self.list.source, Source::Folder(_));
+        let gone = is_folder && self.find_sources(copies, kept, now);
         let looked = self.read(Watched::settled, alarms, now);
-        if found && !looked.read {
+        if gone && !looked.read {
             self.tell(alarms);
         }
-        Looked { changed: looked.changed || found, read: looked.read || found }
+        if gone || looked.changed {
+            self.settle(kept);
+        }
+        Looked { changed: looked.changed || gone, read: looked.read || gone }
+    }
+
+    /// Takes in what was fetched or put; says how that went.
+    pub(super) fn take(
+        &mut self,
+        content: Content,
+        kept: &Kept,
+        alarms: &Alarms,
+        now: Timestamp,
+    ) -> Load {
+        let Some(source) = self.sources.first_mut() else { return Load::default() };
+        let load = source.intake.take(content, now);
+        self.note_first(load.clone(), kept, alarms, now);
+        load
+    }
+
+    /// Puts in force what was refused; `None` when nothing was.
+    pub(super) fn accept(&mut self, kept: &Kept, alarms: &Alarms, now: Timestamp) -> Option<()> {
+        let mut accepted = None;
+        for source in &mut self.sources {
+            let Some(load) = source.intake.accept(now) else { continue };
+            accepted = Some(());
+            note(&self.list, source, load, &mut self.changes);
+        }
+        accepted?;
+        self.loaded = now;
+        self.tell(alarms);
+        self.settle(kept);
+        accepted
+    }
+
+    /// Goes on with what is there, since fetching failed.
+    pub(super) fn keep(&mut self, why: &str, kept: &Kept, alarms: &Alarms, now: Timestamp) {
+        let Some(source) = self.sources.first() else { return };
+        let load = source.intake.keep(why);
+        self.note_first(load, kept, alarms, now);
+    }
+
+    /// Nothing new was there to fetch, so that what is there is good.
+    pub(super) fn stay(&mut self, kept: &Kept, alarms: &Alarms, now: Timestamp) {
+        let Some(source) = self.sources.first() else { return };
+        let load = Load { fault: None, ..source.last.clone() };
+        self.note_first(load, kept, alarms, now);
+    }
+
+    /// What the last good copy of what is fetched says about itself.
+    pub(super) fn copy_head(&self) -> Option<Head> {
+        self.sources.first()?.intake.copy_head()
     }
 
     /// Its entries as they count.
     pub(super) fn loaded(&self) -> Loaded {
-        let manual = Part { origin: Arc::new(Origin::Manual), entries: Arc::clone(&self.manual) };
-        let cut = |part: Part| {
-            if self.exceptions.is_empty() {
-                return part;
-            }
-            Part { entries: Arc::new(part.entries.without(&self.exceptions)), ..part }
-        };
-        let sources = self.sources.iter().map(|source| cut(source.intake.part()));
-        let parts = sources.chain([manual]).filter(|part| self.enabled && !part.entries.is_empty());
-        Loaded { list: Arc::clone(&self.list), parts: parts.collect() }
+        let parts = if self.enabled { self.parts.clone() } else { Vec::new() };
+        Loaded { list: Arc::clone(&self.list), parts }
+    }
+
+    /// The number of its entries.
+    pub(super) fn entry_count(&self) -> usize {
+        self.parts.iter().map(|part| part.entries.len()).sum()
+    }
+
+    /// Whether one of them is or covers `prefix`, or is inside it.
+    pub(super) fn has_to_do_with(&self, prefix: Prefix) -> bool {
+        let mut entries = self.parts.iter().map(|part| &part.entries);
+        entries.any(|entries| entries.covers(prefix) || entries.inside(prefix).next().is_some())
     }
 
     /// What came and went since it was last asked, by source.
@@ -135,11 +211,40 @@ impl ListState {
         std::mem::take(&mut self.changes)
     }
 
+    /// Makes the entries that count from those of the sources and what is kept beside them.
+    pub(super) fn settle(&mut self, kept: &Kept) {
+        let of_kind = |kind| kept.manual(&self.list.name).filter(move |entry| entry.kind == kind);
+        let exceptions = || of_kind(Kind::Excepted);
+        let holes: Entries = exceptions().map(|exception| exception.prefix).collect();
+        let cut = |source: &Watched| {
+            let part = source.intake.part();
+            if holes.is_empty() {
+                return part;
+            }
+            Part { entries: Arc::new(part.entries.without(&holes)), ..part }
+        };
+        let mut parts: Vec<_> = self.sources.iter().map(cut).collect();
+        // Of what people said, the last word counts.
+        let manual = of_kind(Kind::Listed).map(|entry| {
+            let later = exceptions().filter(|exception| exception.added > entry.added);
+            let holes: Entries = later.map(|exception| exception.prefix).collect();
+            let entries: Entries = std::iter::once(listed(entry)).collect();
+            let mut entries = entries.without(&holes);
+            entries.set_added(|_prefix| Some(entry.added));
+            Part { origin: Arc::new(Origin::Manual), entries: Arc::new(entries) }
+        });
+        parts.extend(manual);
+        parts.retain(|part| !part.entries.is_empty());
+        self.manual = of_kind(Kind::Listed).count();
+        self.exceptions = exceptions().count();
+        self.enabled = kept.is_enabled(&self.list.name);
+        self.parts = parts;
+    }
+
     /// For `status`.
     pub(super) fn status(&self) -> ListStatus {
         let list = &self.list;
         let sources = || self.sources.iter();
-        let entries: usize = sources().map(|source| source.intake.entries().len()).sum();
         ListStatus {
             name: Arc::clone(&list.name),
             class: list.class,
@@ -149,9 +254,9 @@ impl ListState {
             enabled: self.enabled,
             source: list.source.to_string(),
             format: sources().find_map(|source| Some(source.intake.format()?.name())),
-            entries: entries + self.manual.len(),
-            manual: self.manual.len(),
-            exceptions: self.exceptions.len(),
+            entries: self.entry_count(),
+            manual: self.manual,
+            exceptions: self.exceptions,
             rejected: sources().map(|source| source.last.rejected.count).sum(),
             fault: self.fault(),
             can_accept: sources().any(|source| source.last.can_accept),
@@ -160,7 +265,7 @@ impl ListState {
     }
 
     /// Makes the sources those that there are now; says whether some are gone with their entries.
-    fn find_sources(&mut self, copies: &Path) -> bool {
+    fn find_sources(&mut self, copies: &Path, kept: &Kept, now: Timestamp) -> bool {
         let origins = match feed::origins(&self.list.source) {
             Ok(origins) => origins,
             Err(error) => {
@@ -183,9 +288,17 @@ impl ListState {
         self.folder_fault = None;
         let is_there = |source: &Watched| origins.contains(source.intake.origin());
         let gone: Vec<_> = self.sources.extract_if(.., |source| !is_there(source)).collect();
+        let mut additions = None;
         for origin in origins {
             if !self.sources.iter().any(|source| **source.intake.origin() == origin) {
-                self.sources.push(Watched::new(Arc::clone(&self.list), origin, copies));
+                let list = Arc::clone(&self.list);
+                let mut source = Watched::new(list, origin, copies, self.writes);
+                if source.intake.restore(now) {
+                    let additions =
+                        additions.get_or_insert_with(|| kept.additions(&self.list.name));
+                    source.intake.set_added(|prefix| added(additions, prefix));
+                }
+                self.sources.push(source);
             }
         }
         for gone in &gone {
@@ -220,6 +333,17 @@ impl ListState {
             self.tell(alarms);
         }
         looked
+    }
+
+    fn note_first(&mut self, load: Load, kept: &Kept, alarms: &Alarms, now: Timestamp) {
+        let Some(source) = self.sources.first_mut() else { return };
+        let changed = load.changed;
+        note(&self.list, source, load, &mut self.changes);
+        self.tell(alarms);
+        if changed {
+            self.loaded = now;
+            self.settle(kept);
+        }
     }
 
     /// Why what the sources hold now is not in force.
@@ -267,6 +391,20 @@ fn note(
         }
     }
     source.last = load;
+}
+
+/// An entry that somebody added, as one of its list.
+fn listed(entry: &ManualEntry) -> Listed<'_> {
+    let reason = entry.reason.as_deref().unwrap_or_default();
+    let remark = Remark { value: None, reason, author: &entry.author };
+    Listed { prefix: entry.prefix, line: 0, remark, expires: entry.expires }
+}
+
+/// Since when the list has `prefix`: since the journal says so, or since before it begins.
+fn added(additions: &Additions, prefix: Prefix) -> Option<Timestamp> {
+    let found = additions.since.binary_search_by_key(&prefix, |&(prefix, _since)| prefix);
+    let since = found.ok().and_then(|index| additions.since.get(index));
+    since.map(|&(_prefix, since)| since).or(additions.baseline)
 }
 
 /// The subject of a list's alarms.

@@ -1,8 +1,12 @@
 //! From list files to rules to the kernel: the only writer of rules.
 
+mod change;
+mod changing;
+mod kept;
 mod kernel;
 mod known;
 mod list_state;
+mod on_disk;
 mod pausing;
 mod watched;
 
@@ -17,20 +21,24 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
+pub use self::change::{ChangeError, Changed, ListChange, What};
+use self::kept::Kept;
 use self::kernel::Kernel;
 pub use self::known::Known;
 use self::known::Waiting;
 pub use self::list_state::ListStatus;
 use self::list_state::{ListState, about};
+pub use self::on_disk::{OnDisk, history};
 use self::pausing::Pausing;
 pub use self::pausing::saved_pause;
 use crate::alarm::Alarms;
-use crate::clock::Clock;
+use crate::clock::{Clock, Expiry};
 use crate::engine::Engine;
 use crate::host::{self, Watch};
-use crate::list::{List, Membership, Rules};
+use crate::list::{Changes, List, Membership, Rules};
 use crate::net::Prefix;
 use crate::pause::Pause;
+use crate::store::Kind;
 use crate::xdp::{self, Attachment, XdpError};
 
 /// How often files are looked at. A change is read when it has stood still for one look, so within two of them.
@@ -63,6 +71,8 @@ pub enum Request {
     Limit(xdp::Limits),
     /// Let everything pass for a while or, with `None`, no longer; say whether the kernel knows it.
     Pause(Option<Pause>, oneshot::Sender<Result<(), XdpError>>),
+    /// Change a list, and say what came of it once it is in force.
+    Change(ListChange, oneshot::Sender<Result<Changed, ChangeError>>),
     /// End the thread; what is in the kernel stays.
     Stop,
 }
@@ -99,6 +109,9 @@ pub struct Refresher {
     known: Known,
     waiting: Waiting,
     pausing: Pausing,
+    kept: Kept,
+    /// When something ends by itself, so that other entries may decide.
+    next_expiry: Option<Expiry>,
     alarms: Alarms,
     clock: Clock,
     status: Arc<ArcSwap<Status>>,
@@ -121,6 +134,8 @@ impl Refresher {
             known,
             waiting,
             pausing,
+            kept: Kept::none(alarms.clone()),
+            next_expiry: None,
             alarms,
             clock,
             status: Arc::default(),
@@ -145,6 +160,11 @@ impl Refresher {
     /// Goes on with the pause of an earlier daemon that kept its state in `state_dir`, too, if that lasts.
     pub fn resume_pause(&mut self, state_dir: &Path) {
         self.pausing.resume(state_dir, &mut self.kernel);
+    }
+
+    /// Takes up what an earlier daemon kept in `state_dir` of lists; to be called before the first [`Self::reload`].
+    pub fn resume_lists(&mut self, state_dir: &Path) {
+        self.kept = Kept::open(state_dir, self.alarms.clone(), self.clock.now());
     }
 
     /// Switches the kernel filter on; to be called after the first [`Self::reload`].
@@ -174,7 +194,7 @@ impl Refresher {
         }
         self.sources = sources;
         for state in &mut self.lists {
-            state.load(&self.sources.copies, &self.alarms, self.clock.now());
+            state.load(&self.sources.copies, &self.kept, &self.alarms, self.clock.now());
         }
         self.look_at_host();
         self.publish();
@@ -196,6 +216,11 @@ impl Refresher {
                     // As above.
                     done.send(set).unwrap_or_default();
                 }
+                Ok(Request::Change(change, done)) => {
+                    let changed = self.change(change);
+                    // As above.
+                    done.send(changed).unwrap_or_default();
+                }
                 Ok(Request::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {
                     looks = looks.wrapping_add(1);
@@ -215,10 +240,12 @@ impl Refresher {
     fn look(&mut self, at_host: bool) {
         let (mut read, mut changed) = (false, false);
         for state in &mut self.lists {
-            let looked = state.look(&self.sources.copies, &self.alarms, self.clock.now());
+            let now = self.clock.now();
+            let looked = state.look(&self.sources.copies, &self.kept, &self.alarms, now);
             read |= looked.read;
             changed |= looked.changed;
         }
+        changed |= self.end_what_expires();
         if at_host {
             changed |= self.look_at_host();
             // First: the rules that are there already are better than none while new ones are made.
@@ -270,7 +297,49 @@ impl Refresher {
             self.rules.good.len()
         );
         self.kernel.sync(&self.rules, &self.own);
+        self.next_expiry =
+            self.rules.first_expiry().into_iter().chain(self.kept.first_expiry()).min();
         self.tell();
+        self.write_journal();
+    }
+
+    /// Takes away what has ended by itself; says whether there was something.
+    fn end_what_expires(&mut self) -> bool {
+        let now = self.clock.now();
+        if self.next_expiry.is_none_or(|expiry| expiry.is_after(now)) {
+            return false;
+        }
+        for ended in self.kept.forget_expired(now) {
+            let Some(state) = self.lists.iter().find(|state| state.list().name == ended.list)
+            else {
+                continue;
+            };
+            let (gone, back) = match ended.kind {
+                Kind::Listed => (vec![ended.prefix], Vec::new()),
+                Kind::Excepted => (Vec::new(), vec![ended.prefix]),
+            };
+            let changes = Changes { added: back, removed: gone };
+            self.kept.journal(&ended.list, "its end", state.entry_count(), &changes, now);
+        }
+        for state in &mut self.lists {
+            state.settle(&self.kept);
+        }
+        true
+    }
+
+    /// Writes into the journal what came to lists and went from them; after it is in force, since that must not wait.
+    fn write_journal(&mut self) {
+        let now = self.clock.now();
+        for state in &mut self.lists {
+            for (origin, changes) in state.take_changes() {
+                let (name, entries) = (&state.list().name, state.entry_count());
+                self.kept.journal(name, &origin.to_string(), entries, &changes, now);
+            }
+            // The journal of a list begins with the number of its entries, also when there are none yet.
+            let (list, entries) = (state.list(), state.entry_count());
+            let source = list.source.to_string();
+            self.kept.journal(&list.name, &source, entries, &Changes::default(), now);
+        }
     }
 
     /// All that no list may hit.
@@ -288,7 +357,7 @@ impl Refresher {
     fn tell(&self) {
         self.status.store(Arc::new(Status {
             version: self.rules.version,
-            entries: self.lists.iter().map(|state| state.loaded().entry_count()).sum(),
+            entries: self.lists.iter().map(ListState::entry_count).sum(),
             bad: self.rules.bad.len(),
             good: self.rules.good.len(),
             protected: self.protected(),

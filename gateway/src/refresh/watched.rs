@@ -26,8 +26,10 @@ pub(super) struct Watched {
 type Mark = (u64, u64, i64, i64);
 
 impl Watched {
-    pub(super) fn new(list: Arc<List>, origin: Origin, copies: &Path) -> Self {
-        let intake = Intake::new(list, origin, copies);
+    /// A source with nothing read yet; it `writes` its last good copy, or does not.
+    pub(super) fn new(list: Arc<List>, origin: Origin, copies: &Path, writes: bool) -> Self {
+        let open = if writes { Intake::new } else { Intake::reader };
+        let intake = open(list, origin, copies);
         let (read_mark, seen_mark, impatience) = Default::default();
         Self { intake, last: Load::default(), read_mark, seen_mark, impatience }
     }

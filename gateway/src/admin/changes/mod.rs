@@ -1,19 +1,30 @@
 //! The paths of the HTTP API that change something; each is asked for by JSON and answers with what is so now.
 
+mod lists;
 mod pause;
 
 use std::sync::Arc;
 
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{FromRequest, Request};
-use axum::routing::get;
+use axum::extract::{DefaultBodyLimit, FromRequest, Request};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
 
 use super::{Fault, Sources};
 
+/// The longest list that can be put, in octets.
+const LONGEST_LIST: usize = 256 << 20;
+
 /// All of them.
 pub(super) fn routes() -> Router<Arc<Sources>> {
-    Router::new().route("/api/v1/pause", get(pause::show).post(pause::begin).delete(pause::end))
+    // What is put may be as long as a list can be.
+    let put = put(lists::put).layer(DefaultBodyLimit::max(LONGEST_LIST));
+    Router::new()
+        .route("/api/v1/pause", get(pause::show).post(pause::begin).delete(pause::end))
+        .route("/api/v1/lists/{list}/entries", post(lists::add).delete(lists::remove).merge(put))
+        .route("/api/v1/lists/{list}/enable", post(lists::enable))
+        .route("/api/v1/lists/{list}/disable", post(lists::disable))
+        .route("/api/v1/lists/{list}/accept", post(lists::accept))
 }
 
 /// What a request asks for, from its JSON.

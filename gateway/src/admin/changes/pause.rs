@@ -66,10 +66,6 @@ async fn set(sources: &Sources, pause: Option<Pause>) -> Result<Json<Answer>, Fa
                 .detail(error)
                 .hint("it is tried again; `portcullis xdp detach` takes the filter off"))
         }
-        Err(_gone) => {
-            Err(Fault::new(StatusCode::SERVICE_UNAVAILABLE, "the daemon changes nothing any more")
-                .detail("the part of it that does has died or is stopping")
-                .hint("restart the daemon; its log says why"))
-        }
+        Err(_gone) => Err(Fault::gone()),
     }
 }

@@ -1,16 +1,16 @@
 //! `portcullis list show`: all lists, or the entries of one.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use clap::Args;
 use serde::Serialize;
 
+use super::super::offline::{self, Lists};
 use super::super::output;
-use super::super::{Exit, Failure, offline};
+use super::super::{Exit, Failure};
 use super::find;
-use crate::config::Config;
-use crate::list::{Class, Entry, List, Loaded, Part};
+use crate::list::{Entry, Loaded, Part};
+use crate::refresh::ListStatus;
 
 /// Arguments of `list show`.
 #[derive(Debug, Args)]
@@ -24,60 +24,39 @@ pub(in super::super) struct Options {
 
 pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
     let config = offline::config(config)?;
+    let lists = Lists::open(&config);
     match &options.name {
-        Some(name) => entries(options, &offline::load_aloud(find(&config, name)?, &config)),
-        None => all(options, &config),
+        Some(name) => entries(options, &lists.load_aloud(find(&config, name)?)),
+        None => {
+            let all: Vec<_> = config.lists.iter().map(|list| lists.load(list).1).collect();
+            show(options, &all)
+        }
     }
 }
 
-#[derive(Serialize)]
-struct Shown<'a> {
-    name: &'a str,
-    class: Class,
-    action: &'static str,
-    kernel: &'static str,
-    enforce: bool,
-    source: String,
-    entries: usize,
-    rejected: usize,
-    fault: Option<String>,
-}
-
-fn all(options: &Options, config: &Config) -> Result<Exit, Failure> {
-    let shown: Vec<_> = config.lists.iter().map(|list| shown(list, config)).collect();
+fn show(options: &Options, all: &[ListStatus]) -> Result<Exit, Failure> {
     if options.json {
-        output::json(&shown)?;
+        output::json(&all)?;
         return Ok(Exit::Done);
     }
     output::headline(format_args!(
         "{:<20} {:<12} {:<15} {:<7} {:>9}  source",
         "list", "class", "action", "kernel", "entries"
     ))?;
-    for list in shown {
-        let dry = if list.enforce { "" } else { " (dry run)" };
+    for list in all {
+        let state = match (list.enabled, list.enforce) {
+            (false, _) => " (off)",
+            (true, false) => " (dry run)",
+            (true, true) => "",
+        };
         let class = list.class.name();
-        let fault = list.fault.map(|fault| format!(": {fault}")).unwrap_or_default();
+        let fault = list.fault.as_ref().map(|fault| format!(": {fault}")).unwrap_or_default();
         output::line(format_args!(
-            "{:<20} {class:<12} {:<15} {:<7} {:>9}  {}{dry}{fault}",
+            "{:<20} {class:<12} {:<15} {:<7} {:>9}  {}{state}{fault}",
             list.name, list.action, list.kernel, list.entries, list.source
         ))?;
     }
     Ok(Exit::Done)
-}
-
-fn shown<'a>(list: &'a Arc<List>, config: &Config) -> Shown<'a> {
-    let offline::ListNow { loaded, rejected, fault } = offline::load(list, config);
-    Shown {
-        name: &list.name,
-        class: list.class,
-        action: list.action.name(),
-        kernel: list.kernel.name(),
-        enforce: list.enforce,
-        source: list.source.to_string(),
-        entries: loaded.entry_count(),
-        rejected,
-        fault,
-    }
 }
 
 #[derive(Serialize)]

@@ -4,7 +4,7 @@ mod plain;
 mod sink;
 
 use self::sink::{Found, Sink};
-pub use self::sink::{LineError, LineFault, Rejected};
+pub use self::sink::{LineError, LineFault, Rejected, WIDEST_REFUSED};
 use super::Entries;
 use crate::clock::Timestamp;
 

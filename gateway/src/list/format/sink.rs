@@ -8,7 +8,7 @@ use crate::clock::{Expiry, Timestamp};
 use crate::net::{Prefix, PrefixError, Reserved, reserved_prefix, reserved_within};
 
 /// Prefixes of this length or shorter are refused in every list, good or bad: such a line is a mistake or an attack.
-const WIDEST_REFUSED: u8 = 7;
+pub const WIDEST_REFUSED: u8 = 7;
 
 /// A text longer than this is cut where it is shown or kept, in letters.
 const TEXT_LIMIT: usize = 120;

@@ -1,0 +1,138 @@
+//! `/api/v1/lists`: entries come and go, lists are switched on and off.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use serde::Deserialize;
+use tokio::sync::oneshot;
+
+use super::Asked;
+use crate::admin::{Fault, Sources};
+use crate::clock::{Clock, Expiry};
+use crate::net::Prefix;
+use crate::refresh::{ChangeError, Changed, ListChange, Request, What};
+
+/// An entry that is wanted, or wanted no longer.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WantedEntry {
+    prefix: String,
+    author: String,
+    #[serde(default)]
+    reason: Option<String>,
+    #[serde(default)]
+    for_s: Option<u64>,
+}
+
+/// A switch that is wanted.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    author: String,
+}
+
+type Answer = Result<Json<Changed>, Fault>;
+
+/// Adds an entry.
+pub(super) async fn add(
+    State(sources): State<Arc<Sources>>,
+    Path(list): Path<String>,
+    Asked(wanted): Asked<WantedEntry>,
+) -> Answer {
+    let (prefix, expires) = (wanted.prefix()?, wanted.expires()?);
+    let what = What::Add { prefix, reason: wanted.reason, expires };
+    change(&sources, ListChange { list, author: wanted.author, what }).await
+}
+
+/// Takes an entry out.
+pub(super) async fn remove(
+    State(sources): State<Arc<Sources>>,
+    Path(list): Path<String>,
+    Asked(wanted): Asked<WantedEntry>,
+) -> Answer {
+    let (prefix, expires) = (wanted.prefix()?, wanted.expires()?);
+    let what = What::Remove { prefix, reason: wanted.reason, expires };
+    change(&sources, ListChange { list, author: wanted.author, what }).await
+}
+
+/// Replaces all entries of a list without a source; the body is a list in any format.
+pub(super) async fn put(
+    State(sources): State<Arc<Sources>>,
+    Path(list): Path<String>,
+    Query(wanted): Query<Wanted>,
+    body: Bytes,
+) -> Answer {
+    let what = What::Put { octets: body.to_vec() };
+    change(&sources, ListChange { list, author: wanted.author, what }).await
+}
+
+/// Switches a list on.
+pub(super) async fn enable(
+    State(sources): State<Arc<Sources>>,
+    Path(list): Path<String>,
+    Asked(Wanted { author }): Asked<Wanted>,
+) -> Answer {
+    change(&sources, ListChange { list, author, what: What::Enable }).await
+}
+
+/// Switches a list off.
+pub(super) async fn disable(
+    State(sources): State<Arc<Sources>>,
+    Path(list): Path<String>,
+    Asked(Wanted { author }): Asked<Wanted>,
+) -> Answer {
+    change(&sources, ListChange { list, author, what: What::Disable }).await
+}
+
+/// Puts in force what was refused.
+pub(super) async fn accept(
+    State(sources): State<Arc<Sources>>,
+    Path(list): Path<String>,
+    Asked(Wanted { author }): Asked<Wanted>,
+) -> Answer {
+    change(&sources, ListChange { list, author, what: What::Accept }).await
+}
+
+impl WantedEntry {
+    fn prefix(&self) -> Result<Prefix, Fault> {
+        self.prefix.parse().map_err(|error| {
+            Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "that is no prefix").detail(error)
+        })
+    }
+
+    fn expires(&self) -> Result<Option<Expiry>, Fault> {
+        let Some(seconds) = self.for_s else { return Ok(None) };
+        let time = jiff::SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
+        let end = Clock::System.now().checked_add(time);
+        end.map(|end| Some(Expiry::at(end))).map_err(|error| {
+            Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "that is too long").detail(error)
+        })
+    }
+}
+
+async fn change(sources: &Sources, change: ListChange) -> Answer {
+    let (done, answer) = oneshot::channel();
+    // Where nobody takes the request, nobody answers it.
+    drop(sources.requests.send(Request::Change(change, done)));
+    match answer.await {
+        Ok(Ok(changed)) => Ok(Json(changed)),
+        Ok(Err(error)) => Err(refused(&error)),
+        Err(_gone) => Err(Fault::gone()),
+    }
+}
+
+fn refused(error: &ChangeError) -> Fault {
+    let status = match error {
+        ChangeError::UnknownList { .. } => StatusCode::NOT_FOUND,
+        _ if error.is_of_request() => StatusCode::UNPROCESSABLE_ENTITY,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    let fault = Fault::new(status, error);
+    match error.hint() {
+        Some(hint) => fault.hint(hint),
+        None => fault,
+    }
+}

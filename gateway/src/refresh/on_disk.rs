@@ -1,0 +1,45 @@
+//! The lists as they are on disk now, for commands that work without the daemon: read as it would, written by nobody.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::kept::Kept;
+use super::list_state::{ListState, ListStatus};
+use crate::alarm::Alarms;
+use crate::clock::Timestamp;
+use crate::list::{List, Loaded};
+use crate::store::{History, Store, StoreError};
+
+/// What is kept of lists on disk, to look at.
+#[derive(Debug)]
+pub struct OnDisk {
+    copies: PathBuf,
+    kept: Kept,
+}
+
+impl OnDisk {
+    /// Opens what is kept in `state_dir`, with the last good copies in `copies`. Why the store cannot be read comes beside it:
+    /// then manual entries and switches are missing.
+    pub fn open(state_dir: &Path, copies: PathBuf, now: Timestamp) -> (Self, Option<StoreError>) {
+        match Kept::open_read_only(state_dir, now) {
+            Ok(kept) => (Self { copies, kept }, None),
+            Err(error) => (Self { copies, kept: Kept::none(Alarms::default()) }, Some(error)),
+        }
+    }
+
+    /// The entries of `list`, and how reading its sources went.
+    pub fn load(&self, list: &Arc<List>, now: Timestamp) -> (Loaded, ListStatus) {
+        let mut state = ListState::reader(Arc::clone(list), now);
+        state.load(&self.copies, &self.kept, &Alarms::default(), now);
+        (state.loaded(), state.status())
+    }
+}
+
+/// What the journal in `state_dir` knows of `address`; `None` where there is no journal.
+pub fn history(
+    state_dir: &Path,
+    address: std::net::IpAddr,
+) -> Result<Option<History>, StoreError> {
+    let Some(store) = Store::open_read_only(state_dir)? else { return Ok(None) };
+    store.history(None, address).map(Some)
+}

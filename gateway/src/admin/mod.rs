@@ -6,7 +6,7 @@ mod fault;
 mod server;
 mod status;
 
-pub use client::{ClientError, Method, Unanswered, get, send};
+pub use client::{ClientError, Method, Unanswered, get, put, send};
 pub use fault::Fault;
 pub use server::{AdminError, AdminSocket, serve};
 pub use status::{Decisions, Sources, Status};

@@ -61,7 +61,7 @@ enum Command {
     Why(why::Options),
     /// Show what would be decided about a message, and why
     Scan(scan::Options),
-    /// Show or check lists
+    /// Show, check or change lists
     #[command(subcommand)]
     List(list::Command),
     /// Show or end the kernel filter

@@ -247,7 +247,7 @@ pub fn copy_path(list: &List, origin: &Origin, copies: &Path) -> PathBuf {
     match (&list.source, origin) {
         (Source::Folder(_), Origin::File(path)) => {
             let file = path.file_name().unwrap_or_default().to_string_lossy();
-            copies.join(&*list.name).join(format!("{file}.last-good"))
+            copies.join(format!("{}.d", list.name)).join(format!("{file}.last-good"))
         }
         _ => copies.join(format!("{}.last-good", list.name)),
     }

@@ -127,7 +127,7 @@ impl Refresher {
 
     /// Remembers for the journal what somebody changed.
     fn note(
-        &mut self,
+        &self,
         index: usize,
         author: &str,
         added: Vec<Prefix>,

@@ -36,10 +36,7 @@ impl OnDisk {
 }
 
 /// What the journal in `state_dir` knows of `address`; `None` where there is no journal.
-pub fn history(
-    state_dir: &Path,
-    address: std::net::IpAddr,
-) -> Result<Option<History>, StoreError> {
+pub fn history(state_dir: &Path, address: std::net::IpAddr) -> Result<Option<History>, StoreError> {
     let Some(store) = Store::open_read_only(state_dir)? else { return Ok(None) };
     store.history(None, address).map(Some)
 }

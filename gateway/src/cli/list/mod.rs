@@ -1,6 +1,8 @@
-//! `portcullis list`: what lists there are, what is in them, what of their sources is none.
+//! `portcullis list`: what lists there are, what is in them, and changes of them.
 
 mod check;
+mod edit;
+mod find;
 mod show;
 
 use std::path::Path;
@@ -17,14 +19,35 @@ use crate::list::List;
 pub(super) enum Command {
     /// Show all lists, or the entries of one
     Show(show::Options),
-    /// Show the lines of list files that are no entries
+    /// Show where addresses are listed, and where they were
+    Find(find::Options),
+    /// Show what sources of lists hold, and their lines that are no entries
     Check(check::Options),
+    /// Add an entry
+    Add(edit::Entry),
+    /// Take an entry out, or except a prefix from what the source has
+    Remove(edit::Entry),
+    /// Switch a list on
+    Enable(edit::Switch),
+    /// Switch a list off
+    Disable(edit::Switch),
+    /// Put in force what was refused as too different, broken or empty
+    Accept(edit::Switch),
+    /// Fill a list without a source, from a file or standard input
+    Put(edit::Put),
 }
 
 pub(super) fn run(command: &Command, config: &Path) -> Result<Exit, Failure> {
     match command {
         Command::Show(options) => show::run(options, config),
+        Command::Find(options) => find::run(options, config),
         Command::Check(options) => check::run(options, config),
+        Command::Add(options) => edit::add(options, config),
+        Command::Remove(options) => edit::remove(options, config),
+        Command::Enable(options) => edit::switch(options, "enable", config),
+        Command::Disable(options) => edit::switch(options, "disable", config),
+        Command::Accept(options) => edit::switch(options, "accept", config),
+        Command::Put(options) => edit::put(options, config),
     }
 }
 

@@ -25,13 +25,11 @@ pub(in super::super) struct Options {
 pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
     let config = offline::config(config)?;
     let lists = Lists::open(&config);
-    match &options.name {
-        Some(name) => entries(options, &lists.load_aloud(find(&config, name)?)),
-        None => {
-            let all: Vec<_> = config.lists.iter().map(|list| lists.load(list).1).collect();
-            show(options, &all)
-        }
+    if let Some(name) = &options.name {
+        return entries(options, &lists.load_aloud(find(&config, name)?));
     }
+    let all: Vec<_> = config.lists.iter().map(|list| lists.load(list).1).collect();
+    show(options, &all)
 }
 
 fn show(options: &Options, all: &[ListStatus]) -> Result<Exit, Failure> {

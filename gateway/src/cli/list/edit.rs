@@ -1,0 +1,150 @@
+//! `portcullis list add|remove|enable|disable|accept|put`: changes of lists, made by the daemon, in force when they return.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::super::output::{self, Meaning};
+use super::super::{Exit, Failure, author, duration};
+use crate::admin::{self, ClientError, Method};
+use crate::config::Config;
+use crate::feed;
+use crate::net::Prefix;
+
+/// Arguments of `list add` and `list remove`.
+#[derive(Debug, Args)]
+pub(in super::super) struct Entry {
+    /// The list
+    name: String,
+    /// An address or a prefix, such as 192.0.2.7 or `2001:db8::/32`
+    prefix: Prefix,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// For how long, such as 4h or 30d; it ends by itself, in the kernel, too
+    #[arg(long = "for", value_name = "TIME", value_parser = duration::parse)]
+    time: Option<Duration>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Arguments of `list enable`, `list disable` and `list accept`.
+#[derive(Debug, Args)]
+pub(in super::super) struct Switch {
+    /// The list
+    name: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Arguments of `list put`.
+#[derive(Debug, Args)]
+pub(in super::super) struct Put {
+    /// The list; one without a source
+    name: String,
+    /// A file in any format of lists; `-` reads standard input
+    #[arg(default_value = "-")]
+    file: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn add(options: &Entry, config: &Path) -> Result<Exit, Failure> {
+    change_entry(options, Method::POST, config)
+}
+
+pub(super) fn remove(options: &Entry, config: &Path) -> Result<Exit, Failure> {
+    change_entry(options, Method::DELETE, config)
+}
+
+/// `verb` is the last part of the path.
+pub(super) fn switch(options: &Switch, verb: &str, config: &Path) -> Result<Exit, Failure> {
+    let wanted = json!({"author": author::author()});
+    let path = format!("{}/{verb}", path(&options.name)?);
+    let socket = Config::admin_socket_of(config);
+    show(options.json, ask(admin::send(&socket, Method::POST, &path, &wanted))?)
+}
+
+pub(super) fn put(options: &Put, config: &Path) -> Result<Exit, Failure> {
+    let path = format!("{}/entries", path(&options.name)?);
+    let octets = content(&options.file)?;
+    let author: String =
+        author::author().bytes().filter(u8::is_ascii_alphanumeric).map(char::from).collect();
+    let socket = Config::admin_socket_of(config);
+    let path = format!("{path}?author={author}");
+    show(options.json, ask(admin::put(&socket, &path, octets))?)
+}
+
+fn content(file: &Path) -> Result<Vec<u8>, Failure> {
+    let octets = if file == Path::new("-") {
+        feed::bounded(io::stdin().lock(), feed::SIZE_LIMIT)
+            .and_then(|octets| feed::decompressed(octets, feed::SIZE_LIMIT))
+    } else {
+        feed::read(file)
+    };
+    octets.map_err(|error| Failure::Unavailable {
+        text: format!("cannot read {}: {error}", file.display()),
+        hint: "give a file that this user may read, or `-` for standard input".to_owned(),
+    })
+}
+
+fn change_entry(options: &Entry, method: Method, config: &Path) -> Result<Exit, Failure> {
+    // A part of a second more is not too much.
+    let seconds = options.time.map(|time| time.as_secs() + u64::from(time.subsec_nanos() > 0));
+    let wanted = json!({
+        "prefix": options.prefix,
+        "author": author::author(),
+        "reason": options.reason,
+        "for_s": seconds,
+    });
+    let path = format!("{}/entries", path(&options.name)?);
+    let socket = Config::admin_socket_of(config);
+    show(options.json, ask(admin::send(&socket, method, &path, &wanted))?)
+}
+
+/// The path of a list; what can be no name of a list is not put into one.
+fn path(name: &str) -> Result<String, Failure> {
+    let is_name = |octet: u8| octet.is_ascii_alphanumeric() || b"-_.".contains(&octet);
+    if name.is_empty() || name.starts_with('.') || !name.bytes().all(is_name) {
+        return Err(Failure::Usage(format!("`{name}` is no name of a list")));
+    }
+    Ok(format!("/api/v1/lists/{name}"))
+}
+
+fn ask(answer: impl Future<Output = Result<Value, ClientError>>) -> Result<Value, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(runtime.block_on(answer)?)
+}
+
+/// The answer may come from a daemon of another version, so nothing in it is taken for granted.
+fn show(json: bool, answer: Value) -> Result<Exit, Failure> {
+    if json {
+        output::json(&answer)?;
+        return Ok(Exit::Done);
+    }
+    let text = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or("-");
+    let number = |name: &str| answer.get(name).and_then(Value::as_u64).unwrap_or(0);
+    let done = output::coloured(text("done"), Meaning::Good);
+    output::line(format_args!(
+        "{}: {done}; entries: {}, in force as rules {}",
+        text("list"),
+        number("entries"),
+        number("rules")
+    ))?;
+    if number("rejected") > 0 {
+        output::warn(format_args!(
+            "rejected lines: {}; see `portcullis list check {}`",
+            number("rejected"),
+            text("list")
+        ));
+    }
+    let warnings = answer.get("warnings").and_then(Value::as_array).into_iter().flatten();
+    warnings.filter_map(Value::as_str).for_each(output::warn);
+    Ok(Exit::Done)
+}

@@ -3,6 +3,7 @@
 use std::env;
 use std::fs::{self, File};
 use std::io;
+use std::io::ErrorKind::{Interrupted, WouldBlock};
 use std::net::Shutdown;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -190,7 +191,8 @@ impl Daemon {
         self.notify.set_read_timeout(Some(Duration::from_millis(20)))?;
         loop {
             let read = match self.notify.recv(&mut buffer) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+                // A wait with a time limit is interrupted when all of this is stopped and goes on (signal(7)).
+                Err(error) if [WouldBlock, Interrupted].contains(&error.kind()) => 0,
                 read => read?,
             };
             let text = String::from_utf8_lossy(buffer.get(..read).unwrap_or_default()).into_owned();

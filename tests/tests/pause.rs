@@ -8,7 +8,9 @@
 mod program;
 
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr};
+use std::os::unix::net::UnixStream;
 use std::process::Output;
 use std::thread::sleep;
 use std::time::Duration;
@@ -384,6 +386,27 @@ fn what_is_no_pause_is_refused_with_what_was_expected() {
         let output = stage.home.cli(&[&["pause"], arguments].concat()).unwrap();
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");
         assert!(said(&output).contains(words), "{arguments:?}: {}", said(&output));
+    }
+    let json = "content-type: application/json\r\n";
+    for (method, header, body, status, words) in [
+        ("POST", json, "{", "400", "the request cannot be read"),
+        ("POST", json, r#"{"for_s":60,"author":"a","more":1}"#, "422", "unknown field `more`"),
+        ("POST", json, r#"{"for_s":-1,"author":"a"}"#, "422", "for_s: invalid value"),
+        ("POST", json, r#"{"for_s":60,"author":""}"#, "422", "expected one line of text"),
+        ("POST", json, r#"{"for_s":60}"#, "422", "missing field `author`"),
+        ("POST", "", r#"{"for_s":60,"author":"a"}"#, "415", "the request cannot be read"),
+        ("PUT", json, r#"{"for_s":60,"author":"a"}"#, "405", ""),
+    ] {
+        let mut socket = UnixStream::connect(stage.home.path().join("admin.sock")).unwrap();
+        let length = body.len();
+        let request = format!(
+            "{method} /api/v1/pause HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{header}content-length: {length}\r\n\r\n{body}"
+        );
+        socket.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{body}: {answer}");
+        assert!(answer.contains(words), "{body}: {answer}");
     }
     assert_eq!(stage.home.cli_json(&["pause", "--json"]).unwrap(), json!({"paused": null}));
     assert_eq!(meets(&stage, DROPPED), "554");

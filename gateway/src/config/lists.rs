@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use gateway_ebpf::abi::{KernelAction, MAX_LISTS};
 
+use super::download::{download, guard};
 use super::reader::{At, Reader};
 use super::tree::Value;
 use super::values::{Parsed, Wrong, boolean, choice, integer, label, list_name, text};
-use crate::list::{Class, Format, Guard, HopScope, List, ListAction, Source, Weight};
+use crate::list::{Class, Format, HopScope, List, ListAction, Source, Weight};
 
 /// What holds for all lists.
 #[derive(Debug)]
@@ -71,6 +72,7 @@ pub(super) fn kernel_action(
 fn list(reader: &mut Reader<'_>, name: Option<At<String>>, common: &Common<'_>) -> Option<List> {
     let class = reader.required("class", &class_words(), class);
     let source = source(reader, common.folder);
+    let guard = guard(reader, &source);
     let format = reader.optional("format", format);
     let action = action(reader, class.as_ref(), common.score_enabled);
     let hops = reader.optional("hops", hop_scope);
@@ -90,12 +92,12 @@ fn list(reader: &mut Reader<'_>, name: Option<At<String>>, common: &Common<'_>) 
         enforce,
         source,
         format: format.and_then(|format| format.value),
-        guard: Guard::default(),
+        guard,
     })
 }
 
 /// The keys that name a source, of which a list has one.
-const SOURCES: [&str; 2] = ["file", "folder"];
+const SOURCES: [&str; 3] = ["file", "folder", "url"];
 
 /// The format of a list; `None` is to be detected.
 fn format(value: &Value) -> Parsed<Option<Format>> {
@@ -130,7 +132,8 @@ fn source(reader: &mut Reader<'_>, folder: &Path) -> Source {
     }
     let file = reader.optional("file", text).map(|at| Source::File(folder.join(at.value)));
     let all = reader.optional("folder", text).map(|at| Source::Folder(folder.join(at.value)));
-    file.or(all).unwrap_or(Source::Put)
+    let url = download(reader, folder).map(Source::Url);
+    file.or(all).or(url).unwrap_or(Source::Put)
 }
 
 fn action(

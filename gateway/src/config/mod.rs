@@ -1,5 +1,6 @@
 //! Configuration: TOML files into one resolved `Config`, or all of their faults at once.
 
+mod download;
 mod fault;
 mod keys;
 mod limits;

@@ -67,7 +67,7 @@ pub struct Load {
 impl Intake {
     /// The source `origin` of `list`, with its last good copy in `copies`.
     pub fn new(list: Arc<List>, origin: Origin, copies: &Path) -> Self {
-        let copy = LastGood::new(copy_path(&list, &origin, copies), origin.to_string());
+        let copy = LastGood::new(copy_path(&list, &origin, copies), origin.identity());
         let (entries, rejected, format, digest, refused) = Default::default();
         let origin = Arc::new(origin);
         Self { list, origin, copy, keeps_copy: true, entries, rejected, format, digest, refused }

@@ -1,21 +1,26 @@
 //! Feeds: where the entries of lists come from, with the last good copy of each.
 
 mod copy;
+mod fetch;
+mod fetching;
 mod intake;
 mod read;
+mod schedule;
 
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::Arc;
 
 use crate::list::{Origin, Source};
 
 pub use copy::{Head, LastGood};
+pub use fetch::{FetchError, Fetched, Fetcher, RedirectFault, SignatureFault};
+pub use fetching::{Delivery, FeedStatus, Fetching};
 pub use intake::{Content, Intake, Load, copy_path};
 pub use read::{SIZE_LIMIT, bounded, decompressed, read};
+pub use schedule::Schedule;
 
 /// The list at `path`: a file, or the last good copy of a source without its first line.
 pub fn read_list(path: &Path) -> io::Result<Vec<u8>> {
@@ -28,7 +33,7 @@ pub fn origins(source: &Source) -> io::Result<Vec<Origin>> {
     Ok(match source {
         Source::File(path) => vec![Origin::File(path.clone())],
         Source::Folder(path) => files(path)?,
-        Source::Url(download) => vec![Origin::Url(Arc::clone(&download.url))],
+        Source::Url(download) => vec![Origin::Url(download.url.clone())],
         Source::Put => vec![Origin::Put],
     })
 }

@@ -3,6 +3,7 @@
 mod class;
 mod entries;
 mod entry;
+mod feed_url;
 mod format;
 mod guard;
 mod membership;
@@ -14,6 +15,7 @@ mod spec;
 pub use class::Class;
 pub use entries::{Changes, Entries, EntriesBuilder, Listed, Remark};
 pub use entry::{Entry, Match};
+pub use feed_url::{FeedUrl, UrlFault};
 pub use format::{
     Format, LineError, LineFault, Parsed, Reading, Rejected, WIDEST_REFUSED, parse, parse_with,
 };

@@ -2,9 +2,8 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use super::Entry;
+use super::{Entry, FeedUrl};
 
 /// Where a list has entries from.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -12,7 +11,7 @@ pub enum Origin {
     /// A file of this host.
     File(PathBuf),
     /// A download.
-    Url(Arc<str>),
+    Url(FeedUrl),
     /// The command `list put`, whose input is kept.
     Put,
     /// The command `list add`, one at a time.
@@ -23,6 +22,14 @@ impl Origin {
     /// Whether somebody else than this host's operator writes it, so that it is not trusted to be sane.
     pub const fn is_foreign(&self) -> bool {
         matches!(self, Self::Url(_))
+    }
+
+    /// What tells it from all others: of a download more than is shown, since what is not may stand for another list.
+    pub fn identity(&self) -> String {
+        match self {
+            Self::Url(url) => url.identity(),
+            _ => self.to_string(),
+        }
     }
 
     /// Where `entry` of this origin was written: `FILE:LINE`, `URL:LINE`, or the person who added it.
@@ -41,7 +48,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => write!(f, "{}", path.display()),
-            Self::Url(url) => f.write_str(url),
+            Self::Url(url) => url.fmt(f),
             Self::Put => f.write_str("list put"),
             Self::Manual => f.write_str("list add"),
         }

@@ -37,6 +37,10 @@ impl Columns {
     /// Those that `names` name; `None` when these name no column with addresses.
     fn named(names: &Fields) -> Option<Self> {
         let names: Vec<String> = names.iter().map(str::to_ascii_lowercase).collect();
+        // A scope is called as a column may be, but no column as a decision.
+        if names.iter().any(|name| name == "ban" || name.parse::<Prefix>().is_ok()) {
+            return None;
+        }
         let column = |words: &[&str]| {
             words.iter().find_map(|word| names.iter().position(|name| name.trim() == *word))
         };

@@ -105,10 +105,8 @@ fn read_address(text: &str) -> Result<IpAddr, PrefixError> {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
+    use super::super::Format;
     use super::super::tests::{entries, parsed, rejected};
-    use super::super::{Format, parse};
 
     const PLAIN: Format = Format::Plain;
 
@@ -134,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_bad_line_is_named_and_the_others_stay() {
-        let parsed = parse(b"192.0.2.1\n300.1.1.1 x\n192.0.2.2\nhello\n0.0.0.0/0\n::/7\n1.0.0.0-254.0.0.0\n\xff\xfe\n", READING);
+        let parsed = parsed(PLAIN, b"192.0.2.1\n300.1.1.1 x\n192.0.2.2\nhello\n0.0.0.0/0\n::/7\n1.0.0.0-254.0.0.0\n\xff\xfe\n");
         assert_eq!(parsed.entries.len(), 2);
         let messages: Vec<_> = parsed.rejected.first.iter().map(ToString::to_string).collect();
         assert_eq!(
@@ -152,7 +150,7 @@ mod tests {
 
     #[test]
     fn long_hostile_lines_are_cut() {
-        let parsed = parse("x".repeat(100_000).as_bytes(), READING);
+        let parsed = parsed(PLAIN, "x".repeat(100_000));
         assert_eq!(parsed.rejected.count, 1);
         let shown = parsed.rejected.first[0].to_string();
         assert!(shown.len() < 1000, "{shown}");
@@ -160,7 +158,7 @@ mod tests {
 
     #[test]
     fn of_many_bad_lines_the_first_are_kept() {
-        let parsed = parse("x\n".repeat(1000).as_bytes(), READING);
+        let parsed = parsed(PLAIN, "x\n".repeat(1000));
         assert_eq!((parsed.rejected.first.len(), parsed.rejected.count), (100, 1000));
     }
 
@@ -173,16 +171,31 @@ mod tests {
             ("empty", false),
             ("", false),
         ] {
-            assert_eq!(parse(text.as_bytes(), READING).says_empty, expected, "{text:?}");
+            assert_eq!(parsed(PLAIN, text).says_empty, expected, "{text:?}");
         }
     }
 
-    proptest! {
-        #[test]
-        fn no_octets_make_it_panic(octets in prop::collection::vec(any::<u8>(), 0..400)) {
-            let lines = octets.split(|&octet| octet == b'\n').count();
-            let parsed = parse(&octets, READING);
-            prop_assert!(parsed.rejected.count <= lines);
+    #[test]
+    fn a_comment_of_firehol_says_how_many_there_are() {
+        for (text, expected) in [
+            ("# Entries         : 2 subnets, 512 unique IPs\n", Some(2)),
+            ("# Entries         : 35 unique IPs\r\n# Entries : 3 unique IPs", Some(35)),
+            ("# Entries         : many\n", None),
+            ("# Entries of 7 unique IPs\n", None),
+            ("192.0.2.7 # Entries : 7 unique IPs\n", None),
+        ] {
+            assert_eq!(parsed(PLAIN, text).announced, expected, "{text:?}");
         }
+        // What is refused was there all the same.
+        let parsed =
+            parsed(PLAIN, "# Entries : 2 subnets, 9 unique IPs\n224.0.0.0/3\n192.0.2.0/24\n");
+        assert_eq!((parsed.records, parsed.rejected.count, parsed.entries.len()), (2, 1, 1));
+    }
+
+    #[test]
+    fn the_settings_of_a_mail_gateway_are_recognised() {
+        let rejected = rejected(PLAIN, "AC: 192.0.2.7/255.255.255.255:+\nRC: 192.0.2.0\n");
+        assert!(rejected[0].ends_with("`portcullis import FILE` takes them over"), "{rejected:?}");
+        assert!(rejected[1].contains("`RC:` is no IP address"), "{rejected:?}");
     }
 }

@@ -40,7 +40,7 @@ mod tests {
             value,
             reason: Some(text.into()),
             author: None,
-            since: None,
+            added: None,
             expires: None,
         };
         let asked = "192.0.2.7".parse().unwrap();

@@ -291,7 +291,7 @@ mod tests {
             (TRIE, "192.0.2.1-192.0.2.7", "expected an address, then a blank"),
             (TRIE6, "2001", "`2001` is no IP address"),
             (TRIE6, "2001:db8::/129", "is no IP address"),
-            (TRIE6, "1::2::3", "expected an address, then a blank"),
+            (TRIE6, "1::2.3", "expected an address, then a blank"),
             (TRIE6, "2001:db8::1/64", "has bits beyond its length, expected 2001:db8::/64"),
         ] {
             let rejected = rejected(format, text);

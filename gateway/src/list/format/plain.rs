@@ -3,28 +3,39 @@
 use std::net::IpAddr;
 
 use super::super::Remark;
-use super::{Found, Sink, Told};
+use super::detect::is_gateway_rule;
+use super::{Found, Line, LineFault, Sink, Told, lines, says_empty};
 use crate::net::{Prefix, PrefixError};
-
-/// A comment that says that its list is empty on purpose.
-const EMPTY: &str = "empty";
 
 /// Reads all lines.
 pub(super) fn read(octets: &[u8], sink: &mut Sink<'_>) -> Told {
     let mut told = Told::NOTHING;
-    for (line, octets) in (1..).zip(octets.split(|&octet| octet == b'\n')) {
-        let text = String::from_utf8_lossy(octets.trim_ascii());
+    for Line { number: line, text } in lines(octets) {
         match read_line(&text) {
-            Ok(None) => told.says_empty |= says_empty(&text),
+            Ok(None) => {
+                told.says_empty |= says_empty(&text);
+                told.announced = told.announced.or_else(|| announced(&text));
+            }
             Ok(Some(Item { prefixes, reason })) => {
                 let remark = Remark { reason, ..Remark::default() };
                 let found = Found { line, text: &text, remark, expires: None };
                 sink.list(&found, prefixes.as_slice());
             }
+            Err(_) if is_gateway_rule(&text) => sink.reject(line, &text, LineFault::Gateway),
             Err(fault) => sink.reject(line, &text, fault.into()),
         }
     }
     told
+}
+
+/// The number of entries that a comment of FireHOL says: `# Entries         : 1642 subnets, 623382272 unique IPs`.
+///
+/// In a list of hosts there are no subnets, and each address is an entry.
+fn announced(comment: &str) -> Option<usize> {
+    let entries = comment.strip_prefix('#')?.trim_start().strip_prefix("Entries")?;
+    let (count, what) = entries.trim_start().strip_prefix(':')?.trim_start().split_once(' ')?;
+    let is_sure = what == "unique IPs" || what.starts_with("subnets, ");
+    count.parse().ok().filter(|_count| is_sure)
 }
 
 /// What one line says.
@@ -63,20 +74,17 @@ fn read_line(line: &str) -> Result<Option<Item<'_>>, PrefixError> {
     Ok(Some(Item { prefixes: read_item(item)?, reason }))
 }
 
-fn says_empty(line: &str) -> bool {
-    line.trim_start_matches(['#', ';']).trim().eq_ignore_ascii_case(EMPTY)
-}
-
 /// Splits `FIRST - LAST text` and `PREFIX text` into the item and the text.
 fn split_item(content: &str) -> (&str, &str) {
     let (first, rest) = content.split_once(char::is_whitespace).unwrap_or((content, ""));
-    let Some(after_dash) = rest.trim_start().strip_prefix('-') else {
+    let Some(after_dash) = rest.trim_start().strip_prefix('-').map(str::trim_start) else {
         return (first, rest);
     };
-    let last = after_dash.split_whitespace().next().unwrap_or("");
+    let (last, text) = after_dash.split_once(char::is_whitespace).unwrap_or((after_dash, ""));
     let looks_like_address = last.contains(['.', ':']);
-    match content.find(last).filter(|_found| looks_like_address) {
-        Some(start) => content.split_at_checked(start + last.len()).unwrap_or((content, "")),
+    let end = content.len() - after_dash.len() + last.len();
+    match content.get(..end).filter(|_range| looks_like_address) {
+        Some(range) => (range, text),
         None => (first, rest),
     }
 }
@@ -97,24 +105,10 @@ fn read_address(text: &str) -> Result<IpAddr, PrefixError> {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
+    use super::super::Format;
+    use super::super::tests::{entries, parsed, rejected};
 
-    use super::super::super::Entry;
-    use super::super::{Format, Reading, Rejected, parse};
-    use crate::clock::Timestamp;
-
-    const READING: Reading =
-        Reading { format: Some(Format::Plain), as_of: Timestamp::UNIX_EPOCH, foreign: false };
-
-    fn entries(text: &str) -> Vec<String> {
-        let parsed = parse(text.as_bytes(), READING);
-        assert_eq!(parsed.rejected, Rejected::default(), "{text:?}");
-        let shown = |entry: &Entry| match &entry.reason {
-            Some(reason) => format!("{}:{} {reason}", entry.line, entry.prefix),
-            None => format!("{}:{}", entry.line, entry.prefix),
-        };
-        parsed.entries.iter().map(|entry| shown(&entry)).collect()
-    }
+    const PLAIN: Format = Format::Plain;
 
     #[test]
     fn reads_what_operators_have() {
@@ -129,15 +123,16 @@ mod tests {
             ("192.0.2.0-192.0.2.255", &["1:192.0.2.0/24"]),
             ("192.0.2.254 - 192.0.3.0 both", &["1:192.0.2.254/31 both", "1:192.0.3.0 both"]),
             ("2001:db8::-2001:db8::3", &["1:2001:db8::/126"]),
+            ("192.0.2.7 - 192.0.2.7", &["1:192.0.2.7"]),
             ("  10.0.0.0/8", &["1:10.0.0.0/8"]),
         ] {
-            assert_eq!(entries(text), expected, "{text:?}");
+            assert_eq!(entries(PLAIN, text), expected, "{text:?}");
         }
     }
 
     #[test]
     fn a_bad_line_is_named_and_the_others_stay() {
-        let parsed = parse(b"192.0.2.1\n300.1.1.1 x\n192.0.2.2\nhello\n0.0.0.0/0\n::/7\n1.0.0.0-254.0.0.0\n\xff\xfe\n", READING);
+        let parsed = parsed(PLAIN, b"192.0.2.1\n300.1.1.1 x\n192.0.2.2\nhello\n0.0.0.0/0\n::/7\n1.0.0.0-254.0.0.0\n\xff\xfe\n");
         assert_eq!(parsed.entries.len(), 2);
         let messages: Vec<_> = parsed.rejected.first.iter().map(ToString::to_string).collect();
         assert_eq!(
@@ -155,7 +150,7 @@ mod tests {
 
     #[test]
     fn long_hostile_lines_are_cut() {
-        let parsed = parse("x".repeat(100_000).as_bytes(), READING);
+        let parsed = parsed(PLAIN, "x".repeat(100_000));
         assert_eq!(parsed.rejected.count, 1);
         let shown = parsed.rejected.first[0].to_string();
         assert!(shown.len() < 1000, "{shown}");
@@ -163,7 +158,7 @@ mod tests {
 
     #[test]
     fn of_many_bad_lines_the_first_are_kept() {
-        let parsed = parse("x\n".repeat(1000).as_bytes(), READING);
+        let parsed = parsed(PLAIN, "x\n".repeat(1000));
         assert_eq!((parsed.rejected.first.len(), parsed.rejected.count), (100, 1000));
     }
 
@@ -176,16 +171,31 @@ mod tests {
             ("empty", false),
             ("", false),
         ] {
-            assert_eq!(parse(text.as_bytes(), READING).says_empty, expected, "{text:?}");
+            assert_eq!(parsed(PLAIN, text).says_empty, expected, "{text:?}");
         }
     }
 
-    proptest! {
-        #[test]
-        fn no_octets_make_it_panic(octets in prop::collection::vec(any::<u8>(), 0..400)) {
-            let lines = octets.split(|&octet| octet == b'\n').count();
-            let parsed = parse(&octets, READING);
-            prop_assert!(parsed.rejected.count <= lines);
+    #[test]
+    fn a_comment_of_firehol_says_how_many_there_are() {
+        for (text, expected) in [
+            ("# Entries         : 2 subnets, 512 unique IPs\n", Some(2)),
+            ("# Entries         : 35 unique IPs\r\n# Entries : 3 unique IPs", Some(35)),
+            ("# Entries         : many\n", None),
+            ("# Entries of 7 unique IPs\n", None),
+            ("192.0.2.7 # Entries : 7 unique IPs\n", None),
+        ] {
+            assert_eq!(parsed(PLAIN, text).announced, expected, "{text:?}");
         }
+        // What is refused was there all the same.
+        let parsed =
+            parsed(PLAIN, "# Entries : 2 subnets, 9 unique IPs\n224.0.0.0/3\n192.0.2.0/24\n");
+        assert_eq!((parsed.records, parsed.rejected.count, parsed.entries.len()), (2, 1, 1));
+    }
+
+    #[test]
+    fn the_settings_of_a_mail_gateway_are_recognised() {
+        let rejected = rejected(PLAIN, "AC: 192.0.2.7/255.255.255.255:+\nRC: 192.0.2.0\n");
+        assert!(rejected[0].ends_with("`portcullis import FILE` takes them over"), "{rejected:?}");
+        assert!(rejected[1].contains("`RC:` is no IP address"), "{rejected:?}");
     }
 }

@@ -48,11 +48,10 @@ impl<'a> Sink<'a> {
 
     /// Keeps the prefixes of one item, or rejects it as a whole.
     pub(super) fn list(&mut self, found: &Found<'_>, prefixes: &[Prefix]) {
-        let widest = prefixes.iter().min_by_key(|prefix| prefix.length());
-        if let Some(&prefix) = widest.filter(|prefix| prefix.length() <= WIDEST_REFUSED) {
-            return self.reject(found.line, found.text, LineFault::TooWide { prefix });
-        }
         self.records += 1;
+        if let Err(fault) = Self::refuse_wide(prefixes) {
+            return self.reject(found.line, found.text, fault);
+        }
         for &prefix in prefixes {
             if self.reading.foreign {
                 if let Some(range) = reserved_prefix(prefix) {
@@ -72,6 +71,13 @@ impl<'a> Sink<'a> {
                 expires: found.expires,
             });
         }
+    }
+
+    /// Says which of `prefixes` covers too much, if one does.
+    pub(super) fn refuse_wide(prefixes: &[Prefix]) -> Result<(), LineFault> {
+        let widest = prefixes.iter().min_by_key(|prefix| prefix.length());
+        let refused = widest.filter(|prefix| prefix.length() <= WIDEST_REFUSED);
+        refused.map_or(Ok(()), |&prefix| Err(LineFault::TooWide { prefix }))
     }
 
     /// Rejects a line.
@@ -173,4 +179,52 @@ pub enum LineFault {
         /// What it is.
         range: Reserved,
     },
+    /// It is from the settings of a mail gateway.
+    #[error(
+        "belongs to the settings of a mail gateway, expected a list: `portcullis import FILE` takes them over"
+    )]
+    Gateway,
+    /// It is no JSON, or other JSON than expected.
+    #[error("{error}")]
+    Json {
+        /// What the reader of JSON says.
+        error: String,
+    },
+    /// A part of it is nothing that the format has.
+    #[error("`{found}` cannot be read, expected {expected}")]
+    Other {
+        /// The part, cut and escaped.
+        found: String,
+        /// What there can be.
+        expected: &'static str,
+    },
+    /// Bits beyond the length are set, where the format forbids it.
+    #[error("`{found}` has bits beyond its length, expected {prefix}")]
+    HostBits {
+        /// What is written.
+        found: String,
+        /// The prefix without them.
+        prefix: Prefix,
+    },
+    /// The prefix was there before, in a format in which the first counts.
+    #[error("{prefix} is in line {first} already, and the first counts")]
+    Again {
+        /// The prefix.
+        prefix: Prefix,
+        /// The line that counts.
+        first: u32,
+    },
+    /// Its exclusions leave more parts of it than there is room for.
+    #[error("{prefix} is left in too many parts by the exclusions")]
+    Parts {
+        /// The first prefix of the line.
+        prefix: Prefix,
+    },
+}
+
+impl LineFault {
+    /// `found` stands where one of `expected` should.
+    pub(super) fn found(found: &str, expected: &'static str) -> Self {
+        Self::Other { found: shown(found), expected }
+    }
 }

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use crate::alarm::{Alarm, Alarms};
 use crate::audit::WriterStatus;
 use crate::engine::Engine;
+use crate::feed::Fetching;
 use crate::front::smtp::{CountersSnapshot, Front, NextHopStatus};
 use crate::pause::PauseReport;
 use crate::policy::{Action, Verdict};
@@ -34,6 +35,8 @@ pub struct Sources {
     pub front: Arc<Front>,
     /// Who the kernel filter has most to do with.
     pub top: TopTalkers,
+    /// The lists that are fetched.
+    pub fetching: Arc<Fetching>,
     /// What is wrong now.
     pub alarms: Alarms,
     /// Who changes lists, rules and the kernel filter.

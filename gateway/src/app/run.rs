@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 use sd_notify::NotifyState;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -26,6 +27,7 @@ use crate::audit;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::Engine;
+use crate::feed::Fetching;
 use crate::front::smtp::Front;
 use crate::refresh::{Refresher, Request};
 use crate::sight::{Sight, TopTalkers};
@@ -52,6 +54,14 @@ pub async fn run(config: Config) -> Result<(), Failure> {
         Refresher::new(Arc::clone(&engine), &config.xdp, alarms.clone(), Clock::System);
     refresher.resume_pause(&config.state_dir);
     refresher.resume_lists(&config.state_dir);
+    let (requests, inbox) = channel();
+    let delivered = requests.clone();
+    let fetching = Fetching::new(Handle::current(), Clock::System, move |delivery| {
+        // After the end of the thread nobody wants it any more.
+        drop(delivered.send(Request::Deliver(delivery)));
+    });
+    let fetching = Arc::new(fetching);
+    refresher.fetch_by(Arc::clone(&fetching));
     // Blocks this thread for as long as the lists take to read: there is nobody to serve before.
     refresher.reload(config.sources());
     refresher.attach();
@@ -63,7 +73,6 @@ pub async fn run(config: Config) -> Result<(), Failure> {
     ));
     let top = TopTalkers::new(Clock::System);
     let sight = Sight::new(config.xdp.clone(), Arc::clone(&engine), top.clone(), Clock::System);
-    let (requests, inbox) = channel();
     let sources = Arc::new(admin::Sources {
         started: Instant::now(),
         engine,
@@ -72,6 +81,7 @@ pub async fn run(config: Config) -> Result<(), Failure> {
         attachments: refresher.attachments(),
         front: Arc::clone(&front),
         top,
+        fetching,
         alarms: alarms.clone(),
         requests: requests.clone(),
     });

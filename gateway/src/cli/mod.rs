@@ -5,6 +5,7 @@ mod check;
 mod doctor;
 mod duration;
 mod exit;
+mod feeds;
 mod list;
 mod lookup;
 mod offline;
@@ -64,6 +65,9 @@ enum Command {
     /// Show, check or change lists
     #[command(subcommand)]
     List(list::Command),
+    /// Show how fetching lists goes, or fetch one
+    #[command(subcommand)]
+    Feeds(feeds::Command),
     /// Show or end the kernel filter
     #[command(subcommand)]
     Xdp(xdp::Command),
@@ -84,6 +88,7 @@ pub fn main() -> ExitCode {
         Command::Why(options) => why::run(&options, &cli.config),
         Command::Scan(options) => scan::run(&options, &cli.config),
         Command::List(command) => list::run(&command, &cli.config),
+        Command::Feeds(command) => feeds::run(&command, &cli.config),
         Command::Xdp(command) => xdp::run(&command, &cli.config),
         Command::Slider(options) => slider::run(&options, &cli.config),
     };

@@ -10,7 +10,7 @@ use super::kept::Kept;
 use super::watched::Watched;
 use crate::alarm::Alarms;
 use crate::clock::Timestamp;
-use crate::feed::{self, Content, Head, Load};
+use crate::feed::{self, Content, FetchError, Fetched, Head, Load};
 use crate::list::{Changes, Class, Entries, List, Listed, Loaded, Origin, Part, Remark, Source};
 use crate::net::Prefix;
 use crate::store::{Additions, Kind, ManualEntry};
@@ -22,6 +22,8 @@ pub(super) struct ListState {
     sources: Vec<Watched>,
     /// Why its folder cannot be read.
     folder_fault: Option<String>,
+    /// Why it could not be fetched the last time.
+    fetch_fault: Option<String>,
     writes: bool,
     manual: usize,
     exceptions: usize,
@@ -80,12 +82,14 @@ pub(super) struct Looked {
 impl ListState {
     /// The list with nothing read yet.
     pub(super) fn new(list: Arc<List>, now: Timestamp) -> Self {
-        let (sources, folder_fault, manual, exceptions, parts, changes) = Default::default();
+        let (sources, manual, exceptions, parts, changes) = Default::default();
+        let (folder_fault, fetch_fault) = Default::default();
         let (writes, enabled) = (true, true);
         Self {
             list,
             sources,
             folder_fault,
+            fetch_fault,
             writes,
             manual,
             exceptions,
@@ -141,7 +145,7 @@ impl ListState {
         Looked { changed: looked.changed || gone, read: looked.read || gone }
     }
 
-    /// Takes in what was fetched or put; says how that went.
+    /// Takes in what was put; says how that went.
     pub(super) fn take(
         &mut self,
         content: Content,
@@ -151,8 +155,35 @@ impl ListState {
     ) -> Load {
         let Some(source) = self.sources.first_mut() else { return Load::default() };
         let load = source.intake.take(content, now);
-        self.note_first(load.clone(), kept, alarms, now);
+        note(&self.list, source, load.clone(), &mut self.changes);
+        if load.changed {
+            self.loaded = now;
+            self.settle(kept);
+        }
+        self.tell(alarms);
         load
+    }
+
+    /// Takes in what was fetched, or remembers why nothing was; says whether the entries are others than before.
+    pub(super) fn deliver(
+        &mut self,
+        result: Result<Fetched, FetchError>,
+        kept: &Kept,
+        alarms: &Alarms,
+        now: Timestamp,
+    ) -> bool {
+        self.fetch_fault = result.as_ref().err().map(|error| {
+            let (url, count) = (&self.list.source, self.entry_count());
+            let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
+            format!("cannot fetch {url}: {error}{hint}; the last good {count} entries stay")
+        });
+        match result {
+            Ok(Fetched::Content(content)) => self.take(content, kept, alarms, now).changed,
+            Ok(Fetched::NotModified) | Err(_) => {
+                self.tell(alarms);
+                false
+            }
+        }
     }
 
     /// Puts in force what was refused; `None` when nothing was.
@@ -168,20 +199,6 @@ impl ListState {
         self.tell(alarms);
         self.settle(kept);
         accepted
-    }
-
-    /// Goes on with what is there, since fetching failed.
-    pub(super) fn keep(&mut self, why: &str, kept: &Kept, alarms: &Alarms, now: Timestamp) {
-        let Some(source) = self.sources.first() else { return };
-        let load = source.intake.keep(why);
-        self.note_first(load, kept, alarms, now);
-    }
-
-    /// Nothing new was there to fetch, so that what is there is good.
-    pub(super) fn stay(&mut self, kept: &Kept, alarms: &Alarms, now: Timestamp) {
-        let Some(source) = self.sources.first() else { return };
-        let load = Load { fault: None, ..source.last.clone() };
-        self.note_first(load, kept, alarms, now);
     }
 
     /// What the last good copy of what is fetched says about itself.
@@ -335,21 +352,11 @@ impl ListState {
         looked
     }
 
-    fn note_first(&mut self, load: Load, kept: &Kept, alarms: &Alarms, now: Timestamp) {
-        let Some(source) = self.sources.first_mut() else { return };
-        let changed = load.changed;
-        note(&self.list, source, load, &mut self.changes);
-        self.tell(alarms);
-        if changed {
-            self.loaded = now;
-            self.settle(kept);
-        }
-    }
-
     /// Why what the sources hold now is not in force.
     fn fault(&self) -> Option<String> {
         let faults = self.sources.iter().filter_map(|source| source.last.fault.as_deref());
-        let faults: Vec<_> = self.folder_fault.as_deref().into_iter().chain(faults).collect();
+        let own = [self.folder_fault.as_deref(), self.fetch_fault.as_deref()];
+        let faults: Vec<_> = own.into_iter().flatten().chain(faults).collect();
         (!faults.is_empty()).then(|| faults.join("; "))
     }
 

@@ -34,8 +34,9 @@ pub use self::pausing::saved_pause;
 use crate::alarm::Alarms;
 use crate::clock::{Clock, Expiry};
 use crate::engine::Engine;
+use crate::feed::{Delivery, Fetching};
 use crate::host::{self, Watch};
-use crate::list::{Changes, List, Membership, Rules};
+use crate::list::{Changes, List, Membership, Rules, Source};
 use crate::net::Prefix;
 use crate::pause::Pause;
 use crate::store::Kind;
@@ -73,6 +74,8 @@ pub enum Request {
     Pause(Option<Pause>, oneshot::Sender<Result<(), XdpError>>),
     /// Change a list, and say what came of it once it is in force.
     Change(ListChange, oneshot::Sender<Result<Changed, ChangeError>>),
+    /// Take in what was fetched.
+    Deliver(Delivery),
     /// End the thread; what is in the kernel stays.
     Stop,
 }
@@ -110,6 +113,8 @@ pub struct Refresher {
     waiting: Waiting,
     pausing: Pausing,
     kept: Kept,
+    /// Fetches what is fetched; `None` where that is for others to do.
+    fetching: Option<Arc<Fetching>>,
     /// When something ends by itself, so that other entries may decide.
     next_expiry: Option<Expiry>,
     alarms: Alarms,
@@ -135,6 +140,7 @@ impl Refresher {
             waiting,
             pausing,
             kept: Kept::none(alarms.clone()),
+            fetching: None,
             next_expiry: None,
             alarms,
             clock,
@@ -165,6 +171,11 @@ impl Refresher {
     /// Takes up what an earlier daemon kept in `state_dir` of lists; to be called before the first [`Self::reload`].
     pub fn resume_lists(&mut self, state_dir: &Path) {
         self.kept = Kept::open(state_dir, self.alarms.clone(), self.clock.now());
+    }
+
+    /// Lets `fetching` fetch the lists that are fetched, from the next [`Self::reload`] on.
+    pub fn fetch_by(&mut self, fetching: Arc<Fetching>) {
+        self.fetching = Some(fetching);
     }
 
     /// Switches the kernel filter on; to be called after the first [`Self::reload`].
@@ -198,6 +209,34 @@ impl Refresher {
         }
         self.look_at_host();
         self.publish();
+        self.set_feeds();
+    }
+
+    /// Says what is to be fetched from now on.
+    fn set_feeds(&self) {
+        let Some(fetching) = &self.fetching else { return };
+        let feed = |state: &ListState| match &state.list().source {
+            Source::Url(download) => {
+                Some((Arc::clone(&state.list().name), Arc::clone(download), state.copy_head()))
+            }
+            Source::File(_) | Source::Folder(_) | Source::Put => None,
+        };
+        fetching.set(self.lists.iter().filter_map(feed).collect());
+    }
+
+    /// Takes in what was fetched, unless the list is fetched otherwise by now.
+    fn deliver(&mut self, delivery: Delivery) {
+        let Delivery { list, download, result } = delivery;
+        let same = |state: &&mut ListState| {
+            let known = state.list();
+            known.name == list && known.source == Source::Url(Arc::clone(&download))
+        };
+        let Some(state) = self.lists.iter_mut().find(same) else { return };
+        if state.deliver(result, &self.kept, &self.alarms, self.clock.now()) {
+            self.publish();
+        } else {
+            self.tell();
+        }
     }
 
     /// Serves requests and watches files until it is told to stop.
@@ -221,6 +260,7 @@ impl Refresher {
                     // As above.
                     done.send(changed).unwrap_or_default();
                 }
+                Ok(Request::Deliver(delivery)) => self.deliver(delivery),
                 Ok(Request::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {
                     looks = looks.wrapping_add(1);

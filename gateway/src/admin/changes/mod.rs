@@ -1,5 +1,6 @@
 //! The paths of the HTTP API that change something; each is asked for by JSON and answers with what is so now.
 
+mod feeds;
 mod lists;
 mod pause;
 
@@ -22,6 +23,8 @@ pub(super) fn routes() -> Router<Arc<Sources>> {
     Router::new()
         .route("/api/v1/pause", get(pause::show).post(pause::begin).delete(pause::end))
         .route("/api/v1/lists/{list}/entries", post(lists::add).delete(lists::remove).merge(put))
+        .route("/api/v1/feeds", get(feeds::show))
+        .route("/api/v1/feeds/{list}/fetch", post(feeds::fetch))
         .route("/api/v1/lists/{list}/enable", post(lists::enable))
         .route("/api/v1/lists/{list}/disable", post(lists::disable))
         .route("/api/v1/lists/{list}/accept", post(lists::accept))

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::super::output::{self, Meaning};
 use super::super::{Exit, Failure, author, duration};
+use super::in_path;
 use crate::admin::{self, ClientError, Method};
 use crate::config::Config;
 use crate::feed;
@@ -108,13 +109,8 @@ fn change_entry(options: &Entry, method: Method, config: &Path) -> Result<Exit, 
     show(options.json, ask(admin::send(&socket, method, &path, &wanted))?)
 }
 
-/// The path of a list; what can be no name of a list is not put into one.
 fn path(name: &str) -> Result<String, Failure> {
-    let is_name = |octet: u8| octet.is_ascii_alphanumeric() || b"-_.".contains(&octet);
-    if name.is_empty() || name.starts_with('.') || !name.bytes().all(is_name) {
-        return Err(Failure::Usage(format!("`{name}` is no name of a list")));
-    }
-    Ok(format!("/api/v1/lists/{name}"))
+    Ok(format!("/api/v1/lists/{}", in_path(name)?))
 }
 
 fn ask(answer: impl Future<Output = Result<Value, ClientError>>) -> Result<Value, Failure> {

@@ -59,3 +59,10 @@ fn find<'a>(config: &'a Config, name: &str) -> Result<&'a Arc<List>, Failure> {
         Failure::Usage(format!("`{name}` is no list, expected one of: {}", names.join(", ")))
     })
 }
+
+/// The name of a list as a part of a path of the API; what can be no name of a list is not put into one.
+pub(super) fn in_path(name: &str) -> Result<&str, Failure> {
+    let is_letter = |octet: u8| octet.is_ascii_alphanumeric() || b"-_.".contains(&octet);
+    let is_name = !name.starts_with('.') && name.bytes().all(is_letter) && !name.is_empty();
+    is_name.then_some(name).ok_or_else(|| Failure::Usage(format!("`{name}` is no name of a list")))
+}

@@ -1,0 +1,320 @@
+//! Lists changed at run time: by hand, by switches, by folders, by what is put; in force at once, kept, remembered.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test that uses them")]
+
+use std::fs;
+use std::time::Duration;
+
+use harness::deadline::wait_for;
+use harness::needs;
+use harness::site::Site;
+use harness::smtp_client::Attempt;
+use harness::stage::Stage;
+use serde_json::{Value, json};
+
+const LONG: Duration = Duration::from_secs(10);
+
+/// A sender that no list names at first, one that the list `bad` does, one in the network that it names.
+const NOBODY: &str = "198.18.1.2";
+const BAD: &str = "198.51.100.66";
+const NEIGHBOUR: &str = "203.0.113.9";
+
+fn stage(site: Site) -> Stage {
+    site.stage(&[NOBODY, BAD, NEIGHBOUR]).unwrap()
+}
+
+fn usual() -> Site {
+    Site::with_kernel()
+        .list("bad", "local-bad", "", "198.51.100.66 sends spam\n203.0.113.0/24\n")
+        .tables("[[list]]\nname = \"good\"\nclass = \"local-good\"")
+        .tables("[[list]]\nname = \"given\"\nclass = \"local-bad\"")
+}
+
+/// Whether the kernel refuses `client`, which it does with a reset here.
+fn is_refused(stage: &Stage, client: &str) -> bool {
+    matches!(stage.attempt(client.parse().unwrap(), LONG).unwrap(), Attempt::Refused)
+}
+
+fn list(stage: &Stage, arguments: &[&str]) -> Value {
+    let arguments = [&["list"], arguments, &["--json"]].concat();
+    let output = stage.home.cli(&arguments).unwrap();
+    assert!(output.status.success(), "{arguments:?}: {output:?}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// What a command complains about, with its exit code.
+fn complaint(stage: &Stage, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = stage.home.cli(arguments).unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+fn matches_of(stage: &Stage, address: &str) -> Vec<Value> {
+    let found = list(stage, &["find", address]);
+    found[0]["matches"].as_array().unwrap().clone()
+}
+
+#[test]
+fn what_is_added_and_removed_by_hand_is_in_force_when_the_command_returns() {
+    if !needs::root() {
+        return;
+    }
+    let stage = stage(usual());
+    let daemon = stage.start().unwrap();
+    assert!(!is_refused(&stage, NOBODY) && is_refused(&stage, BAD));
+
+    let added = list(&stage, &["add", "bad", "198.18.1.0/24", "--reason", "a wave of spam"]);
+    assert_eq!((&added["entries"], &added["warnings"]), (&json!(3), &json!([])));
+    assert!(is_refused(&stage, NOBODY));
+    let found = matches_of(&stage, NOBODY);
+    assert_eq!(found.len(), 1);
+    assert_eq!(
+        (&found[0]["entry"], &found[0]["reason"]),
+        (&json!("198.18.1.0/24"), &json!("a wave of spam"))
+    );
+    assert!(found[0]["origin"].as_str().unwrap().starts_with("added by "), "{found:?}");
+    assert!(found[0]["added"].is_string(), "{found:?}");
+
+    // Good beats bad, for as long as it lasts; an exception takes a host out of a network of the file.
+    list(&stage, &["add", "good", NOBODY]);
+    assert!(!is_refused(&stage, NOBODY));
+    assert!(is_refused(&stage, NEIGHBOUR));
+    let removed = list(&stage, &["remove", "bad", NEIGHBOUR]);
+    assert_eq!(removed["done"], json!(format!("excepted {NEIGHBOUR} from the list")));
+    assert!(!is_refused(&stage, NEIGHBOUR));
+    assert_eq!(matches_of(&stage, NEIGHBOUR), [] as [Value; 0]);
+
+    // All of it is there after a kill, in the kernel and in the daemon.
+    daemon.kill().unwrap();
+    let daemon = stage.start().unwrap();
+    for (client, refused) in [(NOBODY, false), (BAD, true), (NEIGHBOUR, false)] {
+        assert_eq!(is_refused(&stage, client), refused, "{client}");
+    }
+    list(&stage, &["remove", "good", NOBODY]);
+    assert!(is_refused(&stage, NOBODY));
+    // The last word counts: who adds what was excepted ends the exception.
+    list(&stage, &["add", "bad", NEIGHBOUR]);
+    assert!(is_refused(&stage, NEIGHBOUR));
+    let removed = list(&stage, &["remove", "bad", "198.18.1.0/24"]);
+    assert_eq!(removed["done"], "removed 198.18.1.0/24");
+    assert!(!is_refused(&stage, NOBODY));
+
+    // What is gone is remembered: who, when.
+    let found = list(&stage, &["find", NOBODY]);
+    let history = found[0]["history"]["events"].as_array().unwrap();
+    let shown: Vec<_> = history
+        .iter()
+        .map(|event| {
+            (
+                event["list"].as_str().unwrap(),
+                event["prefix"].as_str().unwrap(),
+                event["added"].as_bool().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            ("bad", "198.18.1.0/24", false),
+            ("good", NOBODY, false),
+            ("good", NOBODY, true),
+            ("bad", "198.18.1.0/24", true),
+        ]
+    );
+    daemon.terminate().unwrap();
+}
+
+#[test]
+fn an_entry_ends_by_itself_also_without_the_daemon() {
+    if !needs::root() {
+        return;
+    }
+    let stage = stage(usual());
+    let daemon = stage.start().unwrap();
+    list(&stage, &["add", "bad", NOBODY, "--for", "3s"]);
+    assert!(is_refused(&stage, NOBODY));
+    daemon.kill().unwrap();
+    assert!(is_refused(&stage, NOBODY), "the kernel goes on");
+    // Nobody listens, so that a reset comes from the host, too: the filter's counter tells them apart.
+    let resets = || {
+        let stats = stage.home.cli_json(&["xdp", "stats", "--json"]).unwrap();
+        let rows = stats["outcomes"].as_array().unwrap();
+        let row = rows.iter().find(|row| row["outcome"] == "reset").unwrap();
+        row["packets"].as_u64().unwrap()
+    };
+    wait_for("the end of the entry", LONG, || {
+        let before = resets();
+        is_refused(&stage, NOBODY);
+        Ok((resets() == before).then_some(()))
+    })
+    .unwrap();
+    let daemon = stage.start().unwrap();
+    assert!(!is_refused(&stage, NOBODY));
+    assert_eq!(matches_of(&stage, NOBODY), [] as [Value; 0]);
+
+    list(&stage, &["add", "bad", NOBODY, "--for", "1s"]);
+    assert!(is_refused(&stage, NOBODY));
+    wait_for("the end of the entry", LONG, || Ok((!is_refused(&stage, NOBODY)).then_some(())))
+        .unwrap();
+    wait_for("a line in the journal", LONG, || {
+        let found = list(&stage, &["find", NOBODY]);
+        Ok((found[0]["history"]["events"][0]["by"] == "its end").then_some(()))
+    })
+    .unwrap();
+    daemon.terminate().unwrap();
+}
+
+#[test]
+fn a_list_is_switched_off_and_on_and_stays_so() {
+    if !needs::root() {
+        return;
+    }
+    let stage = stage(usual());
+    let daemon = stage.start().unwrap();
+    list(&stage, &["disable", "bad"]);
+    assert!(!is_refused(&stage, BAD));
+    let shown = list(&stage, &["show"]);
+    assert_eq!((&shown[0]["enabled"], &shown[0]["entries"]), (&json!(false), &json!(2)));
+    daemon.kill().unwrap();
+    let daemon = stage.start().unwrap();
+    assert!(!is_refused(&stage, BAD));
+    list(&stage, &["enable", "bad"]);
+    assert!(is_refused(&stage, BAD));
+    daemon.terminate().unwrap();
+}
+
+#[test]
+fn what_is_put_replaces_what_was_put_before() {
+    if !needs::root() {
+        return;
+    }
+    let stage = stage(usual());
+    let daemon = stage.start().unwrap();
+    let text = stage.home.write("given", "198.18.1.2\nnonsense\n").unwrap();
+    let put = list(&stage, &["put", "given", text.to_str().unwrap()]);
+    assert_eq!((&put["entries"], &put["rejected"]), (&json!(1), &json!(1)));
+    assert!(is_refused(&stage, NOBODY));
+    daemon.kill().unwrap();
+    let daemon = stage.start().unwrap();
+    assert!(is_refused(&stage, NOBODY));
+
+    fs::write(&text, "<html>502 Bad Gateway</html>").unwrap();
+    let (code, said) = complaint(&stage, &["list", "put", "given", text.to_str().unwrap()]);
+    assert_eq!(code, Some(2));
+    assert!(said.contains("is a web page, no list; the last good 1 entries stay"), "{said}");
+    assert!(is_refused(&stage, NOBODY));
+    stage.wait_for_alarm("list:given", "list accept given").unwrap();
+    fs::write(&text, "198.18.1.3\n").unwrap();
+    list(&stage, &["put", "given", text.to_str().unwrap()]);
+    assert!(!is_refused(&stage, NOBODY));
+    stage.wait_for_no_alarm("list:given").unwrap();
+
+    for (arguments, code, words) in [
+        (&["list", "put", "bad", text.to_str().unwrap()][..], 2, "bad has its entries from "),
+        (
+            &["list", "add", "none", NOBODY],
+            2,
+            "`none` is no list, expected one of: bad, good, given",
+        ),
+        (&["list", "add", "bad", "0.0.0.0/0"], 2, "0.0.0.0/0 covers too much"),
+        (&["list", "add", "bad", "mail.example.org"], 2, "`mail.example.org` is no IP address"),
+        (&["list", "add", "../bad", NOBODY], 2, "`../bad` is no name of a list"),
+        (&["list", "remove", "bad", NOBODY], 2, "bad has no entry for 198.18.1.2"),
+        (&["list", "accept", "bad"], 2, "nothing of bad was refused"),
+        (
+            &["list", "add", "bad", NOBODY, "--for", "soon"],
+            2,
+            "`soon`, expected a number with a unit",
+        ),
+    ] {
+        let (found, said) = complaint(&stage, arguments);
+        assert!(said.contains(words), "{arguments:?}: {said}");
+        assert_eq!(found, Some(code), "{arguments:?}: {said}");
+    }
+    daemon.terminate().unwrap();
+    let (code, said) = complaint(&stage, &["list", "add", "bad", NOBODY]);
+    assert_eq!(code, Some(69), "{said}");
+    assert!(said.contains("no answer from the daemon"), "{said}");
+}
+
+#[test]
+fn a_copy_that_changes_too_much_waits_for_a_human() {
+    if !needs::root() {
+        return;
+    }
+    let hosts = |count: u32| -> String {
+        let host = |host: u32| format!("{}\n", std::net::Ipv4Addr::from_bits(0xcb00_7100 + host));
+        (0..count).map(host).collect()
+    };
+    let keys = "max_growth = 50\nmax_shrink = 50";
+    let site = Site::with_kernel().list("bad", "local-bad", keys, &hosts(200));
+    let stage = stage(site);
+    let daemon = stage.start().unwrap();
+    assert!(is_refused(&stage, NEIGHBOUR));
+    // Poisoned: mostly gone, or everybody in it.
+    for (text, words) in [
+        (hosts(5), "has 5 entries after 200, more than the 50 % loss that `max_shrink` allows"),
+        (hosts(5) + &hosts(400), "more than the 50 % growth that `max_growth` allows"),
+    ] {
+        stage.home.write("bad.txt", &text).unwrap();
+        stage.wait_for_alarm("list:bad", words).unwrap();
+        assert!(is_refused(&stage, NEIGHBOUR));
+        let status = stage.status().unwrap();
+        assert_eq!(status.pointer("/rules/lists/0/can_accept"), Some(&json!(true)));
+    }
+    list(&stage, &["accept", "bad"]);
+    stage.wait_for_no_alarm("list:bad").unwrap();
+    let status = stage.status().unwrap();
+    assert_eq!(status.pointer("/rules/lists/0/entries"), Some(&json!(405)));
+    // What a human accepted is the last good copy.
+    daemon.kill().unwrap();
+    let daemon = stage.start().unwrap();
+    assert_eq!(stage.alarm("list:bad").unwrap(), None);
+    daemon.terminate().unwrap();
+}
+
+#[test]
+fn the_files_of_a_folder_are_one_list() {
+    if !needs::root() {
+        return;
+    }
+    let site = Site::with_kernel()
+        .tables("[[list]]\nname = \"bad\"\nclass = \"local-bad\"\nfolder = \"bad.d\"");
+    let stage = stage(site);
+    let folder = stage.home.path().join("bad.d");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("a"), "198.51.100.66\n").unwrap();
+    fs::write(folder.join(".b.tmp"), "198.18.1.2\n").unwrap();
+    let daemon = stage.start().unwrap();
+    assert!(is_refused(&stage, BAD) && !is_refused(&stage, NOBODY));
+    fs::rename(folder.join(".b.tmp"), folder.join("b")).unwrap();
+    wait_for("the second file", LONG, || Ok(is_refused(&stage, NOBODY).then_some(()))).unwrap();
+    let found = matches_of(&stage, NOBODY);
+    assert!(found[0]["origin"].as_str().unwrap().ends_with("/bad.d/b:1"), "{found:?}");
+    fs::remove_file(folder.join("a")).unwrap();
+    wait_for("the end of the first", LONG, || Ok((!is_refused(&stage, BAD)).then_some(())))
+        .unwrap();
+    // No file at all is an accident, such as a disk that is not mounted.
+    fs::remove_file(folder.join("b")).unwrap();
+    stage.wait_for_alarm("list:bad", "has no files any more; the last good entries stay").unwrap();
+    assert!(is_refused(&stage, NOBODY));
+    fs::remove_dir(&folder).unwrap();
+    stage.wait_for_alarm("list:bad", "No such file or directory").unwrap();
+    assert!(is_refused(&stage, NOBODY));
+    daemon.terminate().unwrap();
+}
+
+#[test]
+fn the_daemon_goes_on_without_a_store_and_says_so() {
+    if !needs::root() {
+        return;
+    }
+    let stage = stage(usual());
+    fs::create_dir_all(stage.home.path().join("state/portcullis.db")).unwrap();
+    let daemon = stage.start().unwrap();
+    assert!(is_refused(&stage, BAD));
+    stage.wait_for_alarm("store", "portcullis.db").unwrap();
+    let (code, said) = complaint(&stage, &["list", "add", "bad", NOBODY]);
+    assert_eq!(code, Some(69), "{said}");
+    assert!(said.contains("nothing can be kept, since the store is not open"), "{said}");
+    assert!(!is_refused(&stage, NOBODY));
+    daemon.terminate().unwrap();
+}

@@ -1,6 +1,7 @@
 //! Fetches all feeds again and again, each in a task of its own, and hands over what comes.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -159,7 +160,7 @@ struct Round {
 }
 
 impl Round {
-    async fn run(self, head: Option<Head>) {
+    async fn run(self, head: Option<Head>) -> Infallible {
         let mut schedule = Schedule::new(self.download.interval);
         let mut wait = Schedule::first(head.is_some(), random());
         // Nobody knows what the copy on disk was checked against, so that one with a pin is fetched once more.

@@ -81,7 +81,7 @@ fn gzip(octets: &[u8]) -> Vec<u8> {
 fn digest(hex: &str) -> [u8; 32] {
     let (pairs, _rest) = hex.as_bytes().as_chunks::<2>();
     let octet = |pair: &[u8]| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap();
-    std::array::from_fn(|at| octet(&pairs[at]))
+    std::array::from_fn(|at| octet(pairs.get(at).unwrap()))
 }
 
 /// A server that answers everything with the same steps.

@@ -1,7 +1,6 @@
 //! Fetches all feeds again and again, each in a task of its own, and hands over what comes.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -160,7 +159,8 @@ struct Round {
 }
 
 impl Round {
-    async fn run(self, head: Option<Head>) -> Infallible {
+    #[expect(clippy::infinite_loop, reason = "its task is ended with its feed")]
+    async fn run(self, head: Option<Head>) {
         let mut schedule = Schedule::new(self.download.interval);
         let mut wait = Schedule::first(head.is_some(), random());
         // Nobody knows what the copy on disk was checked against, so that one with a pin is fetched once more.

@@ -7,6 +7,7 @@ pub mod cleanup;
 pub mod daemon;
 pub mod deadline;
 pub mod exim;
+pub mod feed_server;
 pub mod handed_over;
 pub mod mail_server;
 pub mod memory;

@@ -159,6 +159,7 @@ struct Round {
 }
 
 impl Round {
+    #[expect(clippy::infinite_loop, reason = "its task is ended with its feed")]
     async fn run(self, head: Option<Head>) {
         let mut schedule = Schedule::new(self.download.interval);
         let mut wait = Schedule::first(head.is_some(), random());

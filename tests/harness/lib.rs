@@ -17,6 +17,7 @@ pub mod old_kernel;
 pub mod opensmtpd;
 pub mod packet;
 pub mod postfix;
+pub mod rbldnsd;
 mod running_server;
 pub mod site;
 pub mod smtp_client;

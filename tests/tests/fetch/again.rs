@@ -5,20 +5,22 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use gateway::clock::Clock;
-use gateway::feed::{Delivery, FeedStatus, Fetched, Fetching, Head};
+use gateway::clock::{Clock, Timestamp};
+use gateway::feed::{Delivery, FeedStatus, Fetched, Fetching, Head, LastGood};
 use gateway::list::Download;
 use harness::deadline::wait_for;
 use harness::feed_server::{FeedServer, Step, answer, text};
+use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use super::{LIST, LIST_SHA256, always, digest, download};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Feeds in the course of being fetched, with what they bring.
+/// Feeds in the course of being fetched, with what they bring and the folder for their copies.
 struct Feeds {
     fetching: Fetching,
+    folder: TempDir,
     deliveries: Receiver<Delivery>,
     _runtime: Runtime,
 }
@@ -30,14 +32,30 @@ impl Feeds {
         let sender = Mutex::new(sender);
         let deliver = move |delivery| drop(sender.lock().unwrap().send(delivery));
         let fetching = Fetching::new(runtime.handle().clone(), Clock::System, deliver);
-        Self { fetching, deliveries, _runtime: runtime }
+        Self { fetching, folder: TempDir::new().unwrap(), deliveries, _runtime: runtime }
     }
 
-    fn set(&self, feeds: &[(&str, &Arc<Download>, Option<&Head>)]) {
+    fn set(&self, feeds: &[(&str, &Arc<Download>)]) {
         let feeds = feeds
             .iter()
-            .map(|&(list, download, head)| (list.into(), Arc::clone(download), head.cloned()));
+            .map(|&(list, download)| (list.into(), Arc::clone(download), self.copy(list)));
         self.fetching.set(feeds.collect());
+    }
+
+    fn copy(&self, list: &str) -> LastGood {
+        LastGood::new(self.folder.path().join(list), "somewhere".to_owned())
+    }
+
+    /// Believes what was handed over: it is the last good copy now.
+    fn believe(&self, list: &str) {
+        let copy = self.copy(list);
+        let head = Head {
+            origin: copy.origin().to_owned(),
+            as_of: Timestamp::UNIX_EPOCH,
+            etag: Some("\"one\"".to_owned()),
+            last_modified: None,
+        };
+        copy.write(&head, LIST.as_bytes()).unwrap();
     }
 
     /// The next delivery: its list, and what came.
@@ -71,11 +89,6 @@ fn named() -> FeedServer {
     .unwrap()
 }
 
-fn head() -> Head {
-    let as_of = "2026-11-21T10:00:00Z".parse().unwrap();
-    Head { origin: String::new(), as_of, etag: Some("\"one\"".to_owned()), last_modified: None }
-}
-
 fn pair(list: &str, what: &str) -> (String, String) {
     (list.to_owned(), what.to_owned())
 }
@@ -85,7 +98,7 @@ fn at_once_without_a_copy_then_when_asked() {
     let server = named();
     let feed = Arc::new(download(&server.url("/?key=s3cret")));
     let feeds = Feeds::new();
-    feeds.set(&[("a", &feed, None)]);
+    feeds.set(&[("a", &feed)]);
     assert_eq!(feeds.next(), pair("a", LIST));
     feeds.wait_for_rest();
     let status = feeds.status();
@@ -95,13 +108,17 @@ fn at_once_without_a_copy_then_when_asked() {
     let shown = serde_json::to_value(&status).unwrap();
     assert_eq!(shown["url"], server.url("/?…"));
 
+    // What was not believed comes whole again.
+    assert!(feeds.fetching.now("a"));
+    assert_eq!(feeds.next(), pair("a", LIST));
+    feeds.believe("a");
     assert!(feeds.fetching.now("a"));
     assert_eq!(feeds.next(), pair("a", "not modified"));
     assert!(!feeds.fetching.now("b"));
     // The same again changes nothing, and asks nobody.
-    feeds.set(&[("a", &Arc::new((*feed).clone()), None)]);
+    feeds.set(&[("a", &Arc::new((*feed).clone()))]);
     assert!(feeds.status().last_success.is_some());
-    assert_eq!(server.requests().len(), 2);
+    assert_eq!(server.requests().len(), 3);
     feeds.set(&[]);
     assert!(feeds.fetching.status().is_empty() && !feeds.fetching.now("a"));
 }
@@ -111,7 +128,8 @@ fn with_a_copy_it_waits_its_turn_and_asks_what_is_new() {
     let server = named();
     let feed = Arc::new(download(&server.url("/")));
     let feeds = Feeds::new();
-    feeds.set(&[("a", &feed, Some(&head()))]);
+    feeds.believe("a");
+    feeds.set(&[("a", &feed)]);
     feeds.wait_for_rest();
     let status = feeds.status();
     assert!(status.last_try.is_none() && server.requests().is_empty(), "{status:?}");
@@ -127,12 +145,13 @@ fn another_pin_is_looked_at_even_if_nothing_has_changed() {
     let wrong = Arc::new(Download { sha256: Some([7; 32]), ..feed });
     let feeds = Feeds::new();
     // What the copy on disk was held against is not known.
-    feeds.set(&[("a", &right, Some(&head()))]);
+    feeds.believe("a");
+    feeds.set(&[("a", &right)]);
     feeds.fetching.now("a");
     assert_eq!(feeds.next(), pair("a", LIST));
     feeds.fetching.now("a");
     assert_eq!(feeds.next(), pair("a", "not modified"));
-    feeds.set(&[("a", &wrong, Some(&head()))]);
+    feeds.set(&[("a", &wrong)]);
     feeds.fetching.now("a");
     let (_, fault) = feeds.next();
     assert!(fault.starts_with(&format!("sha256 {LIST_SHA256}, expected 0707")), "{fault}");
@@ -142,7 +161,7 @@ fn another_pin_is_looked_at_even_if_nothing_has_changed() {
 fn a_fault_is_told_and_the_next_try_is_soon() {
     let server = always(answer("429 Too Many Requests", "Retry-After: 600\r\n", ""));
     let feeds = Feeds::new();
-    feeds.set(&[("a", &Arc::new(download(&server.url("/"))), None)]);
+    feeds.set(&[("a", &Arc::new(download(&server.url("/"))))]);
     let fault = "429 Too Many Requests, expected 200 OK (again in 600 s)";
     assert_eq!(feeds.next(), pair("a", fault));
     feeds.wait_for_rest();
@@ -171,7 +190,7 @@ fn no_more_than_four_at_once() {
     let feed = Arc::new(download(&server.url("/")));
     let feeds = Feeds::new();
     let names: Vec<_> = (0..9).map(|number| number.to_string()).collect();
-    feeds.set(&names.iter().map(|name| (&**name, &feed, None)).collect::<Vec<_>>());
+    feeds.set(&names.iter().map(|name| (&**name, &feed)).collect::<Vec<_>>());
     let mut came: Vec<_> = names.iter().map(|_| feeds.next().0).collect();
     came.sort_unstable();
     assert_eq!(came, names);
@@ -179,9 +198,9 @@ fn no_more_than_four_at_once() {
 
     // A feed that is taken away in the middle leaves its place to others.
     let stuck = Arc::new(download(&server.url("/stuck")));
-    feeds.set(&names.iter().map(|name| (&**name, &stuck, None)).collect::<Vec<_>>());
+    feeds.set(&names.iter().map(|name| (&**name, &stuck)).collect::<Vec<_>>());
     let four = || Ok((server.requests().len() == 9 + 4).then_some(()));
     wait_for("four requests", PATIENCE, four).unwrap();
-    feeds.set(&[("a", &feed, None)]);
+    feeds.set(&[("a", &feed)]);
     assert_eq!(feeds.next(), pair("a", LIST));
 }

@@ -12,6 +12,9 @@ use anyhow::{Context, Result};
 /// A server waits this long for a request, and for a peer that does not read.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How often the server looks for connections.
+const POLL: Duration = Duration::from_millis(5);
+
 /// What a client asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
@@ -87,15 +90,18 @@ impl FeedServer {
         answer: impl Fn(&Request) -> Vec<Step> + Send + Sync + 'static,
     ) -> Result<Self> {
         let address = listener.local_addr()?;
+        // So that the end of the server needs no connection, which another network namespace could not make.
+        listener.set_nonblocking(true)?;
         let requests = Arc::<Mutex<Vec<Request>>>::default();
         let stopping = Arc::<AtomicBool>::default();
         let (seen, stop) = (Arc::clone(&requests), Arc::clone(&stopping));
         let served = Arc::new(move |stream: TcpStream| serve(stream, &wrap, &answer, &seen));
         let thread = thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                if stop.load(Ordering::SeqCst) {
-                    break;
-                }
+            while !stop.load(Ordering::SeqCst) {
+                let Ok((stream, _peer)) = listener.accept() else {
+                    thread::sleep(POLL);
+                    continue;
+                };
                 let served = Arc::clone(&served);
                 // What a client does to its connection is for the client's test to judge.
                 thread::spawn(move || drop(served(stream)));
@@ -123,8 +129,6 @@ impl FeedServer {
 impl Drop for FeedServer {
     fn drop(&mut self) {
         self.stopping.store(true, Ordering::SeqCst);
-        // Whoever waits in `accept` looks at the flag after one more connection.
-        drop(TcpStream::connect_timeout(&self.address, Duration::from_secs(1)));
         drop(self.thread.take().map(JoinHandle::join));
     }
 }
@@ -135,6 +139,7 @@ fn serve(
     answer: &impl Fn(&Request) -> Vec<Step>,
     seen: &Mutex<Vec<Request>>,
 ) -> Result<()> {
+    stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     stream.set_nodelay(true)?;

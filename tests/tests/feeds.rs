@@ -93,7 +93,7 @@ fn a_feed_is_in_force_and_stays_so_whatever_comes() {
             vec![Step::Send(
                 b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n198.51.100.1\n".to_vec(),
             )],
-            "cut off",
+            "then the connection ended, expected 100",
         ),
     ] {
         *answers.lock().unwrap() = steps;

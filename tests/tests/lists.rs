@@ -1,5 +1,9 @@
 //! Lists changed at run time: by hand, by switches, by folders, by what is put; in force at once, kept, remembered.
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test that uses them")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail the test that uses them"
+)]
 
 use std::fs;
 use std::time::Duration;

@@ -2,7 +2,11 @@
 //!
 //! The files are random: defaults, answers, exclusions, ranges, variables, mistakes. The addresses are near the edges of what
 //! the files name, since that is where two readers would differ.
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test that uses them")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail the test that uses them"
+)]
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -180,7 +184,7 @@ impl File {
             text.starts_with([':', '$'])
                 || range.is_some_and(|(first, last)| (first..=last).contains(&number))
         });
-        about.map(|(line, text)| format!("{line}: {text}\n")).collect()
+        about.map(|(line, text)| format!("{line}: {text}")).collect::<Vec<_>>().join("\n")
     }
 }
 

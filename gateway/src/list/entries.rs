@@ -216,9 +216,22 @@ impl Entries {
 impl PartialEq for Entries {
     /// Since when they are listed does not make two sets of entries different.
     fn eq(&self, other: &Self) -> bool {
-        let timeless = |entry: Entry| Entry { added: None, ..entry };
-        self.len() == other.len() && self.iter().map(timeless).eq(other.iter().map(timeless))
+        is_same(self, &self.v4, other, &other.v4) && is_same(self, &self.v6, other, &other.v6)
     }
+}
+
+fn is_same<A: Address>(
+    all: &Entries,
+    rows: &[Row<A>],
+    others: &Entries,
+    other_rows: &[Row<A>],
+) -> bool {
+    let says = |row: &Row<A>| (row.sort_key(), row.line, row.expires);
+    rows.len() == other_rows.len()
+        && rows.iter().zip(other_rows).all(|(row, other)| {
+            says(row) == says(other)
+                && all.remarks.get(row.remark) == others.remarks.get(other.remark)
+        })
 }
 
 /// Takes entries in any order.
@@ -308,6 +321,11 @@ impl<A: Address> Row<A> {
         (self.address, self.length)
     }
 
+    /// What puts rows in order, those of one prefix as the source has them: lines and remarks count up with it.
+    fn place(&self) -> (A, u8, u32, u32) {
+        (self.address, self.length, self.line, self.remark)
+    }
+
     /// The same row for a part of its prefix.
     fn narrowed(&self, part: Prefix) -> Option<Self> {
         Some(Self { address: A::of(part.address())?, length: part.length(), ..*self })
@@ -352,8 +370,8 @@ impl Address for u128 {
 
 fn arrange<A: Address>(rows: &mut [Row<A>]) {
     if !rows.is_sorted_by_key(Row::sort_key) {
-        // Stable: of entries with one prefix the first of the source stays the first.
-        rows.sort_by_key(Row::sort_key);
+        // Unstable, which needs no room beside the rows.
+        rows.sort_unstable_by_key(Row::place);
     }
     let mut open: Vec<(A, u8, u32)> = Vec::new();
     for (index, row) in (0..).zip(rows) {

@@ -392,14 +392,15 @@ fn a_list_keeps_its_last_good_entries_through_accidents_and_a_restart() {
         stage.home.write("bad.txt", "198.51.100.66\n203.0.113.0/24\n").unwrap();
         stage.wait_for_no_alarm("list:bad").unwrap();
     };
-    let accidents: [Accident<'_>; 5] = [
+    let accidents: [Accident<'_>; 6] = [
         ("removed", &remove, "No such file"),
         ("emptied", &|| fs::write(&file, "").unwrap(), "has no entries"),
         ("only comments left", &|| fs::write(&file, "# all gone\n").unwrap(), "has no entries"),
+        ("only nonsense left", &|| fs::write(&file, "not found\n").unwrap(), "rejected lines: 1"),
         (
-            "only nonsense left",
-            &|| fs::write(&file, "<html>404</html>\n").unwrap(),
-            "rejected lines: 1",
+            "a web page",
+            &|| fs::write(&file, "<html>\n192.0.2.9\n</html>\n").unwrap(),
+            "is a web page, no list",
         ),
         (
             "a folder",
@@ -472,8 +473,8 @@ fn a_malformed_line_is_reported_and_the_others_are_in_force() {
     }
     assert!(!daemon.log().contains('\u{1b}'), "control characters are escaped");
     assert!(daemon.log().len() < 20_000, "what a line shows is capped");
-    stage.wait_for_alarm("list:bad", "bad.txt: 6, the first is line 2: ").unwrap();
-    stage.wait_for_alarm("list:good", "good.txt: 2, the first is line 1: ").unwrap();
+    stage.wait_for_alarm("list:bad", "rejected lines: 6, the first in ").unwrap();
+    stage.wait_for_alarm("list:good", "good.txt is line 1: ").unwrap();
     let output = stage.home.cli(&["list", "check"]).unwrap();
     assert_eq!(output.status.code(), Some(1));
     // Once they are put right the alarm goes.

@@ -122,6 +122,37 @@ fn what_is_added_and_removed_by_hand_is_in_force_when_the_command_returns() {
     daemon.terminate().unwrap();
 }
 
+/// A decision stays explainable after the entry is gone: the record has when it came, `why` when it went, and by what.
+#[test]
+fn why_says_when_the_entry_was_removed() {
+    let site =
+        Site::without_kernel().list("bad", "local-bad", "", "198.51.100.66\n198.51.100.67\n");
+    if !needs::root() {
+        return;
+    }
+    let stage = stage(site);
+    let daemon = stage.start().unwrap();
+    let mut client = stage.connect(BAD.parse().unwrap()).unwrap();
+    let reply = client.reply().unwrap();
+    assert_eq!(reply.code, 554);
+    let text = reply.text();
+    let (_words, reference) = text.rsplit_once("reference ").unwrap();
+    let why = || stage.home.cli_json(&["why", reference, "--json"]).unwrap();
+    let record =
+        wait_for("the record", LONG, || Ok(Some(why()).filter(|why| why["entry"].is_string())))
+            .unwrap();
+    assert_eq!((&record["entry"], &record["entry_removed"]), (&json!(BAD), &Value::Null));
+    assert!(record["entry_added"].is_string(), "{record:#}");
+    stage.home.write("bad.txt", "198.51.100.67\n").unwrap();
+    let removed = wait_for("the removal", LONG, || {
+        Ok(Some(why()["entry_removed"].clone()).filter(Value::is_object))
+    })
+    .unwrap();
+    assert!(removed["by"].as_str().unwrap().ends_with("bad.txt"), "{removed}");
+    assert!(removed["at"].is_string() && removed["prefix"] == BAD, "{removed}");
+    daemon.terminate().unwrap();
+}
+
 #[test]
 fn an_entry_ends_by_itself_also_without_the_daemon() {
     if !needs::root() {

@@ -9,15 +9,17 @@ use harness::exim::EXIM;
 use harness::mail_server::MailServer;
 use harness::opensmtpd::OPENSMTPD;
 use harness::postfix::POSTFIX;
+use harness::rbldnsd::RBLDNSD;
 
 use crate::packages::{ensure_lists, is_installed};
 use crate::step::{Steps, captured, say};
 
 /// The servers, and what a reader is told that each is there for.
-const SERVERS: [(MailServer, &str); 3] = [
+const SERVERS: [(MailServer, &str); 4] = [
     (POSTFIX, "a real next hop and a real sender"),
     (EXIM, "a real sender"),
     (OPENSMTPD, "a real sender"),
+    (RBLDNSD, "a server of DNS lists that reads the same files"),
 ];
 
 /// Unpacks those servers that were not yet, with those of their libraries that this system lacks.

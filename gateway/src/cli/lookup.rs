@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::output::{self, Meaning};
-use super::{Exit, Failure, offline};
+use super::{Exit, Failure, matches, offline};
 use crate::net::fold;
 use crate::pause::PauseReport;
 use crate::policy::{Action, Band, Decision, Evidence, MatchRecord, Skipped, Verdict};
@@ -114,21 +114,7 @@ fn show(answer: &Answer<'_>) -> Result<(), Failure> {
     for item in answer.evidence {
         output::field("evidence", format_args!("{} {:+}", item.name, item.weight))?;
     }
-    for found in &answer.matches {
-        let reason = found.reason.map(|reason| format!(", {reason}")).unwrap_or_default();
-        let dry = if found.enforce { "" } else { ", dry run" };
-        output::field(
-            "listed",
-            format_args!(
-                "{} ({}, {}{dry}): {} at {}{reason}",
-                found.list,
-                found.class.name(),
-                found.action,
-                found.entry,
-                found.origin
-            ),
-        )?;
-    }
+    answer.matches.iter().try_for_each(matches::show)?;
     match &answer.kernel {
         Some(rule) => {
             output::field("kernel", format_args!("{} by list {}", rule.action.name(), rule.list))

@@ -8,6 +8,7 @@ mod exit;
 mod feeds;
 mod list;
 mod lookup;
+mod matches;
 mod offline;
 mod output;
 mod pause;

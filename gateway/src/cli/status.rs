@@ -119,12 +119,13 @@ fn show(status: &Value) -> Result<(), Failure> {
     output::headline("Lists")?;
     for list in items(status, "/rules/lists") {
         output::line(format_args!(
-            "  {:<20} {:<12} {:<15} entries: {:>9}, rejected lines: {}",
+            "  {:<20} {:<12} {:<15} entries: {:>9}, rejected lines: {}{}",
             plain(&list["name"]),
             plain(&list["class"]),
             plain(&list["action"]),
             plain(&list["entries"]),
             plain(&list["rejected"]),
+            if list["enabled"] == false { " (off)" } else { "" },
         ))?;
     }
     let decisions: Vec<_> = items(status, "/decisions").collect();

@@ -8,11 +8,14 @@ use std::sync::Arc;
 
 use clap::Args;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Exit, Failure, offline, output};
 use crate::clock::Timestamp;
 use crate::config::Config;
+use crate::net::Prefix;
+use crate::refresh;
+use crate::store::Event;
 use crate::xdp::{self, References};
 
 /// Arguments of `why`.
@@ -46,7 +49,11 @@ struct Answer {
 pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
     let config = offline::config(config)?;
     let reference = options.reference.to_ascii_uppercase();
-    if let Some(record) = record(&config.audit_file, &reference) {
+    if let Some(mut record) = record(&config.audit_file, &reference) {
+        if let Some(fields) = record.as_object_mut() {
+            let removed = removed(&config, fields);
+            fields.insert("entry_removed".to_owned(), serde_json::to_value(removed)?);
+        }
         output::json(&record)?;
         return Ok(Exit::Done);
     }
@@ -67,6 +74,23 @@ fn record(audit: &Path, reference: &str) -> Option<Value> {
         .filter(|line| line.contains(reference))
         .filter_map(|line| serde_json::from_str(&line).ok())
         .find(is_it)
+}
+
+/// When and by what the entry that decided was removed since; `None` while it is there, and where nothing is known of it.
+fn removed(config: &Config, record: &Map<String, Value>) -> Option<Event> {
+    let text = |name: &str| record.get(name).and_then(Value::as_str);
+    let entry: Prefix = text("entry")?.parse().ok()?;
+    let time: Timestamp = text("time")?.parse().ok()?;
+    let history = refresh::history(&config.state_dir, entry.address()).unwrap_or_else(|error| {
+        output::warn(format_args!("the journal of lists cannot be read: {error}"));
+        None
+    })?;
+    let list = text("list")?;
+    let of_entry = history.events.into_iter().filter(|event| {
+        *event.list == *list && event.prefix == entry && !event.added && event.at > time
+    });
+    // The newest comes first.
+    of_entry.last()
 }
 
 fn answer(config: &Config, reference: String, client: Option<IpAddr>) -> Result<Answer, Failure> {

@@ -1,13 +1,16 @@
 //! The last good copy of a source on disk, so that a host starts protected without it.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::read::{SIZE_LIMIT, bounded};
 use crate::clock::Timestamp;
+
+/// The longest first line of a copy, in octets.
+const HEAD_LIMIT: u64 = 1 << 16;
 
 /// Where the last good copy of one source is kept.
 #[derive(Clone, Debug)]
@@ -59,9 +62,18 @@ impl LastGood {
     /// Its content; `None` when there is none, or when it is of another origin: a list that is given another source must not
     /// fall back to the entries of the first.
     pub fn read(&self) -> Option<(Head, Vec<u8>)> {
-        let octets = bounded(File::open(&self.path).ok()?, SIZE_LIMIT + (1 << 16)).ok()?;
+        let octets = bounded(File::open(&self.path).ok()?, SIZE_LIMIT + HEAD_LIMIT).ok()?;
         let (head, content) = split(&octets)?;
         (head.origin == self.origin).then(|| (head, content.to_vec()))
+    }
+
+    /// What it says about itself, which is read without the rest; `None` as for [`Self::read`].
+    pub fn head(&self) -> Option<Head> {
+        let mut line = Vec::new();
+        let mut file = BufReader::new(File::open(&self.path).ok()?).take(HEAD_LIMIT);
+        file.read_until(b'\n', &mut line).ok()?;
+        let head: Head = serde_json::from_slice(&line).ok()?;
+        (head.origin == self.origin).then_some(head)
     }
 
     /// Writes it whole or not at all.

@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::AbortHandle;
 
-use super::{Content, FetchError, Fetched, Fetcher, Head, Schedule};
+use super::{FetchError, Fetched, Fetcher, Head, LastGood, Schedule};
 use crate::clock::{Clock, Timestamp};
 use crate::list::{Download, FeedUrl};
 
@@ -86,16 +86,18 @@ impl Fetching {
         Self { runtime, common: Arc::new(common), feeds: Mutex::default() }
     }
 
-    /// Makes the feeds those of `wanted`, each with the name of its list and what its last good copy says about itself.
+    /// Makes the feeds those of `wanted`, each with the name of its list and its last good copy.
     ///
-    /// A feed that is fetched already in the same way goes on as if nothing had been said.
-    pub fn set(&self, wanted: Vec<(Arc<str>, Arc<Download>, Option<Head>)>) {
+    /// A feed that is fetched already in the same way goes on as if nothing had been said. What a server is asked for are
+    /// the changes since the copy as it is then: what was handed over and not believed comes whole again the next time, and
+    /// may be believed under another configuration.
+    pub fn set(&self, wanted: Vec<(Arc<str>, Arc<Download>, LastGood)>) {
         let mut feeds = locked(&self.feeds);
         let mut before = std::mem::take(&mut *feeds);
-        for (list, download, head) in wanted {
+        for (list, download, copy) in wanted {
             let feed = match before.remove(&list) {
                 Some(feed) if feed.download == download => feed,
-                _ => self.start(&list, download, head),
+                _ => self.start(&list, download, copy),
             };
             feeds.insert(list, feed);
         }
@@ -113,7 +115,7 @@ impl Fetching {
         locked(&self.feeds).values().map(|feed| locked(&feed.status).clone()).collect()
     }
 
-    fn start(&self, list: &Arc<str>, download: Arc<Download>, head: Option<Head>) -> Feed {
+    fn start(&self, list: &Arc<str>, download: Arc<Download>, copy: LastGood) -> Feed {
         let status = Arc::new(Mutex::new(FeedStatus {
             list: Arc::clone(list),
             url: download.url.clone(),
@@ -129,10 +131,11 @@ impl Fetching {
             common: Arc::clone(&self.common),
             list: Arc::clone(list),
             download: Arc::clone(&download),
+            copy,
             status: Arc::clone(&status),
             now: Arc::clone(&now),
         };
-        let task = self.runtime.spawn(round.run(head)).abort_handle();
+        let task = self.runtime.spawn(round.run()).abort_handle();
         Feed { download, now, status, task }
     }
 }
@@ -154,25 +157,30 @@ struct Round {
     common: Arc<Common>,
     list: Arc<str>,
     download: Arc<Download>,
+    copy: LastGood,
     status: Arc<Mutex<FeedStatus>>,
     now: Arc<Notify>,
 }
 
 impl Round {
-    async fn run(self, head: Option<Head>) {
+    #[expect(clippy::infinite_loop, reason = "its task is ended with its feed")]
+    async fn run(self) {
         let mut schedule = Schedule::new(self.download.interval);
-        let mut wait = Schedule::first(head.is_some(), random());
-        // Nobody knows what the copy on disk was checked against, so that one with a pin is fetched once more.
-        let mut earlier = head.filter(|_head| !self.download.is_pinned());
+        let mut wait = Schedule::first(self.copy.head().is_some(), random());
+        let mut checked = None;
         loop {
             self.wait(wait).await;
+            // Nobody knows against which pin an earlier daemon checked its copy, so that it is fetched once more.
+            let is_checked =
+                |head: &Head| !self.download.is_pinned() || checked == Some(names(head));
+            let earlier = self.copy.head().filter(is_checked);
             let result = self.fetch(earlier.as_ref()).await;
             wait = match &result {
                 Ok(_) => schedule.after_success(random()),
                 Err(error) => schedule.after_fault(error.retry_after(), random()),
             };
             if let Ok(Fetched::Content(content)) = &result {
-                earlier = Some(head_of(&self.download, content));
+                checked = Some((content.etag.clone(), content.last_modified.clone()));
             }
             self.note(&result, schedule.faults());
             let (list, download) = (Arc::clone(&self.list), Arc::clone(&self.download));
@@ -217,13 +225,9 @@ impl Round {
     }
 }
 
-fn head_of(download: &Download, content: &Content) -> Head {
-    Head {
-        origin: download.url.identity(),
-        as_of: content.as_of,
-        etag: content.etag.clone(),
-        last_modified: content.last_modified.clone(),
-    }
+/// What the server calls this state of its list.
+fn names(head: &Head) -> (Option<String>, Option<String>) {
+    (head.etag.clone(), head.last_modified.clone())
 }
 
 /// Without randomness all wait the longest, which is no worse than having no jitter.

@@ -135,7 +135,8 @@ impl Intake {
         let digest = Sha256::digest(&content.octets).into();
         if self.digest == Some(digest) {
             self.refused = None;
-            return Load { rejected: self.rejected.clone(), ..Load::default() };
+            let fault = self.renew_copy(&content).err().map(|error| self.no_copy(&error));
+            return Load { rejected: self.rejected.clone(), fault, ..Load::default() };
         }
         let parsed = doubt_text(&content.octets).map_or_else(|| Ok(self.read(&content)), Err);
         let parsed = parsed.and_then(|parsed| {
@@ -182,9 +183,9 @@ impl Intake {
         true
     }
 
-    /// What the last good copy says about itself.
-    pub fn copy_head(&self) -> Option<Head> {
-        self.copy.read().map(|(head, _octets)| head)
+    /// The last good copy.
+    pub fn copy(&self) -> &LastGood {
+        &self.copy
     }
 
     fn read(&self, content: &Content) -> Parsed {
@@ -200,10 +201,7 @@ impl Intake {
         now: Timestamp,
     ) -> Load {
         self.refused = None;
-        let fault = self.keep_copy(content).err().map(|error| {
-            let copy = self.copy.path().display();
-            format!("in force, but its copy {copy} cannot be written: {error}")
-        });
+        let fault = self.keep_copy(content).err().map(|error| self.no_copy(&error));
         let (changed, changes) = self.succeed(parsed, digest, now);
         let rejected = self.rejected.clone();
         Load { changed, changes, rejected, fault, can_accept: false }
@@ -218,6 +216,25 @@ impl Intake {
         self.format = Some(parsed.format);
         self.digest = Some(digest);
         (changed, changes)
+    }
+
+    /// What a server calls the same content now, so that it need not send it again.
+    fn renew_copy(&self, content: &Content) -> io::Result<()> {
+        let Some(head) = self.copy.head() else { return self.keep_copy(content) };
+        let fresh = Head {
+            etag: content.etag.clone(),
+            last_modified: content.last_modified.clone(),
+            ..head.clone()
+        };
+        if !self.keeps_copy || fresh == head {
+            return Ok(());
+        }
+        self.copy.write(&fresh, &content.octets)
+    }
+
+    fn no_copy(&self, error: &io::Error) -> String {
+        let copy = self.copy.path().display();
+        format!("in force, but its copy {copy} cannot be written: {error}")
     }
 
     fn keep_copy(&self, content: &Content) -> io::Result<()> {
@@ -281,6 +298,28 @@ mod tests {
         }
         let load = intake.load(NOW);
         (intake.entries().len(), load)
+    }
+
+    #[test]
+    fn the_same_content_under_another_name_is_known_by_it() {
+        let folder = TempDir::new().unwrap();
+        let mut intake = intake(&folder);
+        let content = |etag: &str, second| Content {
+            etag: Some(etag.to_owned()),
+            ..Content::local(b"192.0.2.1\n".to_vec(), Timestamp::from_second(second).unwrap())
+        };
+        for (etag, second) in [("one", 1), ("two", 2), ("two", 3)] {
+            let load = intake.take(content(etag, second), NOW);
+            assert_eq!((load.changed, load.fault), (etag == "one", None), "{etag} {second}");
+            let head = intake.copy().head().unwrap();
+            // What is relative to the time of the content stays so.
+            assert_eq!((head.etag.as_deref(), head.as_of.as_second()), (Some(etag), 1));
+            assert_eq!(intake.copy().read().unwrap().1, b"192.0.2.1\n");
+        }
+        fs::remove_file(intake.copy().path()).unwrap();
+        assert!(intake.copy().head().is_none());
+        intake.take(content("two", 4), NOW);
+        assert_eq!(intake.copy().head().unwrap().etag.as_deref(), Some("two"));
     }
 
     #[test]

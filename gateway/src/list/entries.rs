@@ -38,6 +38,18 @@ pub struct Remark<'a> {
     pub author: &'a str,
 }
 
+impl Remark<'_> {
+    /// Whether it is the same as another one.
+    ///
+    /// Where there is no text its address is no real one, and some processors take long to compare nothing there.
+    fn is_same(self, other: Remark<'_>) -> bool {
+        let is_same = |a: &str, b: &str| a.len() == b.len() && (a.is_empty() || a == b);
+        self.value == other.value
+            && is_same(self.reason, other.reason)
+            && is_same(self.author, other.author)
+    }
+}
+
 /// What became of a source since it was read before, each prefix once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
@@ -230,7 +242,7 @@ fn is_same<A: Address>(
     rows.len() == other_rows.len()
         && rows.iter().zip(other_rows).all(|(row, other)| {
             says(row) == says(other)
-                && all.remarks.get(row.remark) == others.remarks.get(other.remark)
+                && all.remarks.get(row.remark).is_same(others.remarks.get(other.remark))
         })
 }
 
@@ -321,11 +333,6 @@ impl<A: Address> Row<A> {
         (self.address, self.length)
     }
 
-    /// What puts rows in order, those of one prefix as the source has them: lines and remarks count up with it.
-    fn place(&self) -> (A, u8, u32, u32) {
-        (self.address, self.length, self.line, self.remark)
-    }
-
     /// The same row for a part of its prefix.
     fn narrowed(&self, part: Prefix) -> Option<Self> {
         Some(Self { address: A::of(part.address())?, length: part.length(), ..*self })
@@ -370,8 +377,8 @@ impl Address for u128 {
 
 fn arrange<A: Address>(rows: &mut [Row<A>]) {
     if !rows.is_sorted_by_key(Row::sort_key) {
-        // Unstable, which needs no room beside the rows.
-        rows.sort_unstable_by_key(Row::place);
+        // In place; of entries with one prefix the first of the source stays the first, since what is said of it came first.
+        rows.sort_unstable_by_key(|row| (row.sort_key(), row.remark, row.line));
     }
     let mut open: Vec<(A, u8, u32)> = Vec::new();
     for (index, row) in (0..).zip(rows) {
@@ -462,7 +469,7 @@ struct RemarkRow {
 impl Remarks {
     fn push(&mut self, remark: Remark<'_>) -> u32 {
         let last = u32::try_from(self.rows.len()).unwrap_or(0);
-        if last > 0 && self.get(last - 1) == remark {
+        if last > 0 && self.get(last - 1).is_same(remark) {
             return last - 1;
         }
         let start = u32::try_from(self.texts.len());

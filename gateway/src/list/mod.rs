@@ -3,6 +3,7 @@
 mod class;
 mod entries;
 mod entry;
+mod export;
 mod feed_url;
 mod format;
 mod guard;
@@ -15,6 +16,7 @@ mod spec;
 pub use class::Class;
 pub use entries::{Changes, Entries, EntriesBuilder, Listed, Remark};
 pub use entry::{Entry, Match};
+pub use export::{ExportFormat, export};
 pub use feed_url::{FeedUrl, UrlFault};
 pub use format::{
     Format, LineError, LineFault, Parsed, Reading, Rejected, WIDEST_REFUSED, parse, parse_with,

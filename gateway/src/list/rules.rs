@@ -124,11 +124,11 @@ impl BadRules<'_> {
             return;
         }
         self.open.push((prefix, winners));
-        let lasting = winners.lasting.filter(|lasting| !self.is_same(*lasting, inherited.lasting));
+        let lasting = winners.lasting.filter(|lasting| !self.is_same(*lasting, inherited));
         // A rule that lasts hides the wider ones, so that what decides before it must stand beside it.
         let expiring = winners
             .expiring
-            .filter(|expiring| lasting.is_some() || !self.is_same(*expiring, inherited.expiring));
+            .filter(|expiring| lasting.is_some() || inherited.expiring != Some(*expiring));
         for Listing { list, expires } in expiring.into_iter().chain(lasting) {
             self.rules.push(Rule { prefix, list, action: self.action(list), expires });
         }
@@ -151,12 +151,13 @@ impl BadRules<'_> {
         Winners { expiring, lasting }
     }
 
-    /// Whether the kernel does the same by a rule for the wider prefix.
-    fn is_same(&self, winner: Listing, wider: Option<Listing>) -> bool {
-        if self.action(winner.list) == KernelAction::Off && winner.expires.is_none() {
-            return wider.is_none_or(|wider| self.action(wider.list) == KernelAction::Off);
+    /// Whether the kernel does the same as by `lasting` by what holds for the wider prefix.
+    fn is_same(&self, lasting: Listing, wider: Winners) -> bool {
+        if self.action(lasting.list) != KernelAction::Off {
+            return wider.lasting == Some(lasting);
         }
-        wider == Some(winner)
+        let mut wider = [wider.expiring, wider.lasting].into_iter().flatten();
+        wider.all(|wider| self.action(wider.list) == KernelAction::Off)
     }
 
     fn precedence(&self, listing: Listing) -> u16 {
@@ -366,19 +367,36 @@ mod tests {
             (Class::GlobalBad, ListAction::Reject, KernelAction::Drop),
         ]);
         (spec, prefixes).prop_map(|((class, action, kernel), prefixes)| {
-            let mut loaded = list("any", class, action, kernel, "");
-            let listed = prefixes.into_iter().map(|(host, length, second)| Listed {
-                prefix: Prefix::new([192, 0, 2, host].into(), length).unwrap(),
-                line: 0,
-                remark: Remark::default(),
-                expires: second.map(|second| Expiry::at(at(second))),
+            let prefixes = prefixes.into_iter().map(|(host, length, second)| {
+                (Prefix::new([192, 0, 2, host].into(), length).unwrap(), second)
             });
-            loaded.parts = vec![Part {
-                origin: Arc::new(Origin::Manual),
-                entries: Arc::new(listed.collect()),
-            }];
-            loaded
+            expiring(list("any", class, action, kernel, ""), prefixes)
         })
+    }
+
+    /// The list with other entries, each with the second at which it ends.
+    fn expiring(
+        loaded: Loaded,
+        prefixes: impl IntoIterator<Item = (Prefix, Option<i64>)>,
+    ) -> Loaded {
+        let listed = prefixes.into_iter().map(|(prefix, second)| Listed {
+            prefix,
+            line: 0,
+            remark: Remark::default(),
+            expires: second.map(|second| Expiry::at(at(second))),
+        });
+        let entries = Arc::new(listed.collect());
+        Loaded { parts: vec![Part { origin: Arc::new(Origin::Manual), entries }], ..loaded }
+    }
+
+    #[test]
+    fn a_host_that_is_only_deferred_is_left_to_the_daemon_in_a_network_that_is_dropped_for_a_while()
+    {
+        let network = list("n", Class::GlobalBad, ListAction::Reject, KernelAction::Drop, "");
+        let host = list("h", Class::LocalBad, ListAction::Defer, KernelAction::Off, "192.0.2.7");
+        let network = expiring(network, [("192.0.2.0/24".parse().unwrap(), Some(10))]);
+        let rules = Rules::compile(&Membership::new(vec![network, host], &[]), 1, NOW);
+        assert_eq!(shown(&rules, &rules.bad), ["192.0.2.0/24 n drop", "192.0.2.7 h off"]);
     }
 
     fn at(second: i64) -> Timestamp {

@@ -10,7 +10,7 @@ use super::kept::Kept;
 use super::watched::Watched;
 use crate::alarm::Alarms;
 use crate::clock::Timestamp;
-use crate::feed::{self, Content, FetchError, Fetched, Head, Load};
+use crate::feed::{self, Content, FetchError, Fetched, LastGood, Load};
 use crate::list::{Changes, Class, Entries, List, Listed, Loaded, Origin, Part, Remark, Source};
 use crate::net::Prefix;
 use crate::store::{Additions, Kind, ManualEntry};
@@ -201,9 +201,9 @@ impl ListState {
         accepted
     }
 
-    /// What the last good copy of what is fetched says about itself.
-    pub(super) fn copy_head(&self) -> Option<Head> {
-        self.sources.first()?.intake.copy_head()
+    /// The last good copy of what is fetched.
+    pub(super) fn copy(&self) -> Option<LastGood> {
+        Some(self.sources.first()?.intake.copy().clone())
     }
 
     /// Its entries as they count.

@@ -217,7 +217,7 @@ impl Refresher {
         let Some(fetching) = &self.fetching else { return };
         let feed = |state: &ListState| match &state.list().source {
             Source::Url(download) => {
-                Some((Arc::clone(&state.list().name), Arc::clone(download), state.copy_head()))
+                Some((Arc::clone(&state.list().name), Arc::clone(download), state.copy()?))
             }
             Source::File(_) | Source::Folder(_) | Source::Put => None,
         };

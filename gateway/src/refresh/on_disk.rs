@@ -30,7 +30,9 @@ impl OnDisk {
     /// The entries of `list`, and how reading its sources went.
     pub fn load(&self, list: &Arc<List>, now: Timestamp) -> (Loaded, ListStatus) {
         let mut state = ListState::reader(Arc::clone(list), now);
-        state.load(&self.copies, &self.kept, &Alarms::default(), now);
+        // What is on disk and not in the journal, the daemon has not read yet: there is no time since when the list has it.
+        let unknown = Timestamp::UNIX_EPOCH;
+        state.load(&self.copies, &self.kept, &Alarms::default(), unknown);
         (state.loaded(), state.status())
     }
 }

@@ -175,10 +175,11 @@ impl Filter {
     /// and the new rules, and the next sync reads back what.
     pub fn sync(&mut self, rules: &Rules, own: &[IpAddr]) -> Result<SyncReport, XdpError> {
         self.boot.adjust();
-        let expiries = rules.bad.iter().chain(&rules.good).filter_map(|rule| rule.expires);
+        let all = rules.bad.iter().chain(&rules.good);
+        let expiries: Vec<_> = all.filter_map(|rule| rule.expires).collect();
         let (boot, now) = (self.boot, uptime());
-        let live = expiries.clone().map(|expiry| boot.second(expiry)).filter(|at| *at > now);
-        (self.dated, self.next_expiry) = (expiries.clone().next().is_some(), live.min());
+        let live = expiries.iter().map(|expiry| boot.second(*expiry)).filter(|at| *at > now);
+        (self.dated, self.next_expiry) = (!expiries.is_empty(), live.min());
         let own: Vec<IpAddr> = own.iter().copied().map(fold).collect();
         let mut slots = self.slots.clone();
         let assignment = slots.assign(&rules.lists)?;

@@ -54,8 +54,7 @@ type Load = fn(&NetNs, &Path) -> Result<()>;
 
 fn write_ipset(folder: &TempDir, first: &[Item], second: &[Item]) -> Result<()> {
     let tail = "swap next bad\ndestroy next\n";
-    for (file, set, items, tail) in
-        [("first", "bad", first, ""), ("second", "next", second, tail)]
+    for (file, set, items, tail) in [("first", "bad", first, ""), ("second", "next", second, tail)]
     {
         let most = items.len().next_power_of_two();
         let mut text = format!("create {set} hash:net hashsize {most} maxelem {most}\n");

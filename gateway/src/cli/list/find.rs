@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::super::offline::{self, Lists};
 use super::super::output::{self, Meaning};
-use super::super::{Exit, Failure};
+use super::super::{Exit, Failure, matches};
 use crate::clock::Clock;
 use crate::list::Membership;
 use crate::net::fold;
@@ -71,22 +71,7 @@ fn show(found: &Found<'_>) -> Result<(), Failure> {
     if found.matches.is_empty() {
         output::field("listed", output::coloured("nowhere", Meaning::Good))?;
     }
-    for entry in &found.matches {
-        let reason = entry.reason.map(|reason| format!(", {reason}")).unwrap_or_default();
-        let added = entry.added.map(|added| format!(", since {added}")).unwrap_or_default();
-        let until = entry.expires.map(|end| format!(", until {}", end.timestamp()));
-        output::field(
-            "listed",
-            format_args!(
-                "{} ({}): {} at {}{added}{}{reason}",
-                entry.list,
-                entry.class.name(),
-                entry.entry,
-                entry.origin,
-                until.unwrap_or_default()
-            ),
-        )?;
-    }
+    found.matches.iter().try_for_each(matches::show)?;
     for event in found.history.iter().flat_map(|history| &history.events) {
         let what = if event.added { "added" } else { "removed" };
         output::field(

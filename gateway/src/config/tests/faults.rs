@@ -244,7 +244,10 @@ fn faults_of_lists() {
             "class = \"local-bad\"\nhops = \"some\"",
             "\"some\", expected one of connect, unauthenticated, all",
         ),
-        ("class = \"local-bad\"\nformat = \"csv\"", "\"csv\", expected one of auto, plain"),
+        (
+            "class = \"local-bad\"\nformat = \"xml\"",
+            "\"xml\", expected one of auto, plain, drop-json, rbldnsd-ip4set, rbldnsd-ip4trie, rbldnsd-ip6trie, csv, p2p",
+        ),
         (
             "class = \"local-bad\"\nlabel = \"a\\nb\"",
             "\"a\\nb\", expected at most 100 printable ASCII letters, since it stands in SMTP replies",

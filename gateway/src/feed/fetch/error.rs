@@ -36,7 +36,7 @@ pub enum FetchError {
         error: io::Error,
     },
     /// There are no certificates of authorities to believe.
-    #[error("{}: {why}, expected certificates of authorities", file.as_ref().map_or_else(|| "the system".into(), |file| file.display().to_string()))]
+    #[error("{}: {why}, expected certificates of authorities", holder(file.as_ref()))]
     Authorities {
         /// The configured file; `None` for those of the system.
         file: Option<PathBuf>,
@@ -60,7 +60,7 @@ pub enum FetchError {
         limit: Duration,
     },
     /// The server refuses.
-    #[error("{status}, expected 200 OK{}", retry_after.map_or_else(String::new, |time| format!(" (again in {})", seconds(&time))))]
+    #[error("{status}, expected 200 OK{}", again(retry_after.as_ref()))]
     Status {
         /// Its answer.
         status: StatusCode,
@@ -82,7 +82,7 @@ pub enum FetchError {
         limit: u64,
     },
     /// The connection ended in the middle.
-    #[error("{received} octets, then the connection ended, expected {}", announced.map_or_else(|| "the end of the list".to_owned(), |octets| octets.to_string()))]
+    #[error("{received} octets, then the connection ended, expected {}", whole(*announced))]
     CutOff {
         /// What came.
         received: u64,
@@ -209,6 +209,18 @@ impl FetchError {
             _ => return None,
         })
     }
+}
+
+fn holder(file: Option<&PathBuf>) -> String {
+    file.map_or_else(|| "the system".to_owned(), |file| file.display().to_string())
+}
+
+fn again(retry_after: Option<&Duration>) -> String {
+    retry_after.map_or_else(String::new, |time| format!(" (again in {})", seconds(time)))
+}
+
+fn whole(announced: Option<u64>) -> String {
+    announced.map_or_else(|| "the end of the list".to_owned(), |octets| octets.to_string())
 }
 
 fn seconds(time: &Duration) -> String {

@@ -59,12 +59,13 @@ impl Columns {
 pub(super) fn read(octets: &[u8], sink: &mut Sink<'_>) -> Told {
     let mut told = Told::NOTHING;
     let mut columns = None;
+    let mut reader = Reader::new();
     for Line { number: line, text } in lines(octets) {
         if text.is_empty() || text.starts_with('#') {
             told.says_empty |= says_empty(&text);
             continue;
         }
-        let fields = match Fields::read(&text) {
+        let fields = match Fields::read(&text, &mut reader) {
             Ok(fields) => fields,
             Err(fault) => {
                 sink.reject(line, &text, fault);
@@ -96,7 +97,7 @@ pub(super) fn read(octets: &[u8], sink: &mut Sink<'_>) -> Told {
 
 /// Whether `line` names columns, one with addresses among them.
 pub(super) fn is_header(line: &str) -> bool {
-    Fields::read(line).is_ok_and(|fields| Columns::named(&fields).is_some())
+    Fields::read(line, &mut Reader::new()).is_ok_and(|fields| Columns::named(&fields).is_some())
 }
 
 /// The fields of one line without their quotes.
@@ -106,10 +107,10 @@ struct Fields {
 }
 
 impl Fields {
-    fn read(line: &str) -> Result<Self, LineFault> {
+    fn read(line: &str, reader: &mut Reader) -> Result<Self, LineFault> {
+        reader.reset();
         let mut text = vec![0; line.len()];
         let mut ends = [0; COLUMNS];
-        let mut reader = Reader::new();
         let (_result, _read, written, count) =
             reader.read_record(line.as_bytes(), &mut text, &mut ends);
         let at_end = ends.get_mut(count..).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! Takes what a reader finds in a list: good entries are kept, the others are rejected with their line.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use super::super::{Entries, EntriesBuilder, Listed, Remark};
 use super::Reading;
@@ -53,7 +54,7 @@ impl<'a> Sink<'a> {
             return self.reject(found.line, found.text, fault);
         }
         for &prefix in prefixes {
-            if self.reading.foreign {
+            if self.reading.foreign && may_be_reserved(prefix) {
                 if let Some(range) = reserved_prefix(prefix) {
                     self.reject(found.line, found.text, LineFault::Reserved { prefix, range });
                     continue;
@@ -92,6 +93,22 @@ impl<'a> Sink<'a> {
             return (entries, self.records);
         }
         (entries.without(&self.holes.into_iter().collect()), self.records)
+    }
+}
+
+/// False for most prefixes of which no part is reserved; a quick look before the thorough one.
+///
+/// Wider ones than /8 are refused, so that the first octet is the same in the prefix and in what is reserved of it.
+fn may_be_reserved(prefix: Prefix) -> bool {
+    match prefix.address() {
+        IpAddr::V4(v4) => {
+            let [first, ..] = v4.octets();
+            matches!(first, 0 | 10 | 100 | 127 | 169 | 172 | 192 | 224..)
+        }
+        IpAddr::V6(v6) => {
+            let [first, ..] = v6.octets();
+            matches!(first, 0 | 0xfc..)
+        }
     }
 }
 
@@ -226,5 +243,25 @@ impl LineFault {
     /// `found` stands where one of `expected` should.
     pub(super) fn found(found: &str, expected: &'static str) -> Self {
         Self::Other { found: shown(found), expected }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use super::*;
+
+    #[test]
+    fn the_quick_look_misses_nothing_reserved() {
+        for first in 0..=255 {
+            let v4 = Ipv4Addr::new(first, 0, 0, 0).into();
+            let v6 = Ipv6Addr::new(u16::from(first) << 8, 0, 0, 0, 0, 0, 0, 0).into();
+            for prefix in [v4, v6].map(|address| Prefix::new(address, 8).unwrap()) {
+                let all = reserved_prefix(prefix).is_some();
+                let part = reserved_within(prefix).next().is_some();
+                assert_eq!(may_be_reserved(prefix), all || part, "{prefix}");
+            }
+        }
     }
 }

@@ -1,7 +1,5 @@
 //! One dataset of a zone file: its lines, and what they list once all are known.
 
-use std::cmp::Reverse;
-
 use super::super::super::Remark;
 use super::super::{Found, LineFault, Sink};
 use super::answer::Answer;
@@ -133,8 +131,8 @@ impl<'a> Rows<'a> {
         let excluded = excluded.flat_map(|row| row.prefixes.iter().copied());
         let mut exclusions = Exclusions::new(self.dataset, excluded, room);
         if !exclusions.is_empty() {
-            // Of two entries one may be left with the same part as the other: that of the narrower comes first.
-            let narrowness = |prefix: Prefix| Reverse(self.dataset.narrowness(prefix));
+            // Two entries may be left with the same part: that of the narrower comes last, as all that is narrower does.
+            let narrowness = |prefix: Prefix| self.dataset.narrowness(prefix);
             self.rows.sort_by_key(|row| row.first().map(narrowness));
         }
         for row in &self.rows {

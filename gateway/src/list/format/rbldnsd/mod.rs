@@ -231,11 +231,11 @@ mod tests {
     }
 
     #[test]
-    fn a_part_that_two_entries_are_left_with_is_that_of_the_narrower_first() {
+    fn a_part_that_two_entries_are_left_with_is_that_of_the_wider_and_then_that_of_the_narrower() {
         let text = "192.0.2.0/24 :4:wide\n192.0.2.0/25 :5:narrow\n!192.0.2.128/25";
         assert_eq!(
             entries(TRIE, text),
-            ["2:192.0.2.0/25 =127.0.0.5 narrow", "1:192.0.2.0/25 =127.0.0.4 wide"]
+            ["1:192.0.2.0/25 =127.0.0.4 wide", "2:192.0.2.0/25 =127.0.0.5 narrow"]
         );
     }
 

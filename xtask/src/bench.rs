@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: how fast the kernel side is, as figures in a file.
+//! `cargo xtask bench`: how fast lists and the kernel side are, as figures in a file.
 
 use std::path::{Path, PathBuf, absolute};
 use std::process::Command;
@@ -22,6 +22,8 @@ enum What {
     Kernel(Kernel),
     /// A flood of SYNs from listed sources, against the filter and against others, in one run
     Flood(Flood),
+    /// Lists of a million entries from file to kernel: time, memory, and how soon a change is in force
+    Lists(Lists),
 }
 
 #[derive(Debug, clap::Args)]
@@ -50,6 +52,19 @@ struct Flood {
     entries: Option<u32>,
 }
 
+#[derive(Debug, clap::Args)]
+struct Lists {
+    /// Write the figures as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// The size of the lists
+    #[arg(long, value_name = "ENTRIES", default_value_t = 1_000_000)]
+    entries: u32,
+    /// One format, few runs, few changes, nobody else
+    #[arg(long)]
+    quick: bool,
+}
+
 /// Runs the task; false never comes back, as figures are not judged here.
 pub(crate) fn run(options: &Options) -> Result<bool> {
     if !rustix::process::geteuid().is_root() {
@@ -75,6 +90,14 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
             }
             steps.loud("flood", &mut bench)?;
         }
+        What::Lists(lists) => {
+            ensure_contenders(&mut steps);
+            steps.loud("daemon", &mut daemon())?;
+            let mut bench = bench("lists", lists.json.as_deref())?;
+            bench.args(["--entries", &lists.entries.to_string()]);
+            bench.args(lists.quick.then_some("--quick"));
+            steps.loud("lists", &mut bench)?;
+        }
     }
     Ok(true)
 }
@@ -87,6 +110,13 @@ fn ensure_contenders(steps: &mut Steps) {
     if let Err(error) = packages::ensure(steps, packages::CONTENDERS) {
         say(&format!("{error:#}; the others are measured"));
     }
+}
+
+/// The command that builds the daemon as it is released, which a benchmark finds beside itself.
+fn daemon() -> Command {
+    let mut build = Command::new(env!("CARGO"));
+    build.current_dir(root()).args(["build", "--quiet", "--release", "--package", "gateway"]);
+    build
 }
 
 /// The command that builds and runs one of the benchmarks.

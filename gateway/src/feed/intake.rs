@@ -210,7 +210,7 @@ impl Intake {
     fn succeed(&mut self, parsed: Parsed, digest: [u8; 32], now: Timestamp) -> (bool, Changes) {
         let mut entries = parsed.entries;
         let changes = entries.succeed(&self.entries, now);
-        let changed = entries != *self.entries;
+        let changed = changes != Changes::default() || entries != *self.entries;
         self.entries = Arc::new(entries);
         self.rejected = parsed.rejected;
         self.format = Some(parsed.format);

@@ -228,9 +228,22 @@ impl Entries {
 impl PartialEq for Entries {
     /// Since when they are listed does not make two sets of entries different.
     fn eq(&self, other: &Self) -> bool {
-        let timeless = |entry: Entry| Entry { added: None, ..entry };
-        self.len() == other.len() && self.iter().map(timeless).eq(other.iter().map(timeless))
+        is_same(self, &self.v4, other, &other.v4) && is_same(self, &self.v6, other, &other.v6)
     }
+}
+
+fn is_same<A: Address>(
+    all: &Entries,
+    rows: &[Row<A>],
+    others: &Entries,
+    other_rows: &[Row<A>],
+) -> bool {
+    let says = |row: &Row<A>| (row.sort_key(), row.line, row.expires);
+    rows.len() == other_rows.len()
+        && rows.iter().zip(other_rows).all(|(row, other)| {
+            says(row) == says(other)
+                && all.remarks.get(row.remark).is_same(others.remarks.get(other.remark))
+        })
 }
 
 /// Takes entries in any order.

@@ -46,8 +46,10 @@ impl Rules {
         let lists: Vec<_> = membership.lists().cloned().collect();
         let names = lists.iter().map(|list| Arc::clone(&list.name));
         let names = names.chain([Arc::from(Self::PROTECTED)]).collect();
-        let mut good = GoodRules { lists: &lists, rules: Vec::new(), open: Vec::new() };
-        let mut bad = BadRules { lists: &lists, rules: Vec::new(), open: Vec::new() };
+        let standings = Standings::new(&lists);
+        let mut good = GoodRules { lists: &standings, rules: Vec::new(), open: Vec::new() };
+        let mut bad = BadRules { lists: &standings, rules: Vec::new(), open: Vec::new() };
+        bad.rules.reserve(membership.entry_count());
         membership.visit(now, |prefix, listings| {
             good.add(prefix, listings);
             bad.add(prefix, listings);
@@ -64,7 +66,7 @@ impl Rules {
 
 /// Good prefixes, without those that the same list has a wider one for at least as long.
 struct GoodRules<'a> {
-    lists: &'a [Arc<List>],
+    lists: &'a Standings,
     rules: Vec<Rule>,
     /// The prefixes round the current one.
     open: Vec<(Prefix, Listing)>,
@@ -74,12 +76,11 @@ impl GoodRules<'_> {
     fn add(&mut self, prefix: Prefix, listings: &[Listing]) {
         while self.open.pop_if(|(wider, _listing)| !wider.covers(prefix)).is_some() {}
         // One for each prefix is enough, since any of them clears it: the one that lasts longest, then by precedence.
-        let good = listings.iter().copied().filter(|listing| self.is_good(listing.list));
-        let Some(longest) = good.max_by_key(|listing| {
-            let precedence =
-                self.lists.get(usize::from(listing.list)).map(|list| list.precedence());
-            (lasts(*listing), Reverse(precedence))
-        }) else {
+        let good = listings.iter().copied().filter(|listing| self.lists.of(listing.list).is_good);
+        let precedence = |listing: &Listing| self.lists.of(listing.list).precedence;
+        let Some(longest) =
+            good.max_by_key(|listing| (lasts(*listing), Reverse(precedence(listing))))
+        else {
             return;
         };
         let covered = |(_wider, wider): &(Prefix, Listing)| {
@@ -92,12 +93,6 @@ impl GoodRules<'_> {
         let Listing { list, expires } = longest;
         self.rules.push(Rule { prefix, list, action: KernelAction::Off, expires });
     }
-
-    fn is_good(&self, list: u16) -> bool {
-        // What is no list is the protected hosts.
-        let list = self.lists.get(usize::from(list));
-        list.is_none_or(|list| list.class.is_good() && list.enforce)
-    }
 }
 
 /// To compare by how long it lasts.
@@ -107,7 +102,7 @@ fn lasts(listing: Listing) -> u32 {
 
 /// Bad prefixes with their winners, without those for which the kernel does what it does for the wider prefix anyway.
 struct BadRules<'a> {
-    lists: &'a [Arc<List>],
+    lists: &'a Standings,
     rules: Vec<Rule>,
     /// The prefixes round the current one, each with its winners.
     open: Vec<(Prefix, Winners)>,
@@ -141,7 +136,7 @@ impl BadRules<'_> {
 
     /// Who decides among those of a prefix and those of the wider ones.
     fn winners(&self, listings: &[Listing], inherited: Winners) -> Winners {
-        let own = listings.iter().copied().filter(|listing| self.acts(listing.list));
+        let own = listings.iter().copied().filter(|listing| self.lists.of(listing.list).acts);
         // Of equals the first is kept: an entry's own prefix before a wider one.
         let all = || own.clone().chain(inherited.expiring).chain(inherited.lasting);
         let lasting = all()
@@ -165,25 +160,51 @@ impl BadRules<'_> {
         wider.all(|wider| self.action(wider.list) == KernelAction::Off)
     }
 
-    fn list(&self, list: u16) -> Option<&List> {
-        self.lists.get(usize::from(list)).map(AsRef::as_ref)
+    fn precedence(&self, listing: Listing) -> u16 {
+        self.lists.of(listing.list).precedence
     }
 
-    fn precedence(&self, listing: Listing) -> Option<impl Ord + use<>> {
-        self.list(listing.list).map(List::precedence)
-    }
-
-    fn acts(&self, list: u16) -> bool {
-        self.list(list).is_some_and(|list| list.action.acts_at_connect())
-    }
-
-    /// A dry run counts where it would refuse.
     fn action(&self, list: u16) -> KernelAction {
-        match self.list(list) {
-            Some(list) if list.enforce => list.kernel,
-            Some(list) => list.kernel.min(KernelAction::Count),
-            None => KernelAction::Off,
-        }
+        self.lists.of(list).action
+    }
+}
+
+/// What there is to know of each list when its entries compete, worked out once for millions of them.
+struct Standings(Vec<Standing>);
+
+#[derive(Clone, Copy, Debug)]
+struct Standing {
+    /// Whether its entries clear a prefix.
+    is_good: bool,
+    /// Whether they decide at connect.
+    acts: bool,
+    /// The list with the least one decides.
+    precedence: u16,
+    action: KernelAction,
+}
+
+impl Standings {
+    /// That of what is no list: the protected hosts, before all others.
+    const PROTECTED: Standing =
+        Standing { is_good: true, acts: false, precedence: 0, action: KernelAction::Off };
+
+    fn new(lists: &[Arc<List>]) -> Self {
+        let rank = |list: &Arc<List>| {
+            let before = lists.iter().filter(|other| other.precedence() < list.precedence());
+            u16::try_from(1 + before.count()).unwrap_or(u16::MAX)
+        };
+        let standing = |list: &Arc<List>| Standing {
+            is_good: list.class.is_good() && list.enforce,
+            acts: list.action.acts_at_connect(),
+            precedence: rank(list),
+            // A dry run counts where it would refuse.
+            action: if list.enforce { list.kernel } else { list.kernel.min(KernelAction::Count) },
+        };
+        Self(lists.iter().map(standing).collect())
+    }
+
+    fn of(&self, list: u16) -> Standing {
+        self.0.get(usize::from(list)).copied().unwrap_or(Self::PROTECTED)
     }
 }
 

@@ -21,7 +21,7 @@ use super::counting::Counting;
 use super::limits::KernelLimits;
 use super::log::Printer;
 use super::pins::Pins;
-use super::plan::{Entries, Plan};
+use super::plan::{Difference, Entries, Plan, differences};
 use super::program::{load, no_program, refused};
 use super::refusals::Refusals;
 use super::slots::Slots;
@@ -90,6 +90,16 @@ pub struct SyncReport {
 }
 
 impl SyncReport {
+    fn count<Value: Copy + PartialEq>(&mut self, old: &Entries<Value>, new: &Entries<Value>) {
+        for difference in differences(old, new) {
+            *match difference {
+                Difference::Added(..) => &mut self.added,
+                Difference::Changed(..) => &mut self.changed,
+                Difference::Removed(_) => &mut self.removed,
+            } += 1;
+        }
+    }
+
     fn add<Value: Copy + PartialEq>(&mut self, plan: &Plan<Value>) {
         self.added += plan.added();
         self.changed += plan.changed;
@@ -165,10 +175,11 @@ impl Filter {
     /// and the new rules, and the next sync reads back what.
     pub fn sync(&mut self, rules: &Rules, own: &[IpAddr]) -> Result<SyncReport, XdpError> {
         self.boot.adjust();
-        let expiries = rules.bad.iter().chain(&rules.good).filter_map(|rule| rule.expires);
+        let all = rules.bad.iter().chain(&rules.good);
+        let expiries: Vec<_> = all.filter_map(|rule| rule.expires).collect();
         let (boot, now) = (self.boot, uptime());
-        let live = expiries.clone().map(|expiry| boot.second(expiry)).filter(|at| *at > now);
-        (self.dated, self.next_expiry) = (expiries.clone().next().is_some(), live.min());
+        let live = expiries.iter().map(|expiry| boot.second(*expiry)).filter(|at| *at > now);
+        (self.dated, self.next_expiry) = (!expiries.is_empty(), live.min());
         let own: Vec<IpAddr> = own.iter().copied().map(fold).collect();
         let mut slots = self.slots.clone();
         let assignment = slots.assign(&rules.lists)?;
@@ -299,8 +310,8 @@ impl Filter {
         let mut report = SyncReport::default();
         match &self.held {
             Some(held) => {
-                report.add(&Plan::new(&held.lasting, lasting));
-                report.add(&Plan::new(&held.expiring, expiring));
+                report.count(&held.lasting, lasting);
+                report.count(&held.expiring, expiring);
             }
             // A table does not say which prefixes it was made from, only whether it was made from these.
             None if update.is_empty() => {}
@@ -462,8 +473,8 @@ fn touched(table: &Arc<Entries>, wanted: &Arc<Entries>) -> Option<Vec<Prefix>> {
     if Arc::ptr_eq(table, wanted) {
         return Some(Vec::new());
     }
-    let plan = Plan::new(table, wanted);
-    let changed = plan.write.len() + plan.remove.len();
-    (changed * FEW <= table.len())
-        .then(|| plan.write.iter().map(|(prefix, _)| *prefix).chain(plan.remove).collect())
+    let few = table.len() / FEW;
+    let touched = differences(table, wanted).map(|difference| difference.prefix());
+    let touched: Vec<_> = touched.take(few + 1).collect();
+    (touched.len() <= few).then_some(touched)
 }

@@ -28,24 +28,14 @@ impl<Value: Copy + PartialEq> Plan<Value> {
     /// longer one for the same reason.
     pub(super) fn new(old: &[(Prefix, Value)], new: &[(Prefix, Value)]) -> Self {
         let mut plan = Self { write: Vec::new(), changed: 0, remove: Vec::new() };
-        let (mut old, mut new) = (old.iter().peekable(), new.iter().peekable());
-        loop {
-            let order = match (old.peek(), new.peek()) {
-                (None, None) => break,
-                (Some(_), None) => Ordering::Less,
-                (None, Some(_)) => Ordering::Greater,
-                (Some((old, _)), Some((new, _))) => old.cmp(new),
-            };
-            let before = (order != Ordering::Greater).then(|| old.next()).flatten();
-            let after = (order != Ordering::Less).then(|| new.next()).flatten();
-            match (before, after) {
-                (Some((prefix, _)), None) => plan.remove.push(*prefix),
-                (Some((_, before)), Some((_, after))) if before == after => {}
-                (before, Some(entry)) => {
-                    plan.changed += usize::from(before.is_some());
-                    plan.write.push(*entry);
+        for difference in differences(old, new) {
+            match difference {
+                Difference::Added(prefix, value) => plan.write.push((prefix, value)),
+                Difference::Changed(prefix, value) => {
+                    plan.changed += 1;
+                    plan.write.push((prefix, value));
                 }
-                (None, None) => {}
+                Difference::Removed(prefix) => plan.remove.push(prefix),
             }
         }
         plan.write.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.length()));
@@ -57,6 +47,53 @@ impl<Value: Copy + PartialEq> Plan<Value> {
     pub(super) fn added(&self) -> usize {
         self.write.len() - self.changed
     }
+}
+
+/// In what two sets of prefixes differ at one of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Difference<Value> {
+    /// It is new.
+    Added(Prefix, Value),
+    /// It has another value.
+    Changed(Prefix, Value),
+    /// It is gone.
+    Removed(Prefix),
+}
+
+impl<Value> Difference<Value> {
+    /// Where they differ.
+    pub(super) const fn prefix(&self) -> Prefix {
+        match self {
+            Self::Added(prefix, _) | Self::Changed(prefix, _) | Self::Removed(prefix) => *prefix,
+        }
+    }
+}
+
+/// The differences between two sorted sets, in order; nothing is kept of them, for there may be millions.
+pub(super) fn differences<Value: Copy + PartialEq>(
+    mut old: &[(Prefix, Value)],
+    mut new: &[(Prefix, Value)],
+) -> impl Iterator<Item = Difference<Value>> {
+    std::iter::from_fn(move || {
+        loop {
+            let order = match (old.first(), new.first()) {
+                (None, None) => return None,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some((old, _)), Some((new, _))) => old.cmp(new),
+            };
+            let before = (order != Ordering::Greater).then(|| old.split_off_first()).flatten();
+            let after = (order != Ordering::Less).then(|| new.split_off_first()).flatten();
+            match (before, after) {
+                (Some((prefix, _)), None) => return Some(Difference::Removed(*prefix)),
+                (None, Some((prefix, value))) => return Some(Difference::Added(*prefix, *value)),
+                (Some((_, before)), Some((prefix, value))) if before != value => {
+                    return Some(Difference::Changed(*prefix, *value));
+                }
+                _ => {}
+            }
+        }
+    })
 }
 
 #[cfg(test)]

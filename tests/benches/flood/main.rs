@@ -9,9 +9,11 @@
 mod contender;
 mod cores;
 mod field;
+#[path = "../shared/figures.rs"]
 mod figures;
 mod generator;
 mod list;
+#[path = "../shared/machine.rs"]
 mod machine;
 mod measure;
 

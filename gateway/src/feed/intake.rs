@@ -140,7 +140,7 @@ impl Intake {
         }
         let parsed = doubt_text(&content.octets).map_or_else(|| Ok(self.read(&content)), Err);
         let parsed = parsed.and_then(|parsed| {
-            let doubt = doubt_entries(&parsed, self.entries.len(), self.list.guard);
+            let doubt = doubt_entries(&parsed, &self.entries, self.list.guard);
             doubt.map_or(Ok(parsed), Err)
         });
         match parsed {
@@ -342,7 +342,7 @@ mod tests {
                 "has no entries, rejected lines: 2 (a line `# empty` says that this is meant)",
             ),
             (Some("<html>\n192.0.2.9\n"), "is a web page, no list"),
-            (Some("192.0.2.9\n\0\0"), "is no text in ASCII or UTF-8"),
+            (Some("192.0.2.9\n\0\0"), "is binary or UTF-16, expected text in ASCII or UTF-8"),
             (Some("\u{feff}<!DOCTYPE html>"), "is a web page, no list"),
             (None, "No such file or directory (os error 2)"),
         ] {

@@ -12,7 +12,14 @@ pub struct Entries {
     v4: Vec<Row<u32>>,
     v6: Vec<Row<u128>>,
     remarks: Remarks,
+    /// Entries that were left out since others say the same.
+    repeated: usize,
 }
+
+/// Of entries with the same prefix the first ones count, one of those that say the same and at most so many.
+///
+/// A list could have one prefix a million times, and every question about an address in it would look at all of them.
+const SAME_PREFIX: usize = 16;
 
 /// What a source says about one prefix.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +87,12 @@ impl Entries {
         self.v4.len()
     }
 
+    /// The number of IPv4 addresses that entries cover.
+    pub fn v4_addresses(&self) -> u64 {
+        let outermost = self.v4.iter().filter(|row| row.wider == NO_ROW);
+        outermost.map(|row| 1_u64 << 32_u32.saturating_sub(row.length.into())).sum()
+    }
+
     /// The number of entries for IPv6.
     pub fn v6_len(&self) -> usize {
         self.v6.len()
@@ -142,22 +155,18 @@ impl Entries {
 
     /// What a careful reader would notice about them: entries twice, entries inside others, addresses of no public sender.
     pub fn notices(&self) -> Vec<String> {
-        let (mut twice, mut inside, mut reserved) = (0_usize, 0_usize, 0_usize);
+        let (mut inside, mut reserved) = (0_usize, 0_usize);
         let mut wider: Option<Prefix> = None;
-        let mut last: Option<Prefix> = None;
         for prefix in self.prefixes() {
             reserved += usize::from(reserved_prefix(prefix).is_some());
-            if last == Some(prefix) {
-                twice += 1;
-            } else if wider.is_some_and(|wider| wider.covers(prefix)) {
-                inside += 1;
-            } else {
-                wider = Some(prefix);
+            match wider {
+                Some(wider) if wider == prefix => {}
+                Some(wider) if wider.covers(prefix) => inside += 1,
+                _ => wider = Some(prefix),
             }
-            last = Some(prefix);
         }
         let notices = [
-            (twice, "listed twice"),
+            (self.repeated, "listed twice, left out"),
             (inside, "inside another entry"),
             (reserved, "private, loopback or otherwise of no public sender"),
         ];
@@ -205,8 +214,8 @@ impl Entries {
 
     /// Sorts, and tells every row which is the next wider one.
     fn arrange(&mut self) {
-        arrange(&mut self.v4);
-        arrange(&mut self.v6);
+        self.repeated += arrange(&mut self.v4, &self.remarks);
+        self.repeated += arrange(&mut self.v6, &self.remarks);
     }
 
     fn entry<A: Address>(&self, row: &Row<A>) -> Entry {
@@ -375,13 +384,16 @@ impl Address for u128 {
     }
 }
 
-fn arrange<A: Address>(rows: &mut [Row<A>]) {
+/// Sorts `rows`, leaves out those that say nothing new, and links the others; how many were left out.
+fn arrange<A: Address>(rows: &mut Vec<Row<A>>, remarks: &Remarks) -> usize {
     if !rows.is_sorted_by_key(Row::sort_key) {
         // In place; of entries with one prefix the first of the source stays the first, since what is said of it came first.
         rows.sort_unstable_by_key(|row| (row.sort_key(), row.remark, row.line));
     }
+    let before = rows.len();
+    drop_repeated(rows, remarks);
     let mut open: Vec<(A, u8, u32)> = Vec::new();
-    for (index, row) in (0..).zip(rows) {
+    for (index, row) in (0..).zip(rows.iter_mut()) {
         let outside = |&mut (address, length, _): &mut (A, u8, u32)| {
             length > row.length || row.address.head(length) != address
         };
@@ -389,6 +401,27 @@ fn arrange<A: Address>(rows: &mut [Row<A>]) {
         row.wider = open.last().map_or(NO_ROW, |&(_address, _length, wider)| wider);
         open.push((row.address, row.length, index));
     }
+    before - rows.len()
+}
+
+fn drop_repeated<A: Address>(rows: &mut Vec<Row<A>>, remarks: &Remarks) {
+    let mut prefix = None;
+    let mut said: Vec<(Option<Expiry>, u32)> = Vec::new();
+    rows.retain(|row| {
+        if prefix != Some(row.sort_key()) {
+            prefix = Some(row.sort_key());
+            said.clear();
+        }
+        let says_so = |&(expires, remark): &(Option<Expiry>, u32)| {
+            expires == row.expires
+                && (remark == row.remark || remarks.get(remark).is_same(remarks.get(row.remark)))
+        };
+        let is_new = said.len() < SAME_PREFIX && !said.iter().any(says_so);
+        if is_new {
+            said.push((row.expires, row.remark));
+        }
+        is_new
+    });
 }
 
 /// All rows that cover the prefix, the longest first.
@@ -531,8 +564,9 @@ mod tests {
         (0..64).flat_map(|host| [address(true, host), address(false, host)])
     }
 
+    /// Each prefix once: what is repeated is left out.
     fn some_prefixes() -> impl Strategy<Value = Vec<Prefix>> {
-        prop::collection::vec(any_prefix(), 0..24)
+        prop::collection::btree_set(any_prefix(), 0..24).prop_map(Vec::from_iter).prop_shuffle()
     }
 
     fn entries(prefixes: &[Prefix]) -> Entries {
@@ -569,13 +603,45 @@ mod tests {
     }
 
     #[test]
+    fn a_prefix_that_is_repeated_costs_nothing() {
+        let prefix: Prefix = "192.0.2.0/24".parse().unwrap();
+        let other: Prefix = "192.0.2.9".parse().unwrap();
+        let reasons: Vec<_> = (0..100_000).map(|number| number.to_string()).collect();
+        for (name, reasons, kept) in [
+            ("the same", vec!["same"; 100_000], 1),
+            ("others", reasons.iter().map(String::as_str).collect(), SAME_PREFIX),
+        ] {
+            let mut builder = Entries::builder();
+            for (line, reason) in (1..).zip(&reasons) {
+                let remark = Remark { reason, ..Remark::default() };
+                builder.push(Listed { prefix, line, remark, expires: None });
+                builder.push(Listed {
+                    prefix: other,
+                    line,
+                    remark: Remark::default(),
+                    expires: None,
+                });
+            }
+            let entries = builder.finish();
+            assert_eq!(entries.len(), kept + 1, "{name}");
+            assert_eq!(entries.get(0).unwrap().line, 1, "{name}");
+            assert_eq!(entries.covering(other).count(), kept + 1, "{name}");
+            assert_eq!(
+                entries.notices()[0],
+                format!("entries listed twice, left out: {}", 199_999 - kept),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
     fn a_careful_reader_notices() {
         let all = ["192.0.2.0/24", "192.0.2.7", "192.0.2.0/24", "10.1.2.3"]
             .map(|text| text.parse().unwrap());
         assert_eq!(
             entries(&all).notices(),
             [
-                "entries listed twice: 1",
+                "entries listed twice, left out: 1",
                 "entries inside another entry: 1",
                 "entries private, loopback or otherwise of no public sender: 1"
             ]
@@ -606,8 +672,8 @@ mod tests {
             let (entries, holes) = (entries(&prefixes), entries(&holes));
             let rest = entries.without(&holes);
             for address in addresses().map(Prefix::host) {
-                let expected = if holes.covers(address) { 0 } else { entries.covering(address).count() };
-                prop_assert_eq!(rest.covering(address).count(), expected, "{}", address);
+                let expected = entries.covers(address) && !holes.covers(address);
+                prop_assert_eq!(rest.covers(address), expected, "{}", address);
             }
         }
 

@@ -1,15 +1,18 @@
 //! Whether a new copy of a list is believed: what speaks against it, so that a broken or poisoned one replaces nothing.
 
-use super::{Guard, Parsed};
+use super::{Entries, Guard, Parsed};
 
-/// Lists with fewer entries than this may grow and shrink as they like.
+/// A list with fewer entries may grow as if it had so many, and shrink as it likes.
 const SMALL: usize = 100;
+
+/// A list that covers fewer IPv4 addresses may grow as if it covered so many: a /8.
+const LITTLE: usize = 1 << 24;
 
 /// What speaks against a new copy of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Doubt {
-    /// It is no text in ASCII or UTF-8.
-    #[error("is no text in ASCII or UTF-8")]
+    /// It is binary, or text in UTF-16.
+    #[error("is binary or UTF-16, expected text in ASCII or UTF-8")]
     NotText,
     /// It is a web page: an error, a login, a captcha.
     #[error("is a web page, no list")]
@@ -45,6 +48,21 @@ pub enum Doubt {
         /// In percent.
         limit: u32,
     },
+    /// It names more than a list can have.
+    #[error("has more than 10,000,000 entries")]
+    TooMany,
+    /// It covers far more addresses than the one before.
+    #[error(
+        "covers {after} IPv4 addresses after {before}, more than the {limit} % growth that `max_growth` allows"
+    )]
+    Widened {
+        /// Addresses before.
+        before: usize,
+        /// Addresses now.
+        after: usize,
+        /// In percent.
+        limit: u32,
+    },
     /// It has far fewer entries than the one before.
     #[error(
         "has {after} entries after {before}, more than the {limit} % loss that `max_shrink` allows"
@@ -69,29 +87,50 @@ pub fn doubt_text(octets: &[u8]) -> Option<Doubt> {
     text.starts_with(b"<").then_some(Doubt::Html)
 }
 
-/// What speaks against `parsed`, after a copy of `before` entries.
-pub fn doubt_entries(parsed: &Parsed, before: usize, guard: Guard) -> Option<Doubt> {
+/// What speaks against `parsed`, after a copy with the entries `before`; the first copy can only be judged by itself.
+pub fn doubt_entries(parsed: &Parsed, before: &Entries, guard: Guard) -> Option<Doubt> {
     let (after, rejected) = (parsed.entries.len(), parsed.rejected.count);
     if let Some(announced) = parsed.announced
         && announced > parsed.records
     {
         return Some(Doubt::CutOff { announced, found: parsed.records });
     }
+    if !parsed.has_room {
+        return Some(Doubt::TooMany);
+    }
     if !parsed.has_end {
         return Some(Doubt::NoEnd);
     }
-    if after == 0 && !parsed.says_empty && (rejected > 0 || before > 0) {
+    if after == 0 && !parsed.says_empty && (rejected > 0 || !before.is_empty()) {
         return Some(Doubt::Empty { rejected });
     }
-    if before < SMALL {
+    if before.is_empty() {
         return None;
     }
-    let beyond = |part: usize, limit: &u32| {
-        let limit = usize::try_from(*limit).unwrap_or(usize::MAX);
-        part.saturating_mul(100) > limit.saturating_mul(before)
-    };
-    let grown = guard.max_growth.filter(|limit| beyond(after.saturating_sub(before), limit));
-    let shrunk = guard.max_shrink.filter(|limit| beyond(before.saturating_sub(after), limit));
-    let grew = grown.map(|limit| Doubt::Grew { before, after, limit });
-    grew.or_else(|| shrunk.map(|limit| Doubt::Shrank { before, after, limit }))
+    let growth = guard.max_growth.and_then(|limit| grew(&parsed.entries, before, limit));
+    let before = before.len();
+    growth.or_else(|| {
+        let shrank = |limit: &u32| {
+            before >= SMALL && is_beyond(before.saturating_sub(after), before, *limit)
+        };
+        guard.max_shrink.filter(shrank).map(|limit| Doubt::Shrank { before, after, limit })
+    })
+}
+
+/// Growth by number, and by what is covered: a list of hosts that has become one of networks is as large as it was.
+fn grew(after: &Entries, before: &Entries, limit: u32) -> Option<Doubt> {
+    let (many, few) = (after.len(), before.len());
+    if is_beyond(many.saturating_sub(few.max(SMALL)), few.max(SMALL), limit) {
+        return Some(Doubt::Grew { before: few, after: many, limit });
+    }
+    let addresses =
+        |entries: &Entries| usize::try_from(entries.v4_addresses()).unwrap_or(usize::MAX);
+    let (wide, narrow) = (addresses(after), addresses(before));
+    is_beyond(wide.saturating_sub(narrow.max(LITTLE)), narrow.max(LITTLE), limit)
+        .then_some(Doubt::Widened { before: narrow, after: wide, limit })
+}
+
+fn is_beyond(part: usize, whole: usize, percent: u32) -> bool {
+    let percent = usize::try_from(percent).unwrap_or(usize::MAX);
+    part.saturating_mul(100) > percent.saturating_mul(whole)
 }

@@ -460,7 +460,7 @@ mod tests {
                 "has neither the header of an allowedblockedlist.txt nor a line such as `AC: 192.0.2.7/255.255.255.255:+`",
             ),
             ("<html>", "is a web page, no list"),
-            ("\u{0}", "is no text in ASCII or UTF-8"),
+            ("\u{0}", "is binary or UTF-16, expected text in ASCII or UTF-8"),
         ] {
             assert_eq!(import(text.as_bytes()).unwrap_err().to_string(), expected, "{text:?}");
         }

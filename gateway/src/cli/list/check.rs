@@ -12,7 +12,7 @@ use super::find;
 use crate::clock::Clock;
 use crate::feed;
 use crate::list::{
-    Doubt, Format, Guard, Origin, Reading, Source, doubt_entries, doubt_text, parse_with,
+    Doubt, Entries, Format, Guard, Origin, Reading, Source, doubt_entries, doubt_text, parse_with,
 };
 
 /// Arguments of `list check`.
@@ -137,7 +137,8 @@ fn checked(file: &File) -> Checked {
         let why = error.fault.to_string();
         rejected.push(Rejected { line: error.line, text: error.text, why });
     });
-    let doubt = doubt_text(&octets).or_else(|| doubt_entries(&parsed, 0, Guard::default()));
+    let doubt = doubt_text(&octets)
+        .or_else(|| doubt_entries(&parsed, &Entries::default(), Guard::default()));
     let doubt = doubt.map(|doubt: Doubt| format!("it {doubt}"));
     Checked {
         file: path.clone(),

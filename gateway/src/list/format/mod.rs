@@ -13,7 +13,7 @@ mod template;
 use self::lines::{Line, lines, says_empty};
 use self::rbldnsd::Dataset;
 pub(super) use self::sink::shown;
-use self::sink::{Found, Sink};
+use self::sink::{Found, Kept, Sink};
 pub use self::sink::{LineError, LineFault, Rejected, WIDEST_REFUSED};
 pub(super) use self::template::escaped;
 use super::Entries;
@@ -97,6 +97,8 @@ pub struct Parsed {
     pub announced: Option<usize>,
     /// False when its end is missing, in formats that have one.
     pub has_end: bool,
+    /// False when it names more than a list can have.
+    pub has_room: bool,
 }
 
 /// Reads a whole list; a line that cannot be read does not stop the others.
@@ -120,10 +122,11 @@ pub fn parse_with(octets: &[u8], reading: Reading, mut reject: impl FnMut(LineEr
         Format::Csv => csv::read(octets, &mut sink),
         Format::P2p => p2p::read(octets, &mut sink),
     };
-    let (entries, records) = sink.finish();
+    let Kept { entries, records, has_room } = sink.finish();
     Parsed {
         format,
         entries,
+        has_room,
         rejected: Rejected::default(),
         says_empty: told.says_empty,
         records,

@@ -19,9 +19,22 @@ pub(super) struct Sink<'a> {
     reading: Reading,
     entries: EntriesBuilder,
     records: usize,
+    has_room: bool,
     /// What must be cut out of entries that cover it.
     holes: Vec<Prefix>,
     reject: &'a mut dyn FnMut(LineError),
+}
+
+/// The most entries that a list can have; beyond, it is no list but an attack, or a mistake.
+const MOST_ENTRIES: usize = 10_000_000;
+
+/// What a sink has kept.
+pub(super) struct Kept {
+    pub(super) entries: Entries,
+    /// The number of items that they came from.
+    pub(super) records: usize,
+    /// False when there were more entries than a list can have.
+    pub(super) has_room: bool,
 }
 
 /// One item as a reader found it.
@@ -39,7 +52,14 @@ pub(super) struct Found<'a> {
 
 impl<'a> Sink<'a> {
     pub(super) fn new(reading: Reading, reject: &'a mut dyn FnMut(LineError)) -> Self {
-        Self { reading, entries: Entries::builder(), records: 0, holes: Vec::new(), reject }
+        Self {
+            reading,
+            entries: Entries::builder(),
+            records: 0,
+            has_room: true,
+            holes: Vec::new(),
+            reject,
+        }
     }
 
     /// When the list was written or fetched, which durations in it count from.
@@ -53,6 +73,18 @@ impl<'a> Sink<'a> {
         if let Err(fault) = Self::refuse_wide(prefixes) {
             return self.reject(found.line, found.text, fault);
         }
+        if self.entries.len() + prefixes.len() > MOST_ENTRIES {
+            self.has_room = false;
+            return self.reject(found.line, found.text, LineFault::TooMany);
+        }
+        let reason = cut(found.remark.reason.trim());
+        let escaped;
+        let reason = if reason.contains(char::is_control) {
+            escaped = shown(reason);
+            &escaped
+        } else {
+            reason
+        };
         for &prefix in prefixes {
             if self.reading.foreign && may_be_reserved(prefix) {
                 if let Some(range) = reserved_prefix(prefix) {
@@ -64,7 +96,6 @@ impl<'a> Sink<'a> {
                     self.holes.push(hole);
                 }
             }
-            let reason = cut(found.remark.reason.trim());
             self.entries.push(Listed {
                 prefix,
                 line: found.line,
@@ -86,13 +117,13 @@ impl<'a> Sink<'a> {
         (self.reject)(LineError { line, text: shown(text.trim()), fault });
     }
 
-    /// All that was kept, and the number of items that it came from.
-    pub(super) fn finish(self) -> (Entries, usize) {
-        let entries = self.entries.finish();
-        if self.holes.is_empty() {
-            return (entries, self.records);
+    /// All that was kept.
+    pub(super) fn finish(self) -> Kept {
+        let mut entries = self.entries.finish();
+        if !self.holes.is_empty() {
+            entries = entries.without(&self.holes.into_iter().collect());
         }
-        (entries.without(&self.holes.into_iter().collect()), self.records)
+        Kept { entries, records: self.records, has_room: self.has_room }
     }
 }
 
@@ -178,6 +209,9 @@ pub enum LineFault {
         /// The widest prefix on the line.
         prefix: Prefix,
     },
+    /// The list is full.
+    #[error("the list has 10,000,000 entries already, expected no more")]
+    TooMany,
     /// A list from outside names addresses that no public sender has.
     #[error("{prefix} is {range}, expected public addresses in a list from outside")]
     Reserved {

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::super::LineFault;
+use super::super::sink::shown;
 use super::{BLANK, COMMENT};
 use crate::net::{Prefix, PrefixError};
 
@@ -37,7 +38,7 @@ pub(super) fn v6_prefix(text: &str) -> Result<(Vec<Prefix>, &str), LineFault> {
     let prefix = Prefix::new(address.into(), length)?;
     let mask = u128::MAX.checked_shl(128 - u32::from(length)).unwrap_or(0);
     if address.to_bits() & !mask != 0 {
-        return Err(LineFault::HostBits { found: word(text).to_owned(), prefix });
+        return Err(LineFault::HostBits { found: shown(word(text)), prefix });
     }
     Ok((vec![prefix], rest))
 }
@@ -125,7 +126,7 @@ fn v6_numbers(text: &str) -> Option<(Ipv6Addr, u8, &str)> {
 fn v4(text: &str, address: u32, length: u8, most: u32) -> Result<Prefix, LineFault> {
     let prefix = Prefix::new(Ipv4Addr::from_bits(address).into(), length)?;
     if address & !mask(length) != 0 {
-        return Err(LineFault::HostBits { found: word(text).to_owned(), prefix });
+        return Err(LineFault::HostBits { found: shown(word(text)), prefix });
     }
     within(!mask(length), most, text)?;
     Ok(prefix)

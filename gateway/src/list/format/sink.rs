@@ -1,5 +1,6 @@
 //! Takes what a reader finds in a list: good entries are kept, the others are rejected with their line.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -64,11 +65,11 @@ impl<'a> Sink<'a> {
                     self.holes.push(hole);
                 }
             }
-            let reason = cut(found.remark.reason.trim());
+            let reason = on_one_line(cut(found.remark.reason.trim()));
             self.entries.push(Listed {
                 prefix,
                 line: found.line,
-                remark: Remark { reason, ..found.remark },
+                remark: Remark { reason: &reason, ..found.remark },
                 expires: found.expires,
             });
         }
@@ -120,6 +121,15 @@ fn cut(text: &str) -> &str {
     text.char_indices()
         .nth(TEXT_LIMIT)
         .map_or(text, |(end, _letter)| text.get(..end).unwrap_or(text))
+}
+
+/// `text` with blanks in place of control characters: what a stranger wrote begins no line of its own, wherever it is shown.
+pub(in super::super) fn on_one_line(text: &str) -> Cow<'_, str> {
+    if text.contains(char::is_control) {
+        text.replace(char::is_control, " ").into()
+    } else {
+        text.into()
+    }
 }
 
 /// `text` as it can be shown: cut, control characters escaped.

@@ -1,6 +1,5 @@
 //! Writes the entries of a list in formats that other programs read, and most of them this one, too.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Write};
 use std::net::Ipv4Addr;
@@ -8,7 +7,7 @@ use std::net::Ipv4Addr;
 use serde_json::json;
 
 use super::Entry;
-use super::format::escaped;
+use super::format::{escaped, on_one_line};
 use crate::net::Prefix;
 
 /// A format that lists are written in.
@@ -181,15 +180,6 @@ fn template(entry: &Entry) -> String {
     // A first equals sign is taken off.
     let mark = if text.starts_with('=') { "=" } else { "" };
     format!("{mark}{}", on_one_line(&text))
-}
-
-/// `text` with blanks in place of all that would end its line.
-fn on_one_line(text: &str) -> Cow<'_, str> {
-    if text.contains(char::is_control) {
-        text.replace(char::is_control, " ").into()
-    } else {
-        text.into()
-    }
 }
 
 #[cfg(test)]

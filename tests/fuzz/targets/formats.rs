@@ -18,6 +18,7 @@ pub(crate) fn run(octets: &[u8]) {
         assert!((1..=last).contains(&entry.line), "{entry:?} of {last} lines");
         assert!(entry.prefix.length() >= 8, "{entry:?}");
         assert!(entry.reason.as_deref().is_none_or(|reason| reason.chars().count() <= 120));
+        assert!(!entry.reason.as_deref().is_some_and(|reason| reason.contains(char::is_control)));
         let text = entry.text_for(entry.prefix.address());
         assert!(text.is_none_or(|text| text.len() < 120 * 40));
     }

@@ -76,14 +76,19 @@ fn rbldnsd(lines: &[&str]) -> Option<Format> {
         let (item, rest) = entry.split_once([' ', '\t']).unwrap_or((entry, ""));
         let has_answer = rest.trim_start().strip_prefix(':').is_some_and(starts_with_answer);
         let is_v6 = item.split('/').next().is_some_and(|address| address.contains(':'));
-        let begins_like_address =
-            item.starts_with(|letter: char| letter.is_ascii_hexdigit() || letter == ':');
-        if (is_sure || excludes || has_answer) && begins_like_address {
+        if (is_sure || excludes || has_answer) && looks_like_item(item) {
             let dataset = if is_v6 { Dataset::Ip6Trie } else { Dataset::Ip4Set };
             return Some(dataset.format());
         }
     }
     is_sure.then_some(Format::RbldnsdIp4Set)
+}
+
+/// Whether `item` has the letters of addresses, prefixes and ranges alone, and one that no word has.
+fn looks_like_item(item: &str) -> bool {
+    let parts = ['.', ':', '/', '-'];
+    item.contains(parts)
+        && item.chars().all(|letter| letter.is_ascii_hexdigit() || parts.contains(&letter))
 }
 
 /// Whether `text`, which stood behind a colon, is an address or the last number of one, and a second colon or nothing.
@@ -136,6 +141,8 @@ mod tests {
             ("value,scope,type,duration,reason\n", Format::Csv),
             ("duration,value\n", Format::Csv),
             ("192.0.2.7,ip,ban,4h,ssh\n", Format::Csv),
+            ("value,reason\n192.0.2.7,about :0\n", Format::Csv),
+            ("!important :4\n", Format::Plain),
             ("hello, world\n", Format::Plain),
             ("Bad: people:192.0.2.0-192.0.2.255\n", Format::P2p),
             ("# x\na:192.0.2.0-192.0.2.255\nno\n", Format::Plain),

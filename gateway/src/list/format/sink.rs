@@ -1,5 +1,6 @@
 //! Takes what a reader finds in a list: good entries are kept, the others are rejected with their line.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -77,14 +78,7 @@ impl<'a> Sink<'a> {
             self.has_room = false;
             return self.reject(found.line, found.text, LineFault::TooMany);
         }
-        let reason = cut(found.remark.reason.trim());
-        let escaped;
-        let reason = if reason.contains(char::is_control) {
-            escaped = shown(reason);
-            &escaped
-        } else {
-            reason
-        };
+        let reason = on_one_line(cut(found.remark.reason.trim()));
         for &prefix in prefixes {
             if self.reading.foreign && may_be_reserved(prefix) {
                 if let Some(range) = reserved_prefix(prefix) {
@@ -99,7 +93,7 @@ impl<'a> Sink<'a> {
             self.entries.push(Listed {
                 prefix,
                 line: found.line,
-                remark: Remark { reason, ..found.remark },
+                remark: Remark { reason: &reason, ..found.remark },
                 expires: found.expires,
             });
         }
@@ -151,6 +145,15 @@ fn cut(text: &str) -> &str {
     text.char_indices()
         .nth(TEXT_LIMIT)
         .map_or(text, |(end, _letter)| text.get(..end).unwrap_or(text))
+}
+
+/// `text` with blanks in place of control characters: what a stranger wrote begins no line of its own, wherever it is shown.
+pub(in super::super) fn on_one_line(text: &str) -> Cow<'_, str> {
+    if text.contains(char::is_control) {
+        text.replace(char::is_control, " ").into()
+    } else {
+        text.into()
+    }
 }
 
 /// `text` as it can be shown: cut, control characters escaped.

@@ -144,6 +144,23 @@ impl Engine {
         decide_message(&self.policy(&settings), facts, lists.version, reference())
     }
 
+    /// Judges a message again by the lists in force now, from what the trail has of it; nothing is counted or recorded.
+    ///
+    /// A pause does not count: what would be decided after it is what an operator wants to know.
+    pub fn judge_again(&self, message: &audit::SeenMessage) -> Decision {
+        let (settings, lists) = (self.settings.load(), self.lists.load());
+        let now = self.clock.now();
+        let seen = message.addresses.iter().map(|seen| {
+            let (hop, authenticated) = (seen.hop.clone(), seen.authenticated);
+            facts(&settings, &lists.membership, seen.ip, hop, authenticated, now)
+        });
+        let addresses: Vec<_> = seen.collect();
+        let is_logical = |facts: &AddressFacts| Some(facts.address) == message.logical_client;
+        let logical = addresses.iter().position(is_logical).unwrap_or(0);
+        let facts = with_good_client(&settings, MessageFacts { addresses, logical });
+        decide_message(&settings.policy, facts, lists.version, reference())
+    }
+
     /// The policy in force now: in a pause that of a dry run.
     fn policy<'a>(&self, settings: &'a Settings) -> Cow<'a, Policy> {
         match self.pause() {
@@ -231,8 +248,14 @@ fn message_facts(
     let hops = sightings.iter().map(|seen| {
         facts(settings, membership, seen.address, seen.hop.clone(), seen.authenticated, now)
     });
-    let mut addresses: Vec<_> = std::iter::once(client).chain(hops).collect();
+    let addresses: Vec<_> = std::iter::once(client).chain(hops).collect();
     let logical = logical_client(&addresses, &sightings);
+    with_good_client(settings, MessageFacts { addresses, logical })
+}
+
+/// Where the configuration says so, a good client clears all hops.
+fn with_good_client(settings: &Settings, facts: MessageFacts) -> MessageFacts {
+    let MessageFacts { mut addresses, logical } = facts;
     let good_client = addresses.get(logical).is_some_and(|client| client.cleared_by().is_some());
     if good_client && settings.good_client_skips_headers {
         for (index, other) in

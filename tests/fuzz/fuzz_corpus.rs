@@ -84,6 +84,7 @@ replays! {
     command: "command",
     config: "config",
     dialogue: "dialogue",
+    formats: "formats",
     header: "header",
     line: "line",
     list: "list",

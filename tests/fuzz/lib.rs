@@ -12,8 +12,8 @@ mod input;
 mod targets;
 
 use targets::{
-    build, command, config, dialogue, header, line, list, next_hop, parse, received, reference,
-    reply, stream, table,
+    build, command, config, dialogue, formats, header, line, list, next_hop, parse, received,
+    reference, reply, stream, table,
 };
 
 /// Something that takes hostile octets, and what it promises about them.
@@ -26,12 +26,13 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 17] = [
     Target { name: "build-v4", run: build::v4 },
     Target { name: "build-v6", run: build::v6 },
     Target { name: "command", run: command::run },
     Target { name: "config", run: config::run },
     Target { name: "dialogue", run: dialogue::run },
+    Target { name: "formats", run: formats::run },
     Target { name: "header", run: header::run },
     Target { name: "line", run: line::run },
     Target { name: "list", run: list::run },

@@ -39,8 +39,11 @@ fn address() -> impl Strategy<Value = IpAddr> {
     ]
 }
 
+/// A prefix, and when it ends, in seconds from now.
+type Ending = (Prefix, Option<i64>);
+
 /// A prefix round such an address, and when it ends: never, an hour ago, in an hour.
-fn listed() -> impl Strategy<Value = (Prefix, Option<i64>)> {
+fn listed() -> impl Strategy<Value = Ending> {
     let end = prop::sample::select(vec![None, None, Some(-3600), Some(3600)]);
     (address(), 0_u8..=10, end).prop_map(|(address, wider, end)| {
         let longest = if address.is_ipv4() { 32 } else { 68 };
@@ -48,7 +51,7 @@ fn listed() -> impl Strategy<Value = (Prefix, Option<i64>)> {
     })
 }
 
-fn list() -> impl Strategy<Value = (List, Vec<(Prefix, Option<i64>)>)> {
+fn list() -> impl Strategy<Value = (List, Vec<Ending>)> {
     let class = prop::sample::select(Class::ALL.to_vec());
     let action = prop::sample::select(vec![
         ListAction::Reject,
@@ -67,8 +70,8 @@ fn list() -> impl Strategy<Value = (List, Vec<(Prefix, Option<i64>)>)> {
 }
 
 /// The lists with names of their own, each with its entries.
-fn loaded(lists: Vec<(List, Vec<(Prefix, Option<i64>)>)>, now: Timestamp) -> Vec<Loaded> {
-    let loaded = |(number, (list, prefixes)): (usize, (List, Vec<(Prefix, Option<i64>)>))| {
+fn loaded(lists: Vec<(List, Vec<Ending>)>, now: Timestamp) -> Vec<Loaded> {
+    let loaded = |(number, (list, prefixes)): (usize, (List, Vec<Ending>))| {
         let name: Arc<str> = format!("list-{number}").into();
         let entries = prefixes.into_iter().map(|(prefix, end)| Listed {
             prefix,

@@ -208,7 +208,11 @@ fn scan_says_what_each_hop_means() {
     let addresses = answer["addresses"].as_array().unwrap();
     let hops: Vec<_> = addresses.iter().map(|address| &address["hop"]).collect();
     assert_eq!(hops, ["connect", "received[0]", "received[1]"]);
-    assert!(addresses.iter().all(|address| keys(address) == ["hop", "ip", "matches", "skipped"]));
+    assert!(
+        addresses
+            .iter()
+            .all(|address| keys(address) == ["authenticated", "hop", "ip", "matches", "skipped"])
+    );
     assert_eq!(
         (&addresses[0]["skipped"], &addresses[1]["skipped"]),
         (&Value::Null, &json!("private"))

@@ -1,5 +1,9 @@
 //! Lists that are fetched: in force when they come, kept when what comes is bad, there after a start without the network.
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test that uses them")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail the test that uses them"
+)]
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

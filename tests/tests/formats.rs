@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test that uses them")]
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -103,25 +104,27 @@ fn every_rejected_line_has_its_number_at_any_size() {
     }
 }
 
-/// Lists that are made to take long: each has its reason, and a hundred times the time that it needs.
+fn lines(lines: impl Iterator<Item = String>) -> String {
+    lines.fold(String::new(), |text, line| text + &line + "\n")
+}
+
+/// Lists that are made to take long, each with many times what it needs in a build without optimisation.
 #[test]
 fn no_list_takes_long() {
     let hosts = |count: u32, mark: &str| -> String {
-        let host = |number: u32| {
-            format!("{mark}{}\n", std::net::Ipv4Addr::from_bits(0x0a00_0000 + number * 2))
-        };
-        (0..count).map(host).collect()
+        let host = |number: u32| Ipv4Addr::from_bits(0x1400_0000 + number * 2);
+        lines((0..count).map(|number| format!("{mark}{}", host(number))))
     };
-    let nested: String = (8..=32).map(|length| format!("10.0.0.0/{length}\n")).collect();
-    let same: String = (0..20_000).map(|number| format!("10.0.0.0/8 text {number}\n")).collect();
+    let nested = lines((8..=32).map(|length| format!("20.0.0.0/{length}")));
+    let same = lines((0..4_000).map(|number| format!("20.0.0.0/8 text {number}")));
     for (what, format, text) in [
-        ("many exclusions", Format::RbldnsdIp4Trie, format!("10.0.0.0/8\n{}", hosts(300_000, "!"))),
-        ("exclusions of nested entries", Format::RbldnsdIp4Set, nested + &hosts(100_000, "!")),
-        ("exclusions of many entries", Format::RbldnsdIp4Set, same + &hosts(100_000, "!")),
+        ("many exclusions", Format::RbldnsdIp4Trie, format!("20.0.0.0/8\n{}", hosts(60_000, "!"))),
+        ("exclusions of nested entries", Format::RbldnsdIp4Set, nested + &hosts(20_000, "!")),
+        ("exclusions of many entries", Format::RbldnsdIp4Set, same + &hosts(20_000, "!")),
         (
             "many datasets",
             Format::RbldnsdIp4Set,
-            "$DATASET ip4set @\n10.0.0.0/8\n!10.1.2.3\n".repeat(100_000),
+            "$DATASET ip4set @\n20.0.0.0/8\n!20.1.2.3\n".repeat(20_000),
         ),
         ("a long line", Format::Plain, "x".repeat(50_000_000)),
         (
@@ -133,7 +136,7 @@ fn no_list_takes_long() {
                 format!("10.0.0.1 {}\n", "$1".repeat(30_000)).repeat(300)
             ),
         ),
-        ("no line", Format::Plain, "\n".repeat(5_000_000)),
+        ("no line", Format::Plain, "\n".repeat(1_000_000)),
         ("open quotes", Format::Csv, "192.0.2.7,\"\"\"\n\"".repeat(200_000)),
         ("deep JSON", Format::DropJson, "[".repeat(5_000_000)),
         (
@@ -145,21 +148,19 @@ fn no_list_takes_long() {
         ("colons of IPv6", Format::RbldnsdIp6Trie, "::".repeat(10_000_000)),
         ("dollars", Format::Plain, format!("$ {}", "# $".repeat(10_000_000))),
     ] {
-        for format in [None, Some(format)] {
-            let deadline = Deadline::after(Duration::from_secs(60));
-            let parsed = parse(text.as_bytes(), reading(format, true));
-            assert!(!deadline.passed(), "{what}: {:?} as {format:?}", deadline.elapsed());
-            assert!(parsed.entries.len() <= 5_000_000, "{what}: {}", parsed.entries.len());
-        }
+        let deadline = Deadline::after(Duration::from_mins(1));
+        let parsed = parse(text.as_bytes(), reading(Some(format), true));
+        assert!(!deadline.passed(), "{what}: {:?}", deadline.elapsed());
+        assert!(parsed.entries.len() <= 1_000_000, "{what}: {}", parsed.entries.len());
     }
 }
 
 #[test]
 fn what_many_exclusions_leave_is_exact() {
     let excluded = (0..100_000_u32).map(|number| 0x0a00_0000 + number * 37 % 0x0100_0000);
-    let excluded: Vec<_> = excluded.map(std::net::Ipv4Addr::from_bits).collect();
-    let lines: String = excluded.iter().map(|address| format!("!{address}\n")).collect();
-    let text = format!("10.0.0.0/8\n{lines}");
+    let excluded: Vec<_> = excluded.map(Ipv4Addr::from_bits).collect();
+    let exclusions = lines(excluded.iter().map(|address| format!("!{address}")));
+    let text = format!("10.0.0.0/8\n{exclusions}");
     let parsed = parse(text.as_bytes(), reading(Some(Format::RbldnsdIp4Trie), false));
     let listed = |prefix: Prefix| 1_u64 << (32 - prefix.length());
     let listed: u64 = parsed.entries.prefixes().map(listed).sum();

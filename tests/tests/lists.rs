@@ -1,5 +1,9 @@
 //! Lists changed at run time: by hand, by switches, by folders, by what is put; in force at once, kept, remembered.
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test that uses them")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail the test that uses them"
+)]
 
 use std::fs;
 use std::time::Duration;
@@ -150,6 +154,73 @@ fn why_says_when_the_entry_was_removed() {
     .unwrap();
     assert!(removed["by"].as_str().unwrap().ends_with("bad.txt"), "{removed}");
     assert!(removed["at"].is_string() && removed["prefix"] == BAD, "{removed}");
+    daemon.terminate().unwrap();
+}
+
+#[test]
+fn what_is_made_good_warns_of_the_other_hops_of_recent_messages() {
+    if !needs::root() {
+        return;
+    }
+    let (proxy, other, third) = ("198.51.100.7", "203.0.113.9", "203.0.113.10");
+    let site = Site::without_kernel()
+        .list("proxies", "open-proxy", "action = \"reject-message\"", "198.51.100.0/24\n")
+        .list("doubtful", "local-bad", "action = \"tag\"", "203.0.113.0/24\n")
+        .tables("[[list]]\nname = \"good\"\nclass = \"local-good\"")
+        .tables("[[list]]\nname = \"given\"\nclass = \"local-bad\"");
+    let stage = stage(site);
+    let daemon = stage.start().unwrap();
+    let send = |hops: &[&str]| {
+        let hop = |ip: &&str| format!("Received: from a.example.net ([{ip}]) by b.example.net\n");
+        let message = hops.iter().map(hop).collect::<String>() + "Subject: x\n\nx\n";
+        stage
+            .greeted(NOBODY)
+            .unwrap()
+            .deliver("a@example.net", &["b@example.org"], &message)
+            .unwrap();
+    };
+    send(&[other, proxy]);
+    let reference = stage.records(NOBODY, "message", 1).unwrap()[0]["reference"].clone();
+    let reference = reference.as_str().unwrap();
+    send(&[third, "198.18.1.3"]);
+    stage.records(NOBODY, "message", 2).unwrap();
+
+    // The address of the tag is cleared, that of the open proxy is not.
+    let added = list(&stage, &["add", "good", other]);
+    let warnings = added["warnings"].as_array().unwrap();
+    let [warning] = &warnings[..] else { unreachable!("one warning: {warnings:?}") };
+    let warning = warning.as_str().unwrap();
+    assert!(warning.starts_with(&format!("message {reference} of 20")), "{warning}");
+    let end = format!(
+        "Z, with {other} as received[0], would still be refused: {proxy} (received[1]) is on proxies (open-proxy): 198.51.100.0/24"
+    );
+    assert!(warning.ends_with(&end), "{warning}");
+    // It is judged by the lists that are in force now: with the first one good, nothing else is left.
+    assert_eq!(list(&stage, &["add", "good", proxy])["warnings"], json!([]));
+    list(&stage, &["remove", "good", other]);
+    let added = list(&stage, &["add", "good", "198.51.100.0/28"]);
+    let warning = added["warnings"][0].as_str().unwrap();
+    assert!(
+        warning.contains("would still be tagged: 203.0.113.9 (received[0]) is on doubtful"),
+        "{warning}"
+    );
+    assert_eq!(added["warnings"].as_array().unwrap().len(), 1);
+    // Nobody asks that of a bad list, or of an address that was in no message.
+    assert_eq!(
+        list(&stage, &["add", "given", "198.51.100.8"])["warnings"].as_array().unwrap().len(),
+        1
+    );
+    assert_eq!(list(&stage, &["add", "good", "198.18.7.7"])["warnings"], json!([]));
+
+    // Where it cannot look it says so, and adds the entry all the same.
+    fs::remove_file(stage.home.path().join("audit.jsonl")).unwrap();
+    let added = list(&stage, &["add", "good", "198.18.7.8"]);
+    let warning = added["warnings"][0].as_str().unwrap();
+    assert!(
+        warning.starts_with("whether other hops of recent messages are still hit is not known"),
+        "{warning}"
+    );
+    assert_eq!(added["done"], "added 198.18.7.8");
     daemon.terminate().unwrap();
 }
 

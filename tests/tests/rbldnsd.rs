@@ -2,13 +2,18 @@
 //!
 //! The files are random: defaults, answers, exclusions, ranges, variables, mistakes. The addresses are near the edges of what
 //! the files name, since that is where two readers would differ.
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test that uses them")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail the test that uses them"
+)]
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::slice;
 
 use gateway::clock::Timestamp;
-use gateway::list::{Entries, Entry, Format, Parsed, Reading, parse};
+use gateway::list::{Entries, Entry, ExportFormat, Format, Parsed, Reading, export, parse};
 use gateway::net::Prefix;
 use harness::needs;
 use harness::rbldnsd::{Listing, RBLDNSD, Rbldnsd, Zone};
@@ -33,6 +38,34 @@ fn an_ip4trie_lists_what_rbldnsd_lists() {
 #[test]
 fn an_ip6trie_lists_what_rbldnsd_lists() {
     compare(Format::RbldnsdIp6Trie, "ip6trie");
+}
+
+/// What is written for rbldnsd is served by it: both families in one file for the dataset `combined`.
+#[test]
+fn rbldnsd_serves_what_is_written_for_it() {
+    let Some(packages) = needs::mail_server(&RBLDNSD) else { return };
+    let formats = [Format::RbldnsdIp4Trie, Format::RbldnsdIp6Trie];
+    let files = formats.map(|format| File::random(format, 9));
+    let parsed = [0, 1].map(|family| files[family].parsed(formats[family]));
+    let all = parsed.iter().flat_map(|parsed| parsed.entries.iter());
+    let mut text = Vec::new();
+    export(ExportFormat::Rbldnsd, "office-bad", all, &mut text).unwrap();
+    let text = String::from_utf8(text).unwrap();
+    let zone = Zone { name: "ours".to_owned(), dataset: "combined", text };
+    let server = Rbldnsd::start(&packages, slice::from_ref(&zone)).unwrap();
+    let mut random = Random(7);
+    for question in 0..QUESTIONS {
+        let family = question % 2;
+        let address = files[family].near(&mut random);
+        let ours = files[family].listing(formats[family], &parsed[family].entries, address);
+        let theirs = server.ask(&zone.name, address).unwrap();
+        assert_eq!(ours, theirs, "{address} in\n{}", files[family].about(address));
+    }
+    assert!(
+        !server.log().contains("duplicated") && !server.log().contains("invalid"),
+        "{}",
+        server.log()
+    );
 }
 
 fn compare(format: Format, dataset: &'static str) {
@@ -180,7 +213,7 @@ impl File {
             text.starts_with([':', '$'])
                 || range.is_some_and(|(first, last)| (first..=last).contains(&number))
         });
-        about.map(|(line, text)| format!("{line}: {text}\n")).collect()
+        about.map(|(line, text)| format!("{line}: {text}")).collect::<Vec<_>>().join("\n")
     }
 }
 

@@ -34,6 +34,7 @@ pub struct Writer {
 
 #[derive(Debug)]
 struct Shared {
+    path: Option<PathBuf>,
     queue: Mutex<Option<SyncSender<String>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     waiting: Arc<AtomicUsize>,
@@ -55,7 +56,7 @@ impl Writer {
     pub fn open(path: &Path, alarms: Alarms) -> io::Result<Self> {
         let file = append(path)?;
         let (sender, receiver) = sync_channel(QUEUE);
-        let writer = Self::with_queue(Some(sender));
+        let writer = Self::with_queue(Some(path.to_owned()), Some(sender));
         let sink = Sink {
             path: path.to_owned(),
             file: BufWriter::new(file),
@@ -74,11 +75,12 @@ impl Writer {
 
     /// A writer that keeps nothing, for one-off questions of the command line.
     pub fn none() -> Self {
-        Self::with_queue(None)
+        Self::with_queue(None, None)
     }
 
-    fn with_queue(queue: Option<SyncSender<String>>) -> Self {
+    fn with_queue(path: Option<PathBuf>, queue: Option<SyncSender<String>>) -> Self {
         let shared = Shared {
+            path,
             queue: Mutex::new(queue),
             thread: Mutex::new(None),
             waiting: Arc::default(),
@@ -86,6 +88,11 @@ impl Writer {
             lost: Arc::default(),
         };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// The file that records go to; `None` where none are kept.
+    pub fn path(&self) -> Option<&Path> {
+        self.shared.path.as_deref()
     }
 
     /// Queues `record`; where there is no room it is lost and counted, since mail must not wait.

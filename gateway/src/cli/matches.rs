@@ -13,6 +13,6 @@ pub(super) fn show(found: &MatchRecord<'_>) -> Result<(), Failure> {
     let class = class.name();
     output::field(
         "listed",
-        format_args!("{list} ({class}, {action}{dry}): {entry} at {origin}{added}{until}{reason}"),
+        format_args!("{list} ({class}, {action}{dry}): {entry}, {origin}{added}{until}{reason}"),
     )
 }

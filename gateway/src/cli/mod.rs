@@ -6,6 +6,8 @@ mod doctor;
 mod duration;
 mod exit;
 mod feeds;
+mod files;
+mod import;
 mod list;
 mod lookup;
 mod matches;
@@ -66,6 +68,8 @@ enum Command {
     /// Show, check or change lists
     #[command(subcommand)]
     List(list::Command),
+    /// Take over the allowed and blocked senders of an old gateway: its `allowedblockedlist.txt`
+    Import(import::Options),
     /// Show how fetching lists goes, or fetch one
     #[command(subcommand)]
     Feeds(feeds::Command),
@@ -89,6 +93,7 @@ pub fn main() -> ExitCode {
         Command::Why(options) => why::run(&options, &cli.config),
         Command::Scan(options) => scan::run(&options, &cli.config),
         Command::List(command) => list::run(&command, &cli.config),
+        Command::Import(options) => import::run(&options),
         Command::Feeds(command) => feeds::run(&command, &cli.config),
         Command::Xdp(command) => xdp::run(&command, &cli.config),
         Command::Slider(options) => slider::run(&options, &cli.config),

@@ -272,6 +272,8 @@ pub fn copy_path(list: &List, origin: &Origin, copies: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use tempfile::TempDir;
 
     use super::*;
@@ -359,9 +361,8 @@ mod tests {
         let guard = Guard { max_growth: Some(100), max_shrink: Some(50) };
         let mut intake = intake_of(&folder, "bad.txt", guard);
         let lines = |count: u32| -> String {
-            (0..count)
-                .map(|host| format!("{}\n", std::net::Ipv4Addr::from_bits(0x0a00_0000 + host)))
-                .collect()
+            let hosts = (0..count).map(|host| Ipv4Addr::from_bits(0x0a00_0000 + host).to_string());
+            hosts.collect::<Vec<_>>().join("\n")
         };
         // Small lists may do as they like.
         assert_eq!(load(&mut intake, Some(&lines(10))).0, 10);

@@ -548,7 +548,7 @@ mod tests {
 
     use super::*;
 
-    /// IPv4 hosts and networks in 192.0.2.0/26, and the same inside 2001:db8::/122.
+    /// IPv4 hosts and networks in 192.0.2.0/26, and the same inside `2001:db8::/122`.
     fn any_prefix() -> impl Strategy<Value = Prefix> {
         (any::<bool>(), 0_u8..64, 0_u8..=6).prop_map(|(v4, host, wider)| {
             let address = address(v4, host);

@@ -7,6 +7,7 @@ mod export;
 mod feed_url;
 mod format;
 mod guard;
+mod import;
 mod membership;
 mod origin;
 mod rules;
@@ -22,6 +23,7 @@ pub use format::{
     Format, LineError, LineFault, Parsed, Reading, Rejected, WIDEST_REFUSED, parse, parse_with,
 };
 pub use guard::{Doubt, doubt_entries, doubt_text};
+pub use import::{ImportError, Imported, LeftOut, Taken, WhyLeftOut, import};
 pub use membership::{Loaded, Membership, Part};
 pub use origin::Origin;
 pub use rules::{Rule, Rules};

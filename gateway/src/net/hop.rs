@@ -1,6 +1,7 @@
 //! Where an address was seen.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
@@ -29,5 +30,42 @@ impl fmt::Display for Hop {
 impl Serialize for Hop {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+/// A text is no place where an address can be seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected `connect`, `received[NUMBER]` or `header[NAME]`")]
+pub struct HopError;
+
+impl FromStr for Hop {
+    type Err = HopError;
+
+    /// Reads what it is shown as.
+    fn from_str(text: &str) -> Result<Self, HopError> {
+        let (field, index) = text.strip_suffix(']').and_then(|text| text.split_once('[')).unzip();
+        match (field, index) {
+            (None, None) if text == "connect" => Ok(Self::Connect),
+            (Some("received"), Some(index)) => {
+                index.parse().map(Self::Received).map_err(|_no_number| HopError)
+            }
+            (Some("header"), Some(name)) => Ok(Self::Header(name.into())),
+            _ => Err(HopError),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_is_read_again() {
+        for hop in [Hop::Connect, Hop::Received(7), Hop::Header("X-Originating-IP".into())] {
+            assert_eq!(hop.to_string().parse(), Ok(hop));
+        }
+        for text in ["", "received", "received[x]", "received[1", "connect[0]", "from[1]"] {
+            assert_eq!(text.parse::<Hop>(), Err(HopError), "{text:?}");
+        }
     }
 }

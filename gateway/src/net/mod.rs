@@ -6,6 +6,6 @@ mod prefix;
 mod reserved;
 
 pub use client::fold;
-pub use hop::Hop;
+pub use hop::{Hop, HopError};
 pub use prefix::{Prefix, PrefixError};
 pub use reserved::{Reserved, reserved, reserved_prefix, reserved_within};

@@ -192,6 +192,8 @@ pub struct AddressRecord<'a> {
     pub ip: IpAddr,
     /// Where it was seen.
     pub hop: &'a Hop,
+    /// Whether the field says that its sender had logged in.
+    pub authenticated: bool,
     /// Why nothing was decided from it.
     pub skipped: Option<Skipped>,
     /// The entries that cover it, the deciding one first.
@@ -204,6 +206,7 @@ impl<'a> AddressRecord<'a> {
         Self {
             ip: facts.address,
             hop: &facts.hop,
+            authenticated: facts.authenticated,
             skipped: facts.skipped,
             matches: facts.matches.iter().take(MATCHES).map(MatchRecord::new).collect(),
         }

@@ -147,6 +147,10 @@ impl ChangeError {
 
     /// Whether whoever asked must ask otherwise.
     pub fn is_of_request(&self) -> bool {
-        !matches!(self, Self::Store(_) | Self::NoStore)
+        match self {
+            Self::Store(error) => matches!(error, StoreError::TooLong { .. }),
+            Self::NoStore => false,
+            _ => true,
+        }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tracing::info;
+
 use super::Refresher;
 use super::change::{ChangeError, Changed, ListChange, What};
 use super::list_state::ListState;
@@ -72,6 +74,7 @@ impl Refresher {
         if let Some(state) = self.lists.get_mut(index) {
             state.settle(&self.kept);
         }
+        info!(target: "list", "changed list={list} author={author:?} {done}");
         self.publish();
         let entries = self.lists.get(index).map_or(0, ListState::entry_count);
         Ok(Changed { list, done, entries, rules: self.rules.version, rejected, warnings })

@@ -175,7 +175,11 @@ impl ListState {
         self.fetch_fault = result.as_ref().err().map(|error| {
             let (url, count) = (&self.list.source, self.entry_count());
             let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
-            format!("cannot fetch {url}: {error}{hint}; the last good {count} entries stay")
+            let stays = match count {
+                0 => "there is no earlier copy, the list is empty".to_owned(),
+                count => format!("the last good {count} entries stay"),
+            };
+            format!("cannot fetch {url}: {error}{hint}; {stays}")
         });
         match result {
             Ok(Fetched::Content(content)) => self.take(content, kept, alarms, now).changed,

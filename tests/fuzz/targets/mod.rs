@@ -4,6 +4,7 @@ pub(crate) mod build;
 pub(crate) mod command;
 pub(crate) mod config;
 pub(crate) mod dialogue;
+pub(crate) mod formats;
 pub(crate) mod header;
 pub(crate) mod line;
 pub(crate) mod list;

@@ -18,6 +18,8 @@ pub(super) struct Case {
     pub(super) client: IpAddr,
     /// What it is and does, for people.
     pub(super) story: &'static str,
+    /// What somebody types before it comes: the arguments of `portcullis`.
+    pub(super) typed: &'static [&'static str],
     /// The message that it sends when it is let in.
     pub(super) message: &'static str,
     /// Who should decide.
@@ -110,6 +112,7 @@ pub(super) fn cases() -> Vec<Case> {
         name,
         client: client.into(),
         story,
+        typed: &[],
         message: CLEAN,
         decided_by: DecidedBy::Kernel,
         code,
@@ -121,6 +124,7 @@ pub(super) fn cases() -> Vec<Case> {
         name,
         client: client.into(),
         story,
+        typed: &[],
         message,
         decided_by: DecidedBy::Daemon,
         code,
@@ -212,6 +216,37 @@ pub(super) fn cases() -> Vec<Case> {
             "554",
         ),
         daemon("clean", [198, 18, 1, 2], "sends clean mail", CLEAN, "accept", "accept", "250"),
+        Case {
+            typed: &[
+                "list",
+                "add",
+                "office-bad",
+                "198.18.1.2",
+                "--reason",
+                "changed its mind",
+                "--for",
+                "1h",
+            ],
+            ..refused(kernel(
+                "added-by-hand",
+                [198, 18, 1, 2],
+                "has been added by hand a moment ago",
+                "sys-deny-ip",
+                "refuse",
+            ))
+        },
+        Case {
+            typed: &["list", "remove", "office-bad", "198.18.1.2"],
+            ..daemon(
+                "removed-by-hand",
+                [198, 18, 1, 2],
+                "has been taken out again",
+                CLEAN,
+                "accept",
+                "accept",
+                "250",
+            )
+        },
     ]
 }
 

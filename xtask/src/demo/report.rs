@@ -66,6 +66,14 @@ pub(super) fn show_case(case: &Case, outcome: &Outcome) -> Result<()> {
         _ => Style::new().red(),
     };
     let client = paint(&format!("{:<18}", outcome.client), Style::new().bold());
+    if !case.typed.is_empty() {
+        let quoted = |word: &&str| {
+            if word.contains(' ') { format!("\"{word}\"") } else { (*word).to_owned() }
+        };
+        let words: Vec<_> = case.typed.iter().map(quoted).collect();
+        let typed = format!("$ portcullis {}", words.join(" "));
+        line(&format!("     {}", paint(&typed, Style::new().bold())))?;
+    }
     line(&format!("{mark} {client} {}", case.story))?;
     let action = paint(&outcome.action, colour);
     line(&format!("     {by}: {} ({}), {action}", outcome.verdict, outcome.code))?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use harness::smtp_client::{Attempt, Reply, SmtpClient};
 use harness::stage::Stage;
 use serde::Serialize;
@@ -38,6 +38,10 @@ pub(super) struct Outcome {
 
 /// Plays `case`.
 pub(super) fn run(stage: &Stage, case: &Case) -> Result<Outcome> {
+    if !case.typed.is_empty() {
+        let typed = stage.home.cli(case.typed)?;
+        ensure!(typed.status.success(), "{:?}: {typed:?}", case.typed);
+    }
     let before = kernel_actions(stage)?;
     let records = stage.home.audit()?.len();
     let outcome = match stage.attempt(case.client, PATIENCE)? {

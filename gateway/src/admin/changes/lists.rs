@@ -8,8 +8,9 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
 use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
 
-use super::Asked;
+use super::{Asked, still_hit};
 use crate::admin::{Fault, Sources};
 use crate::clock::{Clock, Expiry};
 use crate::net::Prefix;
@@ -44,7 +45,15 @@ pub(super) async fn add(
 ) -> Answer {
     let (prefix, expires) = (wanted.prefix()?, wanted.expires()?);
     let what = What::Add { prefix, reason: wanted.reason, expires };
-    change(&sources, ListChange { list, author: wanted.author, what }).await
+    let Json(mut changed) =
+        change(&sources, ListChange { list, author: wanted.author, what }).await?;
+    let is_good = sources.engine.list(&changed.list).is_some_and(|list| list.class.is_good());
+    if is_good {
+        // Reads a part of the trail, so it stays off the threads that carry mail.
+        let still = spawn_blocking(move || still_hit::warnings(&sources.engine, prefix)).await;
+        changed.warnings.extend(still.unwrap_or_default());
+    }
+    Ok(Json(changed))
 }
 
 /// Takes an entry out.

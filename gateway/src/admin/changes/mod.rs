@@ -3,6 +3,7 @@
 mod feeds;
 mod lists;
 mod pause;
+mod still_hit;
 
 use std::sync::Arc;
 

@@ -31,8 +31,10 @@ fn the_reference_is_up_to_date() {
 /// Each block of TOML in the documents is read as it is; then with a bogus key in each of its tables.
 #[test]
 fn every_example_in_the_documents_is_true() {
-    let pages = std::fs::read_dir(Path::new(CRATE).join("docs")).unwrap();
-    let pages = pages.map(|entry| entry.unwrap().path());
+    let pages = ["docs", "docs/lists"].into_iter().flat_map(|folder| {
+        let entries = std::fs::read_dir(Path::new(CRATE).join(folder)).unwrap();
+        entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file())
+    });
     let readme = Path::new(CRATE).join("../README.md");
     let mut count = 0;
     for page in pages.chain(readme.exists().then_some(readme)) {

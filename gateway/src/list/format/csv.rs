@@ -72,16 +72,15 @@ pub(super) fn read(octets: &[u8], sink: &mut Sink<'_>) -> Told {
                 continue;
             }
         };
-        let columns = match columns {
-            Some(columns) => columns,
-            None => {
-                let named = Columns::named(&fields);
-                columns = Some(named.unwrap_or(Columns::USUAL));
-                if named.is_some() {
-                    continue;
-                }
-                Columns::USUAL
+        let columns = if let Some(columns) = columns {
+            columns
+        } else {
+            let named = Columns::named(&fields);
+            columns = Some(named.unwrap_or(Columns::USUAL));
+            if named.is_some() {
+                continue;
             }
+            Columns::USUAL
         };
         match read_fields(&fields, columns, sink.as_of()) {
             Ok((prefix, expires)) => {

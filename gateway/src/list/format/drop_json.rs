@@ -154,18 +154,18 @@ mod tests {
 
     #[test]
     fn a_missing_part_is_noticed() {
-        let cut = |length: usize| parsed(Format::DropJson, &DROP[..length]);
+        let cut = |length: usize| parsed(Format::DropJson, &DROP.as_bytes()[..length]);
         let last = DROP.find("{\"type").unwrap();
         assert!(!cut(last).has_end && !cut(last - 10).has_end && !cut(last + 10).has_end);
         assert!(!parsed(Format::DropJson, "[\"192.0.2.7\",").has_end);
-        let twice = parsed(Format::DropJson, &[DROP, DROP].concat());
+        let twice = parsed(Format::DropJson, [DROP, DROP].concat());
         assert_eq!((twice.announced, twice.has_end), (Some(4), true));
     }
 
     #[test]
     fn says_what_is_wrong() {
         let deep = "[".repeat(100_000);
-        assert_eq!(rejected(Format::DropJson, &format!("{{\"cidr\":{deep}\n")).len(), 1);
+        assert_eq!(rejected(Format::DropJson, format!("{{\"cidr\":{deep}\n")).len(), 1);
         assert_eq!(rejected(Format::DropJson, &deep).len(), 1);
         for (text, expected) in [
             ("{\"asn\":1}", "`{\\\"asn\\\":1}` cannot be read, expected an object with `cidr`"),

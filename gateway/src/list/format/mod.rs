@@ -12,6 +12,7 @@ mod template;
 
 use self::lines::{Line, lines, says_empty};
 use self::rbldnsd::Dataset;
+pub(super) use self::sink::shown;
 use self::sink::{Found, Sink};
 pub use self::sink::{LineError, LineFault, Rejected, WIDEST_REFUSED};
 pub(super) use self::template::escaped;

@@ -123,7 +123,7 @@ fn cut(text: &str) -> &str {
 }
 
 /// `text` as it can be shown: cut, control characters escaped.
-fn shown(text: &str) -> String {
+pub(in super::super) fn shown(text: &str) -> String {
     cut(text).escape_debug().collect()
 }
 

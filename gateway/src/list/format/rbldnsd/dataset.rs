@@ -65,7 +65,7 @@ pub(super) struct Rows<'a> {
     dataset: Dataset,
     default: Answer<'a>,
     pub(super) variables: Variables<'a>,
-    rows: Vec<Row<'a>>,
+    all: Vec<Row<'a>>,
 }
 
 /// One line.
@@ -86,7 +86,7 @@ impl Row<'_> {
 
 impl<'a> Rows<'a> {
     pub(super) const fn new(dataset: Dataset, variables: Variables<'a>) -> Self {
-        Self { dataset, default: Answer::USUAL, variables, rows: Vec::new() }
+        Self { dataset, default: Answer::USUAL, variables, all: Vec::new() }
     }
 
     /// Reads a default, an exclusion or an entry.
@@ -118,7 +118,7 @@ impl<'a> Rows<'a> {
         if !excludes {
             Sink::refuse_wide(&prefixes)?;
         }
-        self.rows.push(Row { line, text, prefixes, answer: (!excludes).then_some(answer) });
+        self.all.push(Row { line, text, prefixes, answer: (!excludes).then_some(answer) });
         Ok(())
     }
 
@@ -127,15 +127,15 @@ impl<'a> Rows<'a> {
         if self.dataset != Dataset::Ip4Set {
             self.leave_first_only(sink);
         }
-        let excluded = self.rows.iter().filter(|row| row.answer.is_none());
+        let excluded = self.all.iter().filter(|row| row.answer.is_none());
         let excluded = excluded.flat_map(|row| row.prefixes.iter().copied());
         let mut exclusions = Exclusions::new(self.dataset, excluded, room);
         if !exclusions.is_empty() {
             // Two entries may be left with the same part: that of the narrower comes last, as all that is narrower does.
             let narrowness = |prefix: Prefix| self.dataset.narrowness(prefix);
-            self.rows.sort_by_key(|row| row.first().map(narrowness));
+            self.all.sort_by_key(|row| row.first().map(narrowness));
         }
-        for row in &self.rows {
+        for row in &self.all {
             let Some(Answer { value, text }) = row.answer else { continue };
             let reason = self.variables.fill_in(text);
             let remark = Remark { value: Some(value), reason: &reason, ..Remark::default() };
@@ -152,8 +152,8 @@ impl<'a> Rows<'a> {
 
     /// In a trie the first line with a prefix counts, whether it lists or excludes.
     fn leave_first_only(&mut self, sink: &mut Sink<'_>) {
-        self.rows.sort_by_key(Row::first);
-        self.rows.dedup_by(|later, row| {
+        self.all.sort_by_key(Row::first);
+        self.all.dedup_by(|later, row| {
             let again = later.first().filter(|prefix| row.first() == Some(*prefix));
             if let Some(prefix) = again {
                 let first = row.line;

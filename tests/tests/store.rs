@@ -83,7 +83,8 @@ fn a_full_disk_refuses_what_is_new_and_keeps_what_is_there() {
     disk.fill();
     let added: Vec<_> = (0..10_000).map(|number| entry(number).prefix).collect();
     let at = Timestamp::UNIX_EPOCH;
-    let first = Change { list: "bad", at, by: "fetch", entries: 0, added: &[], removed: &[] };
+    let first =
+        Change { list: "bad", at, by: "fetch", entries: 0, added: &[], removed: &[], untold: 0 };
     for error in [
         store.add(&entry(2)).unwrap_err(),
         store.set_enabled("bad", false, "anna", at).unwrap_err(),

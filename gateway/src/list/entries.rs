@@ -64,6 +64,44 @@ pub struct Changes {
     pub added: Vec<Prefix>,
     /// Prefixes that are there no more.
     pub removed: Vec<Prefix>,
+    /// How many came and went, where they are more than [`Changes::MOST_TOLD`]; then none of them is told.
+    pub untold: usize,
+}
+
+impl Changes {
+    /// The most prefixes that are told: of a list that is replaced by another one they would take as much memory as the list.
+    pub const MOST_TOLD: usize = 1_000_000;
+
+    /// So many at once are told.
+    pub fn new(added: Vec<Prefix>, removed: Vec<Prefix>) -> Self {
+        Self { added, removed, untold: 0 }.bounded()
+    }
+
+    fn add(&mut self, prefix: Prefix) {
+        self.tell(prefix, |changes| &mut changes.added);
+    }
+
+    fn remove(&mut self, prefix: Prefix) {
+        self.tell(prefix, |changes| &mut changes.removed);
+    }
+
+    fn tell(&mut self, prefix: Prefix, among: impl FnOnce(&mut Self) -> &mut Vec<Prefix>) {
+        if self.untold > 0 {
+            self.untold += 1;
+            return;
+        }
+        among(self).push(prefix);
+        if self.added.len() + self.removed.len() > Self::MOST_TOLD {
+            *self = std::mem::take(self).bounded();
+        }
+    }
+
+    fn bounded(self) -> Self {
+        match self.added.len() + self.removed.len() {
+            told if told > Self::MOST_TOLD => Self { untold: told, ..Self::default() },
+            _ => self,
+        }
+    }
 }
 
 impl Entries {
@@ -463,19 +501,19 @@ fn succeed<A: Address>(rows: &mut [Row<A>], earlier: &[Row<A>], now: u32, change
         while let Some(gone) =
             earlier.next_if(|before| first(before).is_some_and(|row| row.sort_key() < key))
         {
-            changes.removed.extend(first(gone).map(|row| row.key().0));
+            first(gone).into_iter().for_each(|row| changes.remove(row.key().0));
         }
         let before =
             earlier.next_if(|before| first(before).is_some_and(|row| row.sort_key() == key));
         let before = before.and_then(first);
         if before.is_none() {
-            changes.added.extend(same.first().map(|row| row.key().0));
+            same.first().into_iter().for_each(|row| changes.add(row.key().0));
         }
         for row in same {
             row.added = before.map_or(now, |before| before.added);
         }
     }
-    changes.removed.extend(earlier.filter_map(|gone| Some(gone.first()?.key().0)));
+    earlier.filter_map(<[_]>::first).for_each(|row| changes.remove(row.key().0));
 }
 
 fn seconds(at: Timestamp) -> u32 {
@@ -647,6 +685,20 @@ mod tests {
             ]
         );
         assert!(Entries::default().notices().is_empty());
+    }
+
+    #[test]
+    fn of_too_many_changes_only_the_number_is_told() {
+        let hosts = |from: u32, count: u32| -> Entries {
+            let host = |host| Prefix::host(Ipv4Addr::from_bits(host).into());
+            (from..from + count).map(host).collect()
+        };
+        let earlier = hosts(0, 600_000);
+        for (from, told, untold) in [(400_000, 800_000, 0), (600_000, 0, 1_200_000)] {
+            let changes = hosts(from, 600_000).succeed(&earlier, Timestamp::UNIX_EPOCH);
+            assert_eq!(changes.added.len() + changes.removed.len(), told);
+            assert_eq!(changes.untold, untold);
+        }
     }
 
     proptest! {

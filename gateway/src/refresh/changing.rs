@@ -138,7 +138,7 @@ impl Refresher {
         now: Timestamp,
     ) {
         let Some(state) = self.lists.get(index) else { return };
-        let changes = Changes { added, removed };
+        let changes = Changes::new(added, removed);
         self.kept.journal(&state.list().name, author, state.entry_count(), &changes, now);
     }
 

@@ -85,8 +85,8 @@ impl Kept {
         at: Timestamp,
     ) {
         let Some(store) = &self.store else { return };
-        let Changes { added, removed } = changes;
-        let change = Change { list, at, by, entries, added, removed };
+        let Changes { added, removed, untold } = changes;
+        let change = Change { list, at, by, entries, added, removed, untold: *untold };
         if let Err(error) = store.record(&change) {
             self.tell(&error);
         }

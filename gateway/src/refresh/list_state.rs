@@ -324,7 +324,7 @@ impl ListState {
         }
         for gone in &gone {
             let removed = gone.intake.entries().prefixes().collect();
-            let changes = Changes { added: Vec::new(), removed };
+            let changes = Changes::new(Vec::new(), removed);
             self.changes.push((Arc::clone(gone.intake.origin()), changes));
         }
         gone.iter().any(|gone| !gone.intake.entries().is_empty())

@@ -360,7 +360,7 @@ impl Refresher {
                 Kind::Listed => (vec![ended.prefix], Vec::new()),
                 Kind::Excepted => (Vec::new(), vec![ended.prefix]),
             };
-            let changes = Changes { added: back, removed: gone };
+            let changes = Changes::new(back, gone);
             self.kept.journal(&ended.list, "its end", state.entry_count(), &changes, now);
         }
         for state in &mut self.lists {

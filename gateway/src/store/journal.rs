@@ -30,6 +30,8 @@ pub struct Change<'a> {
     pub added: &'a [Prefix],
     /// What went.
     pub removed: &'a [Prefix],
+    /// How many came and went, where they are too many to be told: then the journal begins anew.
+    pub untold: usize,
 }
 
 /// What is known of the age of a list's entries.
@@ -87,10 +89,14 @@ impl Store {
             let list = number(transaction, change.list)?;
             let is_first = baseline(transaction, list)?.is_none();
             let prefixes = integer(change.added.len() + change.removed.len());
-            if !is_first && prefixes == 0 {
+            if !is_first && prefixes == 0 && change.untold == 0 {
                 return Ok(());
             }
-            let weight = if is_first { 0 } else { prefixes + CHANGE };
+            let weight = match change.untold {
+                _ if is_first => 0,
+                0 => prefixes + CHANGE,
+                _ => self.bounds.list.saturating_add(1),
+            };
             transaction.execute(
                 "INSERT INTO changes (list, at, origin, entries, weight) VALUES (?1, ?2, ?3, ?4, ?5)",
                 params![

@@ -46,6 +46,7 @@ fn record(store: &Store, list: &str, second: i64, added: &[&str], removed: &[&st
         entries: 7,
         added: &prefixes(added),
         removed: &prefixes(removed),
+        untold: 0,
     };
     store.record(&change).unwrap();
 }
@@ -252,14 +253,36 @@ fn without_room_nothing_is_written_and_all_can_be_read() {
     limited.unwrap();
     let added: Vec<_> =
         (0..5000_u32).map(|host| Prefix::host(std::net::Ipv4Addr::from(host).into())).collect();
-    let change =
-        Change { list: "bad", at: at(3), by: "fetch 3", entries: 1, added: &added, removed: &[] };
+    let change = Change {
+        list: "bad",
+        at: at(3),
+        by: "fetch 3",
+        entries: 1,
+        added: &added,
+        removed: &[],
+        untold: 0,
+    };
     let error = store.record(&change).unwrap_err();
     let said = "cannot record a change: database or disk is full";
     assert!(error.to_string().ends_with(said), "{error}");
     assert!(error.hint().unwrap().starts_with("make room"));
     assert_eq!(additions(&store, "bad"), (Some(1), vec!["192.0.2.1 2".to_owned()]));
     record(&store, "bad", 4, &["192.0.2.2"], &[]);
+}
+
+#[test]
+fn a_change_too_large_to_be_told_begins_the_journal_anew() {
+    let folder = TempDir::new().unwrap();
+    let store = open(&folder);
+    record(&store, "bad", 1, &[], &[]);
+    record(&store, "bad", 2, &["192.0.2.1"], &[]);
+    let (at, by) = (at(3), "fetch 3");
+    let change =
+        Change { list: "bad", at, by, entries: 9, added: &[], removed: &[], untold: 2_000_000 };
+    store.record(&change).unwrap();
+    assert_eq!(additions(&store, "bad"), (Some(3), Vec::new()));
+    record(&store, "bad", 4, &["192.0.2.2"], &[]);
+    assert_eq!(additions(&store, "bad"), (Some(3), vec!["192.0.2.2 4".to_owned()]));
 }
 
 #[test]
@@ -290,7 +313,8 @@ fn long_texts_are_refused_and_long_origins_cut() {
     }
     assert_eq!(store.manual(at(0)).unwrap(), [fine]);
     let by = "ä".repeat(600);
-    let change = Change { list: "bad", at: at(1), by: &by, entries: 0, added: &[], removed: &[] };
+    let change =
+        Change { list: "bad", at: at(1), by: &by, entries: 0, added: &[], removed: &[], untold: 0 };
     store.record(&change).unwrap();
     let history = store.history(None, [192, 0, 2, 1].into()).unwrap();
     assert_eq!(*history.baselines[0].by, *"ä".repeat(500));
@@ -447,8 +471,15 @@ fn a_hundred_thousand_prefixes_are_recorded_at_once() {
         Prefix::host(std::net::Ipv4Addr::from(bits).into())
     };
     let added: Vec<_> = (0..100_000).map(scattered).collect();
-    let change =
-        Change { list: "bad", at: at(1), by: "fetch 1", entries: 9, added: &added, removed: &[] };
+    let change = Change {
+        list: "bad",
+        at: at(1),
+        by: "fetch 1",
+        entries: 9,
+        added: &added,
+        removed: &[],
+        untold: 0,
+    };
     let start = Instant::now();
     store.record(&change).unwrap();
     let taken = start.elapsed();

@@ -10,6 +10,7 @@ use clap::builder::PossibleValuesParser;
 use super::super::files::replace;
 use super::super::offline::{self, Lists};
 use super::super::output;
+use super::super::progress::Progress;
 use super::super::{Exit, Failure};
 use super::find;
 use crate::clock::{Clock, Timestamp};
@@ -30,7 +31,12 @@ pub(in super::super) struct Options {
 
 pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
     let config = offline::config(config)?;
-    let loaded = Lists::open(&config).load_aloud(find(&config, &options.name)?);
+    let list = find(&config, &options.name)?;
+    let lists = Lists::open(&config);
+    let reading = Progress::of(format!("reading the list {}", list.name));
+    let (loaded, status) = lists.load(list);
+    drop(reading);
+    offline::notice(&status).iter().for_each(output::warn);
     let named = ExportFormat::ALL.into_iter().find(|format| format.name() == options.format);
     // The parser of the arguments takes no other word.
     let format = named.unwrap_or(ExportFormat::Plain);
@@ -42,7 +48,10 @@ pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
         out.flush()?;
         return Ok(Exit::Done);
     };
-    replace(file, |out| export(format, &options.name, entries, out)).map_err(|error| {
+    let writing = Progress::of(format!("writing {}", file.display()));
+    let written = replace(file, |out| export(format, &options.name, entries, out));
+    drop(writing);
+    written.map_err(|error| {
         let hint = "give a file in a folder that this user may write to";
         Failure::Unavailable { text: error.to_string(), hint: hint.to_owned() }
     })?;

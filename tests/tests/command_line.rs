@@ -507,3 +507,51 @@ fn status_shows_people_what_it_tells_machines() {
         (&json!("bad"), &json!("reset"))
     );
 }
+
+#[test]
+fn a_list_is_exported_and_read_again() {
+    let home = home();
+    home.write(
+        "bad.txt",
+        "203.0.113.0/24 # a bad network\n203.0.113.0/24\n2001:db8:bad::/48\n10.0.0.1\n",
+    )
+    .unwrap();
+    for (format, read_as, first) in [
+        ("plain", Some("plain"), "# list bad\n10.0.0.1\n203.0.113.0/24"),
+        ("json", Some("drop-json"), "{\"cidr\":\"10.0.0.1\""),
+        ("csv", Some("csv"), "value,scope,type,expires,reason\n10.0.0.1,ip,ban,,\n"),
+        ("nftables", None, "table inet portcullis_bad {\n\tset v4 {"),
+        ("rbldnsd", None, "# list bad\n$DATASET ip4trie @\n10.0.0.1 :127.0.0.2:\n"),
+    ] {
+        let printed = home.cli(&["list", "export", "bad", "--format", format]).unwrap();
+        assert!(printed.status.success(), "{format}: {printed:?}");
+        assert!(out(&printed).starts_with(first), "{format}: {}", out(&printed));
+        let file = home.path().join(format);
+        let file = file.to_str().unwrap();
+        let arguments = ["list", "export", "bad", "--format", format, "--output", file];
+        // The second time it replaces what is there.
+        for _ in 0..2 {
+            let said = out(&home.cli(&arguments).unwrap());
+            assert_eq!(said, format!("{file}: list bad as {format}, entries: 3\n"));
+        }
+        assert_eq!(fs::read_to_string(file).unwrap(), out(&printed), "{format}");
+        if let Some(read_as) = read_as {
+            let checked = json(&home.cli(&["list", "check", file, "--json"]).unwrap());
+            let found = (&checked["format"], &checked["entries"], &checked["rejected"]);
+            assert_eq!(found, (&json!(read_as), &json!(3), &json!([])), "{format}");
+        }
+    }
+    let somewhere = home.path().join("no-folder").join("..");
+    for (arguments, code) in [
+        (&["list", "export", "none", "--format", "plain"][..], 2),
+        (&["list", "export", "bad", "--format", "yaml"], 2),
+        (&["list", "export", "bad"], 2),
+        (
+            &["list", "export", "bad", "--format", "csv", "--output", somewhere.to_str().unwrap()],
+            69,
+        ),
+    ] {
+        let output = home.cli(arguments).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {output:?}");
+    }
+}

@@ -1,8 +1,8 @@
-//! Writes several files, all of them or none, and over none that is there unless that is wanted.
+//! Writes files whole or not at all: one that is replaced at once, or several that belong together.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 /// Why files are not written.
@@ -26,6 +26,29 @@ fn shown(paths: &[PathBuf]) -> String {
     paths.join(", ")
 }
 
+/// Replaces `path` by what `write` writes, at once and only when all of it is there; what is no file is written to directly.
+pub(super) fn replace(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> Result<(), WriteError> {
+    let fail = |error| WriteError::Io { path: path.to_owned(), error };
+    let is_special =
+        path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
+    if is_special {
+        let file = File::options().write(true).open(path).map_err(fail)?;
+        let mut out = BufWriter::new(file);
+        return write(&mut out).and_then(|()| out.flush()).map_err(fail);
+    }
+    // What a link stands for is replaced, not the link.
+    let path = path.canonicalize().unwrap_or_else(|_new| path.to_owned());
+    let place = Placed::beside(&path).map_err(fail)?;
+    let written = place.fill(write).and_then(|()| fs::rename(&place.fresh, &path));
+    written.map_err(|error| {
+        place.undo();
+        fail(error)
+    })
+}
+
 /// Writes `files`, whose folders are made; `force` replaces those that are there.
 ///
 /// Their names change to the new files in the order given, so that what names the others comes last.
@@ -38,8 +61,9 @@ pub(super) fn write_all(files: &[(PathBuf, &[u8])], force: bool) -> Result<(), W
     let mut placed: Vec<Placed> = Vec::new();
     let done = files.iter().try_for_each(|(path, octets)| {
         let fail = |error| WriteError::Io { path: path.clone(), error };
+        path.parent().map_or(Ok(()), fs::create_dir_all).map_err(fail)?;
         let place = Placed::beside(path).map_err(fail)?;
-        let written = place.write(octets);
+        let written = place.fill(|out| out.write_all(octets));
         placed.push(place);
         written.map_err(fail)
     });
@@ -74,9 +98,9 @@ impl Placed {
         if path.is_dir() {
             return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder"));
         }
+        let no_name = || io::Error::new(io::ErrorKind::InvalidFilename, "it is no name of a file");
+        let name = path.file_name().ok_or_else(no_name)?;
         let folder = path.parent().unwrap_or_else(|| Path::new(""));
-        fs::create_dir_all(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })?;
-        let name = path.file_name().unwrap_or_default();
         // Names that begin with a dot are read by nobody.
         let hidden = |ending: &str| {
             let parts = [OsStr::new("."), name, OsStr::new(ending)];
@@ -86,10 +110,10 @@ impl Placed {
         Ok(Self { path: path.to_owned(), fresh, former, is_put: false, has_former: false })
     }
 
-    fn write(&self, octets: &[u8]) -> io::Result<()> {
-        let mut file = File::create(&self.fresh)?;
-        file.write_all(octets)?;
-        file.sync_all()
+    fn fill(&self, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
+        let mut out = BufWriter::new(File::create(&self.fresh)?);
+        write(&mut out)?;
+        out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
     }
 
     fn put(&mut self, force: bool) -> io::Result<()> {
@@ -150,6 +174,30 @@ mod tests {
         write_all(&[(three, b"3"), (one.clone(), b"4")], true).unwrap();
         assert_eq!(fs::read(&one).unwrap(), b"4");
         assert_eq!(names(folder.path()), ["in", "one", "three"]);
+    }
+
+    #[test]
+    fn a_file_is_replaced_by_all_of_another_or_stays() {
+        let folder = TempDir::new().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        replace(&file, |out| out.write_all(b"1")).unwrap();
+        replace(&link, |out| out.write_all(b"2")).unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"2");
+        let broken = |out: &mut BufWriter<File>| {
+            out.write_all(b"3")?;
+            Err(io::Error::other("half of it"))
+        };
+        let error = replace(&file, broken).unwrap_err();
+        assert_eq!(error.to_string(), format!("cannot write {}: half of it", file.display()));
+        assert_eq!(
+            (fs::read(&file).unwrap(), names(folder.path())),
+            (b"2".to_vec(), vec!["file".to_owned(), "link".to_owned()])
+        );
+        replace(Path::new("/dev/null"), |out| out.write_all(b"4")).unwrap();
+        assert!(!Path::new("/dev/null").metadata().unwrap().is_file());
+        assert!(replace(Path::new("/dev/full"), |out| out.write_all(b"4")).is_err());
+        assert!(replace(folder.path(), |out| out.write_all(b"5")).is_err());
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod matches;
 mod offline;
 mod output;
 mod pause;
+mod progress;
 mod run;
 mod scan;
 mod slider;

@@ -10,6 +10,7 @@ use serde::Serialize;
 use self::written::{Written, WrittenList};
 use super::files::{WriteError, write_all};
 use super::output::{self, Meaning};
+use super::progress::Progress;
 use super::{Exit, Failure};
 use crate::feed;
 use crate::list::{ImportError, Imported, LeftOut, import};
@@ -60,6 +61,7 @@ struct ShownLine<'a> {
 
 pub(super) fn run(options: &Options) -> Result<Exit, Failure> {
     let file = options.file.as_path();
+    let reading = Progress::reading(file);
     let octets = feed::read(file).map_err(|error| Failure::Unavailable {
         text: format!("cannot read {}: {error}", file.display()),
         hint:
@@ -68,6 +70,7 @@ pub(super) fn run(options: &Options) -> Result<Exit, Failure> {
     })?;
     let imported = import(&octets).map_err(|error| no_import(file, &error))?;
     let written = Written::new(file, &imported);
+    drop(reading);
     let paths = match &options.into {
         Some(folder) => write(folder, &written, options.force)?,
         None => Vec::new(),

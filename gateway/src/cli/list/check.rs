@@ -7,6 +7,7 @@ use clap::builder::PossibleValuesParser;
 use serde::Serialize;
 
 use super::super::output::{self, Meaning};
+use super::super::progress::Progress;
 use super::super::{Exit, Failure, offline};
 use super::find;
 use crate::clock::Clock;
@@ -114,6 +115,7 @@ fn files(options: &Options, config: &Path) -> Result<Vec<File>, Failure> {
 
 fn checked(file: &File) -> Checked {
     let File { path, format, foreign } = file;
+    let _reading = Progress::reading(path);
     let octets = match feed::read_list(path) {
         Ok(octets) => octets,
         Err(error) => {

@@ -8,6 +8,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::super::output::{self, Meaning};
+use super::super::progress::{Progress, size};
 use super::super::{Exit, Failure, author, duration};
 use super::in_path;
 use crate::admin::{self, ClientError, Method};
@@ -79,7 +80,11 @@ pub(super) fn put(options: &Put, config: &Path) -> Result<Exit, Failure> {
         author::author().bytes().filter(u8::is_ascii_alphanumeric).map(char::from).collect();
     let socket = Config::admin_socket_of(config);
     let path = format!("{path}?author={author}");
-    show(options.json, ask(admin::put(&socket, &path, octets))?)
+    let size = size(u64::try_from(octets.len()).unwrap_or(u64::MAX));
+    let putting = Progress::of(format!("putting {size} into {}", options.name));
+    let answer = ask(admin::put(&socket, &path, octets));
+    drop(putting);
+    show(options.json, answer?)
 }
 
 fn content(file: &Path) -> Result<Vec<u8>, Failure> {

@@ -2,6 +2,7 @@
 
 mod check;
 mod edit;
+mod export;
 mod find;
 mod show;
 
@@ -23,6 +24,8 @@ pub(super) enum Command {
     Find(find::Options),
     /// Show what sources of lists hold, and their lines that are no entries
     Check(check::Options),
+    /// Write the entries of a list for other programs
+    Export(export::Options),
     /// Add an entry
     Add(edit::Entry),
     /// Take an entry out, or except a prefix from what the source has
@@ -42,6 +45,7 @@ pub(super) fn run(command: &Command, config: &Path) -> Result<Exit, Failure> {
         Command::Show(options) => show::run(options, config),
         Command::Find(options) => find::run(options, config),
         Command::Check(options) => check::run(options, config),
+        Command::Export(options) => export::run(options, config),
         Command::Add(options) => edit::add(options, config),
         Command::Remove(options) => edit::remove(options, config),
         Command::Enable(options) => edit::switch(options, "enable", config),

@@ -35,11 +35,10 @@ pub(super) fn detect(octets: &[u8]) -> Format {
     })
 }
 
-/// Whether `line` is from the file in which a mail gateway exports its allowed and blocked senders: `AC: 192.0.2.7:+`.
+/// Whether `line`, which is no entry, is from the file in which a mail gateway exports its allowed and blocked senders:
+/// `AC: 192.0.2.7:+`, or without the mark at its end.
 pub(super) fn is_gateway_rule(line: &str) -> bool {
-    line.split_once(':').is_some_and(|(rule, rest)| {
-        GATEWAY_RULES.contains(&rule) && (rest.ends_with(":+") || rest.ends_with(":-"))
-    })
+    line.split_once(':').is_some_and(|(rule, _rest)| GATEWAY_RULES.contains(&rule))
 }
 
 /// A dataset of rbldnsd has a line that no other list has: `$SOA`, a default answer, an exclusion, an answer of its own.

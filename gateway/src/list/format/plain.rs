@@ -200,8 +200,11 @@ mod tests {
 
     #[test]
     fn the_settings_of_a_mail_gateway_are_recognised() {
-        let rejected = rejected(PLAIN, "AC: 192.0.2.7/255.255.255.255:+\nRC: 192.0.2.0\n");
-        assert!(rejected[0].ends_with("`portcullis import FILE` takes them over"), "{rejected:?}");
-        assert!(rejected[1].contains("`RC:` is no IP address"), "{rejected:?}");
+        let rejected =
+            rejected(PLAIN, "AC: 192.0.2.7/255.255.255.255:+\nRC: 192.0.2.0\nXC: 192.0.2.0\n");
+        for rejected in &rejected[..2] {
+            assert!(rejected.ends_with("`portcullis import FILE` takes them over"), "{rejected}");
+        }
+        assert!(rejected[2].contains("`XC:` is no IP address"), "{rejected:?}");
     }
 }

@@ -365,7 +365,7 @@ fn a_copy_that_changes_too_much_waits_for_a_human() {
     list(&stage, &["accept", "bad"]);
     stage.wait_for_no_alarm("list:bad").unwrap();
     let status = stage.status().unwrap();
-    assert_eq!(status.pointer("/rules/lists/0/entries"), Some(&json!(405)));
+    assert_eq!(status.pointer("/rules/lists/0/entries"), Some(&json!(400)));
     // What a human accepted is the last good copy.
     daemon.kill().unwrap();
     let daemon = stage.start().unwrap();
@@ -400,6 +400,96 @@ fn the_files_of_a_folder_are_one_list() {
     assert!(is_refused(&stage, NOBODY));
     fs::remove_dir(&folder).unwrap();
     stage.wait_for_alarm("list:bad", "No such file or directory").unwrap();
+    assert!(is_refused(&stage, NOBODY));
+    daemon.terminate().unwrap();
+}
+
+/// A file that leaves the folder leaves nothing behind; one that comes back as it was counts again.
+#[test]
+fn a_file_comes_back_into_its_folder() {
+    if !needs::root() {
+        return;
+    }
+    let table = "[[list]]\nname = \"bad\"\nclass = \"local-bad\"\nfolder = \"bad.d\"";
+    let stage = stage(Site::with_kernel().tables(table));
+    let folder = stage.home.path().join("bad.d");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("a"), "198.51.100.66\n").unwrap();
+    fs::write(folder.join("b"), "203.0.113.0/24\n").unwrap();
+    let daemon = stage.start().unwrap();
+    let away = stage.home.path().join("away");
+    let turns = |refused: bool| {
+        wait_for("a turn", LONG, || Ok((is_refused(&stage, BAD) == refused).then_some(())))
+            .unwrap();
+    };
+    for _ in 0..2 {
+        turns(true);
+        fs::rename(folder.join("a"), &away).unwrap();
+        turns(false);
+        fs::rename(&away, folder.join("a")).unwrap();
+    }
+    turns(true);
+    fs::remove_file(folder.join("a")).unwrap();
+    turns(false);
+    // An empty file of the same name is another one.
+    fs::write(folder.join("a"), "").unwrap();
+    fs::write(folder.join("c"), "198.18.1.2\n").unwrap();
+    wait_for("the third file", LONG, || Ok(is_refused(&stage, NOBODY).then_some(()))).unwrap();
+    assert!(!is_refused(&stage, BAD));
+    daemon.terminate().unwrap();
+}
+
+/// An entry that ends gives back the exception inside it; an end that nobody saw is written down all the same.
+#[test]
+fn what_ends_leaves_what_was_there_before() {
+    if !needs::root() {
+        return;
+    }
+    let stage = stage(usual());
+    let daemon = stage.start().unwrap();
+    list(&stage, &["remove", "bad", NEIGHBOUR]);
+    assert!(!is_refused(&stage, NEIGHBOUR));
+    list(&stage, &["add", "bad", "203.0.113.0/24", "--for", "2s"]);
+    assert!(is_refused(&stage, NEIGHBOUR));
+    wait_for("the end of the entry", LONG, || Ok((!is_refused(&stage, NEIGHBOUR)).then_some(())))
+        .unwrap();
+
+    list(&stage, &["add", "bad", NOBODY, "--for", "1s"]);
+    daemon.kill().unwrap();
+    std::thread::sleep(Duration::from_millis(1500));
+    let daemon = stage.start().unwrap();
+    let found = list(&stage, &["find", NOBODY]);
+    let events = found[0]["history"]["events"].as_array().unwrap();
+    assert_eq!(
+        (&events[0]["added"], &events[0]["by"]),
+        (&json!(false), &json!("its end")),
+        "{found:#}"
+    );
+    let [ended, added] = [&events[0]["at"], &events[1]["at"]]
+        .map(|at| at.as_str().unwrap().parse::<gateway::clock::Timestamp>().unwrap());
+    let lasted = ended.duration_since(added).as_secs_f64();
+    assert!((0.0..=2.1).contains(&lasted), "{lasted} s");
+    daemon.terminate().unwrap();
+}
+
+#[test]
+fn what_is_kept_of_no_list_is_told() {
+    if !needs::root() {
+        return;
+    }
+    let stage = stage(usual());
+    let daemon = stage.start().unwrap();
+    list(&stage, &["add", "given", NOBODY]);
+    assert_eq!(stage.alarm("kept-lists").unwrap(), None);
+    let site = Site::with_kernel().list("bad", "local-bad", "", "198.51.100.66\n");
+    stage.configure(&site.config().unwrap()).unwrap();
+    daemon.hang_up().unwrap();
+    let alarm = stage.wait_for_alarm("kept-lists", "given").unwrap();
+    assert!(alarm.contains("count again when such a list comes back"), "{alarm}");
+    assert!(!is_refused(&stage, NOBODY));
+    stage.configure(&usual().config().unwrap()).unwrap();
+    daemon.hang_up().unwrap();
+    stage.wait_for_no_alarm("kept-lists").unwrap();
     assert!(is_refused(&stage, NOBODY));
     daemon.terminate().unwrap();
 }

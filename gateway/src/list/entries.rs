@@ -308,6 +308,20 @@ impl EntriesBuilder {
         }
     }
 
+    /// Adds one that has been listed since `added`.
+    pub fn push_since(&mut self, listed: Listed<'_>, added: Timestamp) {
+        self.push(listed);
+        let v4 = listed.prefix.address().is_ipv4();
+        let last = if v4 {
+            self.0.v4.last_mut().map(|row| &mut row.added)
+        } else {
+            self.0.v6.last_mut().map(|row| &mut row.added)
+        };
+        if let Some(last) = last {
+            *last = seconds(added);
+        }
+    }
+
     /// The number of entries so far.
     pub fn len(&self) -> usize {
         self.0.len()

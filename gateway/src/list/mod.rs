@@ -20,7 +20,8 @@ pub use entry::{Entry, Match};
 pub use export::{ExportFormat, export};
 pub use feed_url::{FeedUrl, UrlFault};
 pub use format::{
-    Format, LineError, LineFault, Parsed, Reading, Rejected, WIDEST_REFUSED, parse, parse_with,
+    Format, LineError, LineFault, Parsed, Reading, Rejected, WIDEST_REFUSED, on_one_line, parse,
+    parse_with,
 };
 pub use guard::{Doubt, doubt_entries, doubt_text};
 pub use import::{ImportError, Imported, LeftOut, Taken, WhyLeftOut, import};

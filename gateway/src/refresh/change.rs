@@ -85,6 +85,16 @@ pub enum ChangeError {
         /// The prefix.
         prefix: Prefix,
     },
+    /// There are as many entries made by hand as there can be.
+    #[error(
+        "{list} has {most} entries and exceptions made by hand, expected fewer before another is made"
+    )]
+    TooMany {
+        /// The list.
+        list: String,
+        /// How many there can be.
+        most: usize,
+    },
     /// Nothing of the list has to do with the prefix.
     #[error("{list} has no entry for {prefix}")]
     NotListed {
@@ -138,6 +148,9 @@ impl ChangeError {
                 "`portcullis list accept NAME` puts it in force all the same".to_owned()
             }
             Self::Store(error) => return error.hint().map(ToOwned::to_owned),
+            Self::TooMany { list, .. } => {
+                format!("put them into a file: a list besides {list} can have it as its source")
+            }
             Self::NoStore => "the alarm `store` in `portcullis status` says why".to_owned(),
             Self::TooWide { .. } | Self::NothingToAccept { .. } | Self::Refused { .. } => {
                 return None;

@@ -1,4 +1,4 @@
-//! Makes the changes of lists that people ask for: keeps them, puts them in force, writes them into the journal.
+//! Makes the changes of lists that people ask for: keeps them, and puts them in force.
 
 use std::sync::Arc;
 
@@ -6,12 +6,21 @@ use tracing::info;
 
 use super::Refresher;
 use super::change::{ChangeError, Changed, ListChange, What};
-use super::list_state::ListState;
+use super::list_state::{ListState, Noted};
 use crate::clock::Timestamp;
-use crate::feed::Content;
-use crate::list::{Changes, Source, WIDEST_REFUSED};
+use crate::feed::{self, Content};
+use crate::list::{Changes, Source, WIDEST_REFUSED, on_one_line};
 use crate::net::Prefix;
 use crate::store::{Kind, ManualEntry};
+
+/// What a change comes to.
+#[derive(Default)]
+struct Made {
+    done: String,
+    rejected: usize,
+    warnings: Vec<String>,
+    changes: Changes,
+}
 
 impl Refresher {
     /// Makes `change`, and answers once it is in force.
@@ -19,63 +28,65 @@ impl Refresher {
         let ListChange { list, author, what } = change;
         let now = self.clock.now();
         let index = self.position(&list)?;
-        let mut warnings = Vec::new();
-        let mut rejected = 0;
-        let done = match what {
+        let said = |kind, prefix, reason: Option<String>, expires| ManualEntry {
+            list: list.as_str().into(),
+            prefix,
+            kind,
+            reason: reason.map(|reason| on_one_line(&reason).into()),
+            author: on_one_line(&author).into(),
+            added: now,
+            expires,
+        };
+        let mut made = Made::default();
+        match what {
             What::Add { prefix, reason, expires } => {
                 refuse_too_wide(prefix)?;
-                warnings = self.warnings(index, prefix);
-                let entry = ManualEntry {
-                    list: list.as_str().into(),
-                    prefix,
-                    kind: Kind::Listed,
-                    reason: reason.map(Into::into),
-                    author: author.as_str().into(),
-                    added: now,
-                    expires,
-                };
-                self.kept.add(&entry, now)?;
-                self.note(index, &author, vec![prefix], Vec::new(), now);
-                format!("added {prefix}")
+                made.warnings = self.warnings(index, prefix);
+                self.kept.add(said(Kind::Listed, prefix, reason, expires), now)?;
+                made.changes.added.push(prefix);
+                made.done = format!("added {prefix}");
             }
             What::Remove { prefix, reason, expires } => {
-                let entry = ManualEntry {
-                    list: list.as_str().into(),
-                    prefix,
-                    kind: Kind::Excepted,
-                    reason: reason.map(Into::into),
-                    author: author.as_str().into(),
-                    added: now,
-                    expires,
-                };
-                let done = self.remove(index, &entry, now)?;
-                self.note(index, &author, Vec::new(), vec![prefix], now);
-                done
+                let exception = said(Kind::Excepted, prefix, reason, expires);
+                made.done = self.remove(index, exception, now)?;
+                made.changes.removed.push(prefix);
             }
             What::Enable => {
                 self.kept.set_enabled(&list, true, &author, now)?;
-                "switched on".to_owned()
+                "switched on".clone_into(&mut made.done);
             }
             What::Disable => {
                 self.kept.set_enabled(&list, false, &author, now)?;
-                "switched off".to_owned()
+                "switched off".clone_into(&mut made.done);
             }
             What::Accept => {
+                let by = format!("{author}, list accept");
                 let state = self.lists.get_mut(index);
-                let accepted = state.and_then(|state| state.accept(&self.kept, &self.alarms, now));
+                let accepted =
+                    state.and_then(|state| state.accept(&by, &self.kept, &self.alarms, now));
                 accepted.ok_or(ChangeError::NothingToAccept { list: list.clone() })?;
-                "accepted what was refused".to_owned()
+                "accepted what was refused".clone_into(&mut made.done);
             }
             What::Put { octets } => {
-                rejected = self.put(index, octets, now)?;
-                "replaced what was put before".to_owned()
+                let put = self.put(index, octets, &author, now);
+                // A refusal is an alarm by now.
+                self.tell();
+                (made.rejected, made.warnings) = put?;
+                "replaced what was put before".clone_into(&mut made.done);
             }
-        };
+        }
+        let Made { done, rejected, mut warnings, changes } = made;
+        info!(target: "list", "changed list={list} author={author:?} {done}");
         if let Some(state) = self.lists.get_mut(index) {
             state.settle(&self.kept);
+            if changes != Changes::default() {
+                state.note(Noted { by: author, at: None, changes });
+            }
         }
-        info!(target: "list", "changed list={list} author={author:?} {done}");
-        self.publish();
+        if !self.publish() {
+            let text = "the kernel has not taken it yet: the alarm `xdp-rules` in `portcullis status` says why; the daemon decides by it";
+            warnings.push(text.to_owned());
+        }
         let entries = self.lists.get(index).map_or(0, ListState::entry_count);
         Ok(Changed { list, done, entries, rules: self.rules.version, rejected, warnings })
     }
@@ -88,58 +99,54 @@ impl Refresher {
         })
     }
 
-    /// Takes a prefix out: the entry of that prefix that somebody added; where the source has more of it, an exception.
+    /// Takes a prefix out: the entry of that prefix that somebody added; where there is more of it, an exception.
     fn remove(
         &mut self,
         index: usize,
-        exception: &ManualEntry,
+        exception: ManualEntry,
         now: Timestamp,
     ) -> Result<String, ChangeError> {
-        let (list, prefix) = (&exception.list, exception.prefix);
-        let removed = self.kept.remove(list, prefix, Kind::Listed, now)?;
-        let Some(state) = self.lists.get_mut(index) else { return Ok(String::new()) };
-        state.settle(&self.kept);
-        let rest = state.has_to_do_with(prefix);
+        let (list, prefix) = (exception.list.to_string(), exception.prefix);
+        let rest = self.lists.get(index).is_some_and(|state| state.has_more_than(prefix));
+        // First, since it cuts the entry, too: what fails between the two leaves nothing half done.
         if rest {
             refuse_too_wide(prefix)?;
             self.kept.add(exception, now)?;
         }
+        let removed = self.kept.remove(&list, prefix, Kind::Listed, now)?;
         match (removed, rest) {
             (true, false) => Ok(format!("removed {prefix}")),
             (true, true) => {
                 Ok(format!("removed {prefix}, and excepted it from the rest of the list"))
             }
             (false, true) => Ok(format!("excepted {prefix} from the list")),
-            (false, false) => Err(ChangeError::NotListed { list: list.to_string(), prefix }),
+            (false, false) => Err(ChangeError::NotListed { list, prefix }),
         }
     }
 
-    fn put(&mut self, index: usize, octets: Vec<u8>, now: Timestamp) -> Result<usize, ChangeError> {
-        let Some(state) = self.lists.get_mut(index) else { return Ok(0) };
+    /// The number of lines that are no entries, and what else is wrong with what is in force now.
+    fn put(
+        &mut self,
+        index: usize,
+        octets: Vec<u8>,
+        author: &str,
+        now: Timestamp,
+    ) -> Result<(usize, Vec<String>), ChangeError> {
+        let Some(state) = self.lists.get_mut(index) else { return Ok((0, Vec::new())) };
         let list = state.list();
         if list.source != Source::Put {
             let (list, source_of) = (list.name.to_string(), list.source.to_string());
             return Err(ChangeError::HasSource { list, source_of });
         }
-        let load = state.take(Content::local(octets, now), &self.kept, &self.alarms, now);
-        match load.fault.filter(|_fault| load.can_accept) {
-            Some(fault) => Err(ChangeError::Refused { fault, can_accept: true }),
-            None => Ok(load.rejected.count),
+        let octets = feed::decompressed(octets, feed::SIZE_LIMIT).map_err(|error| {
+            ChangeError::Refused { fault: format!("what was put: {error}"), can_accept: false }
+        })?;
+        let (content, by) = (Content::local(octets, now), format!("{author}, list put"));
+        let load = state.take(content, Some(&by), &self.kept, &self.alarms, now);
+        match load.fault {
+            Some(fault) if load.can_accept => Err(ChangeError::Refused { fault, can_accept: true }),
+            fault => Ok((load.rejected.count, fault.into_iter().collect())),
         }
-    }
-
-    /// Remembers for the journal what somebody changed.
-    fn note(
-        &self,
-        index: usize,
-        author: &str,
-        added: Vec<Prefix>,
-        removed: Vec<Prefix>,
-        now: Timestamp,
-    ) {
-        let Some(state) = self.lists.get(index) else { return };
-        let changes = Changes::new(added, removed);
-        self.kept.journal(&state.list().name, author, state.entry_count(), &changes, now);
     }
 
     /// What whoever adds `prefix` should know.
@@ -150,7 +157,7 @@ impl Refresher {
         if !list.enforce {
             warnings.push(format!("{} is a dry run: nothing is done about its entries", list.name));
         }
-        if !self.kept.is_enabled(&list.name) {
+        if !state.is_enabled() {
             warnings.push(format!("{0} is switched off: `portcullis list enable {0}`", list.name));
         }
         if !list.class.is_good() {
@@ -162,7 +169,7 @@ impl Refresher {
             let good = self
                 .lists
                 .iter()
-                .filter(|other| other.list().class.is_good() && other.has_to_do_with(prefix));
+                .filter(|other| other.is_good_now() && other.has_to_do_with(prefix));
             let good: Vec<_> = good.map(|other| Arc::clone(&other.list().name)).collect();
             if !good.is_empty() {
                 warnings.push(format!("what is good in it is not hit: {}", good.join(", ")));

@@ -1,15 +1,22 @@
 //! What is kept of lists beside their sources: what people added and took out, what is switched off, the journal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
+
+use jiff::SignedDuration;
 
 use super::ChangeError;
 use crate::alarm::Alarms;
 use crate::clock::{Expiry, Timestamp};
 use crate::list::Changes;
 use crate::net::Prefix;
-use crate::store::{Additions, Change, Damaged, Kind, ManualEntry, Opened, Store, StoreError};
+use crate::store::{
+    Additions, Change, Damaged, Kind, ManualEntry, Opened, Store, StoreError, Switch,
+};
+
+/// The most entries and exceptions that people can make in one list: whoever has more has a source.
+const MOST_MANUAL: usize = 100_000;
 
 /// The subject of its alarms.
 const STORE: &str = "store";
@@ -19,14 +26,18 @@ const STORE: &str = "store";
 pub(super) struct Kept {
     store: Option<Store>,
     manual: Vec<ManualEntry>,
-    switches: BTreeMap<Arc<str>, bool>,
+    switches: BTreeMap<Arc<str>, Switch>,
+    /// False: what it holds is looked at, by a command.
+    writes: bool,
+    was_damaged: bool,
     alarms: Alarms,
 }
 
 impl Kept {
     /// Nothing, where nothing can be kept.
     pub(super) fn none(alarms: Alarms) -> Self {
-        Self { store: None, manual: Vec::new(), switches: BTreeMap::new(), alarms }
+        let (manual, switches) = Default::default();
+        Self { store: None, manual, switches, writes: true, was_damaged: false, alarms }
     }
 
     /// Opens the store in `state_dir`; what is wrong with it is an alarm.
@@ -36,6 +47,7 @@ impl Kept {
             Ok(Opened { store, damaged }) => {
                 kept.store = Some(store);
                 if let Some(Damaged { reason, aside }) = damaged {
+                    kept.was_damaged = true;
                     let aside = aside.display();
                     kept.alarms.raise(STORE, &format!("it was damaged: {reason}; it is put aside as {aside}, manual entries, switches and the journal begin anew"));
                 }
@@ -50,6 +62,7 @@ impl Kept {
     pub(super) fn open_read_only(state_dir: &Path, now: Timestamp) -> Result<Self, StoreError> {
         let mut kept = Self::none(Alarms::default());
         kept.store = Store::open_read_only(state_dir)?;
+        kept.writes = false;
         kept.read(now);
         Ok(kept)
     }
@@ -59,9 +72,16 @@ impl Kept {
         self.manual.iter().filter(move |entry| &*entry.list == list)
     }
 
-    /// False when the list is switched off.
-    pub(super) fn is_enabled(&self, list: &str) -> bool {
-        self.switches.get(list).copied().unwrap_or(true)
+    /// The last word on whether the list counts.
+    pub(super) fn switch(&self, list: &str) -> Option<&Switch> {
+        self.switches.get(list)
+    }
+
+    /// The names of all lists of which something is kept that counts.
+    pub(super) fn lists(&self) -> BTreeSet<&str> {
+        let off = self.switches.values().filter(|switch| !switch.enabled);
+        let manual = self.manual.iter().map(|entry| &*entry.list);
+        manual.chain(off.map(|switch| &*switch.list)).collect()
     }
 
     /// When the first manual entry ends.
@@ -87,23 +107,28 @@ impl Kept {
         let Some(store) = &self.store else { return };
         let Changes { added, removed, untold } = changes;
         let change = Change { list, at, by, entries, added, removed, untold: *untold };
-        if let Err(error) = store.record(&change) {
-            self.tell(&error);
+        match store.record(&change) {
+            Ok(()) => self.is_well(),
+            Err(error) => self.tell(&error),
         }
     }
 
-    /// Keeps an entry. One that lists a prefix ends the exceptions from it.
-    pub(super) fn add(&mut self, entry: &ManualEntry, now: Timestamp) -> Result<(), ChangeError> {
+    /// Keeps an entry; it counts as the last word, also where the clock was set back.
+    pub(super) fn add(
+        &mut self,
+        mut entry: ManualEntry,
+        now: Timestamp,
+    ) -> Result<(), ChangeError> {
         let store = self.store()?;
-        store.add(entry)?;
-        if entry.kind == Kind::Listed {
-            let ended = self
-                .manual(&entry.list)
-                .filter(|other| other.kind == Kind::Excepted && entry.prefix.covers(other.prefix));
-            for exception in ended {
-                store.remove(&entry.list, exception.prefix, Kind::Excepted)?;
-            }
+        if self.manual(&entry.list).count() >= MOST_MANUAL {
+            return Err(ChangeError::TooMany { list: entry.list.to_string(), most: MOST_MANUAL });
         }
+        let newest = self.manual(&entry.list).map(|other| other.added).max();
+        let next =
+            newest.and_then(|newest| newest.checked_add(SignedDuration::from_micros(1)).ok());
+        entry.added = next.map_or(entry.added, |next| entry.added.max(next));
+        store.add(&entry)?;
+        self.is_well();
         self.read(now);
         Ok(())
     }
@@ -153,16 +178,25 @@ impl Kept {
     /// Reads what the store holds now.
     fn read(&mut self, now: Timestamp) {
         let Some(store) = &self.store else { return };
-        match store.manual(now) {
+        // The daemon takes away itself what has ended, so that it is written down; whoever only looks must not see it.
+        let after = if self.writes { Timestamp::MIN } else { now };
+        match store.manual(after) {
             Ok(manual) => self.manual = manual,
             Err(error) => self.tell(&error),
         }
         match store.switches() {
             Ok(switches) => {
                 let switches = switches.into_iter();
-                self.switches = switches.map(|switch| (switch.list, switch.enabled)).collect();
+                let named = switches.map(|switch| (Arc::clone(&switch.list), switch));
+                self.switches = named.collect();
             }
             Err(error) => self.tell(&error),
+        }
+    }
+
+    fn is_well(&self) {
+        if !self.was_damaged {
+            self.alarms.clear(STORE);
         }
     }
 

@@ -70,9 +70,10 @@ impl Kernel {
         Arc::clone(&self.attachments)
     }
 
-    /// Makes the kernel hold `rules`, for the addresses `own`.
-    pub(super) fn sync(&mut self, rules: &Rules, own: &[IpAddr]) {
-        let Some(filter) = &mut self.filter else { return };
+    /// Makes the kernel hold `rules`, for the addresses `own`; false when it does not, which is an alarm.
+    pub(super) fn sync(&mut self, rules: &Rules, own: &[IpAddr]) -> bool {
+        // Where there is no filter there is none to be behind.
+        let Some(filter) = &mut self.filter else { return true };
         self.quiet = 0;
         match filter.sync(rules, own) {
             Ok(report) => {
@@ -88,6 +89,7 @@ impl Kernel {
                 self.alarms.raise(RULES, &text);
             }
         }
+        !self.behind
     }
 
     /// Switches the filter on, once it is filled.

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use serde::Serialize;
 use tracing::warn;
 
+use super::by_hand::ByHand;
 use super::kept::Kept;
 use super::watched::Watched;
 use crate::alarm::Alarms;
 use crate::clock::Timestamp;
 use crate::feed::{self, Content, FetchError, Fetched, LastGood, Load};
-use crate::list::{Changes, Class, Entries, List, Listed, Loaded, Origin, Part, Remark, Source};
+use crate::list::{Changes, Class, Entry, List, Loaded, Origin, Part, Source};
 use crate::net::Prefix;
-use crate::store::{Additions, Kind, ManualEntry};
+use crate::store::{Additions, Switch};
 
 /// One list with all that its entries are made of.
 #[derive(Debug)]
@@ -27,12 +28,25 @@ pub(super) struct ListState {
     writes: bool,
     manual: usize,
     exceptions: usize,
-    enabled: bool,
+    /// The last word on whether it counts; without any it does.
+    switch: Option<Switch>,
+    /// Whether the journal has its beginning.
+    is_journalled: bool,
     /// The entries as they count: without the exceptions, with those added by hand.
     parts: Vec<Part>,
     loaded: Timestamp,
     /// What came and went since it was last asked.
-    changes: Vec<(Arc<Origin>, Changes)>,
+    noted: Vec<Noted>,
+}
+
+/// What came to a list or went from it, for the journal.
+#[derive(Debug)]
+pub(super) struct Noted {
+    /// Its source, a person, or its end.
+    pub(super) by: String,
+    /// When; `None` for now.
+    pub(super) at: Option<Timestamp>,
+    pub(super) changes: Changes,
 }
 
 /// One list, for `status`.
@@ -50,6 +64,8 @@ pub struct ListStatus {
     pub enforce: bool,
     /// False: switched off by `list disable`.
     pub enabled: bool,
+    /// Who switched it last, and when; `null` where nobody did.
+    pub switch: Option<Switch>,
     /// Where its entries come from.
     pub source: String,
     /// The format of the source, `null` before there was any.
@@ -82,21 +98,22 @@ pub(super) struct Looked {
 impl ListState {
     /// The list with nothing read yet.
     pub(super) fn new(list: Arc<List>, now: Timestamp) -> Self {
-        let (sources, manual, exceptions, parts, changes) = Default::default();
+        let (sources, manual, exceptions, parts, noted) = Default::default();
         let (folder_fault, fetch_fault) = Default::default();
-        let (writes, enabled) = (true, true);
+        let (switch, is_journalled) = Default::default();
         Self {
             list,
             sources,
             folder_fault,
             fetch_fault,
-            writes,
+            writes: true,
             manual,
             exceptions,
-            enabled,
+            switch,
+            is_journalled,
             parts,
             loaded: now,
-            changes,
+            noted,
         }
     }
 
@@ -134,28 +151,29 @@ impl ListState {
         now: Timestamp,
     ) -> Looked {
         let is_folder = matches!(self.list.source, Source::Folder(_));
-        let gone = is_folder && self.find_sources(copies, kept, now);
+        let others = is_folder && self.find_sources(copies, kept, now);
         let looked = self.read(Watched::settled, alarms, now);
-        if gone && !looked.read {
+        if is_folder {
             self.tell(alarms);
         }
-        if gone || looked.changed {
+        if others || looked.changed {
             self.settle(kept);
         }
-        Looked { changed: looked.changed || gone, read: looked.read || gone }
+        Looked { changed: looked.changed || others, read: looked.read || others }
     }
 
-    /// Takes in what was put; says how that went.
+    /// Takes in what was put or fetched, `by` somebody or the source itself; says how that went.
     pub(super) fn take(
         &mut self,
         content: Content,
+        by: Option<&str>,
         kept: &Kept,
         alarms: &Alarms,
         now: Timestamp,
     ) -> Load {
         let Some(source) = self.sources.first_mut() else { return Load::default() };
         let load = source.intake.take(content, now);
-        note(&self.list, source, load.clone(), &mut self.changes);
+        note(&self.list, source, load.clone(), by, &mut self.noted);
         if load.changed {
             self.loaded = now;
             self.settle(kept);
@@ -182,7 +200,7 @@ impl ListState {
             format!("cannot fetch {url}: {error}{hint}; {stays}")
         });
         match result {
-            Ok(Fetched::Content(content)) => self.take(content, kept, alarms, now).changed,
+            Ok(Fetched::Content(content)) => self.take(content, None, kept, alarms, now).changed,
             Ok(Fetched::NotModified) | Err(_) => {
                 self.tell(alarms);
                 false
@@ -191,12 +209,18 @@ impl ListState {
     }
 
     /// Puts in force what was refused; `None` when nothing was.
-    pub(super) fn accept(&mut self, kept: &Kept, alarms: &Alarms, now: Timestamp) -> Option<()> {
+    pub(super) fn accept(
+        &mut self,
+        by: &str,
+        kept: &Kept,
+        alarms: &Alarms,
+        now: Timestamp,
+    ) -> Option<()> {
         let mut accepted = None;
         for source in &mut self.sources {
             let Some(load) = source.intake.accept(now) else { continue };
             accepted = Some(());
-            note(&self.list, source, load, &mut self.changes);
+            note(&self.list, source, load, Some(by), &mut self.noted);
         }
         accepted?;
         self.loaded = now;
@@ -212,7 +236,7 @@ impl ListState {
 
     /// Its entries as they count.
     pub(super) fn loaded(&self) -> Loaded {
-        let parts = if self.enabled { self.parts.clone() } else { Vec::new() };
+        let parts = if self.is_enabled() { self.parts.clone() } else { Vec::new() };
         Loaded { list: Arc::clone(&self.list), parts }
     }
 
@@ -227,39 +251,60 @@ impl ListState {
         entries.any(|entries| entries.covers(prefix) || entries.inside(prefix).next().is_some())
     }
 
-    /// What came and went since it was last asked, by source.
-    pub(super) fn take_changes(&mut self) -> Vec<(Arc<Origin>, Changes)> {
-        std::mem::take(&mut self.changes)
+    /// Remembers for the journal what came and went otherwise than by reading a source.
+    pub(super) fn note(&mut self, noted: Noted) {
+        self.noted.push(noted);
+    }
+
+    /// What came and went since it was last asked. The first time that is the beginning of its journal, without single prefixes.
+    pub(super) fn take_noted(&mut self) -> Vec<Noted> {
+        let mut noted = std::mem::take(&mut self.noted);
+        if !self.is_journalled {
+            self.is_journalled = true;
+            let (by, at, changes) = (self.list.source.to_string(), None, Changes::default());
+            noted.retain(|noted| noted.at.is_some());
+            noted.insert(0, Noted { by, at, changes });
+        }
+        noted
+    }
+
+    /// Whether anything but an entry made by hand for `prefix` alone has to do with it.
+    pub(super) fn has_more_than(&self, prefix: Prefix) -> bool {
+        let own =
+            |part: &Part, entry: &Entry| *part.origin == Origin::Manual && entry.prefix == prefix;
+        self.parts.iter().any(|part| {
+            let entries = &part.entries;
+            let mut found = entries.covering(prefix).chain(entries.inside(prefix));
+            found.any(|entry| !own(part, &entry))
+        })
+    }
+
+    /// Whether one of its entries covers all of `prefix`.
+    pub(super) fn covers(&self, prefix: Prefix) -> bool {
+        self.parts.iter().any(|part| part.entries.covers(prefix))
     }
 
     /// Makes the entries that count from those of the sources and what is kept beside them.
     pub(super) fn settle(&mut self, kept: &Kept) {
-        let of_kind = |kind| kept.manual(&self.list.name).filter(move |entry| entry.kind == kind);
-        let exceptions = || of_kind(Kind::Excepted);
-        let holes: Entries = exceptions().map(|exception| exception.prefix).collect();
-        let cut = |source: &Watched| {
-            let part = source.intake.part();
-            if holes.is_empty() {
-                return part;
-            }
-            Part { entries: Arc::new(part.entries.without(&holes)), ..part }
-        };
-        let mut parts: Vec<_> = self.sources.iter().map(cut).collect();
-        // Of what people said, the last word counts.
-        let manual = of_kind(Kind::Listed).map(|entry| {
-            let later = exceptions().filter(|exception| exception.added > entry.added);
-            let holes: Entries = later.map(|exception| exception.prefix).collect();
-            let entries: Entries = std::iter::once(listed(entry)).collect();
-            let mut entries = entries.without(&holes);
-            entries.set_added(|_prefix| Some(entry.added));
-            Part { origin: Arc::new(Origin::Manual), entries: Arc::new(entries) }
-        });
-        parts.extend(manual);
+        let said: Vec<_> = kept.manual(&self.list.name).collect();
+        let ByHand { added, holes } = ByHand::new(&said);
+        (self.manual, self.exceptions) = (added.len(), holes.len());
+        let mut parts: Vec<_> =
+            self.sources.iter_mut().map(|source| source.part_without(&holes)).collect();
+        parts.push(Part { origin: Arc::new(Origin::Manual), entries: added });
         parts.retain(|part| !part.entries.is_empty());
-        self.manual = of_kind(Kind::Listed).count();
-        self.exceptions = exceptions().count();
-        self.enabled = kept.is_enabled(&self.list.name);
         self.parts = parts;
+        self.switch = kept.switch(&self.list.name).cloned();
+    }
+
+    /// Whether it is a good list that is in force.
+    pub(super) fn is_good_now(&self) -> bool {
+        self.list.class.is_good() && self.list.enforce && self.is_enabled()
+    }
+
+    /// False when it is switched off.
+    pub(super) fn is_enabled(&self) -> bool {
+        self.switch.as_ref().is_none_or(|switch| switch.enabled)
     }
 
     /// For `status`.
@@ -272,7 +317,8 @@ impl ListState {
             action: list.action.name(),
             kernel: list.kernel.name(),
             enforce: list.enforce,
-            enabled: self.enabled,
+            enabled: self.is_enabled(),
+            switch: self.switch.clone(),
             source: list.source.to_string(),
             format: sources().find_map(|source| Some(source.intake.format()?.name())),
             entries: self.entry_count(),
@@ -285,7 +331,7 @@ impl ListState {
         }
     }
 
-    /// Makes the sources those that there are now; says whether some are gone with their entries.
+    /// Makes the sources those that there are now; says whether the entries are others by that.
     fn find_sources(&mut self, copies: &Path, kept: &Kept, now: Timestamp) -> bool {
         let origins = match feed::origins(&self.list.source) {
             Ok(origins) => origins,
@@ -309,25 +355,29 @@ impl ListState {
         self.folder_fault = None;
         let is_there = |source: &Watched| origins.contains(source.intake.origin());
         let gone: Vec<_> = self.sources.extract_if(.., |source| !is_there(source)).collect();
+        let mut others = !gone.is_empty();
         let mut additions = None;
         for origin in origins {
             if !self.sources.iter().any(|source| **source.intake.origin() == origin) {
+                let additions = additions.get_or_insert_with(|| kept.additions(&self.list.name));
+                self.is_journalled |= additions.baseline.is_some();
                 let list = Arc::clone(&self.list);
                 let mut source = Watched::new(list, origin, copies, self.writes);
                 if source.intake.restore(now) {
-                    let additions =
-                        additions.get_or_insert_with(|| kept.additions(&self.list.name));
                     source.intake.set_added(|prefix| added(additions, prefix));
+                    others = true;
                 }
                 self.sources.push(source);
             }
         }
         for gone in &gone {
             let removed = gone.intake.entries().prefixes().collect();
-            let changes = Changes::new(Vec::new(), removed);
-            self.changes.push((Arc::clone(gone.intake.origin()), changes));
+            let (by, changes) =
+                (gone.intake.origin().to_string(), Changes::new(Vec::new(), removed));
+            self.noted.push(Noted { by, at: None, changes });
+            gone.intake.forget_copy();
         }
-        gone.iter().any(|gone| !gone.intake.entries().is_empty())
+        others
     }
 
     /// Reads those sources that `is_due`.
@@ -345,7 +395,7 @@ impl ListState {
             let load = source.load(now);
             looked.read = true;
             looked.changed |= load.changed;
-            note(&self.list, source, load, &mut self.changes);
+            note(&self.list, source, load, None, &mut self.noted);
         }
         if looked.changed {
             self.loaded = now;
@@ -384,17 +434,19 @@ impl ListState {
     }
 }
 
-/// Remembers how a reading went, and logs what is new about it.
+/// Remembers how a reading went, and logs what is new about it; `by` somebody, or the source itself.
 fn note(
     list: &List,
     source: &mut Watched,
     mut load: Load,
-    changes: &mut Vec<(Arc<Origin>, Changes)>,
+    by: Option<&str>,
+    noted: &mut Vec<Noted>,
 ) {
     let origin = source.intake.origin();
-    let what = std::mem::take(&mut load.changes);
-    if what != Changes::default() {
-        changes.push((Arc::clone(origin), what));
+    let changes = std::mem::take(&mut load.changes);
+    if changes != Changes::default() {
+        let by = by.map_or_else(|| origin.to_string(), ToOwned::to_owned);
+        noted.push(Noted { by, at: None, changes });
     }
     if load.rejected != source.last.rejected {
         for error in &load.rejected.first {
@@ -402,13 +454,6 @@ fn note(
         }
     }
     source.last = load;
-}
-
-/// An entry that somebody added, as one of its list.
-fn listed(entry: &ManualEntry) -> Listed<'_> {
-    let reason = entry.reason.as_deref().unwrap_or_default();
-    let remark = Remark { value: None, reason, author: &entry.author };
-    Listed { prefix: entry.prefix, line: 0, remark, expires: entry.expires }
 }
 
 /// Since when the list has `prefix`: since the journal says so, or since before it begins.

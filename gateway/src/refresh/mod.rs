@@ -1,5 +1,6 @@
 //! From list files to rules to the kernel: the only writer of rules.
 
+mod by_hand;
 mod change;
 mod changing;
 mod kept;
@@ -27,7 +28,7 @@ use self::kernel::Kernel;
 pub use self::known::Known;
 use self::known::Waiting;
 pub use self::list_state::ListStatus;
-use self::list_state::{ListState, about};
+use self::list_state::{ListState, Noted, about};
 pub use self::on_disk::{OnDisk, history};
 use self::pausing::Pausing;
 pub use self::pausing::saved_pause;
@@ -39,7 +40,7 @@ use crate::host::{self, Watch};
 use crate::list::{Changes, List, Membership, Rules, Source};
 use crate::net::Prefix;
 use crate::pause::Pause;
-use crate::store::Kind;
+use crate::store::{Kind, ManualEntry};
 use crate::xdp::{self, Attachment, XdpError};
 
 /// How often files are looked at. A change is read when it has stood still for one look, so within two of them.
@@ -204,12 +205,31 @@ impl Refresher {
             self.alarms.clear(&about(gone.list()));
         }
         self.sources = sources;
+        let now = self.clock.now();
         for state in &mut self.lists {
-            state.load(&self.sources.copies, &self.kept, &self.alarms, self.clock.now());
+            state.load(&self.sources.copies, &self.kept, &self.alarms, now);
         }
+        // What ended while no daemon ran.
+        let ended = self.kept.forget_expired(now);
+        if !ended.is_empty() {
+            self.lists.iter_mut().for_each(|state| state.settle(&self.kept));
+            self.note_ends(ended);
+        }
+        self.tell_of_strays();
         self.look_at_host();
         self.publish();
         self.set_feeds();
+    }
+
+    /// What is kept of a list that the configuration does not have counts nowhere; after a change of names that may be a surprise.
+    fn tell_of_strays(&self) {
+        let is_there = |name: &&str| self.lists.iter().any(|state| *state.list().name == **name);
+        let strays: Vec<_> = self.kept.lists().into_iter().filter(|name| !is_there(name)).collect();
+        let text = format!(
+            "entries made by hand, or a switch, are kept of lists that the configuration does not have: {}; they count again when such a list comes back",
+            strays.join(", ")
+        );
+        self.alarms.set("kept-lists", (!strays.is_empty()).then_some(text.as_str()));
     }
 
     /// Says what is to be fetched from now on.
@@ -323,7 +343,9 @@ impl Refresher {
     }
 
     /// Compiles what is known now and puts it in force, in the daemon first, then in the kernel.
-    fn publish(&mut self) {
+    ///
+    /// False when the kernel has not taken it; that is an alarm, and tried again.
+    fn publish(&mut self) -> bool {
         let loaded = self.lists.iter().map(ListState::loaded).collect();
         let membership = Arc::new(Membership::new(loaded, &self.protected()));
         let version = version(self.rules.version, self.clock);
@@ -338,11 +360,12 @@ impl Refresher {
             self.rules.bad.len(),
             self.rules.good.len()
         );
-        self.kernel.sync(&self.rules, &self.own);
+        let in_kernel = self.kernel.sync(&self.rules, &self.own);
         self.next_expiry =
             self.rules.first_expiry().into_iter().chain(self.kept.first_expiry()).min();
         self.tell();
         self.write_journal();
+        in_kernel
     }
 
     /// Takes away what has ended by itself; says whether there was something.
@@ -351,36 +374,41 @@ impl Refresher {
         if self.next_expiry.is_none_or(|expiry| expiry.is_after(now)) {
             return false;
         }
-        for ended in self.kept.forget_expired(now) {
-            let Some(state) = self.lists.iter().find(|state| state.list().name == ended.list)
-            else {
-                continue;
-            };
-            let (gone, back) = match ended.kind {
-                Kind::Listed => (vec![ended.prefix], Vec::new()),
-                Kind::Excepted => (Vec::new(), vec![ended.prefix]),
-            };
-            let changes = Changes::new(back, gone);
-            self.kept.journal(&ended.list, "its end", state.entry_count(), &changes, now);
-        }
+        let ended = self.kept.forget_expired(now);
         for state in &mut self.lists {
             state.settle(&self.kept);
         }
+        self.note_ends(ended);
         true
+    }
+
+    /// Remembers for the journal what has ended by itself.
+    fn note_ends(&mut self, ended: Vec<ManualEntry>) {
+        for ManualEntry { list, prefix, kind, expires, .. } in ended {
+            let state = self.lists.iter_mut().find(|state| state.list().name == list);
+            let Some(state) = state else { continue };
+            let (came, went) = match kind {
+                Kind::Listed => (Vec::new(), vec![prefix]),
+                Kind::Excepted => (vec![prefix], Vec::new()),
+            };
+            // What the list has otherwise, too, has neither come nor gone.
+            if state.covers(prefix) == (kind == Kind::Listed) {
+                continue;
+            }
+            let changes = Changes::new(came, went);
+            let at = expires.map(Expiry::timestamp);
+            state.note(Noted { by: "its end".to_owned(), at, changes });
+        }
     }
 
     /// Writes into the journal what came to lists and went from them; after it is in force, since that must not wait.
     fn write_journal(&mut self) {
         let now = self.clock.now();
         for state in &mut self.lists {
-            for (origin, changes) in state.take_changes() {
+            for Noted { by, at, changes } in state.take_noted() {
                 let (name, entries) = (&state.list().name, state.entry_count());
-                self.kept.journal(name, &origin.to_string(), entries, &changes, now);
+                self.kept.journal(name, &by, entries, &changes, at.unwrap_or(now));
             }
-            // The journal of a list begins with the number of its entries, also when there are none yet.
-            let (list, entries) = (state.list(), state.entry_count());
-            let source = list.source.to_string();
-            self.kept.journal(&list.name, &source, entries, &Changes::default(), now);
         }
     }
 

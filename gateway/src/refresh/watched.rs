@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::clock::Timestamp;
 use crate::feed::{Intake, Load};
-use crate::list::{List, Origin};
+use crate::list::{Entries, List, Origin, Part};
 
 /// A file that changes at every look is read all the same after so many.
 const LOOKS_BEFORE_IMPATIENCE: u32 = 3;
@@ -17,9 +17,19 @@ const LOOKS_BEFORE_IMPATIENCE: u32 = 3;
 pub(super) struct Watched {
     pub(super) intake: Intake,
     pub(super) last: Load,
+    /// What its entries are without the holes that people made, so that it is made once.
+    cut: Option<Cut>,
     read_mark: Option<Mark>,
     seen_mark: Option<Mark>,
     impatience: u32,
+}
+
+/// Entries with and without holes.
+#[derive(Debug)]
+struct Cut {
+    whole: Arc<Entries>,
+    holes: Arc<Entries>,
+    rest: Arc<Entries>,
 }
 
 /// What tells one state of a file from another: inode, length, change time.
@@ -30,8 +40,8 @@ impl Watched {
     pub(super) fn new(list: Arc<List>, origin: Origin, copies: &Path, writes: bool) -> Self {
         let open = if writes { Intake::new } else { Intake::reader };
         let intake = open(list, origin, copies);
-        let (read_mark, seen_mark, impatience) = Default::default();
-        Self { intake, last: Load::default(), read_mark, seen_mark, impatience }
+        let (cut, read_mark, seen_mark, impatience) = Default::default();
+        Self { intake, last: Load::default(), cut, read_mark, seen_mark, impatience }
     }
 
     fn mark(&self) -> Option<Mark> {
@@ -50,6 +60,26 @@ impl Watched {
         }
         self.impatience += 1;
         still || self.impatience > LOOKS_BEFORE_IMPATIENCE
+    }
+
+    /// Its entries without `holes`.
+    pub(super) fn part_without(&mut self, holes: &Arc<Entries>) -> Part {
+        let part = self.intake.part();
+        if holes.is_empty() {
+            self.cut = None;
+            return part;
+        }
+        let is_current = |cut: &&Cut| Arc::ptr_eq(&cut.whole, &part.entries) && cut.holes == *holes;
+        let entries = match self.cut.as_ref().filter(is_current) {
+            Some(cut) => Arc::clone(&cut.rest),
+            None => {
+                let (whole, holes) = (Arc::clone(&part.entries), Arc::clone(holes));
+                let rest = Arc::new(whole.without(&holes));
+                self.cut = Some(Cut { whole, holes, rest: Arc::clone(&rest) });
+                rest
+            }
+        };
+        Part { entries, ..part }
     }
 
     /// Reads the source; says how that went when it went otherwise than before.

@@ -12,9 +12,10 @@ mod template;
 
 use self::lines::{Line, lines, says_empty};
 use self::rbldnsd::Dataset;
+pub use self::sink::on_one_line;
+pub(super) use self::sink::shown;
 use self::sink::{Found, Kept, Sink};
 pub use self::sink::{LineError, LineFault, Rejected, WIDEST_REFUSED};
-pub(super) use self::sink::{on_one_line, shown};
 pub(super) use self::template::escaped;
 use super::Entries;
 use crate::clock::Timestamp;

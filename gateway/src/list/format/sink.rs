@@ -148,7 +148,7 @@ fn cut(text: &str) -> &str {
 }
 
 /// `text` with blanks in place of control characters: what a stranger wrote begins no line of its own, wherever it is shown.
-pub(in super::super) fn on_one_line(text: &str) -> Cow<'_, str> {
+pub fn on_one_line(text: &str) -> Cow<'_, str> {
     if text.contains(char::is_control) {
         text.replace(char::is_control, " ").into()
     } else {

@@ -106,6 +106,14 @@ fn a_feed_is_in_force_and_stays_so_whatever_comes() {
         assert!(alarm.contains("the last good 1 entries stay"), "{alarm}");
         assert!(is_refused(&stage, BAD), "{words}");
     }
+    // The server has again what the copy has: what was refused meanwhile waits no more.
+    let can_accept = || stage.status().unwrap().pointer("/rules/lists/0/can_accept").cloned();
+    assert_eq!(can_accept(), Some(json!(true)));
+    answers.lock().unwrap().clear();
+    fetch(&stage);
+    stage.wait_for_alarm("list:bad", "rejected lines: 2").unwrap();
+    assert_eq!(can_accept(), Some(json!(false)));
+
     *answers.lock().unwrap() = text("198.51.100.66\n203.0.113.0/24\n");
     fetch(&stage);
     wait_for("the new copy", LONG, || Ok(is_refused(&stage, NEIGHBOUR).then_some(()))).unwrap();

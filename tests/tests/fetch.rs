@@ -104,7 +104,8 @@ fn what_has_not_changed_is_not_sent_again() {
     assert_eq!(content.octets, LIST.as_bytes());
     let (etag, last_modified) = (content.etag, content.last_modified);
     assert_eq!(etag.as_deref(), Some("\"one\""));
-    let head = Head { origin: String::new(), as_of: content.as_of, etag, last_modified };
+    let (origin, sha256) = (String::new(), LIST_SHA256.to_owned());
+    let head = Head { origin, as_of: content.as_of, etag, last_modified, sha256 };
     assert!(matches!(fetch_since(&download, Some(&head)), Ok(Fetched::NotModified)));
 
     let requests = server.requests();

@@ -3,9 +3,11 @@
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
+use super::hash::{sha256, sha256_of_rest};
 use super::read::{SIZE_LIMIT, bounded};
 use crate::clock::Timestamp;
 
@@ -13,10 +15,12 @@ use crate::clock::Timestamp;
 const HEAD_LIMIT: u64 = 1 << 16;
 
 /// Where the last good copy of one source is kept.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastGood {
     path: PathBuf,
     origin: String,
+    /// The hash of content that is not gone back to.
+    void: Option<String>,
 }
 
 /// What follows the first line, if that says that this is such a copy.
@@ -41,12 +45,33 @@ pub struct Head {
     pub etag: Option<String>,
     /// When the server says that it changed last, in its own words.
     pub last_modified: Option<String>,
+    /// What its content hashes to, as `sha256sum` prints it.
+    pub sha256: String,
+}
+
+/// What is wrong with a copy that is there.
+#[derive(Debug, thiserror::Error)]
+pub enum CopyFault {
+    /// The system does not give it.
+    #[error("cannot be read: {0}")]
+    Read(io::Error),
+    /// It does not say what it is.
+    #[error("is damaged: no first line that says of what it is a copy")]
+    NoHead,
+    /// Its content is not what was written.
+    #[error("is damaged: sha256 {found}, expected {expected}")]
+    Hash {
+        /// What the content hashes to.
+        found: String,
+        /// What its first line says.
+        expected: String,
+    },
 }
 
 impl LastGood {
     /// The copy at `path`, of `origin`.
     pub fn new(path: PathBuf, origin: String) -> Self {
-        Self { path, origin }
+        Self { path, origin, void: None }
     }
 
     /// Where it is.
@@ -61,19 +86,57 @@ impl LastGood {
 
     /// Its content; `None` when there is none, or when it is of another origin: a list that is given another source must not
     /// fall back to the entries of the first.
-    pub fn read(&self) -> Option<(Head, Vec<u8>)> {
-        let octets = bounded(File::open(&self.path).ok()?, SIZE_LIMIT + HEAD_LIMIT).ok()?;
-        let (head, content) = split(&octets)?;
-        (head.origin == self.origin).then(|| (head, content.to_vec()))
+    pub fn read(&self) -> Result<Option<(Head, Vec<u8>)>, CopyFault> {
+        let octets = match File::open(&self.path) {
+            Ok(file) => bounded(file, SIZE_LIMIT + HEAD_LIMIT).map_err(CopyFault::Read)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(CopyFault::Read(error)),
+        };
+        let (head, content) = split(&octets).ok_or(CopyFault::NoHead)?;
+        if !self.can_use(&head) {
+            return Ok(None);
+        }
+        let found = sha256(content);
+        if found != head.sha256 {
+            return Err(CopyFault::Hash { found, expected: head.sha256 });
+        }
+        Ok(Some((head, content.to_vec())))
     }
 
-    /// What it says about itself, which is read without the rest; `None` as for [`Self::read`].
+    /// What it says about itself; `None` where [`Self::read`] gives no content, for which it is read to its end.
     pub fn head(&self) -> Option<Head> {
         let mut line = Vec::new();
-        let mut file = BufReader::new(File::open(&self.path).ok()?).take(HEAD_LIMIT);
-        file.read_until(b'\n', &mut line).ok()?;
+        let mut file = BufReader::new(File::open(&self.path).ok()?);
+        file.by_ref().take(HEAD_LIMIT).read_until(b'\n', &mut line).ok()?;
         let head: Head = serde_json::from_slice(&line).ok()?;
-        (head.origin == self.origin).then_some(head)
+        let is_whole = || sha256_of_rest(file).is_ok_and(|found| found == head.sha256);
+        (self.can_use(&head) && is_whole()).then_some(head)
+    }
+
+    /// How long ago its content was what the source had, as far as `now` tells; `None` as for [`Self::head`].
+    pub fn age(&self, now: Timestamp) -> Option<Duration> {
+        self.head()?;
+        let written = fs::metadata(&self.path).and_then(|metadata| metadata.modified()).ok()?;
+        // One from the future is one of a clock that was set back: it is as good as new.
+        Some(SystemTime::from(now).duration_since(written).unwrap_or_default())
+    }
+
+    /// Remembers that its content is what the source has `now`.
+    pub fn touch(&self, now: Timestamp) -> io::Result<()> {
+        File::options().append(true).open(&self.path)?.set_modified(now.into())
+    }
+
+    /// Takes content with the hash `sha256` as none from now on, since nothing can be made of it.
+    pub(super) fn set_void(&mut self, sha256: String) {
+        self.void = Some(sha256);
+    }
+
+    /// Removes it, if there is one.
+    pub fn remove(&self) -> io::Result<()> {
+        match fs::remove_file(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
     }
 
     /// Writes it whole or not at all.
@@ -88,5 +151,9 @@ impl LastGood {
         file.write_all(octets)?;
         file.sync_all()?;
         fs::rename(fresh, &self.path)
+    }
+
+    fn can_use(&self, head: &Head) -> bool {
+        head.origin == self.origin && self.void.as_ref() != Some(&head.sha256)
     }
 }

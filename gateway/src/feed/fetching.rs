@@ -69,6 +69,7 @@ struct Common {
 #[derive(Debug)]
 struct Feed {
     download: Arc<Download>,
+    copy: LastGood,
     now: Arc<Notify>,
     status: Arc<Mutex<FeedStatus>>,
     task: AbortHandle,
@@ -88,7 +89,7 @@ impl Fetching {
 
     /// Makes the feeds those of `wanted`, each with the name of its list and its last good copy.
     ///
-    /// A feed that is fetched already in the same way goes on as if nothing had been said. What a server is asked for are
+    /// A feed that is fetched already in the same way, with the same copy, goes on as if nothing had been said. What a server is asked for are
     /// the changes since the copy as it is then: what was handed over and not believed comes whole again the next time, and
     /// may be believed under another configuration.
     pub fn set(&self, wanted: Vec<(Arc<str>, Arc<Download>, LastGood)>) {
@@ -96,7 +97,7 @@ impl Fetching {
         let mut before = std::mem::take(&mut *feeds);
         for (list, download, copy) in wanted {
             let feed = match before.remove(&list) {
-                Some(feed) if feed.download == download => feed,
+                Some(feed) if feed.download == download && feed.copy == copy => feed,
                 _ => self.start(&list, download, copy),
             };
             feeds.insert(list, feed);
@@ -131,12 +132,12 @@ impl Fetching {
             common: Arc::clone(&self.common),
             list: Arc::clone(list),
             download: Arc::clone(&download),
-            copy,
+            copy: copy.clone(),
             status: Arc::clone(&status),
             now: Arc::clone(&now),
         };
         let task = self.runtime.spawn(round.run()).abort_handle();
-        Feed { download, now, status, task }
+        Feed { download, copy, now, status, task }
     }
 }
 
@@ -166,26 +167,43 @@ impl Round {
     #[expect(clippy::infinite_loop, reason = "its task is ended with its feed")]
     async fn run(self) {
         let mut schedule = Schedule::new(self.download.interval);
-        let mut wait = Schedule::first(self.copy.head().is_some(), random());
+        let now = self.common.clock.now();
+        let mut wait = schedule.first(self.of_copy(move |copy| copy.age(now)).await, random());
         let mut checked = None;
         loop {
             self.wait(wait).await;
             // Nobody knows against which pin an earlier daemon checked its copy, so that it is fetched once more.
             let is_checked =
                 |head: &Head| !self.download.is_pinned() || checked == Some(names(head));
-            let earlier = self.copy.head().filter(is_checked);
+            let earlier = self.of_copy(LastGood::head).await.filter(is_checked);
             let result = self.fetch(earlier.as_ref()).await;
             wait = match &result {
                 Ok(_) => schedule.after_success(random()),
                 Err(error) => schedule.after_fault(error.retry_after(), random()),
             };
-            if let Ok(Fetched::Content(content)) = &result {
-                checked = Some((content.etag.clone(), content.last_modified.clone()));
+            match &result {
+                Ok(Fetched::Content(content)) => {
+                    checked = Some((content.etag.clone(), content.last_modified.clone()));
+                }
+                // A copy that cannot be touched only looks older, and the server is asked sooner after a start.
+                Ok(Fetched::NotModified) => {
+                    self.copy.touch(self.common.clock.now()).unwrap_or_default();
+                }
+                Err(_) => (),
             }
             self.note(&result, schedule.faults());
             let (list, download) = (Arc::clone(&self.list), Arc::clone(&self.download));
             (self.common.deliver)(Delivery { list, download, result });
         }
+    }
+
+    /// What `look` finds of the copy, which it reads to its end: a gigabyte takes seconds.
+    async fn of_copy<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&LastGood) -> Option<T> + Send + 'static,
+    ) -> Option<T> {
+        let copy = self.copy.clone();
+        tokio::task::spawn_blocking(move || look(&copy)).await.ok().flatten()
     }
 
     async fn wait(&self, time: Duration) {

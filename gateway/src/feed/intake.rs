@@ -5,13 +5,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
+use tracing::warn;
 
+use super::hash::{hex, sha256};
 use super::{Head, LastGood, read};
 use crate::clock::Timestamp;
 use crate::list::{
-    Changes, Entries, Format, List, Origin, Parsed, Part, Reading, Rejected, Source, doubt_entries,
-    doubt_text, parse,
+    Changes, Entries, Format, Guard, List, Origin, Parsed, Part, Reading, Rejected, Source,
+    doubt_entries, doubt_text, parse,
 };
 use crate::net::Prefix;
 
@@ -22,11 +23,24 @@ pub struct Intake {
     origin: Arc<Origin>,
     copy: LastGood,
     keeps_copy: bool,
+    /// What is wrong with the last good copy: it is of no use, or an earlier one than the entries in force.
+    copy_fault: Option<String>,
+    /// Whether the copy was put in force, and nobody has been told.
+    restored: bool,
     entries: Arc<Entries>,
     rejected: Rejected,
     format: Option<Format>,
-    digest: Option<[u8; 32]>,
-    refused: Option<Content>,
+    /// What the content in force hashes to.
+    digest: Option<String>,
+    refused: Option<Refused>,
+}
+
+/// Content that a human can put in force all the same.
+#[derive(Debug)]
+struct Refused {
+    content: Content,
+    /// What speaks against it.
+    doubt: String,
 }
 
 /// What a source holds at one time.
@@ -46,6 +60,11 @@ impl Content {
     /// What a file or a command gives.
     pub const fn local(octets: Vec<u8>, as_of: Timestamp) -> Self {
         Self { octets, as_of, etag: None, last_modified: None }
+    }
+
+    fn of_copy(head: Head, octets: Vec<u8>) -> Self {
+        let Head { as_of, etag, last_modified, .. } = head;
+        Self { octets, as_of, etag, last_modified }
     }
 }
 
@@ -68,9 +87,21 @@ impl Intake {
     /// The source `origin` of `list`, with its last good copy in `copies`.
     pub fn new(list: Arc<List>, origin: Origin, copies: &Path) -> Self {
         let copy = LastGood::new(copy_path(&list, &origin, copies), origin.identity());
-        let (entries, rejected, format, digest, refused) = Default::default();
-        let origin = Arc::new(origin);
-        Self { list, origin, copy, keeps_copy: true, entries, rejected, format, digest, refused }
+        let (copy_fault, restored, entries) = Default::default();
+        let (rejected, format, digest, refused) = Default::default();
+        Self {
+            list,
+            origin: Arc::new(origin),
+            copy,
+            keeps_copy: true,
+            copy_fault,
+            restored,
+            entries,
+            rejected,
+            format,
+            digest,
+            refused,
+        }
     }
 
     /// The same, that writes nothing.
@@ -113,30 +144,57 @@ impl Intake {
         Arc::make_mut(&mut self.entries).set_added(added);
     }
 
-    /// Reads what of the source is on this host: the file; of what is fetched or put, the last good copy.
-    ///
-    /// The first time the last good copy comes before the file, so that what has changed meanwhile is told apart.
+    /// Puts the last good copy in force; says whether it did. To be called once, before anything else is taken in, so that
+    /// the host is protected by it where there is nothing better, and what has changed meanwhile is told apart.
+    pub fn restore(&mut self, now: Timestamp) -> bool {
+        let path = self.copy.path().display();
+        let (head, content) = match self.copy.read() {
+            Ok(Some((head, octets))) => (head.clone(), Content::of_copy(head, octets)),
+            Ok(None) => return false,
+            Err(fault) => {
+                self.copy_fault = Some(format!("its last good copy {path} {fault}"));
+                return false;
+            }
+        };
+        let fault = match (self.pin(), self.read(&content)) {
+            (Some(pin), _) if pin != head.sha256 => {
+                format!("has sha256 {}, expected {pin}", head.sha256)
+            }
+            (_, parsed) if is_nothing(&parsed) => {
+                format!("has no entries as {}", parsed.format.name())
+            }
+            (_, parsed) => {
+                self.succeed(parsed, head.sha256, now);
+                self.restored = true;
+                return true;
+            }
+        };
+        self.copy_fault = Some(format!("its last good copy {path} {fault}"));
+        self.copy.set_void(head.sha256);
+        false
+    }
+
+    /// Reads the file; of what is fetched or put, says again how that stands. The first time, what [`Self::restore`] put in
+    /// force is a change.
     pub fn load(&mut self, now: Timestamp) -> Load {
-        let restored = self.digest.is_none() && self.restore(now);
         let load = match self.origin.as_ref() {
             Origin::File(path) => match content(path) {
                 Ok(content) => self.take(content, now),
                 Err(error) => self.keep(&format!("cannot read {}: {error}", path.display())),
             },
-            Origin::Url(_) | Origin::Put | Origin::Manual => {
-                Load { rejected: self.rejected.clone(), ..Load::default() }
-            }
+            Origin::Url(_) | Origin::Put | Origin::Manual => self.standing(),
         };
-        Load { changed: load.changed || restored, ..load }
+        Load { changed: load.changed || std::mem::take(&mut self.restored), ..load }
     }
 
     /// Takes `content` in, if it can replace what is in force.
     pub fn take(&mut self, content: Content, now: Timestamp) -> Load {
-        let digest = Sha256::digest(&content.octets).into();
-        if self.digest == Some(digest) {
+        let digest = sha256(&content.octets);
+        if self.digest.as_ref() == Some(&digest) {
             self.refused = None;
-            let fault = self.renew_copy(&content).err().map(|error| self.no_copy(&error));
-            return Load { rejected: self.rejected.clone(), fault, ..Load::default() };
+            let renewed = self.renew_copy(&content, digest, now);
+            self.copy_fault = renewed.err().map(|error| self.no_copy(&error));
+            return self.standing();
         }
         let parsed = doubt_text(&content.octets).map_or_else(|| Ok(self.read(&content)), Err);
         let parsed = parsed.and_then(|parsed| {
@@ -146,41 +204,53 @@ impl Intake {
         match parsed {
             Ok(parsed) => self.put_in_force(&content, parsed, digest, now),
             Err(doubt) => {
-                let load = self.keep(&format!("{} {doubt}", self.origin));
-                self.refused = Some(content);
-                Load { can_accept: true, ..load }
+                let doubt = format!("{} {doubt}", self.origin);
+                self.refused = Some(Refused { content, doubt });
+                self.standing()
             }
+        }
+    }
+
+    /// Goes on since the source has what the last good copy has, so that what was refused meanwhile is void.
+    pub fn stay(&mut self, now: Timestamp) -> Load {
+        self.refused = None;
+        // A copy that could not be written is of earlier content, and the source has gone back to that.
+        let earlier = self.copy_fault.as_ref().and_then(|_fault| self.copy.read().ok().flatten());
+        match earlier {
+            Some((head, octets)) => self.take(Content::of_copy(head, octets), now),
+            None => self.standing(),
         }
     }
 
     /// Takes in what was refused, since a human says so; `None` when nothing was.
     pub fn accept(&mut self, now: Timestamp) -> Option<Load> {
-        let content = self.refused.take()?;
+        let Refused { content, .. } = self.refused.take()?;
         let parsed = self.read(&content);
-        let digest = Sha256::digest(&content.octets).into();
+        let digest = sha256(&content.octets);
         Some(self.put_in_force(&content, parsed, digest, now))
     }
 
     /// Goes on with the last good entries; `why` there is nothing new.
     pub fn keep(&self, why: &str) -> Load {
-        let fault = match self.entries.len() {
-            0 => format!("{why}; there is no earlier copy, the list is empty"),
-            count => format!("{why}; the last good {count} entries stay"),
+        let fault = match (self.entries.len(), &self.copy_fault) {
+            (0, Some(fault)) if self.digest.is_none() => {
+                format!("{why}; {fault}, the list is empty")
+            }
+            (0, _) => format!("{why}; there is no earlier copy, the list is empty"),
+            (count, _) => format!("{why}; the last good {count} entries stay"),
         };
         Load { rejected: self.rejected.clone(), fault: Some(fault), ..Load::default() }
     }
 
-    /// Puts the last good copy in force, if there is one with entries; says whether it did.
-    pub fn restore(&mut self, now: Timestamp) -> bool {
-        let Some((head, octets)) = self.copy.read() else { return false };
-        let Head { as_of, etag, last_modified, .. } = head;
-        let content = Content { octets, as_of, etag, last_modified };
-        let parsed = self.read(&content);
-        if parsed.entries.is_empty() {
-            return false;
+    /// Removes the last good copy, since there is nothing any more that it is a copy of.
+    pub fn forget_copy(&self) {
+        if !self.keeps_copy {
+            return;
         }
-        self.succeed(parsed, Sha256::digest(&content.octets).into(), now);
-        true
+        if let Err(error) = self.copy.remove() {
+            let path = self.copy.path().display();
+            warn!(target: "list", "list={} cannot remove {path}: {error}", self.list.name);
+        }
     }
 
     /// The last good copy.
@@ -193,21 +263,37 @@ impl Intake {
         parse(&content.octets, Reading { format: self.list.format, as_of: content.as_of, foreign })
     }
 
+    /// What the configuration says that the content must hash to.
+    fn pin(&self) -> Option<String> {
+        let Source::Url(download) = &self.list.source else { return None };
+        download.sha256.map(hex)
+    }
+
+    /// How the source stands when nothing new has come.
+    fn standing(&self) -> Load {
+        if let Some(refused) = &self.refused {
+            return Load { can_accept: true, ..self.keep(&refused.doubt) };
+        }
+        let empty = if self.digest.is_none() { ", the list is empty" } else { "" };
+        let fault = self.copy_fault.as_ref().map(|fault| format!("{fault}{empty}"));
+        Load { rejected: self.rejected.clone(), fault, ..Load::default() }
+    }
+
     fn put_in_force(
         &mut self,
         content: &Content,
         parsed: Parsed,
-        digest: [u8; 32],
+        digest: String,
         now: Timestamp,
     ) -> Load {
         self.refused = None;
-        let fault = self.keep_copy(content).err().map(|error| self.no_copy(&error));
+        let kept = self.keep_copy(content, content.as_of, digest.clone());
+        self.copy_fault = kept.err().map(|error| self.no_copy(&error));
         let (changed, changes) = self.succeed(parsed, digest, now);
-        let rejected = self.rejected.clone();
-        Load { changed, changes, rejected, fault, can_accept: false }
+        Load { changed, changes, ..self.standing() }
     }
 
-    fn succeed(&mut self, parsed: Parsed, digest: [u8; 32], now: Timestamp) -> (bool, Changes) {
+    fn succeed(&mut self, parsed: Parsed, digest: String, now: Timestamp) -> (bool, Changes) {
         let mut entries = parsed.entries;
         let changes = entries.succeed(&self.entries, now);
         let changed = changes != Changes::default() || entries != *self.entries;
@@ -219,17 +305,22 @@ impl Intake {
     }
 
     /// What a server calls the same content now, so that it need not send it again.
-    fn renew_copy(&self, content: &Content) -> io::Result<()> {
-        let Some(head) = self.copy.head() else { return self.keep_copy(content) };
-        let fresh = Head {
-            etag: content.etag.clone(),
-            last_modified: content.last_modified.clone(),
-            ..head.clone()
-        };
-        if !self.keeps_copy || fresh == head {
+    fn renew_copy(&self, content: &Content, digest: String, now: Timestamp) -> io::Result<()> {
+        if !self.keeps_copy {
             return Ok(());
         }
-        self.copy.write(&fresh, &content.octets)
+        // What a write left that failed is a copy of something else.
+        let same = self.copy.head().filter(|head| head.sha256 == digest);
+        let Some(head) = same else { return self.keep_copy(content, content.as_of, digest) };
+        if (&head.etag, &head.last_modified) == (&content.etag, &content.last_modified) {
+            if matches!(*self.origin, Origin::Url(_)) {
+                // One that cannot be touched only looks older.
+                self.copy.touch(now).unwrap_or_default();
+            }
+            return Ok(());
+        }
+        // What is relative to the time of the content stays so.
+        self.keep_copy(content, head.as_of, digest)
     }
 
     fn no_copy(&self, error: &io::Error) -> String {
@@ -237,19 +328,24 @@ impl Intake {
         format!("in force, but its copy {copy} cannot be written: {error}")
     }
 
-    fn keep_copy(&self, content: &Content) -> io::Result<()> {
+    fn keep_copy(&self, content: &Content, as_of: Timestamp, sha256: String) -> io::Result<()> {
         if !self.keeps_copy {
             return Ok(());
         }
-        let Content { as_of, etag, last_modified, .. } = content;
         let head = Head {
             origin: self.copy.origin().to_owned(),
-            as_of: *as_of,
-            etag: etag.clone(),
-            last_modified: last_modified.clone(),
+            as_of,
+            etag: content.etag.clone(),
+            last_modified: content.last_modified.clone(),
+            sha256,
         };
         self.copy.write(&head, &content.octets)
     }
+}
+
+/// Whether it has no entries where some were meant.
+fn is_nothing(parsed: &Parsed) -> bool {
+    parsed.entries.is_empty() && doubt_entries(parsed, 0, Guard::default()).is_some()
 }
 
 /// The file at `path`, and when it was written.
@@ -277,14 +373,16 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::list::{Class, Guard, ListAction};
+    use crate::list::{Class, ListAction};
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
     fn intake_of(folder: &TempDir, file: &str, guard: Guard) -> Intake {
         let list = List { guard, ..List::new("bad", Class::LocalBad, ListAction::Reject) };
         let origin = Origin::File(folder.path().join(file));
-        Intake::new(Arc::new(list), origin, &folder.path().join("lists"))
+        let mut intake = Intake::new(Arc::new(list), origin, &folder.path().join("lists"));
+        intake.restore(NOW);
+        intake
     }
 
     fn intake(folder: &TempDir) -> Intake {
@@ -316,7 +414,7 @@ mod tests {
             let head = intake.copy().head().unwrap();
             // What is relative to the time of the content stays so.
             assert_eq!((head.etag.as_deref(), head.as_of.as_second()), (Some(etag), 1));
-            assert_eq!(intake.copy().read().unwrap().1, b"192.0.2.1\n");
+            assert_eq!(intake.copy().read().unwrap().unwrap().1, b"192.0.2.1\n");
         }
         fs::remove_file(intake.copy().path()).unwrap();
         assert!(intake.copy().head().is_none());

@@ -3,9 +3,12 @@
 mod copy;
 mod fetch;
 mod fetching;
+mod hash;
 mod intake;
 mod read;
 mod schedule;
+#[cfg(test)]
+mod tests;
 
 use std::ffi::OsStr;
 use std::fs;
@@ -15,7 +18,7 @@ use std::path::Path;
 
 use crate::list::{Origin, Source};
 
-pub use copy::{Head, LastGood};
+pub use copy::{CopyFault, Head, LastGood};
 pub use fetch::{FetchError, Fetched, Fetcher, RedirectFault, SignatureFault};
 pub use fetching::{Delivery, FeedStatus, Fetching};
 pub use intake::{Content, Intake, Load, copy_path};

@@ -11,7 +11,7 @@ const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 /// However long a server asks to be left alone, it is tried again after that long.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(24);
 
-/// The first fetches after a start are spread over that long.
+/// The first fetches of lists that have a copy are spread over that long.
 const SPREAD: Duration = Duration::from_secs(30);
 
 /// When one feed is fetched: what went before, in a number. `random` is a number that nobody can foresee, so that many
@@ -33,9 +33,11 @@ impl Schedule {
         self.faults
     }
 
-    /// The wait before the first fetch: none where there is no copy to protect the host meanwhile.
-    pub fn first(has_copy: bool, random: u32) -> Duration {
-        if has_copy { part(SPREAD, random) } else { Duration::ZERO }
+    /// The wait before the first fetch: none where there is no copy to protect the host meanwhile. `age` is that of the copy:
+    /// of its interval the rest is waited for, since a daemon that starts again and again is as unwelcome as one that asks
+    /// again and again.
+    pub fn first(self, age: Option<Duration>, random: u32) -> Duration {
+        age.map_or(Duration::ZERO, |age| self.interval.saturating_sub(age) + part(SPREAD, random))
     }
 
     /// The wait after a fetch that went well.
@@ -79,12 +81,16 @@ mod tests {
     }
 
     #[test]
-    fn the_first_fetch_waits_only_where_there_is_a_copy() {
-        for (has_copy, random, seconds) in
-            [(false, u32::MAX, 0), (true, 0, 0), (true, u32::MAX, 30)]
-        {
-            let expected = Duration::from_secs(seconds);
-            assert_eq!(Schedule::first(has_copy, random), expected, "{has_copy} {random}");
+    fn the_first_fetch_waits_for_the_rest_of_the_interval() {
+        for (age, random, expected) in [
+            (None, u32::MAX, Duration::ZERO),
+            (Some(Duration::ZERO), 0, HOUR),
+            (Some(Duration::ZERO), u32::MAX, HOUR + SPREAD),
+            (Some(20 * MINUTE), 0, 40 * MINUTE),
+            (Some(HOUR), 0, Duration::ZERO),
+            (Some(Duration::MAX), u32::MAX, SPREAD),
+        ] {
+            assert_eq!(Schedule::new(HOUR).first(age, random), expected, "{age:?} {random}");
         }
     }
 

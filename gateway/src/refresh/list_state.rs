@@ -173,6 +173,19 @@ impl ListState {
     ) -> Load {
         let Some(source) = self.sources.first_mut() else { return Load::default() };
         let load = source.intake.take(content, now);
+        self.has_taken(load, by, kept, alarms, now)
+    }
+
+    /// Remembers how taking in what came from outside went.
+    fn has_taken(
+        &mut self,
+        load: Load,
+        by: Option<&str>,
+        kept: &Kept,
+        alarms: &Alarms,
+        now: Timestamp,
+    ) -> Load {
+        let Some(source) = self.sources.first_mut() else { return load };
         note(&self.list, source, load.clone(), by, &mut self.noted);
         if load.changed {
             self.loaded = now;
@@ -201,7 +214,12 @@ impl ListState {
         });
         match result {
             Ok(Fetched::Content(content)) => self.take(content, None, kept, alarms, now).changed,
-            Ok(Fetched::NotModified) | Err(_) => {
+            Ok(Fetched::NotModified) => {
+                let Some(source) = self.sources.first_mut() else { return false };
+                let load = source.intake.stay(now);
+                self.has_taken(load, None, kept, alarms, now).changed
+            }
+            Err(_) => {
                 self.tell(alarms);
                 false
             }

@@ -54,6 +54,7 @@ impl Feeds {
             as_of: Timestamp::UNIX_EPOCH,
             etag: Some("\"one\"".to_owned()),
             last_modified: None,
+            sha256: LIST_SHA256.to_owned(),
         };
         copy.write(&head, LIST.as_bytes()).unwrap();
     }
@@ -135,6 +136,38 @@ fn with_a_copy_it_waits_its_turn_and_asks_what_is_new() {
     assert!(status.last_try.is_none() && server.requests().is_empty(), "{status:?}");
     feeds.fetching.now("a");
     assert_eq!(feeds.next(), pair("a", "not modified"));
+}
+
+#[test]
+fn who_starts_again_and_again_asks_no_more_often() {
+    let server = named();
+    let feed = Arc::new(download(&server.url("/")));
+    let feeds = Feeds::new();
+    feeds.believe("a");
+    let hour = 3600;
+    let now = Timestamp::now().as_second();
+    let aged = |second| feeds.copy("a").touch(Timestamp::from_second(second).unwrap()).unwrap();
+    for (age, least) in [(0, hour), (hour / 2, hour / 2), (hour - 60, 60)] {
+        aged(now - age);
+        feeds.set(&[("a", &feed)]);
+        feeds.wait_for_rest();
+        let wait = feeds.status().next_try.unwrap().as_second() - now;
+        // A spread of 30 seconds, and the time that the test takes.
+        assert!((least - 1..=least + 40).contains(&wait), "{age}: {wait}");
+        feeds.set(&[]);
+    }
+    // That nothing has changed is as good as a new copy.
+    aged(now - hour);
+    feeds.set(&[("a", &feed)]);
+    feeds.fetching.now("a");
+    assert_eq!(feeds.next(), pair("a", "not modified"));
+    let age = feeds.copy("a").age(Timestamp::now()).unwrap();
+    assert!(age < Duration::from_mins(1), "{age:?}");
+    // A damaged copy protects nobody.
+    feeds.set(&[]);
+    std::fs::write(feeds.copy("a").path(), "192.0.2.0/24\n").unwrap();
+    feeds.set(&[("a", &feed)]);
+    assert_eq!(feeds.next(), pair("a", LIST));
 }
 
 #[test]

@@ -2,10 +2,9 @@
 
 use std::io;
 
-use sha2::{Digest, Sha256};
-
 use super::error::{FetchError, SignatureFault};
 use crate::feed::decompressed;
+use crate::feed::hash::{hex, sha256};
 use crate::list::Signature;
 
 /// The content of `octets`, or what is wrong with them; `is_coded` when gzip was used on the way.
@@ -54,10 +53,9 @@ fn verify(octets: &[u8], expected: &Signature, text: &[u8]) -> Result<(), FetchE
 }
 
 fn pinned(octets: Vec<u8>, pin: [u8; 32]) -> Result<Vec<u8>, FetchError> {
-    let found: [u8; 32] = Sha256::digest(&octets).into();
-    if found == pin {
+    let (found, expected) = (sha256(&octets), hex(pin));
+    if found == expected {
         return Ok(octets);
     }
-    let hex = |digest: [u8; 32]| digest.map(|octet| format!("{octet:02x}")).concat();
-    Err(FetchError::Hash { found: hex(found), expected: hex(pin) })
+    Err(FetchError::Hash { found, expected })
 }

@@ -75,8 +75,9 @@ fn a_feed_is_in_force_and_stays_so_whatever_comes() {
     let daemon = stage.start().unwrap();
     // Without any copy it is fetched at once.
     wait_for("the first fetch", LONG, || Ok(is_refused(&stage, BAD).then_some(()))).unwrap();
-    let status = stage.status().unwrap();
-    assert_eq!(status.pointer("/rules/lists/0/entries"), Some(&json!(1)));
+    // The kernel has it a moment before `status` says so.
+    let told = |status: &Value| status.pointer("/rules/lists/0/entries") == Some(&json!(1));
+    let status = wait_for("the status", LONG, || Ok(Some(stage.status()?).filter(told))).unwrap();
     assert_eq!(status.pointer("/rules/lists/0/rejected"), Some(&json!(2)));
     let alarm = stage.wait_for_alarm("list:bad", "rejected lines: 2").unwrap();
     assert!(alarm.contains("10.0.0.0/8 is private, expected public addresses"), "{alarm}");

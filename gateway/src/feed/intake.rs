@@ -345,7 +345,8 @@ impl Intake {
 
 /// Whether it has no entries where some were meant.
 fn is_nothing(parsed: &Parsed) -> bool {
-    parsed.entries.is_empty() && doubt_entries(parsed, 0, Guard::default()).is_some()
+    parsed.entries.is_empty()
+        && doubt_entries(parsed, &Entries::default(), Guard::default()).is_some()
 }
 
 /// The file at `path`, and when it was written.

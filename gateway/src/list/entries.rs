@@ -515,7 +515,9 @@ fn succeed<A: Address>(rows: &mut [Row<A>], earlier: &[Row<A>], now: u32, change
         while let Some(gone) =
             earlier.next_if(|before| first(before).is_some_and(|row| row.sort_key() < key))
         {
-            first(gone).into_iter().for_each(|row| changes.remove(row.key().0));
+            if let Some(row) = first(gone) {
+                changes.remove(row.key().0);
+            }
         }
         let before =
             earlier.next_if(|before| first(before).is_some_and(|row| row.sort_key() == key));

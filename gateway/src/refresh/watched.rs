@@ -70,16 +70,13 @@ impl Watched {
             return part;
         }
         let is_current = |cut: &&Cut| Arc::ptr_eq(&cut.whole, &part.entries) && cut.holes == *holes;
-        let entries = match self.cut.as_ref().filter(is_current) {
-            Some(cut) => Arc::clone(&cut.rest),
-            None => {
-                let (whole, holes) = (Arc::clone(&part.entries), Arc::clone(holes));
-                let rest = Arc::new(whole.without(&holes));
-                self.cut = Some(Cut { whole, holes, rest: Arc::clone(&rest) });
-                rest
-            }
-        };
-        Part { entries, ..part }
+        if let Some(cut) = self.cut.as_ref().filter(is_current) {
+            return Part { entries: Arc::clone(&cut.rest), ..part };
+        }
+        let (whole, holes) = (Arc::clone(&part.entries), Arc::clone(holes));
+        let rest = Arc::new(whole.without(&holes));
+        self.cut = Some(Cut { whole, holes, rest: Arc::clone(&rest) });
+        Part { entries: rest, ..part }
     }
 
     /// Reads the source; says how that went when it went otherwise than before.

@@ -77,9 +77,9 @@ fn load_ipset(host: &NetNs, file: &Path) -> Result<()> {
 
 fn write_nftables(folder: &TempDir, first: &[Item], second: &[Item]) -> Result<()> {
     let set = "set bad { type ipv4_addr; flags interval; auto-merge; }";
-    let table = &format!("table ip lists {{\n{set}\n}}\n");
+    let table = format!("table ip lists {{\n{set}\n}}\n");
     let flush = "flush set ip lists bad\n";
-    for (file, head, items) in [("first", table, first), ("second", flush, second)] {
+    for (file, head, items) in [("first", table.as_str(), first), ("second", flush, second)] {
         let mut text = format!("{head}add element ip lists bad {{\n");
         for item in items {
             writeln!(text, "{},", item.prefix)?;

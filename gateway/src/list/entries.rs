@@ -522,8 +522,8 @@ fn succeed<A: Address>(rows: &mut [Row<A>], earlier: &[Row<A>], now: u32, change
         let before =
             earlier.next_if(|before| first(before).is_some_and(|row| row.sort_key() == key));
         let before = before.and_then(first);
-        if before.is_none() {
-            same.first().into_iter().for_each(|row| changes.add(row.key().0));
+        if let (None, Some(row)) = (before, same.first()) {
+            changes.add(row.key().0);
         }
         for row in same {
             row.added = before.map_or(now, |before| before.added);

@@ -1,5 +1,6 @@
 //! The lists: random hosts and small networks, some with a reason, in the formats that operators have.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -111,9 +112,12 @@ pub(crate) struct Lists {
 impl Lists {
     /// Lists with `entries` entries.
     pub(crate) fn new(case: Case, entries: u32) -> Self {
-        let mut items = (0..).filter_map(|number| {
+        let mut known = HashSet::new();
+        let items = (0..).filter_map(|number| {
             if case == Case::Ipv6 { Some(item_v6(number)) } else { item_v4(number) }
         });
+        // A zone file must not have a prefix twice.
+        let mut items = items.filter(|item| known.insert(item.prefix));
         let count = entries as usize;
         let mut take = |count: usize| -> Vec<Item> { items.by_ref().take(count).collect() };
         let (first, second, others) = (take(count), take(count), take(count / 100));

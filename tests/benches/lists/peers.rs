@@ -14,7 +14,7 @@ use crate::corpus::{Case, Item, Lists};
 use crate::figures::{milliseconds, now, rounded};
 use crate::say;
 
-/// Measures both with `entries` entries.
+/// Measures both with `entries` entries; what fails is the reason of a row without figures.
 pub(crate) fn measure(entries: u32) -> Result<Vec<Value>> {
     let lists = Lists::new(Case::Plain, entries);
     let host = NetNs::new("peers")?;
@@ -30,16 +30,20 @@ pub(crate) fn measure(entries: u32) -> Result<Vec<Value>> {
         }
         prepare(&folder, &lists.first, &lists.second)?;
         let mut times = Vec::new();
+        let mut reason = None;
         for file in ["first", "second"] {
             let started = now();
-            load(&host, &folder.path().join(file))?;
-            times.push(rounded(milliseconds(started.elapsed())));
+            match load(&host, &folder.path().join(file)) {
+                Ok(()) => times.push(rounded(milliseconds(started.elapsed()))),
+                Err(error) => reason = Some(format!("{error:#}")),
+            }
         }
         let row = json!({
             "name": name,
             "entries": entries,
             "load_ms": times.first(),
-            "replace_ms": times.last(),
+            "replace_ms": times.get(1),
+            "reason": reason,
         });
         say(&row.to_string());
         rows.push(row);
@@ -72,9 +76,10 @@ fn load_ipset(host: &NetNs, file: &Path) -> Result<()> {
 }
 
 fn write_nftables(folder: &TempDir, first: &[Item], second: &[Item]) -> Result<()> {
-    let table = "table ip lists { set bad { type ipv4_addr; flags interval; auto-merge; } }\n";
+    let set = "set bad { type ipv4_addr; flags interval; auto-merge; }";
+    let table = format!("table ip lists {{\n{set}\n}}\n");
     let flush = "flush set ip lists bad\n";
-    for (file, head, items) in [("first", table, first), ("second", flush, second)] {
+    for (file, head, items) in [("first", table.as_str(), first), ("second", flush, second)] {
         let mut text = format!("{head}add element ip lists bad {{\n");
         for item in items {
             writeln!(text, "{},", item.prefix)?;

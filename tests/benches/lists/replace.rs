@@ -152,7 +152,8 @@ impl Way {
         let started = now();
         let load = self.intake.load(now_is);
         let parse = started.elapsed();
-        ensure!(load.fault.is_none() && load.rejected.count == 0, "{load:?}");
+        let is_whole = load.fault.is_none() && load.rejected.count == 0;
+        ensure!(is_whole, "{:?}, {:?}", load.fault, load.rejected.first.first());
         let started = now();
         let loaded = Loaded { list: Arc::clone(&self.list), parts: vec![self.intake.part()] };
         let membership = Arc::new(Membership::new(vec![loaded], &[Prefix::host(OWN)]));

@@ -27,20 +27,23 @@ pub(crate) fn run(octets: &[u8]) {
 }
 
 fn write_and_read(entries: &Entries) {
-    let mut once: Vec<_> = entries.prefixes().collect();
-    let all = once.clone();
-    once.dedup();
+    // What differs only in what a format has no place for is one entry of it.
+    let once = |entries: &Entries| {
+        let mut prefixes: Vec<_> = entries.prefixes().collect();
+        prefixes.dedup();
+        prefixes
+    };
     let v6_alone = entries.v4_len() == 0;
     let trie = if v6_alone { Format::RbldnsdIp6Trie } else { Format::RbldnsdIp4Trie };
-    for (written, read, expected) in [
-        (ExportFormat::Plain, Format::Plain, &all),
-        (ExportFormat::Json, Format::DropJson, &all),
-        (ExportFormat::Csv, Format::Csv, &all),
-        (ExportFormat::Rbldnsd, trie, &once),
+    for (written, read) in [
+        (ExportFormat::Plain, Format::Plain),
+        (ExportFormat::Json, Format::DropJson),
+        (ExportFormat::Csv, Format::Csv),
+        (ExportFormat::Rbldnsd, trie),
     ] {
         let again = again(entries, written, read);
         assert_eq!(again.rejected.first, [], "{written}");
-        assert!(again.entries.prefixes().eq(expected.iter().copied()), "{written}");
+        assert_eq!(once(&again.entries), once(entries), "{written}");
     }
 }
 

@@ -1,5 +1,7 @@
 //! One dataset of a zone file: its lines, and what they list once all are known.
 
+use std::cmp::Reverse;
+
 use super::super::super::Remark;
 use super::super::{Found, LineFault, Sink};
 use super::answer::Answer;
@@ -78,6 +80,16 @@ struct Row<'a> {
     answer: Option<Answer<'a>>,
 }
 
+/// What is left of one prefix of a row.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    prefix: Prefix,
+    /// Of the prefix before it was cut.
+    narrowness: u8,
+    /// The place of the row.
+    row: usize,
+}
+
 impl Row<'_> {
     fn first(&self) -> Option<Prefix> {
         self.prefixes.first().copied()
@@ -129,25 +141,54 @@ impl<'a> Rows<'a> {
         }
         let excluded = self.all.iter().filter(|row| row.answer.is_none());
         let excluded = excluded.flat_map(|row| row.prefixes.iter().copied());
-        let mut exclusions = Exclusions::new(self.dataset, excluded, room);
-        if !exclusions.is_empty() {
-            // Two entries may be left with the same part: that of the narrower comes last, as all that is narrower does.
-            let narrowness = |prefix: Prefix| self.dataset.narrowness(prefix);
-            self.all.sort_by_key(|row| row.first().map(narrowness));
+        let exclusions = Exclusions::new(self.dataset, excluded, room);
+        if exclusions.is_empty() {
+            for row in &self.all {
+                self.list_row(row, &row.prefixes, sink);
+            }
+            return;
         }
-        for row in &self.all {
-            let Some(Answer { value, text }) = row.answer else { continue };
-            let reason = self.variables.fill_in(text);
-            let remark = Remark { value: Some(value), reason: &reason, ..Remark::default() };
-            let found = Found { line: row.line, text: row.text, remark, expires: None };
-            match (exclusions.rest_of(&row.prefixes), row.first()) {
-                (Some(parts), _) => sink.list(&found, &parts),
-                (None, Some(prefix)) => {
-                    sink.reject(row.line, row.text, LineFault::Parts { prefix });
-                }
-                (None, None) => {}
+        let parts = self.parts(exclusions, sink);
+        for parts in parts.chunk_by(|a, b| a.row == b.row) {
+            let prefixes: Vec<_> = parts.iter().map(|part| part.prefix).collect();
+            if let Some(row) = parts.first().and_then(|part| self.all.get(part.row)) {
+                self.list_row(row, &prefixes, sink);
             }
         }
+    }
+
+    fn list_row(&self, row: &Row<'_>, prefixes: &[Prefix], sink: &mut Sink<'_>) {
+        let Some(Answer { value, text }) = row.answer else { return };
+        let reason = self.variables.fill_in(text);
+        let remark = Remark { value: Some(value), reason: &reason, ..Remark::default() };
+        sink.list(&Found { line: row.line, text: row.text, remark, expires: None }, prefixes);
+    }
+
+    /// What exclusions leave of all rows, row by row.
+    ///
+    /// Several may be left with the same prefix: then only the narrowest answer, and the others are not kept.
+    fn parts(&self, mut exclusions: Exclusions<'_>, sink: &mut Sink<'_>) -> Vec<Part> {
+        let mut parts = Vec::new();
+        for (index, row) in self.all.iter().enumerate().filter(|(_, row)| row.answer.is_some()) {
+            let start = parts.len();
+            for &prefix in &row.prefixes {
+                let mut left = Vec::new();
+                let narrowness = self.dataset.narrowness(prefix);
+                if exclusions.leave(prefix, &mut left).is_none() {
+                    parts.truncate(start);
+                    sink.reject(row.line, row.text, LineFault::Parts { prefix });
+                    break;
+                }
+                let part = |prefix| Part { prefix, narrowness, row: index };
+                parts.extend(left.into_iter().map(part));
+            }
+        }
+        parts.sort_unstable_by_key(|part| (part.prefix, Reverse(part.narrowness), part.row));
+        parts.dedup_by(|wider, part| {
+            wider.prefix == part.prefix && wider.narrowness < part.narrowness
+        });
+        parts.sort_unstable_by_key(|part| (part.row, part.prefix));
+        parts
     }
 
     /// In a trie the first line with a prefix counts, whether it lists or excludes.

@@ -1,7 +1,5 @@
 //! What exclusions leave of entries, within the room that there is.
 
-use std::borrow::Cow;
-
 use super::super::super::Entries;
 use super::Dataset;
 use crate::net::Prefix;
@@ -46,20 +44,15 @@ impl<'a> Exclusions<'a> {
         self.holes.is_empty()
     }
 
-    /// What is left of `prefixes`, the fewest prefixes that it takes; `None` when there is no room for them.
-    pub(super) fn rest_of<'b>(&mut self, prefixes: &'b [Prefix]) -> Option<Cow<'b, [Prefix]>> {
-        let reaches = |prefix: &Prefix| {
-            let narrowest = self.holes.covering(*prefix).next();
-            narrowest.is_some() || self.holes.inside(*prefix).next().is_some()
-        };
-        if !prefixes.iter().any(reaches) {
-            return Some(prefixes.into());
+    /// Appends what is left of `prefix`, the fewest prefixes that it takes; `None` when there is no room for them.
+    pub(super) fn leave(&mut self, prefix: Prefix, parts: &mut Vec<Prefix>) -> Option<()> {
+        let is_reached = self.holes.covering(prefix).next().is_some()
+            || self.holes.inside(prefix).next().is_some();
+        if is_reached {
+            return self.cut(prefix, self.dataset.narrowness(prefix), parts);
         }
-        let mut parts = Vec::new();
-        for prefix in prefixes {
-            self.cut(*prefix, self.dataset.narrowness(*prefix), &mut parts)?;
-        }
-        Some(parts.into())
+        parts.push(prefix);
+        Some(())
     }
 
     /// Appends what is left of `prefix`, a part of an entry.

@@ -231,12 +231,9 @@ mod tests {
     }
 
     #[test]
-    fn a_part_that_two_entries_are_left_with_is_that_of_the_wider_and_then_that_of_the_narrower() {
+    fn of_two_entries_that_are_left_with_the_same_part_the_narrower_keeps_it() {
         let text = "192.0.2.0/24 :4:wide\n192.0.2.0/25 :5:narrow\n!192.0.2.128/25";
-        assert_eq!(
-            entries(TRIE, text),
-            ["1:192.0.2.0/25 =127.0.0.4 wide", "2:192.0.2.0/25 =127.0.0.5 narrow"]
-        );
+        assert_eq!(entries(TRIE, text), ["2:192.0.2.0/25 =127.0.0.5 narrow"]);
     }
 
     #[test]

@@ -115,6 +115,23 @@ fn a_feed_is_in_force_and_stays_so_whatever_comes() {
     stage.wait_for_alarm("list:bad", "rejected lines: 2").unwrap();
     assert_eq!(can_accept(), Some(json!(false)));
 
+    // A copy that is nothing in another format is of no use, so that the server is asked for all of it, at once.
+    let reload = |keys: &str| {
+        let tables = format!("{list}\n{keys}");
+        stage.configure(&Site::with_kernel().tables(&tables).config().unwrap()).unwrap();
+        daemon.hang_up().unwrap();
+    };
+    let before = server.requests().len();
+    reload("format = \"drop-json\"");
+    let alarm = stage.wait_for_alarm("list:bad", "ends before its last line").unwrap();
+    assert!(alarm.contains("has no entries as drop-json, the list is empty"), "{alarm}");
+    let asked = server.requests();
+    assert_eq!((asked.len(), asked.last().unwrap().field("if-none-match")), (before + 1, None));
+    assert!(!is_refused(&stage, BAD));
+    reload("");
+    wait_for("the copy again", LONG, || Ok(is_refused(&stage, BAD).then_some(()))).unwrap();
+    assert_eq!(can_accept(), Some(json!(false)));
+
     *answers.lock().unwrap() = text("198.51.100.66\n203.0.113.0/24\n");
     fetch(&stage);
     wait_for("the new copy", LONG, || Ok(is_refused(&stage, NEIGHBOUR).then_some(()))).unwrap();

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use super::hash::sha256;
@@ -149,11 +150,7 @@ fn what_was_refused_waits_over_reloads_until_the_source_goes_back() {
 
 #[test]
 fn a_copy_of_no_use_under_another_configuration_is_void_and_a_fault() {
-    let pinned = |text: &str| {
-        let digits = sha256(text.as_bytes());
-        let octet = |index: usize| u8::from_str_radix(&digits[2 * index..2 * index + 2], 16);
-        Some(std::array::from_fn(|index| octet(index).unwrap()))
-    };
+    let pinned = |text: &str| Some(Sha256::digest(text).into());
     let folder = TempDir::new().unwrap();
     start(fetched(), folder.path()).take(content(TWO, "two"), NOW);
     let (list, download) = fetched();
@@ -217,9 +214,9 @@ fn a_copy_is_as_old_as_the_last_word_of_its_source() {
     }
     // The same again is a word of the source.
     intake.take(content(ONE, "one"), at(2000));
-    assert_eq!(intake.copy().age(at(2060)), Some(Duration::from_secs(60)));
+    assert_eq!(intake.copy().age(at(2060)), Some(Duration::from_mins(1)));
     intake.copy().touch(at(3000)).unwrap();
-    assert_eq!(intake.copy().age(at(3060)), Some(Duration::from_secs(60)));
+    assert_eq!(intake.copy().age(at(3060)), Some(Duration::from_mins(1)));
     assert_eq!(intake.copy().read().unwrap().unwrap().1, ONE.as_bytes());
 }
 

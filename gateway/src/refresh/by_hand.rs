@@ -47,7 +47,8 @@ fn push(added: &mut EntriesBuilder, entry: &ManualEntry, holes: &Entries) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::Kind::{Excepted, Listed};
+    use super::{ByHand, ManualEntry, Prefix, Timestamp};
 
     #[test]
     fn the_last_word_counts() {
@@ -61,7 +62,6 @@ mod tests {
             added: Timestamp::new(100, second).unwrap(),
             expires: None,
         };
-        use Kind::{Excepted, Listed};
         for (name, said, added, holes) in [
             ("added", vec![said("192.0.2.0/24", Listed, 1)], &["192.0.2.0/24"][..], 0),
             (
@@ -99,7 +99,7 @@ mod tests {
             .map(|number| ManualEntry {
                 list: "bad".into(),
                 prefix: Prefix::host(std::net::Ipv4Addr::from_bits(0x0a00_0000 + number).into()),
-                kind: if number % 2 == 0 { Kind::Listed } else { Kind::Excepted },
+                kind: if number % 2 == 0 { Listed } else { Excepted },
                 reason: None,
                 author: "script".into(),
                 added: Timestamp::from_second(i64::from(number)).unwrap(),

@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::{Entries, List, Match, Origin};
+use super::{Entries, Entry, List, Match, Origin};
 use crate::clock::{Expiry, Timestamp};
 use crate::net::Prefix;
 
@@ -68,18 +68,23 @@ impl Membership {
     }
 
     /// All entries that cover `address` at `now`, the deciding one first: by precedence, then the longest prefix.
+    ///
+    /// Their texts are those for this address.
     pub fn matches(&self, address: IpAddr, now: Timestamp) -> Vec<Match> {
-        let address = Prefix::host(address);
+        let host = Prefix::host(address);
         let mut matches: Vec<Match> = Vec::new();
         for Loaded { list, parts } in &self.lists {
             for Part { origin, entries } in parts {
-                let covering = entries.covering(address);
+                let covering = entries.covering(host);
                 let current = covering
                     .filter(|entry| entry.expires.is_none_or(|expires| expires.is_after(now)));
                 matches.extend(current.map(|entry| Match {
                     list: Arc::clone(list),
                     origin: Arc::clone(origin),
-                    entry: Arc::new(entry),
+                    entry: Arc::new(Entry {
+                        reason: entry.text_for(address).map(Into::into),
+                        ..entry
+                    }),
                 }));
             }
         }

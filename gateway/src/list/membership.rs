@@ -170,3 +170,23 @@ impl Cursor<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::list::{Class, Format, ListAction, Reading, parse};
+
+    #[test]
+    fn the_text_of_a_zone_file_is_that_for_the_address() {
+        let now = Timestamp::UNIX_EPOCH;
+        let format = Some(Format::RbldnsdIp4Set);
+        let text = b":127.0.0.2:listed, see https://lists.example.org/$\n192.0.2.0/24\n";
+        let parsed = parse(text, Reading { format, as_of: now, foreign: false });
+        let part = Part { origin: Arc::new(Origin::Put), entries: Arc::new(parsed.entries) };
+        let list = Arc::new(List::new("zone", Class::GlobalBad, ListAction::Reject));
+        let membership = Membership::new(vec![Loaded { list, parts: vec![part] }], &[]);
+        let found = membership.matches("192.0.2.7".parse().unwrap(), now);
+        let reasons: Vec<_> = found.iter().map(|found| found.entry.reason.as_deref()).collect();
+        assert_eq!(reasons, [Some("listed, see https://lists.example.org/192.0.2.7")]);
+    }
+}

@@ -70,7 +70,7 @@ pub struct ListStatus {
     pub source: String,
     /// The format of the source, `null` before there was any.
     pub format: Option<&'static str>,
-    /// The entries in force, those added by hand among them.
+    /// Its entries, those added by hand among them; while it is switched off none of them counts.
     pub entries: usize,
     /// Those added by hand.
     pub manual: usize,

@@ -86,7 +86,7 @@ pub enum Request {
 pub struct Status {
     /// The version of the rules; the time at which they were made, in milliseconds since 1970, or one more.
     pub version: u64,
-    /// Entries of all lists together.
+    /// Entries of all lists together, also of those that are switched off.
     pub entries: usize,
     /// Bad prefixes in the rules.
     pub bad: usize,

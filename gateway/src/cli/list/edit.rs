@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::super::output::{self, Meaning};
@@ -76,8 +77,8 @@ pub(super) fn switch(options: &Switch, verb: &str, config: &Path) -> Result<Exit
 pub(super) fn put(options: &Put, config: &Path) -> Result<Exit, Failure> {
     let path = format!("{}/entries", path(&options.name)?);
     let octets = content(&options.file)?;
-    let author: String =
-        author::author().bytes().filter(u8::is_ascii_alphanumeric).map(char::from).collect();
+    let author = author::author();
+    let author = utf8_percent_encode(&author, NON_ALPHANUMERIC);
     let socket = Config::admin_socket_of(config);
     let path = format!("{path}?author={author}");
     let size = size(u64::try_from(octets.len()).unwrap_or(u64::MAX));

@@ -231,7 +231,7 @@ fn an_entry_ends_by_itself_also_without_the_daemon() {
     }
     let stage = stage(usual());
     let daemon = stage.start().unwrap();
-    list(&stage, &["add", "bad", NOBODY, "--for", "3s"]);
+    list(&stage, &["add", "bad", NOBODY, "--for", "4s"]);
     assert!(is_refused(&stage, NOBODY));
     daemon.kill().unwrap();
     assert!(is_refused(&stage, NOBODY), "the kernel goes on");
@@ -252,7 +252,7 @@ fn an_entry_ends_by_itself_also_without_the_daemon() {
     assert!(!is_refused(&stage, NOBODY));
     assert_eq!(matches_of(&stage, NOBODY), [] as [Value; 0]);
 
-    list(&stage, &["add", "bad", NOBODY, "--for", "1s"]);
+    list(&stage, &["add", "bad", NOBODY, "--for", "3s"]);
     assert!(is_refused(&stage, NOBODY));
     wait_for("the end of the entry", LONG, || Ok((!is_refused(&stage, NOBODY)).then_some(())))
         .unwrap();
@@ -449,14 +449,15 @@ fn what_ends_leaves_what_was_there_before() {
     let daemon = stage.start().unwrap();
     list(&stage, &["remove", "bad", NEIGHBOUR]);
     assert!(!is_refused(&stage, NEIGHBOUR));
-    list(&stage, &["add", "bad", "203.0.113.0/24", "--for", "2s"]);
+    list(&stage, &["add", "bad", "203.0.113.0/24", "--for", "4s"]);
     assert!(is_refused(&stage, NEIGHBOUR));
     wait_for("the end of the entry", LONG, || Ok((!is_refused(&stage, NEIGHBOUR)).then_some(())))
         .unwrap();
 
     list(&stage, &["add", "bad", NOBODY, "--for", "1s"]);
     daemon.kill().unwrap();
-    std::thread::sleep(Duration::from_millis(1500));
+    // It ends with a whole second, so within two.
+    std::thread::sleep(Duration::from_millis(2200));
     let daemon = stage.start().unwrap();
     let found = list(&stage, &["find", NOBODY]);
     let events = found[0]["history"]["events"].as_array().unwrap();

@@ -207,7 +207,7 @@ impl ListState {
             let (url, count) = (&self.list.source, self.entry_count());
             let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
             let stays = match count {
-                0 => "there is no earlier copy, the list is empty".to_owned(),
+                0 => "the list is empty".to_owned(),
                 count => format!("the last good {count} entries stay"),
             };
             format!("cannot fetch {url}: {error}{hint}; {stays}")

@@ -58,7 +58,7 @@ impl Kept {
         kept
     }
 
-    /// The same to look at only, `None` where there is no store or it cannot be read.
+    /// The same to look at only; nothing is kept where there is no store yet.
     pub(super) fn open_read_only(state_dir: &Path, now: Timestamp) -> Result<Self, StoreError> {
         let mut kept = Self::none(Alarms::default());
         kept.store = Store::open_read_only(state_dir)?;

@@ -14,6 +14,11 @@ pub(super) fn parse(text: &str) -> Result<Duration, DurationError> {
     if time < Duration::from_secs(1) { Err(wrong()) } else { Ok(time) }
 }
 
+/// The seconds of `time`; a part of a second more is not too much.
+pub(super) fn whole_seconds(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
+}
+
 /// A text is no length of time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}`, expected a number with a unit, such as 90s, 10m, 4h, 1d or 1h30m")]

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::output::{self, Meaning};
-use super::{Exit, Failure, list};
+use super::{Exit, Failure, daemon, list};
 use crate::admin::{self, Method};
 use crate::config::Config;
 
@@ -39,17 +39,15 @@ pub(super) struct Fetch {
 
 pub(super) fn run(command: &Command, config: &Path) -> Result<Exit, Failure> {
     let socket = Config::admin_socket_of(config);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match command {
         Command::Status(options) => {
-            let answer = runtime.block_on(admin::get(&socket, "/api/v1/feeds"))?;
+            let answer = daemon::wait_for(admin::get(&socket, "/api/v1/feeds"))?;
             if options.json { output::json(&answer)? } else { show(&answer)? }
         }
         Command::Fetch(options) => {
             let path = format!("/api/v1/feeds/{}/fetch", list::in_path(&options.name)?);
             let wanted = json!({});
-            let asked = admin::send(&socket, Method::POST, &path, &wanted);
-            let answer = runtime.block_on(asked)?;
+            let answer = daemon::wait_for(admin::send(&socket, Method::POST, &path, &wanted))?;
             if options.json {
                 output::json(&answer)?;
             } else {

@@ -2,6 +2,7 @@
 
 mod author;
 mod check;
+mod daemon;
 mod doctor;
 mod duration;
 mod exit;

@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::output::{self, Meaning};
-use super::{Exit, Failure, author, duration};
+use super::{Exit, Failure, author, daemon, duration};
 use crate::admin::{self, Method};
 use crate::config::Config;
 
@@ -33,11 +33,9 @@ pub(super) struct Options {
 
 pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
     let socket = Config::admin_socket_of(config);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let answer = runtime.block_on(async {
+    let answer = daemon::wait_for(async {
         if let Some(time) = options.time {
-            // A part of a second more is not too much.
-            let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
+            let seconds = duration::whole_seconds(time);
             let (reason, author) = (&options.reason, author::author());
             let wanted = json!({"for_s": seconds, "reason": reason, "author": author});
             admin::send(&socket, Method::POST, PATH, &wanted).await

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::output::{self, Meaning};
-use super::{Exit, Failure};
+use super::{Exit, Failure, daemon};
 use crate::admin;
 use crate::config::Config;
 
@@ -20,8 +20,7 @@ pub(super) struct Options {
 
 pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
     let socket = Config::admin_socket_of(config);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let status = runtime.block_on(admin::get(&socket, "/api/v1/status"))?;
+    let status = daemon::wait_for(admin::get(&socket, "/api/v1/status"))?;
     if options.json {
         output::json(&status)?;
     } else {

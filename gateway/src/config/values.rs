@@ -9,6 +9,7 @@ use gateway_ebpf::line::{Head, MOST_TEXT};
 use jiff::SignedDuration;
 
 use super::tree::Value;
+use crate::list::is_list_name;
 use crate::net::Prefix;
 
 /// What is wrong with a value: the value first, then what was expected; and what to do about it.
@@ -239,9 +240,7 @@ pub(super) fn interface(value: &Value) -> Parsed<String> {
 /// The name of a list, fit for metrics, records and commands.
 pub(super) fn list_name(value: &Value) -> Parsed<String> {
     let name = text(value)?;
-    let is_name = name.len() <= 64
-        && name.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"-_.".contains(&octet));
-    is_name.then_some(name).ok_or_else(|| {
+    is_list_name(&name).then_some(name).ok_or_else(|| {
         Wrong::expected(
             value,
             "a name of at most 64 letters, digits, hyphens, dots and underscores",

@@ -29,4 +29,4 @@ pub use membership::{Loaded, Membership, Part};
 pub use origin::Origin;
 pub use rules::{Rule, Rules};
 pub use source::{Download, Guard, Signature, Source};
-pub use spec::{HopScope, List, ListAction, Weight};
+pub use spec::{HopScope, List, ListAction, Weight, is_list_name};

@@ -33,6 +33,12 @@ pub struct List {
     pub guard: Guard,
 }
 
+/// Whether a list can have this name: it stands in paths, in records and in the kernel.
+pub fn is_list_name(name: &str) -> bool {
+    let is_letter = |octet: u8| octet.is_ascii_alphanumeric() || b"-_.".contains(&octet);
+    (1..=64).contains(&name.len()) && name.bytes().all(is_letter)
+}
+
 impl List {
     /// A list with what holds where the configuration says nothing else, filled by commands.
     pub fn new(name: &str, class: Class, action: ListAction) -> Self {

@@ -206,15 +206,12 @@ impl Refresher {
         }
         self.sources = sources;
         let now = self.clock.now();
+        // What ended while no daemon ran goes first, so that lists are put together once.
+        let ended = self.kept.forget_expired(now);
         for state in &mut self.lists {
             state.load(&self.sources.copies, &self.kept, &self.alarms, now);
         }
-        // What ended while no daemon ran.
-        let ended = self.kept.forget_expired(now);
-        if !ended.is_empty() {
-            self.lists.iter_mut().for_each(|state| state.settle(&self.kept));
-            self.note_ends(ended);
-        }
+        self.note_ends(ended);
         self.tell_of_strays();
         self.look_at_host();
         self.publish();

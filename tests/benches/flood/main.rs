@@ -6,6 +6,8 @@
     reason = "figures have three digits that mean something"
 )]
 
+#[path = "../shared/console.rs"]
+mod console;
 mod contender;
 mod cores;
 mod field;
@@ -18,7 +20,6 @@ mod machine;
 mod measure;
 
 use std::env;
-use std::io::{Write as _, stdout};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ use anyhow::{Context as _, Result, bail};
 use harness::smtp_server::{Options as ServerOptions, SmtpServer};
 use serde_json::{Value, json};
 
+use crate::console::say;
 use crate::field::{Field, target};
 use crate::generator::Generator;
 use crate::list::Lists;
@@ -128,11 +130,7 @@ fn options() -> Result<Options> {
 
 /// A row for whoever watches.
 fn line(row: &Value) -> String {
-    let text = |pointer: &str| match row.pointer(pointer) {
-        Some(Value::String(text)) => text.clone(),
-        Some(Value::Null) | None => "-".to_owned(),
-        Some(value) => value.to_string(),
-    };
+    let text = |pointer: &str| figures::text(row, pointer);
     let name = format!("{:<20} {:<7}", text("/contender"), text("/action"));
     if row.get("reason").is_some() {
         return format!("{name} {}", text("/reason"));
@@ -153,9 +151,4 @@ fn line(row: &Value) -> String {
         text("/smtp_latency_ms/failed"),
         text("/smtp_latency_ms/dialogues"),
     )
-}
-
-/// One line for whoever watches.
-fn say(line: &str) {
-    writeln!(stdout().lock(), "{line}").unwrap_or_default();
 }

@@ -1,18 +1,21 @@
 //! Measures lookups, reloads and whole programs in the kernel: `cargo xtask bench kernel`.
 #![expect(clippy::cast_precision_loss, reason = "figures have three digits that mean something")]
 
+#[path = "../shared/console.rs"]
+mod console;
 mod lookup;
 mod program;
 mod reload;
 mod reply;
 
 use std::env;
-use std::io::{Write as _, stdout};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::json;
+
+use crate::console::say;
 
 /// What the command line asks for.
 struct Options {
@@ -55,11 +58,6 @@ fn options() -> Result<Options> {
         }
     }
     Ok(options)
-}
-
-/// One line for whoever watches.
-fn say(line: &str) {
-    writeln!(stdout().lock(), "{line}").unwrap_or_default();
 }
 
 fn median(values: Vec<f64>) -> f64 {

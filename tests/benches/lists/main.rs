@@ -6,6 +6,8 @@
     reason = "figures have three digits that mean something"
 )]
 
+#[path = "../shared/console.rs"]
+mod console;
 mod corpus;
 #[path = "../shared/figures.rs"]
 mod figures;
@@ -16,12 +18,12 @@ mod peers;
 mod replace;
 
 use std::env;
-use std::io::{Write as _, stdout};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
+use crate::console::say;
 use crate::corpus::Case;
 
 /// What the command line asks for.
@@ -82,11 +84,7 @@ fn options() -> Result<Options> {
 
 /// A row for whoever watches.
 fn line(row: &Value) -> String {
-    let text = |pointer: &str| match row.pointer(pointer) {
-        Some(Value::String(text)) => text.clone(),
-        Some(Value::Null) | None => "-".to_owned(),
-        Some(value) => value.to_string(),
-    };
+    let text = |pointer: &str| figures::text(row, pointer);
     let least = |of: &str| text(&format!("{of}/spread/total_ms/min"));
     format!(
         "{:<16} {} entries, {} MB: {} + {} + {} = {} ms (least {}), 1 %: {} ms (least {}); {} MiB, parsing {} MB/s",
@@ -103,9 +101,4 @@ fn line(row: &Value) -> String {
         text("/rss_mib"),
         text("/parse_mb_per_s"),
     )
-}
-
-/// One line for whoever watches.
-fn say(line: &str) {
-    writeln!(stdout().lock(), "{line}").unwrap_or_default();
 }

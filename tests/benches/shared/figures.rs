@@ -49,3 +49,12 @@ pub(crate) fn rounded(value: f64) -> f64 {
 pub(crate) fn now() -> Instant {
     Instant::now()
 }
+
+/// The value at `pointer` of a row as text; a dash where there is none.
+pub(crate) fn text(row: &Value, pointer: &str) -> String {
+    match row.pointer(pointer) {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Null) | None => "-".to_owned(),
+        Some(value) => value.to_string(),
+    }
+}

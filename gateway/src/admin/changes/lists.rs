@@ -7,10 +7,9 @@ use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
-use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
-use super::{Asked, still_hit};
+use super::{Asked, ask, still_hit};
 use crate::admin::{Fault, Sources};
 use crate::clock::{Clock, Expiry};
 use crate::net::Prefix;
@@ -123,14 +122,8 @@ impl WantedEntry {
 }
 
 async fn change(sources: &Sources, change: ListChange) -> Answer {
-    let (done, answer) = oneshot::channel();
-    // Where nobody takes the request, nobody answers it.
-    drop(sources.requests.send(Request::Change(change, done)));
-    match answer.await {
-        Ok(Ok(changed)) => Ok(Json(changed)),
-        Ok(Err(error)) => Err(refused(&error)),
-        Err(_gone) => Err(Fault::gone()),
-    }
+    let changed = ask(sources, |done| Request::Change(change, done)).await?;
+    changed.map(Json).map_err(|error| refused(&error))
 }
 
 fn refused(error: &ChangeError) -> Fault {

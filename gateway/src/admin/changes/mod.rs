@@ -8,11 +8,13 @@ mod still_hit;
 use std::sync::Arc;
 
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{DefaultBodyLimit, FromRequest, Request};
+use axum::extract::{self, DefaultBodyLimit, FromRequest};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
+use tokio::sync::oneshot;
 
 use super::{Fault, Sources};
+use crate::refresh::Request;
 
 /// The longest list that can be put, in octets.
 const LONGEST_LIST: usize = 256 << 20;
@@ -31,6 +33,17 @@ pub(super) fn routes() -> Router<Arc<Sources>> {
         .route("/api/v1/lists/{list}/accept", post(lists::accept))
 }
 
+/// Asks the part of the daemon that changes things, and waits for its answer.
+async fn ask<T>(
+    sources: &Sources,
+    request: impl FnOnce(oneshot::Sender<T>) -> Request,
+) -> Result<T, Fault> {
+    let (done, answer) = oneshot::channel();
+    // Where nobody takes the request, nobody answers it.
+    drop(sources.requests.send(request(done)));
+    answer.await.map_err(|_gone| Fault::gone())
+}
+
 /// What a request asks for, from its JSON.
 #[derive(Debug)]
 struct Asked<T>(T);
@@ -42,7 +55,7 @@ where
 {
     type Rejection = Fault;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Fault> {
+    async fn from_request(request: extract::Request, state: &S) -> Result<Self, Fault> {
         match Json::from_request(request, state).await {
             Ok(Json(asked)) => Ok(Self(asked)),
             Err(fault) => {

@@ -7,9 +7,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use tokio::sync::oneshot;
 
-use super::Asked;
+use super::{Asked, ask};
 use crate::admin::{Fault, Sources};
 use crate::pause::{Pause, PauseReport};
 use crate::refresh::Request;
@@ -55,17 +54,11 @@ pub(super) async fn end(State(sources): State<Arc<Sources>>) -> Result<Json<Answ
 }
 
 async fn set(sources: &Sources, pause: Option<Pause>) -> Result<Json<Answer>, Fault> {
-    let (done, answer) = oneshot::channel();
-    // Where nobody takes the request, nobody answers it.
-    drop(sources.requests.send(Request::Pause(pause, done)));
-    match answer.await {
-        Ok(Ok(())) => Ok(Json(Answer { paused: sources.paused() })),
-        Ok(Err(error)) => {
-            let title = "it is so in the daemon, and not in the kernel filter yet";
-            Err(Fault::new(StatusCode::INTERNAL_SERVER_ERROR, title)
-                .detail(error)
-                .hint("it is tried again; `portcullis xdp detach` takes the filter off"))
-        }
-        Err(_gone) => Err(Fault::gone()),
-    }
+    ask(sources, |done| Request::Pause(pause, done)).await?.map_err(|error| {
+        let title = "it is so in the daemon, and not in the kernel filter yet";
+        Fault::new(StatusCode::INTERNAL_SERVER_ERROR, title)
+            .detail(error)
+            .hint("it is tried again; `portcullis xdp detach` takes the filter off")
+    })?;
+    Ok(Json(Answer { paused: sources.paused() }))
 }

@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 
 use super::super::output::{self, Meaning};
 use super::super::progress::{Progress, size};
-use super::super::{Exit, Failure, author, duration};
+use super::super::{Exit, Failure, author, daemon, duration};
 use super::in_path;
-use crate::admin::{self, ClientError, Method};
+use crate::admin::{self, Method};
 use crate::config::Config;
 use crate::feed;
 use crate::net::Prefix;
@@ -71,7 +71,7 @@ pub(super) fn switch(options: &Switch, verb: &str, config: &Path) -> Result<Exit
     let wanted = json!({"author": author::author()});
     let path = format!("{}/{verb}", path(&options.name)?);
     let socket = Config::admin_socket_of(config);
-    show(options.json, ask(admin::send(&socket, Method::POST, &path, &wanted))?)
+    show(options.json, daemon::wait_for(admin::send(&socket, Method::POST, &path, &wanted))?)
 }
 
 pub(super) fn put(options: &Put, config: &Path) -> Result<Exit, Failure> {
@@ -83,7 +83,7 @@ pub(super) fn put(options: &Put, config: &Path) -> Result<Exit, Failure> {
     let path = format!("{path}?author={author}");
     let size = size(u64::try_from(octets.len()).unwrap_or(u64::MAX));
     let putting = Progress::of(format!("putting {size} into {}", options.name));
-    let answer = ask(admin::put(&socket, &path, octets));
+    let answer = daemon::wait_for(admin::put(&socket, &path, octets));
     drop(putting);
     show(options.json, answer?)
 }
@@ -102,8 +102,7 @@ fn content(file: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 fn change_entry(options: &Entry, method: Method, config: &Path) -> Result<Exit, Failure> {
-    // A part of a second more is not too much.
-    let seconds = options.time.map(|time| time.as_secs() + u64::from(time.subsec_nanos() > 0));
+    let seconds = options.time.map(duration::whole_seconds);
     let wanted = json!({
         "prefix": options.prefix,
         "author": author::author(),
@@ -112,16 +111,11 @@ fn change_entry(options: &Entry, method: Method, config: &Path) -> Result<Exit, 
     });
     let path = format!("{}/entries", path(&options.name)?);
     let socket = Config::admin_socket_of(config);
-    show(options.json, ask(admin::send(&socket, method, &path, &wanted))?)
+    show(options.json, daemon::wait_for(admin::send(&socket, method, &path, &wanted))?)
 }
 
 fn path(name: &str) -> Result<String, Failure> {
     Ok(format!("/api/v1/lists/{}", in_path(name)?))
-}
-
-fn ask(answer: impl Future<Output = Result<Value, ClientError>>) -> Result<Value, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(runtime.block_on(answer)?)
 }
 
 /// The answer may come from a daemon of another version, so nothing in it is taken for granted.

@@ -13,7 +13,7 @@ use clap::Subcommand;
 
 use super::{Exit, Failure};
 use crate::config::Config;
-use crate::list::List;
+use crate::list::{List, is_list_name};
 
 /// What can be done with lists.
 #[derive(Debug, Subcommand)]
@@ -66,7 +66,6 @@ fn find<'a>(config: &'a Config, name: &str) -> Result<&'a Arc<List>, Failure> {
 
 /// The name of a list as a part of a path of the API; what can be no name of a list is not put into one.
 pub(super) fn in_path(name: &str) -> Result<&str, Failure> {
-    let is_letter = |octet: u8| octet.is_ascii_alphanumeric() || b"-_.".contains(&octet);
-    let is_name = !name.starts_with('.') && name.bytes().all(is_letter) && !name.is_empty();
+    let is_name = is_list_name(name) && !name.starts_with('.');
     is_name.then_some(name).ok_or_else(|| Failure::Usage(format!("`{name}` is no name of a list")))
 }

@@ -1,0 +1,14 @@
+//! Waits for what the daemon answers a command.
+
+use serde_json::Value;
+
+use super::Failure;
+use crate::admin::ClientError;
+
+/// The answer, on a runtime of its own: a command asks once and is over.
+pub(super) fn wait_for(
+    answer: impl Future<Output = Result<Value, ClientError>>,
+) -> Result<Value, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(runtime.block_on(answer)?)
+}

@@ -6,8 +6,8 @@
 //! |---|---|
 //! | contract | `gateway_ebpf`, shared with the XDP program |
 //! | ground | [`net`], [`clock`], [`alarm`], [`pause`] |
-//! | pure core (no sockets, no files, no clock) | [`list`], [`policy`], [`scan`], [`smtp`] |
-//! | adapters (one outside thing each) | [`feed`], [`host`], [`xdp`], [`audit`], [`store`] |
+//! | pure core (no sockets, no files, no clock) | [`list`], [`zone`], [`policy`], [`scan`], [`direction`], [`smtp`] |
+//! | adapters (one outside thing each) | [`feed`], [`host`], [`xdp`], [`audit`], [`store`], [`dns`], [`auth`] |
 //! | flow | [`engine`], [`refresh`], [`sight`] |
 //! | fronts | [`front`] |
 //! | application | [`config`], [`admin`], [`app`], [`cli`] |
@@ -16,9 +16,12 @@ pub mod admin;
 pub mod alarm;
 pub mod app;
 pub mod audit;
+pub mod auth;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod direction;
+pub mod dns;
 pub mod engine;
 pub mod feed;
 pub mod front;
@@ -33,3 +36,4 @@ pub mod sight;
 pub mod smtp;
 pub mod store;
 pub mod xdp;
+pub mod zone;

@@ -111,13 +111,14 @@ mod tests {
     /// A record as the writer writes it.
     fn line(number: u64, hops: &[(&str, Hop)]) -> String {
         let facts = |(address, hop): &(&str, Hop)| AddressFacts {
-            address: address.parse().unwrap(),
-            hop: hop.clone(),
             authenticated: matches!(hop, Hop::Received(1)),
-            skipped: None,
-            matches: Vec::new(),
+            ..AddressFacts::new(address.parse().unwrap(), hop.clone())
         };
-        let facts = MessageFacts { addresses: hops.iter().map(facts).collect(), logical: 0 };
+        let facts = MessageFacts {
+            addresses: hops.iter().map(facts).collect(),
+            logical: 0,
+            ..MessageFacts::default()
+        };
         let decision = decide_message(&Policy::default(), facts, 1, Reference::new(number));
         let client = SocketAddr::from(([192, 0, 2, 1], 1));
         let time = Timestamp::from_second(i64::try_from(number).unwrap()).unwrap();

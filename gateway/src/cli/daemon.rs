@@ -9,6 +9,11 @@ use crate::admin::ClientError;
 pub(super) fn wait_for(
     answer: impl Future<Output = Result<Value, ClientError>>,
 ) -> Result<Value, Failure> {
+    Ok(block_on(answer)??)
+}
+
+/// The same for what is asked of others.
+pub(super) fn block_on<T>(asked: impl Future<Output = T>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(runtime.block_on(answer)?)
+    Ok(runtime.block_on(asked))
 }

@@ -9,12 +9,12 @@ use clap::Args;
 use serde::Serialize;
 
 use super::output;
-use super::{Exit, Failure, offline};
+use super::{Exit, Failure, daemon, offline};
 use crate::config::Config;
-use crate::engine::{Client, Engine};
+use crate::engine::{Client, Engine, MessageHead};
 use crate::net::fold;
 use crate::policy::{
-    Action, AddressRecord, Band, Decision, Evidence, Offending, Phase, Reply, Verdict,
+    Action, AddressRecord, Band, Decision, Envelope, Evidence, Offending, Phase, Reply, Verdict,
 };
 use crate::smtp;
 
@@ -53,7 +53,7 @@ pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
     let engine = offline::engine(&config);
     let header = read_header(&options.message, config.limits.header)?;
     let client = fold(options.client);
-    let decision = judge(&engine, &config, client, &header);
+    let decision = judge(&engine, &config, client, &header)?;
     let score = decision.score.as_ref();
     let answer = Answer {
         client,
@@ -100,15 +100,25 @@ fn read_header(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
 }
 
 /// Judges as the proxy does: its limits first, then the addresses.
-fn judge(engine: &Engine, config: &Config, ip: IpAddr, header: &[u8]) -> Decision {
+fn judge(engine: &Engine, config: &Config, ip: IpAddr, header: &[u8]) -> Result<Decision, Failure> {
     let client =
         Client { address: SocketAddr::new(ip, 0), local: SocketAddr::from(([0, 0, 0, 0], 25)) };
-    match smtp::header_fault(header, &config.limits) {
+    Ok(match smtp::header_fault(header, &config.limits) {
         Some(reply) => {
             engine.own(&client, Phase::Message, Verdict::Protocol, Action::RejectMessage, reply)
         }
-        None => engine.judge_message(&client, header),
-    }
+        None => {
+            let envelope = Envelope::default();
+            let head = MessageHead {
+                client: &client,
+                route: None,
+                envelope: &envelope,
+                header,
+                proved: None,
+            };
+            daemon::block_on(engine.judge_message(head))?.decision
+        }
+    })
 }
 
 fn show(answer: &Answer<'_>) -> Result<(), Failure> {

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use super::reader::Reader;
 use super::values::{Wrong, choice, socket_address};
-use crate::front::{BareNewline, Direction, Listener, NextHop, PassClient};
+use crate::direction::Direction;
+use crate::front::{BareNewline, Listener, NextHop, PassClient};
 
 /// Reads the tables `[[listener]]`.
 pub(super) fn listeners(readers: Vec<Reader<'_>>) -> Vec<Listener> {
@@ -13,11 +14,11 @@ pub(super) fn listeners(readers: Vec<Reader<'_>>) -> Vec<Listener> {
         let expected = "an IP address with a port, like \"0.0.0.0:25\"";
         let address = reader.required("address", expected, socket_address);
         let direction = choice(&[
-            ("auto", Direction::Auto),
-            ("inbound", Direction::Inbound),
-            ("outbound", Direction::Outbound),
+            ("auto", None),
+            ("inbound", Some(Direction::Inbound)),
+            ("outbound", Some(Direction::Outbound)),
         ]);
-        let direction = reader.or("direction", Direction::Auto, direction);
+        let direction = reader.or("direction", None, direction);
         let bare_newline =
             choice(&[("reject", BareNewline::Reject), ("normalise", BareNewline::Normalise)]);
         let bare_newline = reader.or("bare_newline", BareNewline::Reject, bare_newline);

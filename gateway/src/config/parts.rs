@@ -18,10 +18,12 @@ impl Config {
                 enforce: self.enforce,
                 thresholds: self.score_enabled.then_some(self.thresholds),
                 reply_style: self.reply_style,
+                ..Policy::default()
             },
             trusted_relays: self.trusted_relays.clone(),
             scan_headers: self.scan.headers.clone(),
             good_client_skips_headers: self.scan.good_client_skips_headers,
+            ..engine::Settings::default()
         }
     }
 

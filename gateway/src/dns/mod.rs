@@ -19,3 +19,32 @@ impl Default for Settings {
         Self { resolvers: Vec::new(), budget: Duration::from_secs(2), ptr: true }
     }
 }
+
+/// STUB.
+#[derive(Clone, Debug, Default)]
+pub struct Zones;
+/// STUB.
+#[derive(Clone, Debug, Default)]
+pub struct Lookup {
+    pub listings: Vec<crate::zone::Listing>,
+    pub faults: Vec<(std::sync::Arc<crate::zone::Zone>, std::sync::Arc<str>)>,
+}
+impl Zones {
+    /// STUB.
+    pub async fn look_up(
+        &self,
+        _address: std::net::IpAddr,
+        _which: impl Fn(&crate::zone::Zone) -> bool,
+        _deadline: tokio::time::Instant,
+    ) -> Lookup {
+        Lookup::default()
+    }
+    /// STUB.
+    pub async fn reverse(
+        &self,
+        _address: std::net::IpAddr,
+        _deadline: tokio::time::Instant,
+    ) -> crate::net::Ptr {
+        crate::net::Ptr::NotAsked
+    }
+}

@@ -16,10 +16,12 @@ pub enum Class {
     GlobalBad,
     /// Open proxies, zombies among them.
     OpenProxy,
+    /// Hosts that were refused so often that the kernel refuses them for a while: the list `auto`, which fills itself.
+    Auto,
 }
 
 impl Class {
-    /// All classes, in their order of precedence.
+    /// All classes that a list can be given, in their order of precedence; [`Self::Auto`] comes after them.
     pub const ALL: [Self; 5] =
         [Self::LocalGood, Self::GlobalGood, Self::LocalBad, Self::GlobalBad, Self::OpenProxy];
 
@@ -31,6 +33,7 @@ impl Class {
             Self::LocalBad => "local-bad",
             Self::GlobalBad => "global-bad",
             Self::OpenProxy => "open-proxy",
+            Self::Auto => "auto",
         }
     }
 

@@ -1,57 +1,165 @@
 //! The decision itself, pure: policy and facts in, decision out.
 
 use std::cmp::Reverse;
+use std::sync::Arc;
 
+use super::finding::{Finding, client_finding, hop_findings};
 use super::{
-    Action, AddressFacts, Band, Decision, Evidence, MessageFacts, Offending, Phase, Reference,
-    Reply, ReplyStyle, Score, Thresholds, Verdict,
+    Action, AddressFacts, Band, ClientFacts, Decision, Evidence, EvidenceWeights, Greylisted,
+    MessageFacts, Phase, Reference, Reply, ReplyStyle, Score, Thresholds, Verdict,
 };
-use crate::list::{HopScope, ListAction, Match};
+use crate::zone::Meaning;
 
-/// What an operator can say about decisions, apart from the lists.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What an operator can say about decisions, apart from lists and zones.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// False: a dry run of everything.
     pub enforce: bool,
     /// Where the bands of the score are; `None` switches the score off.
     pub thresholds: Option<Thresholds>,
+    /// What is done about a score in the delay band.
+    pub delay_mode: DelayMode,
+    /// Whether the score is judged when a client connects.
+    pub score_at_connect: bool,
+    /// Whether the score is judged when the header of a message is there.
+    pub score_at_message: bool,
+    /// What facts beside lists and zones add to the score.
+    pub weights: EvidenceWeights,
     /// How much a refused client is told.
     pub reply_style: ReplyStyle,
+}
+
+impl Default for Policy {
+    /// Nothing is enforced, and nothing is scored.
+    fn default() -> Self {
+        Self {
+            enforce: false,
+            thresholds: None,
+            delay_mode: DelayMode::Static,
+            score_at_connect: true,
+            score_at_message: true,
+            weights: EvidenceWeights::default(),
+            reply_style: ReplyStyle::default(),
+        }
+    }
+}
+
+/// What is done about a score in the delay band.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DelayMode {
+    /// Each try is scored anew, and deferred when it connects.
+    Static,
+    /// A retry of the same mail passes, and its sender is remembered.
+    Greylist,
 }
 
 /// Decides about a connection from what is known of its client.
 pub fn decide_connect(
     policy: &Policy,
     client: AddressFacts,
+    about: ClientFacts,
     rules: u64,
     reference: Reference,
 ) -> Decision {
-    let finding = connect_finding(policy, &client, std::slice::from_ref(&client));
+    let all = std::slice::from_ref(&client);
+    let thresholds = policy.thresholds.filter(|_thresholds| policy.score_at_connect);
+    let score = thresholds.map(|thresholds| (thresholds, evidence(&client, all, &about.evidence)));
+    // What may be greylisted is let in up to its recipients.
+    let is_later = policy.delay_mode == DelayMode::Greylist;
+    let finding = client_finding(policy, &client, about.route.as_ref(), score, is_later);
     let logical_client = client.skipped.is_none().then_some(client.address);
     let decision = Decision {
         logical_client,
+        route: about.route,
         ..finding.decided(Phase::Connect, vec![client], rules, reference)
+    };
+    Decision { reply: reply(policy, &decision, true), ..decision }
+}
+
+/// What the score says when a recipient is named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AtRecipient {
+    /// Nothing against it.
+    Pass,
+    /// It is refused, or deferred whoever sends.
+    Stop(Box<Decision>),
+    /// It passes if its sender is known or has waited long enough; the decision says what it is else.
+    Greylist(Box<Decision>),
+}
+
+/// Decides about a recipient of the client that `connection` let in. By then its name is known, which adds `evidence`.
+pub fn decide_recipient(
+    policy: &Policy,
+    connection: &Decision,
+    evidence: &[Evidence],
+    reference: Reference,
+) -> AtRecipient {
+    let scored = connection.score.as_ref().zip(connection.addresses.first());
+    let Some((score, client)) = scored.filter(|_scored| policy.score_at_connect) else {
+        return AtRecipient::Pass;
+    };
+    let mut items = score.evidence.clone();
+    items.extend_from_slice(evidence);
+    let score = Score::new(items, score.thresholds);
+    let finding = Finding::scored(policy, client, &score);
+    let Some(finding) = finding else { return AtRecipient::Pass };
+    let band = score.band;
+    let decision = Decision {
+        score: Some(score),
+        logical_client: connection.logical_client,
+        route: connection.route.clone(),
+        ..finding.decided(
+            Phase::Recipient,
+            connection.addresses.clone(),
+            connection.rules,
+            reference,
+        )
+    };
+    let decision = Decision { reply: reply(policy, &decision, true), ..decision };
+    match (band, policy.delay_mode) {
+        (Band::Delay, DelayMode::Greylist) => AtRecipient::Greylist(Box::new(decision)),
+        _ => AtRecipient::Stop(Box::new(decision)),
+    }
+}
+
+/// The decision when the greylist says that the sender has to wait, made of what the score says.
+pub fn decide_greylisted(policy: &Policy, by_score: Decision, greylisted: Greylisted) -> Decision {
+    let decision = Decision {
+        verdict: Verdict::Greylist,
+        action: Action::Defer,
+        greylisted: Some(greylisted),
+        ..by_score
     };
     Decision { reply: reply(policy, &decision, true), ..decision }
 }
 
 /// Decides about a message from what is known of all its hops.
 ///
-/// The logical client is judged as at connect (S0.5), the other hops by the lists that look beyond the client; the most
-/// severe finding stands. A client that is skipped or good clears its own hop only.
+/// The logical client is judged as at connect (S0.5), the other hops by the lists and zones that look beyond the client; the
+/// most severe finding stands. A client that is skipped or good clears its own hop only. An exemption and the greylist speak
+/// against the score alone.
 pub fn decide_message(
     policy: &Policy,
     facts: MessageFacts,
     rules: u64,
     reference: Reference,
 ) -> Decision {
-    let as_client =
-        facts.logical_client().map(|logical| connect_finding(policy, logical, &facts.addresses));
+    let thresholds = policy.thresholds.filter(|_thresholds| policy.score_at_message);
+    let as_client = facts.logical_client().map(|logical| {
+        let score = thresholds.map(|thresholds| {
+            (thresholds, evidence(logical, &facts.addresses, &facts.client.evidence))
+        });
+        let route = facts.client.route.as_ref();
+        let finding = client_finding(policy, logical, route, score, facts.passed);
+        if finding.is_by_score() && facts.exempt.is_some() { finding.exempt() } else { finding }
+    });
+    let is_outbound = facts.client.route.as_ref().is_some_and(|route| route.may_relay());
     let by_hops = facts
         .addresses
         .iter()
         .enumerate()
-        .filter_map(|(index, address)| hop_finding(policy, address, index == facts.logical));
+        .filter(|_outbound| !is_outbound)
+        .flat_map(|(index, address)| hop_findings(policy, address, index == facts.logical));
     let score = as_client.as_ref().and_then(|finding| finding.score.clone());
     let findings = as_client.into_iter().chain(by_hops);
     // What is enforced stands before a dry run. Of equals the first: the client, then the hops from the top down.
@@ -62,173 +170,74 @@ pub fn decide_message(
     let as_client = !matches!(finding.action, Action::RejectMessage);
     let logical_client = facts.logical_client().map(|logical| logical.address);
     let decided = finding.decided(Phase::Message, facts.addresses, rules, reference);
-    let decision = Decision { score, logical_client, ..decided };
+    let decision = Decision {
+        score,
+        logical_client,
+        route: facts.client.route,
+        exempt: facts.exempt,
+        ..decided
+    };
     Decision { reply: reply(policy, &decision, as_client), ..decision }
 }
 
-/// What speaks for or against one address.
-#[derive(Debug)]
-struct Finding {
-    verdict: Verdict,
-    action: Action,
-    enforced: bool,
-    offending: Option<Offending>,
-    cause: Option<Match>,
-    score: Option<Score>,
-}
-
-impl Finding {
-    fn nothing_against() -> Self {
-        Self {
-            verdict: Verdict::Accept,
-            action: Action::Accept,
-            enforced: true,
-            offending: None,
-            cause: None,
-            score: None,
-        }
-    }
-
-    /// The decision that follows, but for whom it is about and what is said.
-    fn decided(
-        self,
-        phase: Phase,
-        addresses: Vec<AddressFacts>,
-        rules: u64,
-        reference: Reference,
-    ) -> Decision {
-        let Self { verdict, action, enforced, offending, cause, score } = self;
-        Decision {
-            phase,
-            verdict,
-            action,
-            enforced,
-            offending,
-            cause,
-            score,
-            logical_client: None,
-            addresses,
-            rules,
-            reply: None,
-            reference,
-        }
-    }
-
-    fn listed(policy: &Policy, address: &AddressFacts, found: &Match, action: Action) -> Self {
-        Self {
-            verdict: found.class().into(),
-            action,
-            enforced: policy.enforce && found.list.enforce,
-            offending: Some(Offending { ip: address.address, hop: address.hop.clone() }),
-            cause: Some(found.clone()),
-            score: None,
-        }
-    }
-}
-
-/// Judges a (logical) client: good lists, then the lists that act at connect, then the score.
-///
-/// What is in force decides; only where that accepts does a dry run get its say, recorded and not enforced.
-fn connect_finding(policy: &Policy, client: &AddressFacts, all: &[AddressFacts]) -> Finding {
-    if client.skipped.is_some() {
-        return Finding::nothing_against();
-    }
-    if let Some(good) = client.cleared_by() {
-        return Finding {
-            verdict: good.class().into(),
-            cause: Some(good.clone()),
-            ..Finding::nothing_against()
-        };
-    }
-    let score = policy.thresholds.map(|thresholds| Score::new(evidence(client, all), thresholds));
-    // The deciding match comes first, and dry runs after all that is in force.
-    let listed = client.against().find(|found| found.list.action.acts_at_connect());
-    let by_list =
-        listed.map(|found| Finding::listed(policy, client, found, found.list.action.into()));
-    let by_score = score.as_ref().and_then(|score| score_finding(policy, client, score));
-    let finding = match (by_list, by_score) {
-        (Some(list), Some(score)) if score.enforced && !list.enforced => score,
-        (Some(finding), _) | (None, Some(finding)) => finding,
-        (None, None) => Finding::nothing_against(),
-    };
-    Finding { score, ..finding }
-}
-
-/// The finding of the score, `None` in the allow band.
-fn score_finding(policy: &Policy, client: &AddressFacts, score: &Score) -> Option<Finding> {
-    let (verdict, action) = match score.band {
-        Band::Allow => return None,
-        Band::Delay => (Verdict::ReputationDelay, Action::Defer),
-        Band::Reject => (Verdict::ReputationReject, Action::Reject),
-    };
-    Some(Finding {
-        verdict,
-        action,
-        enforced: policy.enforce,
-        offending: Some(Offending { ip: client.address, hop: client.hop.clone() }),
-        cause: None,
-        score: None,
-    })
-}
-
-/// Every `score` list in force counts once, however many entries or hops of its scope match.
-fn evidence(client: &AddressFacts, all: &[AddressFacts]) -> Vec<Evidence> {
-    let others = all.iter().filter(|other| *other != client);
+/// Every `score` list and zone in force counts once, however many entries or hops of its scope match; then what else is known.
+fn evidence(client: &AddressFacts, all: &[AddressFacts], about: &[Evidence]) -> Vec<Evidence> {
     let mut evidence: Vec<Evidence> = Vec::new();
-    for (address, is_client) in
-        std::iter::once((client, true)).chain(others.map(|other| (other, false)))
-    {
-        for found in address.against() {
-            let ListAction::Score(weight) = found.list.action else { continue };
-            let name = format!("list:{}", found.list.name);
-            let known = evidence.iter().any(|item| *item.name == *name);
-            if found.list.enforce && !known && in_scope(found.list.hops, address, is_client) {
-                evidence.push(Evidence { name: name.into(), weight: weight.value() });
-            }
+    let mut add = |name: String, weight: i32| {
+        if !evidence.iter().any(|item| *item.name == *name) {
+            evidence.push(Evidence { name: name.into(), weight });
+        }
+    };
+    let others = all.iter().filter(|other| *other != client).map(|other| (other, false));
+    for (address, is_client) in std::iter::once((client, true)).chain(others) {
+        for (list, weight) in address.scoring_lists(is_client) {
+            add(format!("list:{}", list.name), weight);
+        }
+        for listing in address.scoring_listings(is_client) {
+            add(format!("zone:{}", listing.zone.name), listing.weight());
         }
     }
+    evidence.extend_from_slice(about);
     evidence
-}
-
-/// Judges one hop of a message by the lists that act there; of the logical client only those that act at the message.
-fn hop_finding(policy: &Policy, address: &AddressFacts, is_client: bool) -> Option<Finding> {
-    let found = address.against().find(|found| {
-        let acts = found.list.action.acts_at_message()
-            || (found.list.action.acts_at_connect() && !is_client);
-        acts && in_scope(found.list.hops, address, is_client)
-    })?;
-    let action = match found.list.action.into() {
-        // A connection that is long accepted cannot be refused, its message can.
-        Action::Reject => Action::RejectMessage,
-        action => action,
-    };
-    Some(Finding::listed(policy, address, found, action))
-}
-
-fn in_scope(scope: HopScope, address: &AddressFacts, is_client: bool) -> bool {
-    match scope {
-        HopScope::Connect => is_client,
-        HopScope::Unauthenticated => is_client || !address.authenticated,
-        HopScope::All => true,
-    }
 }
 
 /// What the client is told; 4xx exactly for what is deferred, 5xx exactly for what is refused.
 fn reply(policy: &Policy, decision: &Decision, as_client: bool) -> Option<Reply> {
     let offending = decision.offending.as_ref()?;
-    let (code, words) = match (decision.effective(), decision.phase) {
-        (Action::Defer, Phase::Connect | Phase::Kernel) => (421, "try again later".to_owned()),
-        (Action::Defer, Phase::Message) => (451, "try again later".to_owned()),
-        (Action::Reject, _) if as_client => (554, "you are not allowed to connect".to_owned()),
-        (Action::Reject | Action::RejectMessage, _) => {
-            (550, format!("message refused because of {}", offending.hop))
-        }
+    let code = match (decision.effective(), decision.phase) {
+        (Action::Defer, Phase::Connect | Phase::Kernel) => 421,
+        (Action::Defer, Phase::Recipient | Phase::Message) => 451,
+        (Action::Reject, _) if as_client => 554,
+        (Action::Reject | Action::RejectMessage, _) => 550,
         (Action::Accept | Action::Observe | Action::Tag | Action::Discard, _) => return None,
     };
-    let label = decision.cause.as_ref().map(|cause| &*cause.list.label);
-    let text =
-        policy.reply_style.text(&words, offending.ip, decision.verdict, label, &decision.reference);
-    Some(Reply::new(code, 7, 1, &text))
+    let words = match (code, decision.verdict, &decision.greylisted) {
+        (_, Verdict::DnsTempfail, _) => "Unable to connect to DNS - try again later".to_owned(),
+        (_, _, Some(wait)) => format!("greylisted, try again in {} s", wait.seconds_left.max(1)),
+        (554, ..) => "you are not allowed to connect".to_owned(),
+        (550, ..) => format!("message refused because of {}", offending.hop),
+        _ => "try again later".to_owned(),
+    };
+    let cause = decision.cause.as_ref();
+    let dynamic = cause.filter(|cause| cause.meaning() == Some(Meaning::Dynamic));
+    let label = match (cause, dynamic) {
+        // Whoever sits at a dynamic address is told apart from a spammer, and what to do (S1.6).
+        (Some(cause), Some(_)) => Some(Arc::from(format!(
+            "{}, a dynamic address: send through the mail server of your provider",
+            cause.label()
+        ))),
+        (Some(cause), None) => Some(Arc::clone(cause.label())),
+        (None, _) => None,
+    };
+    let text = policy.reply_style.text(
+        &words,
+        offending.ip,
+        decision.verdict,
+        label.as_deref(),
+        &decision.reference,
+    );
+    let (subject, detail) = if decision.verdict == Verdict::DnsTempfail { (4, 3) } else { (7, 1) };
+    Some(Reply::new(code, subject, detail, &text))
 }
 
 #[cfg(test)]
@@ -238,7 +247,7 @@ mod tests {
 
     use super::super::Skipped;
     use super::*;
-    use crate::list::{Class, Entries, List, Origin, Weight};
+    use crate::list::{Class, Entries, HopScope, List, ListAction, Match, Origin, Weight};
     use crate::net::Prefix;
     use crate::net::{Hop, Reserved};
 
@@ -281,15 +290,11 @@ mod tests {
         let mut matches: Vec<_> = specs.iter().map(|spec| found(spec)).collect();
         matches.sort_by_key(|found: &Match| found.list.precedence());
         let address = IpAddr::from([192, 0, 2, last]);
-        AddressFacts { address, hop, authenticated: false, skipped: None, matches }
+        AddressFacts { matches, ..AddressFacts::new(address, hop) }
     }
 
     fn policy() -> Policy {
-        Policy {
-            enforce: true,
-            thresholds: Some(Thresholds::default()),
-            reply_style: ReplyStyle::default(),
-        }
+        Policy { enforce: true, thresholds: Some(Thresholds::default()), ..Policy::default() }
     }
 
     fn shown(decision: &Decision) -> String {
@@ -326,7 +331,8 @@ mod tests {
             (&["a global-bad 900", "b local-bad reject dry"], "iprep-reject reject connect 554"),
         ] {
             let client = facts(1, Hop::Connect, specs);
-            let decision = decide_connect(&policy(), client, 7, Reference::new(1));
+            let decision =
+                decide_connect(&policy(), client, ClientFacts::default(), 7, Reference::new(1));
             assert_eq!(shown(&decision), expected, "{specs:?}");
         }
     }
@@ -335,7 +341,8 @@ mod tests {
     fn a_skipped_client_is_let_in() {
         let mut client = facts(1, Hop::Connect, &["a local-bad reject", "b local-bad 900"]);
         client.skipped = Some(Skipped::OwnRelay);
-        let decision = decide_connect(&policy(), client, 7, Reference::new(1));
+        let decision =
+            decide_connect(&policy(), client, ClientFacts::default(), 7, Reference::new(1));
         assert_eq!(shown(&decision), "accept accept");
         assert_eq!(decision.logical_client, None);
     }
@@ -348,7 +355,8 @@ mod tests {
             (&["a local-bad 900"], "iprep-reject reject (dry) connect"),
         ] {
             let client = facts(1, Hop::Connect, specs);
-            let decision = decide_connect(&dry, client, 7, Reference::new(1));
+            let decision =
+                decide_connect(&dry, client, ClientFacts::default(), 7, Reference::new(1));
             assert_eq!(shown(&decision), expected);
             assert_eq!(decision.effective(), Action::Accept);
         }
@@ -430,7 +438,7 @@ mod tests {
             let hops = (2_u8..).zip(0_u16..).zip(hops);
             addresses
                 .extend(hops.map(|((last, index), specs)| facts(last, received(index), specs)));
-            let message = MessageFacts { addresses, logical: 0 };
+            let message = MessageFacts { addresses, logical: 0, ..MessageFacts::default() };
             let decision = decide_message(&policy(), message, 7, Reference::new(1));
             assert_eq!(shown(&decision), expected, "{name}");
         }
@@ -443,7 +451,11 @@ mod tests {
         let mut private = facts(2, Hop::Received(1), &["b local-bad reject-message"]);
         private.skipped = Some(Skipped::Reserved(Reserved::Private));
         let logical = facts(3, Hop::Received(0), &["c local-bad reject"]);
-        let message = MessageFacts { addresses: vec![relay, logical, private], logical: 1 };
+        let message = MessageFacts {
+            addresses: vec![relay, logical, private],
+            logical: 1,
+            ..MessageFacts::default()
+        };
         let decision = decide_message(&policy(), message, 7, Reference::new(1));
         assert_eq!(shown(&decision), "sys-deny-ip reject received[0] 554");
         assert_eq!(
@@ -460,8 +472,11 @@ mod tests {
             let mut hop =
                 facts(2, Hop::Received(0), &["a open-proxy reject-message unauthenticated"]);
             hop.authenticated = authenticated;
-            let message =
-                MessageFacts { addresses: vec![facts(1, Hop::Connect, &[]), hop], logical: 0 };
+            let message = MessageFacts {
+                addresses: vec![facts(1, Hop::Connect, &[]), hop],
+                logical: 0,
+                ..MessageFacts::default()
+            };
             let decision = decide_message(&policy(), message, 7, Reference::new(1));
             assert_eq!(shown(&decision), expected);
         }
@@ -470,7 +485,8 @@ mod tests {
     #[test]
     fn a_tagged_message_says_why() {
         let client = facts(1, Hop::Connect, &["a local-bad tag"]);
-        let message = MessageFacts { addresses: vec![client], logical: 0 };
+        let message =
+            MessageFacts { addresses: vec![client], logical: 0, ..MessageFacts::default() };
         let decision = decide_message(&policy(), message, 7, Reference::new(1));
         assert_eq!(
             decision.header().unwrap(),

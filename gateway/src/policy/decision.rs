@@ -2,12 +2,16 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-use super::{Action, AddressFacts, Reference, Reply, Score, Verdict};
+use super::{Action, AddressFacts, Reference, Reply, Score, Unanswered, Verdict};
+use crate::clock::Timestamp;
+use crate::direction::Route;
 use crate::list::Match;
 use crate::net::Hop;
+use crate::zone::{Listing, Meaning, Zone};
 
 /// One decision with its reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,12 +26,18 @@ pub struct Decision {
     pub enforced: bool,
     /// The address that decided; `None` where nothing was against the client.
     pub offending: Option<Offending>,
-    /// The entry that decided, good or bad.
-    pub cause: Option<Match>,
+    /// What decided, good or bad; `None` for the score and for what is not about addresses.
+    pub cause: Option<Cause>,
     /// The score of the logical client; `None` where scores are switched off or mean nothing.
     pub score: Option<Score>,
     /// The first hop that is not one of our relays.
     pub logical_client: Option<IpAddr>,
+    /// Which way the mail goes; `None` where nobody asked.
+    pub route: Option<Route>,
+    /// How long its sender has to wait; `None` where it has not.
+    pub greylisted: Option<Greylisted>,
+    /// The exempt sender domain for which SPF or DKIM passes.
+    pub exempt: Option<Arc<str>>,
     /// All addresses that were looked at, with all their matches.
     pub addresses: Vec<AddressFacts>,
     /// The version of the rules that were asked.
@@ -51,7 +61,7 @@ impl Decision {
     pub fn header(&self) -> Option<String> {
         let tagged = self.effective() == Action::Tag;
         let offending = self.offending.as_ref().filter(|_tagged| tagged)?;
-        let label = self.cause.as_ref().map_or("score", |cause| &cause.list.label);
+        let label = self.cause.as_ref().map_or("score", |cause| cause.label());
         Some(format!(
             "{}: {}; code={}; address={}; hop={}; list=\"{label}\"; reference={}",
             Self::HEADER,
@@ -62,6 +72,75 @@ impl Decision {
             self.reference
         ))
     }
+}
+
+/// What decided about an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// An entry of a list.
+    Entry(Match),
+    /// A listing by a zone.
+    Listing(Listing),
+    /// A zone that gave no answer.
+    Unanswered(Unanswered),
+}
+
+impl Cause {
+    /// The name of the list or zone, for everything inside.
+    pub fn name(&self) -> &Arc<str> {
+        match self {
+            Self::Entry(found) => &found.list.name,
+            Self::Listing(found) => &found.zone.name,
+            Self::Unanswered(fault) => &fault.zone.name,
+        }
+    }
+
+    /// Its name for replies to senders.
+    pub fn label(&self) -> &Arc<str> {
+        match self {
+            Self::Entry(found) => &found.list.label,
+            Self::Listing(found) => &found.zone.label,
+            Self::Unanswered(fault) => &fault.zone.label,
+        }
+    }
+
+    /// The entry, where it is one.
+    pub const fn entry(&self) -> Option<&Match> {
+        match self {
+            Self::Entry(found) => Some(found),
+            Self::Listing(_) | Self::Unanswered(_) => None,
+        }
+    }
+
+    /// The zone, where it is one.
+    pub fn zone(&self) -> Option<&Zone> {
+        match self {
+            Self::Entry(_) => None,
+            Self::Listing(found) => Some(&found.zone),
+            Self::Unanswered(fault) => Some(&fault.zone),
+        }
+    }
+
+    /// What a zone says about the address.
+    pub fn meaning(&self) -> Option<Meaning> {
+        match self {
+            Self::Listing(found) => Some(found.meaning()),
+            Self::Entry(_) | Self::Unanswered(_) => None,
+        }
+    }
+}
+
+/// How long a sender has to wait.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Greylisted {
+    /// The network, or the domain, that will be known once it has waited.
+    pub pool: String,
+    /// The seconds from which on a retry passes.
+    pub seconds_left: u64,
+    /// How often it was tried.
+    pub tries: u32,
+    /// When it was tried first.
+    pub first: Timestamp,
 }
 
 /// The address that decided.
@@ -78,6 +157,8 @@ pub struct Offending {
 pub enum Phase {
     /// Before the greeting.
     Connect,
+    /// When a recipient was named.
+    Recipient,
     /// Once the header of a message was there.
     Message,
     /// In the kernel, before there was a connection.
@@ -89,6 +170,7 @@ impl Phase {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Connect => "connect",
+            Self::Recipient => "recipient",
             Self::Message => "message",
             Self::Kernel => "kernel",
         }

@@ -4,18 +4,27 @@ mod action;
 mod decide;
 mod decision;
 mod facts;
+mod finding;
 mod record;
 mod reply;
 mod score;
 mod slider;
 mod verdict;
+mod weights;
 
 pub use action::Action;
-pub use decide::{Policy, decide_connect, decide_message};
-pub use decision::{Decision, Offending, Phase};
-pub use facts::{AddressFacts, MessageFacts, Skipped};
-pub use record::{AddressRecord, Envelope, KernelFacts, MatchRecord, Outcome, Record, SCHEMA};
+pub use decide::{
+    AtRecipient, DelayMode, Policy, decide_connect, decide_greylisted, decide_message,
+    decide_recipient,
+};
+pub use decision::{Cause, Decision, Greylisted, Offending, Phase};
+pub use facts::{AddressFacts, ClientFacts, MessageFacts, Skipped, Unanswered};
+pub use record::{
+    AddressRecord, Envelope, KernelFacts, ListingRecord, MatchRecord, Outcome, Record, SCHEMA,
+    UnansweredRecord,
+};
 pub use reply::{Reference, Reply, ReplyStyle, ReplyText};
 pub use score::{Evidence, Score};
 pub use slider::{Band, Percent, SliderError, Thresholds};
 pub use verdict::Verdict;
+pub use weights::EvidenceWeights;

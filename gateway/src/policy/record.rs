@@ -5,11 +5,14 @@ use std::net::{IpAddr, SocketAddr};
 use serde::Serialize;
 
 use super::{
-    Action, AddressFacts, Band, Decision, Evidence, Offending, Phase, Reference, Skipped, Verdict,
+    Action, AddressFacts, Band, Cause, Decision, Evidence, Greylisted, Offending, Phase, Reference,
+    Skipped, Unanswered, Verdict,
 };
 use crate::clock::{Expiry, Timestamp};
+use crate::direction::Route;
 use crate::list::{Class, Match};
 use crate::net::{Hop, Prefix};
+use crate::zone::{Hit, Listing, Meaning, ZoneClass};
 
 /// Addresses of one record; the client and those with matches go first.
 const ADDRESSES: usize = 64;
@@ -82,6 +85,14 @@ pub struct Record<'a> {
     pub entry_added: Option<Timestamp>,
     /// The text beside the entry.
     pub entry_reason: Option<&'a str>,
+    /// The zone that decided, or that gave no answer where it should decide.
+    pub zone: Option<&'a str>,
+    /// What the zone answered.
+    pub zone_codes: Option<String>,
+    /// What that says about the address: `listed` or `dynamic`.
+    pub zone_meaning: Option<Meaning>,
+    /// The text of the zone for the address.
+    pub zone_text: Option<&'a str>,
     /// The version of the rules that were asked.
     pub rules: u64,
     /// The version of the rules when the data had ended.
@@ -96,6 +107,12 @@ pub struct Record<'a> {
     pub reject_above: Option<u16>,
     /// What made the score.
     pub evidence: &'a [Evidence],
+    /// Which way the mail goes; `None` where nobody asked.
+    pub route: Option<&'a Route>,
+    /// How long the sender has to wait; `None` where it has not.
+    pub greylisted: Option<&'a Greylisted>,
+    /// The exempt sender domain for which SPF or DKIM passes.
+    pub exempt: Option<&'a str>,
     /// The addresses that were looked at: of very many the client and those with matches first.
     pub addresses: Vec<AddressRecord<'a>>,
     /// How many addresses were looked at.
@@ -138,6 +155,11 @@ impl<'a> Record<'a> {
         outcome: Outcome,
     ) -> Self {
         let cause = decision.cause.as_ref();
+        let found = cause.and_then(Cause::entry);
+        let listing = cause.and_then(|cause| match cause {
+            Cause::Listing(listing) => Some(listing),
+            Cause::Entry(_) | Cause::Unanswered(_) => None,
+        });
         let score = decision.score.as_ref();
         Self {
             schema: SCHEMA,
@@ -153,11 +175,15 @@ impl<'a> Record<'a> {
             local,
             logical_client: decision.logical_client,
             offending: decision.offending.as_ref(),
-            list: cause.map(|cause| &*cause.list.name),
-            entry: cause.map(|cause| cause.entry.prefix),
-            entry_origin: cause.map(Match::place),
-            entry_added: cause.and_then(|cause| cause.entry.added),
-            entry_reason: cause.and_then(|cause| cause.entry.reason.as_deref()),
+            list: found.map(|found| &*found.list.name),
+            entry: found.map(|found| found.entry.prefix),
+            entry_origin: found.map(Match::place),
+            entry_added: found.and_then(|found| found.entry.added),
+            entry_reason: found.and_then(|found| found.entry.reason.as_deref()),
+            zone: cause.and_then(Cause::zone).map(|zone| &*zone.name),
+            zone_codes: listing.map(Listing::codes),
+            zone_meaning: listing.map(Listing::meaning),
+            zone_text: listing.and_then(|listing| listing.text.as_deref()),
             rules: decision.rules,
             rules_at_end: outcome.rules_at_end,
             score: score.map(|score| score.value),
@@ -165,6 +191,9 @@ impl<'a> Record<'a> {
             delay_from: score.map(|score| score.thresholds.delay_from()),
             reject_above: score.map(|score| score.thresholds.reject_above()),
             evidence: score.map_or(&[], |score| &score.evidence),
+            route: decision.route.as_ref(),
+            greylisted: decision.greylisted.as_ref(),
+            exempt: decision.exempt.as_deref(),
             addresses: recorded(&decision.addresses),
             addresses_total: decision.addresses.len(),
             envelope,
@@ -179,7 +208,8 @@ impl<'a> Record<'a> {
 /// The addresses that fit into a record, in the order of their hops; a sender decides how many it writes down.
 fn recorded(addresses: &[AddressFacts]) -> Vec<AddressRecord<'_>> {
     let mut wanted: Vec<_> = addresses.iter().enumerate().collect();
-    wanted.sort_by_key(|(index, facts)| (*index > 0 && facts.matches.is_empty(), *index));
+    let is_listed = |facts: &AddressFacts| !facts.matches.is_empty() || !facts.listings.is_empty();
+    wanted.sort_by_key(|(index, facts)| (*index > 0 && !is_listed(facts), *index));
     wanted.truncate(ADDRESSES);
     wanted.sort_by_key(|(index, _facts)| *index);
     wanted.into_iter().map(|(_index, facts)| AddressRecord::new(facts)).collect()
@@ -198,6 +228,10 @@ pub struct AddressRecord<'a> {
     pub skipped: Option<Skipped>,
     /// The entries that cover it, the deciding one first.
     pub matches: Vec<MatchRecord<'a>>,
+    /// The zones that list it, the deciding one first.
+    pub listings: Vec<ListingRecord<'a>>,
+    /// The zones that gave no answer.
+    pub unanswered: Vec<UnansweredRecord<'a>>,
 }
 
 impl<'a> AddressRecord<'a> {
@@ -209,7 +243,56 @@ impl<'a> AddressRecord<'a> {
             authenticated: facts.authenticated,
             skipped: facts.skipped,
             matches: facts.matches.iter().take(MATCHES).map(MatchRecord::new).collect(),
+            listings: facts.listings.iter().map(ListingRecord::new).collect(),
+            unanswered: facts.unanswered.iter().map(UnansweredRecord::new).collect(),
         }
+    }
+}
+
+/// One listing by a zone as records and the command line show it.
+#[derive(Debug, Serialize)]
+pub struct ListingRecord<'a> {
+    /// The zone.
+    pub zone: &'a str,
+    /// Its class.
+    pub class: ZoneClass,
+    /// What the zone does about a listing.
+    pub action: &'static str,
+    /// Whether the zone is in force.
+    pub enforce: bool,
+    /// What it answered.
+    pub hits: &'a [Hit],
+    /// Its text for the address.
+    pub text: Option<&'a str>,
+}
+
+impl<'a> ListingRecord<'a> {
+    /// Shows `found`.
+    pub fn new(found: &'a Listing) -> Self {
+        Self {
+            zone: &found.zone.name,
+            class: found.zone.class,
+            action: found.zone.action.name(),
+            enforce: found.zone.enforce,
+            hits: &found.hits,
+            text: found.text.as_deref(),
+        }
+    }
+}
+
+/// A zone that gave no answer, as records and the command line show it.
+#[derive(Debug, Serialize)]
+pub struct UnansweredRecord<'a> {
+    /// The zone.
+    pub zone: &'a str,
+    /// Why.
+    pub reason: &'a str,
+}
+
+impl<'a> UnansweredRecord<'a> {
+    /// Shows `fault`.
+    pub fn new(fault: &'a Unanswered) -> Self {
+        Self { zone: &fault.zone.name, reason: &fault.reason }
     }
 }
 

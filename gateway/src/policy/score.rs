@@ -9,10 +9,17 @@ use super::{Band, Thresholds};
 /// One named, weighted fact about an address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Evidence {
-    /// What it is: `list:NAME` for a match of a list.
+    /// What it is: `list:NAME` for a match of a list, `zone:NAME` for a listing by a zone, `ptr:…`, `helo:…`, `history:…`.
     pub name: Arc<str>,
     /// What it adds, -1000 to 1000.
     pub weight: i32,
+}
+
+impl Evidence {
+    /// An item; `None` where it adds nothing.
+    pub fn new(name: impl Into<Arc<str>>, weight: i32) -> Option<Self> {
+        (weight != 0).then(|| Self { name: name.into(), weight })
+    }
 }
 
 /// A score with all that made it.

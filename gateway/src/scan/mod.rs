@@ -7,3 +7,8 @@ mod sighting;
 
 pub use header::{Field, Fields, HeaderBlock};
 pub use sighting::{Sighting, count_received, sightings};
+
+/// STUB until merged.
+pub fn from_domain(_header: &[u8]) -> Option<String> {
+    None
+}

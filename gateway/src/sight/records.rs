@@ -10,8 +10,8 @@ use crate::engine::Engine;
 use crate::list::{Class, List};
 use crate::net::Hop;
 use crate::policy::{
-    Action, AddressFacts, KernelFacts, Offending, Outcome, Phase, Record, SCHEMA as RECORD_SCHEMA,
-    Verdict,
+    Action, AddressFacts, Cause, KernelFacts, Offending, Outcome, Phase, Record,
+    SCHEMA as RECORD_SCHEMA, Verdict,
 };
 use crate::xdp::{self, Counters, KernelEvent};
 
@@ -22,7 +22,8 @@ pub(super) fn record(engine: &Engine, event: &KernelEvent) -> bool {
     let mut decision = engine.judge_address(client);
     let name = event.list.as_deref();
     let of_list = |facts: &AddressFacts| {
-        facts.matches.iter().find(|found| Some(&*found.list.name) == name).cloned()
+        let found = facts.matches.iter().find(|found| Some(&*found.list.name) == name);
+        found.cloned().map(Cause::Entry)
     };
     decision.phase = Phase::Kernel;
     decision.verdict = verdict;

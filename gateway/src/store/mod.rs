@@ -73,3 +73,20 @@ impl Store {
         run().map_err(|source| StoreError::sql(&self.path, what, source))
     }
 }
+/// STUB.
+pub trait SenderStore: Send + Sync + std::fmt::Debug {
+    /// STUB.
+    fn greylist(
+        &self,
+        attempt: &crate::sender::Attempt,
+        settings: &crate::sender::Greylist,
+        now: crate::clock::Timestamp,
+    ) -> Result<crate::sender::GreylistAnswer, StoreError>;
+    /// STUB.
+    fn is_passed(
+        &self,
+        pool: &crate::sender::Pool,
+        settings: &crate::sender::Greylist,
+        now: crate::clock::Timestamp,
+    ) -> Result<bool, StoreError>;
+}

@@ -8,7 +8,7 @@ use crate::audit::{Recent, SeenMessage};
 use crate::clock::Timestamp;
 use crate::engine::Engine;
 use crate::net::Prefix;
-use crate::policy::{Action, Decision};
+use crate::policy::{Action, Cause, Decision};
 
 /// Hits that are told one by one; the others are counted.
 const TOLD: usize = 5;
@@ -40,7 +40,7 @@ fn still_hit(
         let decision = engine.judge_again(&message);
         let Some(does) = would_be(decision.effective()) else { continue };
         let Some(offending) = &decision.offending else { continue };
-        let list = decision.cause.as_ref().map(|cause| Arc::clone(&cause.list.name));
+        let list = decision.cause.as_ref().map(|cause| Arc::clone(cause.name()));
         let index = *known.entry((offending.ip, list)).or_insert(hits.len());
         match hits.get_mut(index) {
             Some(hit) => hit.others += 1,
@@ -89,10 +89,11 @@ fn because(decision: &Decision) -> String {
     let Some(offending) = &decision.offending else { return String::new() };
     let at = format!("{} ({})", offending.ip, offending.hop);
     match (&decision.cause, &decision.score) {
-        (Some(cause), _) => {
-            let list = &cause.list;
-            format!("{at} is on {} ({}): {}", list.name, list.class.name(), cause.entry.prefix)
+        (Some(Cause::Entry(found)), _) => {
+            let list = &found.list;
+            format!("{at} is on {} ({}): {}", list.name, list.class.name(), found.entry.prefix)
         }
+        (Some(cause), _) => format!("{at} is in the zone {}", cause.name()),
         (None, Some(score)) => format!("{at} has the score {}", score.value),
         (None, None) => format!("{at}: {}", decision.verdict),
     }

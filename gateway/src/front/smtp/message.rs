@@ -1,8 +1,13 @@
 //! The data of one message: held until its header is judged, then passed on as it comes, ended when all agree.
 
+use std::sync::Arc;
+
+use tokio::sync::OwnedSemaphorePermit;
+
 use super::client::Gone;
 use super::next_hop::{Interrupted, NextHopConnection, NextHopError};
 use super::session::{Flow, Session};
+use crate::engine::{Judged, MessageHead};
 use crate::front::BareNewline;
 use crate::policy::{Action, Decision, Envelope, Outcome, Phase, Reply, Verdict};
 use crate::smtp::{
@@ -12,6 +17,10 @@ use crate::smtp::{
 
 /// Octets that are read at once, and so about what is held back of a message.
 const PIECE: usize = 16 * 1024;
+/// Octets of a message that is held as a whole until its signature is verified; a longer one is not exempt.
+const PROVABLE: usize = 1024 * 1024;
+/// Messages that are held so at the same time.
+pub(super) const MOST_PROVING: usize = 64;
 
 /// A message on its way through.
 struct Message {
@@ -27,6 +36,8 @@ struct Message {
     /// What waits to be sent to the next hop: sent only when more came, so that the end is never among it.
     held: Vec<u8>,
     octets: u64,
+    /// The exempt domain whose signature was verified.
+    proved: Option<Arc<str>>,
     fate: Fate,
 }
 
@@ -36,8 +47,19 @@ enum Fate {
     Unknown,
     /// It goes to the next hop.
     Pass(Decision),
+    /// It is held until its signature can be verified: then it goes to the next hop after all.
+    Proving(Box<Proving>),
     /// It goes nowhere; its sender hears so when it has said all.
     Refused(Refusal),
+}
+
+/// A message that the score stops unless its sender is who it says.
+struct Proving {
+    /// What happens otherwise.
+    decision: Decision,
+    /// The exempt domain that has to have signed it.
+    domain: Arc<str>,
+    _room: OwnedSemaphorePermit,
 }
 
 /// Why a message goes nowhere, and what its sender hears.
@@ -72,6 +94,7 @@ impl Session {
             header: Vec::new(),
             held: Vec::new(),
             octets: 0,
+            proved: None,
             fate: Fate::Unknown,
         };
         loop {
@@ -80,7 +103,7 @@ impl Session {
             self.stream.input.consume(fed.consumed);
             let new = message.content.len() - before;
             message.octets += u64::try_from(new).unwrap_or(u64::MAX);
-            self.look_at(&mut message, fed.end);
+            self.look_at(&mut message, fed.end).await;
             if fed.end {
                 return self.finish(message).await;
             }
@@ -102,7 +125,7 @@ impl Session {
     }
 
     /// Judges and prepares what came.
-    fn look_at(&mut self, message: &mut Message, end: bool) {
+    async fn look_at(&mut self, message: &mut Message, end: bool) {
         if matches!(message.fate, Fate::Refused(_)) {
             message.content.clear();
             return;
@@ -125,8 +148,14 @@ impl Session {
             if let Some(reply) = header_fault(&message.header, &self.settings.limits) {
                 return self.refuse_message(message, reply);
             }
-            let decision = self.front.engine.judge_message(&self.client, &message.header);
-            self.settle(message, decision);
+            let judged = self.judge_message(message).await;
+            self.settle(message, judged);
+        }
+        if let Fate::Proving(proving) = &message.fate
+            && message.header.len() + message.content.len() > PROVABLE
+        {
+            let decision = proving.decision.clone();
+            return self.settle(message, Judged { decision, provable: None });
         }
         if let Fate::Pass(_) = message.fate {
             message.encoder.encode(&message.content, &mut message.held);
@@ -134,8 +163,26 @@ impl Session {
         }
     }
 
+    async fn judge_message(&self, message: &Message) -> Judged {
+        let head = MessageHead {
+            client: &self.client,
+            route: self.route(),
+            envelope: &message.envelope,
+            header: &message.header,
+            proved: message.proved.as_ref(),
+        };
+        self.front.engine.judge_message(head).await
+    }
+
     /// Does what a judgement of the header says.
-    fn settle(&mut self, message: &mut Message, decision: Decision) {
+    fn settle(&mut self, message: &mut Message, judged: Judged) {
+        let Judged { decision, provable } = judged;
+        if let Some(domain) = provable
+            && let Ok(room) = Arc::clone(&self.front.proving).try_acquire_owned()
+        {
+            message.fate = Fate::Proving(Box::new(Proving { decision, domain, _room: room }));
+            return;
+        }
         if let Some(reply) = decision_reply(&decision) {
             return message.refuse(&mut self.next_hop, Refusal::judged(decision, &reply));
         }
@@ -169,6 +216,7 @@ impl Session {
                 let ours = Reply::new(reply.code, 0, 0, "refused by the next hop");
                 let decision = match std::mem::replace(&mut message.fate, Fate::Unknown) {
                     Fate::Pass(decision) => decision,
+                    Fate::Proving(proving) => proving.decision,
                     Fate::Unknown | Fate::Refused(_) => own(self, ours),
                 };
                 (decision, reply.wire(), reply.summary())
@@ -238,9 +286,10 @@ impl Session {
 
     /// The data is over: the last judgement, the dot, the next hop's answer.
     async fn finish(&mut self, mut message: Message) -> Flow {
+        self.prove(&mut message).await;
         let rules = self.front.engine.rules_version();
         if message.fate.judgement().is_some_and(|decision| decision.rules != rules) {
-            let again = self.front.engine.judge_message(&self.client, &message.header);
+            let again = self.judge_message(&message).await.decision;
             message.settle_again(&mut self.next_hop, again);
         }
         let Fate::Pass(decision) = &message.fate else {
@@ -279,6 +328,24 @@ impl Session {
         Flow::Continue
     }
 
+    /// Verifies the signature of a message that was held for that.
+    async fn prove(&mut self, message: &mut Message) {
+        let Fate::Proving(proving) = &message.fate else { return };
+        let (domain, stopped) = (Arc::clone(&proving.domain), proving.decision.clone());
+        let whole = [message.header.as_slice(), &message.content].concat();
+        let judged = if self.front.engine.is_signed_by(&domain, &whole).await {
+            message.proved = Some(domain);
+            self.judge_message(message).await
+        } else {
+            Judged { decision: stopped, provable: None }
+        };
+        self.settle(message, Judged { provable: None, ..judged });
+        if matches!(message.fate, Fate::Pass(_)) {
+            message.encoder.encode(&message.content, &mut message.held);
+            message.content.clear();
+        }
+    }
+
     /// Sends the end of the data and waits for the answer to it.
     async fn hand_over(&mut self, last: &[u8]) -> Result<NextHopReply, Interrupted> {
         let wait = self.settings.limits.next_hop_timeout;
@@ -314,7 +381,7 @@ impl Session {
         self.front.counters.messages_refused.add();
         let decision = match message.fate {
             Fate::Refused(refusal) => refusal.decision,
-            Fate::Pass(_) | Fate::Unknown => {
+            Fate::Pass(_) | Fate::Proving(_) | Fate::Unknown => {
                 let lost = Reply::new(421, 4, 2, "connection lost in the middle of the data");
                 let told = reply.clone().unwrap_or(lost);
                 self.own(Phase::Message, Verdict::Protocol, Action::Defer, told)
@@ -386,6 +453,7 @@ impl Fate {
     fn judgement(&self) -> Option<&Decision> {
         match self {
             Self::Pass(decision) => Some(decision),
+            Self::Proving(proving) => Some(&proving.decision),
             Self::Refused(refusal) => refusal.judged.then_some(&refusal.decision),
             Self::Unknown => None,
         }

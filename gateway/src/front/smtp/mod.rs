@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, sleep_until};
 
@@ -29,6 +30,7 @@ pub use self::patience::{Stop, stopped};
 use self::session::Session;
 use super::{Listener, NextHop, PassClient};
 use crate::alarm::Alarms;
+use crate::direction::{Route, RouteReason};
 use crate::engine::{Client, Engine};
 use crate::net::fold;
 use crate::policy::{Action, Outcome, Phase, Reply, Verdict};
@@ -52,11 +54,17 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Whether mail for `recipient` may be taken. Without a way to pass the client on, only listed domains may (B0).
-    fn accept_recipient(&self, recipient: &Mailbox) -> bool {
+    /// Whether mail for `recipient` may be taken. Clients of our own may send to everybody. Without a way to pass the client
+    /// on, only those that an acceptance list names may, and others to listed domains alone (B0).
+    fn accept_recipient(&self, recipient: &Mailbox, route: Option<&Route>) -> bool {
+        let passes_on = self.next_hop.client != PassClient::None;
+        let is_named = |route: &Route| matches!(route.reason, RouteReason::Acceptance { .. });
+        if route.is_some_and(|route| route.may_relay() && (passes_on || is_named(route))) {
+            return true;
+        }
         match &self.recipient_domains {
             Some(domains) => domains.accept(recipient),
-            None => self.next_hop.client != PassClient::None,
+            None => passes_on,
         }
     }
 }
@@ -70,6 +78,8 @@ pub struct Front {
     connections: Arc<Connections>,
     known: Known,
     next_hop: NextHopState,
+    /// Room for messages that are held until their signature is verified.
+    proving: Arc<Semaphore>,
     counters: Counters,
 }
 
@@ -83,6 +93,7 @@ impl Front {
             alarms,
             connections: Arc::default(),
             known,
+            proving: Arc::new(Semaphore::new(message::MOST_PROVING)),
             counters: Counters::default(),
         }
     }

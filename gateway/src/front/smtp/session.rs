@@ -11,6 +11,7 @@ use super::next_hop::{Hello, NextHopConnection};
 use super::patience::Patience;
 use super::transaction::Transaction;
 use super::{Front, Settings, Stop};
+use crate::direction::{Direction, Route};
 use crate::engine::Client;
 use crate::front::{BareNewline, Listener};
 use crate::policy::{Action, Decision, Outcome, Phase, Reply, Verdict};
@@ -26,6 +27,10 @@ pub(super) struct Session {
     pub(super) front: Arc<Front>,
     pub(super) settings: Arc<Settings>,
     pub(super) client: Client,
+    /// The way of all mail of the listener; `None` is told from the client.
+    direction: Option<Direction>,
+    /// What was decided when the client connected; `None` before that.
+    pub(super) connection: Option<Decision>,
     pub(super) bare_newline: BareNewline,
     pub(super) stream: ClientStream,
     pub(super) patience: Patience,
@@ -67,6 +72,8 @@ impl Session {
     ) -> Self {
         Self {
             client,
+            direction: listener.direction,
+            connection: None,
             bare_newline: listener.bare_newline,
             stream: ClientStream::new(stream, settings.limits.command_line),
             patience: Patience::new(stop, settings.limits.session_timeout),
@@ -94,8 +101,11 @@ impl Session {
 
     async fn greet(&mut self) -> Flow {
         let front = Arc::clone(&self.front);
-        let mut decision = front.engine.judge_connection(&self.client);
-        let is_good = matches!(decision.verdict, Verdict::LocalGood | Verdict::GlobalGood);
+        let mut decision = front.engine.judge_connection(&self.client, self.direction).await;
+        let is_good = matches!(
+            decision.verdict,
+            Verdict::LocalGood | Verdict::GlobalGood | Verdict::ThirdPartyGood | Verdict::Outbound
+        );
         if !decision.effective().refuses() && !is_good && self.stream.spoke_early() {
             front.counters.early_talkers.add();
             let reply = Reply::new(554, 5, 1, "you spoke before the greeting");
@@ -120,9 +130,15 @@ impl Session {
                 self.stream.say(&greeting);
                 let outcome = Outcome { reply: Some(greeting), ..Outcome::default() };
                 self.front.engine.record(&self.client, None, &decision, outcome);
+                self.connection = Some(decision);
                 Flow::Continue
             }
         }
+    }
+
+    /// Which way the client's mail goes.
+    pub(super) fn route(&self) -> Option<&Route> {
+        self.connection.as_ref().and_then(|connection| connection.route.as_ref())
     }
 
     /// Says the reply of a decision, `otherwise` where it has none, and records it.

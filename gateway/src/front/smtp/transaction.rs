@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::next_hop::{Hello, NextHopConnection, NextHopError};
 use super::session::{Flow, Session};
-use crate::policy::{Action, Envelope, Outcome, Phase, Reply, Verdict};
+use crate::direction::Route;
+use crate::engine::MailSaid;
+use crate::policy::{Action, Decision, Envelope, Outcome, Phase, Reply, Verdict};
 use crate::smtp::{CommandError, Mail, NextHopReply, Rcpt};
 
 /// Letters of a name or an address that a record keeps.
@@ -15,6 +17,8 @@ const RECORDED: usize = 320;
 pub(super) struct Transaction {
     envelope: Envelope,
     utf8: bool,
+    /// How many recipients were named, accepted or not.
+    named: usize,
     /// Whether its end was recorded.
     recorded: bool,
 }
@@ -42,6 +46,7 @@ impl Session {
                 recipients: Vec::new(),
             },
             utf8: mail.is_utf8(),
+            named: 0,
             recorded: false,
         };
         self.transaction = Some(transaction);
@@ -106,17 +111,21 @@ impl Session {
     }
 
     pub(super) async fn rcpt(&mut self, rcpt: &Rcpt) -> Flow {
-        let Some(transaction) = &self.transaction else {
+        let Some(transaction) = &mut self.transaction else {
             return self.refuse(Reply::new(503, 5, 1, "send MAIL first"));
         };
         if !rcpt.recipient.is_ascii() && !transaction.utf8 {
             return self.refuse(CommandError::Utf8.reply());
         }
-        if transaction.envelope.recipients.len() >= self.settings.limits.recipients {
+        if transaction.named >= self.settings.limits.recipients {
             self.stream.say(Reply::new(452, 5, 3, "too many recipients"));
             return Flow::Continue;
         }
-        if !self.settings.accept_recipient(&rcpt.recipient) {
+        transaction.named += 1;
+        if !self.settings.accept_recipient(&rcpt.recipient, self.route()) {
+            if self.route().is_some_and(Route::dns_failed) {
+                return self.dns_failed();
+            }
             return self.refuse(Reply::new(550, 7, 1, "relaying denied"));
         }
         let Some(next_hop) = &self.next_hop else {
@@ -126,6 +135,9 @@ impl Session {
         if let Some(keyword) = rcpt.unsupported(&next_hop.capabilities) {
             return self.refuse(CommandError::Parameter(keyword.to_owned()).reply());
         }
+        if let Some(flow) = self.judge(rcpt).await {
+            return flow;
+        }
         let Some(reply) = self.ask(&rcpt.line()).await else {
             return Flow::Continue;
         };
@@ -134,6 +146,49 @@ impl Session {
             transaction.envelope.recipients.push(capped(&rcpt.recipient.to_string()));
         }
         Flow::Continue
+    }
+
+    /// Has a recipient judged; `None` where it may be named to the next hop.
+    async fn judge(&mut self, rcpt: &Rcpt) -> Option<Flow> {
+        let front = Arc::clone(&self.front);
+        let (connection, transaction) = (self.connection.as_ref()?, self.transaction.as_ref()?);
+        let recipient = rcpt.recipient.to_string();
+        let Envelope { helo, sender, .. } = &transaction.envelope;
+        let mail = MailSaid { helo, sender, recipient: &recipient };
+        let decision = front.engine.judge_recipient(&self.client, connection, mail).await?;
+        let envelope =
+            Envelope { recipients: vec![capped(&recipient)], ..transaction.envelope.clone() };
+        let reply = match decision.effective() {
+            Action::Accept | Action::Observe | Action::Tag | Action::Discard => None,
+            Action::Defer => Some(Reply::new(451, 7, 1, "try again later")),
+            Action::Reject | Action::RejectMessage => Some(Reply::new(550, 7, 1, "refused")),
+        };
+        let reply = reply.map(|otherwise| decision.reply.clone().unwrap_or(otherwise));
+        let outcome =
+            Outcome { reply: reply.as_ref().map(ToString::to_string), ..Outcome::default() };
+        front.engine.record(&self.client, Some(&envelope), &decision, outcome);
+        let reply = reply?;
+        if reply.is_temporary() {
+            front.counters.deferred.add();
+            self.stream.say(reply);
+            return Some(Flow::Continue);
+        }
+        front.counters.refused.add();
+        Some(self.refuse(reply))
+    }
+
+    /// The client asks for what only one of our own may, and DNS did not tell whether it is one (S4.4).
+    fn dns_failed(&mut self) -> Flow {
+        self.front.counters.deferred.add();
+        let reply = Reply::new(421, 4, 3, "Unable to connect to DNS - try again later");
+        let decision =
+            self.own(Phase::Recipient, Verdict::DnsTempfail, Action::Defer, reply.clone());
+        let decision = Decision { route: self.route().cloned(), ..decision };
+        self.stream.say(&reply);
+        let envelope = self.transaction.as_ref().map(|transaction| transaction.envelope.clone());
+        let outcome = Outcome { reply: Some(reply.to_string()), ..Outcome::default() };
+        self.front.engine.record(&self.client, envelope.as_ref(), &decision, outcome);
+        Flow::Close
     }
 
     pub(super) async fn data(&mut self) -> Flow {

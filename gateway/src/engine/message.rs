@@ -1,0 +1,238 @@
+//! The header of a message is there: all of its hops are looked at.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use tokio::time::Instant;
+
+use super::recipient::MailSaid;
+use super::{Client, Engine, Lists, Settings, reference};
+use crate::auth::Spf;
+use crate::direction::Route;
+use crate::list::HopScope;
+use crate::net::{Hop, Ptr, Reserved, reserved};
+use crate::policy::{
+    AddressFacts, ClientFacts, Decision, DelayMode, Envelope, MessageFacts, Policy, Skipped,
+    Verdict, decide_greylisted, decide_message,
+};
+use crate::scan;
+
+/// Addresses of one message that zones are asked about: a sender decides how many it writes down.
+const ASKED: usize = 64;
+
+/// What a message says of itself up to its body, with what is known of its client.
+#[derive(Clone, Copy, Debug)]
+pub struct MessageHead<'a> {
+    /// The two ends of the connection.
+    pub client: &'a Client,
+    /// Which way its mail goes.
+    pub route: Option<&'a Route>,
+    /// What the dialogue said.
+    pub envelope: &'a Envelope,
+    /// All octets up to the empty line.
+    pub header: &'a [u8],
+    /// The exempt domain whose signature was verified; `None` where none was, or not yet.
+    pub proved: Option<&'a Arc<str>>,
+}
+
+/// What is decided about a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// The decision.
+    pub decision: Decision,
+    /// The exempt domain in whose name it comes: were it signed by that one, the score would not stop it.
+    pub provable: Option<Arc<str>>,
+}
+
+impl From<Decision> for Judged {
+    fn from(decision: Decision) -> Self {
+        Self { decision, provable: None }
+    }
+}
+
+impl Engine {
+    /// Judges a message by its header.
+    ///
+    /// Takes as long as DNS does, and never longer than two budgets: one for its addresses, one for its sender.
+    pub async fn judge_message(&self, message: MessageHead<'_>) -> Judged {
+        let (settings, lists) = (self.settings.load_full(), self.lists.load_full());
+        let policy = self.policy(&settings);
+        let deadline = Instant::now() + settings.dns_budget;
+        let facts = self.message_facts(&settings, &lists, &policy, message, deadline).await;
+        let decide = |facts| decide_message(&policy, facts, lists.version, reference());
+        let decision = decide(facts.clone());
+        if !matches!(decision.verdict, Verdict::ReputationDelay | Verdict::ReputationReject) {
+            return decision.into();
+        }
+        // Only against the score, and only for who is who he says (S3.7).
+        let (exempt, provable) = self.exempt(&settings, message).await;
+        if exempt.is_some() {
+            return decide(MessageFacts { exempt, ..facts }).into();
+        }
+        if decision.verdict != Verdict::ReputationDelay || policy.delay_mode == DelayMode::Static {
+            return Judged { decision, provable };
+        }
+        let address = decision.logical_client.unwrap_or_else(|| message.client.address.ip());
+        let Envelope { helo, sender, recipients } = message.envelope;
+        let recipient = recipients.first().map_or("", String::as_str);
+        match self.greylist(&settings, address, MailSaid { helo, sender, recipient }).await {
+            Some(waits) => {
+                Judged { decision: decide_greylisted(&policy, decision, waits), provable }
+            }
+            None => decide(MessageFacts { passed: true, ..facts }).into(),
+        }
+    }
+
+    /// Whether `message` has a signature of `domain`, as exempt domains are written, over all of it.
+    pub async fn is_signed_by(&self, domain: &str, message: &[u8]) -> bool {
+        let Some(authenticator) = &self.asks.authenticator else { return false };
+        let within = self.settings.load().dns_budget;
+        let signers = authenticator.dkim(message, within).await;
+        signers.iter().any(|signer| is_of(domain, signer))
+    }
+
+    /// What is known about all hops of a message, and what can still be asked.
+    async fn message_facts(
+        &self,
+        settings: &Settings,
+        lists: &Lists,
+        policy: &Policy,
+        message: MessageHead<'_>,
+        deadline: Instant,
+    ) -> MessageFacts {
+        let MessageHead { client, route, envelope, header, .. } = message;
+        let sightings = scan::sightings(header, &settings.scan_headers);
+        let client = self.listed(settings, lists, client.address.ip(), Hop::Connect, false);
+        let hops = sightings.iter().map(|seen| {
+            self.listed(settings, lists, seen.address, seen.hop.clone(), seen.authenticated)
+        });
+        let addresses: Vec<_> = std::iter::once(client).chain(hops).collect();
+        let logical = logical_client(&addresses, &sightings);
+        let facts = MessageFacts { addresses, logical, ..MessageFacts::default() };
+        let facts = with_good_client(settings, facts);
+        if route.is_some_and(Route::may_relay) {
+            let about = ClientFacts { route: route.cloned(), evidence: Vec::new() };
+            return MessageFacts { client: about, ..facts };
+        }
+        let addresses = self.ask_about_hops(facts.addresses, logical, deadline).await;
+        let helo = (logical == 0).then_some(&*envelope.helo);
+        let address = addresses.get(logical).map(|facts| facts.address);
+        let evidence = match address.filter(|_| policy.thresholds.is_some()) {
+            Some(address) if policy.score_at_message => {
+                // Behind a relay nobody asked for the name of the logical client.
+                let ptr = route.filter(|_route| logical == 0).map_or(&Ptr::NotAsked, |it| &it.ptr);
+                let of_helo =
+                    helo.and_then(|helo| policy.weights.of_helo(address, helo, &settings.hostname));
+                self.evidence(policy, address, ptr).into_iter().chain(of_helo).collect()
+            }
+            _ => Vec::new(),
+        };
+        let about = ClientFacts { route: route.cloned(), evidence };
+        MessageFacts { addresses, client: about, ..facts }
+    }
+
+    /// Asks zones about the logical client, and those that look beyond it about the other hops, all at once.
+    async fn ask_about_hops(
+        &self,
+        addresses: Vec<AddressFacts>,
+        logical: usize,
+        deadline: Instant,
+    ) -> Vec<AddressFacts> {
+        if self.asks.zones.is_none() {
+            return addresses;
+        }
+        let mut asked: Vec<IpAddr> = Vec::new();
+        let hops = addresses.into_iter().enumerate().map(|(index, facts)| {
+            let is_client = index == logical;
+            let is_open = facts.skipped.is_none()
+                && facts.cleared_by().is_none()
+                && reserved(facts.address).is_none();
+            let known = asked.contains(&facts.address);
+            let is_asked = is_open && (known || is_client || asked.len() < ASKED);
+            if is_asked && !known {
+                asked.push(facts.address);
+            }
+            async move {
+                if !is_asked {
+                    return facts;
+                }
+                let which = |zone: &crate::zone::Zone| is_client || zone.hops != HopScope::Connect;
+                self.ask_zones(facts, which, deadline).await
+            }
+        });
+        let hops: Vec<_> = hops.collect();
+        join_all(hops).await
+    }
+
+    /// The exempt domain for which SPF passes, or else the one for which a signature would do.
+    ///
+    /// The domain that counts is the author's, which the reader sees. SPF proves it where the envelope has the same one.
+    async fn exempt(
+        &self,
+        settings: &Settings,
+        message: MessageHead<'_>,
+    ) -> (Option<Arc<str>>, Option<Arc<str>>) {
+        let MessageHead { client, envelope, header, proved, .. } = message;
+        if let Some(domain) = proved {
+            return (Some(Arc::clone(domain)), None);
+        }
+        let Some(authenticator) = &self.asks.authenticator else { return (None, None) };
+        let author = scan::from_domain(header);
+        let exempt = author.and_then(|author| {
+            let exempt = settings.exempt_domains.iter().find(|exempt| is_of(exempt, &author))?;
+            Some((author, Arc::clone(exempt)))
+        });
+        let Some((author, exempt)) = exempt else { return (None, None) };
+        let said = envelope.sender.rsplit_once('@').map_or("", |(_local, domain)| domain);
+        if said.eq_ignore_ascii_case(&author) {
+            let (address, within) = (client.address.ip(), settings.dns_budget);
+            let Envelope { helo, sender, .. } = envelope;
+            let asked = authenticator.spf(address, helo, sender, &settings.hostname, within);
+            if matches!(asked.await, Spf::Pass(domain) if domain.eq_ignore_ascii_case(&author)) {
+                return (Some(exempt), None);
+            }
+        }
+        (None, Some(exempt))
+    }
+}
+
+/// Whether `domain` is the exempt one or, where that begins with a dot, one of its subdomains.
+fn is_of(exempt: &str, domain: &str) -> bool {
+    let ends = domain.len().checked_sub(exempt.len()).and_then(|at| domain.get(at..));
+    let ends = ends.is_some_and(|end| end.eq_ignore_ascii_case(exempt));
+    ends && (domain.len() == exempt.len()) != exempt.starts_with('.')
+}
+
+/// Where the configuration says so, a good client clears all hops.
+pub(super) fn with_good_client(settings: &Settings, mut facts: MessageFacts) -> MessageFacts {
+    let logical = facts.logical;
+    let good_client = facts.logical_client().is_some_and(|client| client.cleared_by().is_some());
+    if good_client && settings.good_client_skips_headers {
+        let others = facts.addresses.iter_mut().enumerate();
+        for (index, other) in others.filter(|(index, _other)| *index != logical) {
+            let by_client = if index > 0 { Some(Skipped::GoodClient) } else { None };
+            other.skipped = other.skipped.or(by_client);
+        }
+    }
+    facts
+}
+
+/// The first hop that is not one of our own: the client, unless it is a trusted relay; then what the relay saw.
+///
+/// The relay's own loopback (a content filter handing mail back to it) counts as the relay.
+fn logical_client(addresses: &[AddressFacts], sightings: &[scan::Sighting]) -> usize {
+    let own = |facts: &AddressFacts| {
+        facts.skipped == Some(Skipped::OwnRelay)
+            || facts.skipped == Some(Skipped::Reserved(Reserved::Loopback))
+    };
+    if !addresses.first().is_some_and(own) {
+        return 0;
+    }
+    let hops = addresses.iter().enumerate().skip(1).zip(sightings);
+    let mut seen_by_relays =
+        hops.filter(|((_index, facts), seen)| seen.peer && matches!(facts.hop, Hop::Received(_)));
+    seen_by_relays
+        .find(|((_index, facts), _seen)| !own(facts))
+        .map_or(0, |((index, _facts), _seen)| index)
+}

@@ -1,0 +1,357 @@
+//! One connection, one message: gathers the facts, has them decided, remembers and records the decision.
+
+mod asks;
+mod counters;
+mod gather;
+mod log;
+mod message;
+mod recipient;
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use tokio::time::Instant;
+
+pub use self::asks::Asks;
+pub use self::counters::Counters;
+pub use self::message::{Judged, MessageHead};
+pub use self::recipient::MailSaid;
+use crate::audit;
+use crate::clock::Clock;
+use crate::direction::{Acceptance, Accepted, Direction};
+use crate::list::{List, Membership};
+use crate::net::{Hop, Prefix};
+use crate::pause::Pause;
+use crate::policy::{
+    Action, AddressFacts, Cause, ClientFacts, Decision, Envelope, MessageFacts, Outcome, Phase,
+    Policy, Record, Reference, Reply, Verdict, decide_connect, decide_message,
+};
+use crate::sender::{
+    Event, Greylist, History, HistorySettings, Promotion, PromotionSettings, Promotions,
+};
+
+/// Promotions that wait to be taken up; a flood of them says nothing new.
+const MOST_PROMOTIONS: usize = 1000;
+
+/// The two ends of a client's connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// The client, IPv4-mapped addresses folded.
+    pub address: SocketAddr,
+    /// Our end.
+    pub local: SocketAddr,
+}
+
+/// What an operator can say about how connections and messages are judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How facts become a decision.
+    pub policy: Policy,
+    /// Our name, with which only forgers greet us.
+    pub hostname: Arc<str>,
+    /// Our own relays: what they hand over is judged by the hop before them.
+    pub trusted_relays: Vec<Prefix>,
+    /// Header fields beside Received whose addresses count.
+    pub scan_headers: Vec<Arc<str>>,
+    /// Whether a good client clears all hops of its messages, not only its own.
+    pub good_client_skips_headers: bool,
+    /// What one connection, or one message, waits for DNS in all.
+    pub dns_budget: Duration,
+    /// Which clients are our own.
+    pub acceptance: Vec<Acceptance>,
+    /// How the greylist works, where the policy has it.
+    pub greylist: Greylist,
+    /// What the past of an address weighs.
+    pub history: HistorySettings,
+    /// When an address goes into the list `auto`.
+    pub promotion: PromotionSettings,
+    /// The sender domains that the score does not stop in the message policy; one with a dot before it stands for its
+    /// subdomains alone.
+    pub exempt_domains: Vec<Arc<str>>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            policy: Policy::default(),
+            hostname: "localhost".into(),
+            trusted_relays: Vec::new(),
+            scan_headers: Vec::new(),
+            good_client_skips_headers: false,
+            dns_budget: Duration::from_secs(2),
+            acceptance: Vec::new(),
+            greylist: Greylist::default(),
+            history: HistorySettings::default(),
+            promotion: PromotionSettings::default(),
+            exempt_domains: Vec::new(),
+        }
+    }
+}
+
+/// Judges connections and messages; shared by all fronts.
+#[derive(Debug)]
+pub struct Engine {
+    settings: ArcSwap<Settings>,
+    lists: ArcSwap<Lists>,
+    accepted: ArcSwap<Accepted>,
+    /// The addresses of the hosts in acceptance lists, as last resolved.
+    hosts: ArcSwap<HashMap<Arc<str>, Vec<IpAddr>>>,
+    pause: ArcSwapOption<Pause>,
+    asks: Asks,
+    history: History,
+    promotions: Promotions,
+    promoted: Mutex<Vec<Promotion>>,
+    audit: audit::Writer,
+    clock: Clock,
+    decisions: Counters,
+}
+
+/// The lists in force, under one version.
+#[derive(Debug, Default)]
+struct Lists {
+    version: u64,
+    membership: Arc<Membership>,
+}
+
+impl Engine {
+    /// An engine with no lists yet, which asks nobody.
+    pub fn new(settings: Settings, audit: audit::Writer, clock: Clock) -> Self {
+        Self {
+            accepted: ArcSwap::from_pointee(Accepted::new(&settings.acceptance)),
+            history: History::new(settings.history),
+            promotions: Promotions::new(settings.promotion),
+            settings: ArcSwap::from_pointee(settings),
+            lists: ArcSwap::default(),
+            hosts: ArcSwap::default(),
+            pause: ArcSwapOption::default(),
+            asks: Asks::default(),
+            promoted: Mutex::default(),
+            audit,
+            clock,
+            decisions: Counters::default(),
+        }
+    }
+
+    /// The same engine, which asks those in `asks`.
+    #[must_use]
+    pub fn asking(self, asks: Asks) -> Self {
+        Self { asks, ..self }
+    }
+
+    /// Puts other settings in force, for decisions from now on.
+    pub fn set_settings(&self, settings: Settings) {
+        self.history.set(settings.history);
+        self.promotions.set(settings.promotion);
+        let accepted = Accepted::new(&settings.acceptance).with_hosts(&self.hosts.load());
+        self.accepted.store(Arc::new(accepted));
+        self.settings.store(Arc::new(settings));
+    }
+
+    /// Puts other lists in force, for decisions from now on.
+    pub fn set_lists(&self, membership: Arc<Membership>, version: u64) {
+        self.lists.store(Arc::new(Lists { version, membership }));
+    }
+
+    /// Takes up the addresses of the hosts in acceptance lists.
+    pub fn set_hosts(&self, hosts: Arc<HashMap<Arc<str>, Vec<IpAddr>>>) {
+        self.accepted.store(Arc::new(self.accepted.load().with_hosts(&hosts)));
+        self.hosts.store(hosts);
+    }
+
+    /// The prefixes of clients of our own, which no list may refuse.
+    pub fn accepted_prefixes(&self) -> Vec<Prefix> {
+        self.accepted.load().outbound_prefixes()
+    }
+
+    /// Begins a pause or, with `None`, ends it. It ends by itself as well.
+    pub fn set_pause(&self, pause: Option<Arc<Pause>>) {
+        self.pause.store(pause);
+    }
+
+    /// The pause that lasts now.
+    pub fn pause(&self) -> Option<Arc<Pause>> {
+        self.pause.load_full().filter(|pause| !pause.is_over())
+    }
+
+    /// False in a dry run of everything, and in a pause.
+    pub fn enforces(&self) -> bool {
+        self.policy(&self.settings.load()).enforce
+    }
+
+    /// The version of the lists in force.
+    pub fn rules_version(&self) -> u64 {
+        self.lists.load().version
+    }
+
+    /// The list with that name, if it is in force.
+    pub fn list(&self, name: &str) -> Option<Arc<List>> {
+        let lists = self.lists.load();
+        lists.membership.lists().find(|list| &*list.name == name).cloned()
+    }
+
+    /// How many decisions had each verdict.
+    pub fn decisions(&self) -> &Counters {
+        &self.decisions
+    }
+
+    /// The audit trail that the decisions go to.
+    pub fn audit(&self) -> &audit::Writer {
+        &self.audit
+    }
+
+    /// Those that it asks.
+    pub fn asks(&self) -> &Asks {
+        &self.asks
+    }
+
+    /// Takes what was refused so often that it belongs into the list `auto`.
+    pub fn take_promotions(&self) -> Vec<Promotion> {
+        std::mem::take(&mut self.promoted.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Judges a connection before the greeting; `fixed` is the way of all mail of its listener.
+    ///
+    /// Takes as long as DNS does, and never longer than its budget.
+    pub async fn judge_connection(&self, client: &Client, fixed: Option<Direction>) -> Decision {
+        let (settings, lists) = (self.settings.load_full(), self.lists.load_full());
+        let policy = self.policy(&settings);
+        let address = client.address.ip();
+        let deadline = Instant::now() + settings.dns_budget;
+        let route = self.route(address, fixed, deadline).await;
+        let facts = self.listed(&settings, &lists, address, Hop::Connect, false);
+        let (facts, about) = if route.may_relay() {
+            (facts, ClientFacts { route: Some(route), ..ClientFacts::default() })
+        } else {
+            self.ask_about_client(&policy, facts, route, deadline).await
+        };
+        decide_connect(&policy, facts, about, lists.version, reference())
+    }
+
+    /// Judges `address` by the lists alone, as if it connected now; nothing is asked, counted or recorded.
+    pub fn judge_address(&self, address: IpAddr) -> Decision {
+        let (settings, lists) = (self.settings.load(), self.lists.load());
+        let facts = self.listed(&settings, &lists, address, Hop::Connect, false);
+        let policy = self.policy(&settings);
+        decide_connect(&policy, facts, ClientFacts::default(), lists.version, reference())
+    }
+
+    /// Judges a message again by the lists in force now, from what the trail has of it; nothing is asked, counted or recorded.
+    ///
+    /// A pause does not count: what would be decided after it is what an operator wants to know.
+    pub fn judge_again(&self, message: &audit::SeenMessage) -> Decision {
+        let (settings, lists) = (self.settings.load(), self.lists.load());
+        let seen = message.addresses.iter().map(|seen| {
+            self.listed(&settings, &lists, seen.ip, seen.hop.clone(), seen.authenticated)
+        });
+        let addresses: Vec<_> = seen.collect();
+        let is_logical = |facts: &AddressFacts| Some(facts.address) == message.logical_client;
+        let logical = addresses.iter().position(is_logical).unwrap_or(0);
+        let facts = MessageFacts { addresses, logical, ..MessageFacts::default() };
+        let facts = message::with_good_client(&settings, facts);
+        decide_message(&settings.policy, facts, lists.version, reference())
+    }
+
+    /// The policy in force now: in a pause that of a dry run.
+    fn policy<'a>(&self, settings: &'a Settings) -> Cow<'a, Policy> {
+        match self.pause() {
+            Some(_) => Cow::Owned(Policy { enforce: false, ..settings.policy.clone() }),
+            None => Cow::Borrowed(&settings.policy),
+        }
+    }
+
+    /// A decision that is not about addresses: our own limits, the next hop, the protocol.
+    pub fn own(
+        &self,
+        client: &Client,
+        phase: Phase,
+        verdict: Verdict,
+        action: Action,
+        reply: Reply,
+    ) -> Decision {
+        Decision {
+            phase,
+            verdict,
+            action,
+            enforced: true,
+            offending: None,
+            cause: None,
+            score: None,
+            logical_client: Some(client.address.ip()),
+            route: None,
+            greylisted: None,
+            exempt: None,
+            addresses: Vec::new(),
+            rules: self.rules_version(),
+            reply: Some(reply),
+            reference: reference(),
+        }
+    }
+
+    /// Writes a decision to the log and the audit trail, once its outcome is final, and remembers what the client did.
+    pub fn record(
+        &self,
+        client: &Client,
+        envelope: Option<&Envelope>,
+        decision: &Decision,
+        outcome: Outcome,
+    ) {
+        self.decisions.count(decision);
+        log::log(client, decision);
+        self.remember(client, decision, &outcome);
+        let record = Record::new(
+            self.clock.now(),
+            client.address,
+            client.local,
+            envelope,
+            decision,
+            outcome,
+        );
+        self.audit.write(&record);
+    }
+
+    /// What a decision says about the past of its client. Only what happened at its own connection counts, and of refusals only
+    /// those by list, zone or score: neither waits, nor other hops of a message, nor what the next hop says.
+    fn remember(&self, client: &Client, decision: &Decision, outcome: &Outcome) {
+        let (address, now) = (client.address.ip(), self.clock.now());
+        let accepted = outcome.next_hop.as_ref().is_some_and(|reply| reply.starts_with('2'));
+        let is_client = decision.logical_client == Some(address);
+        match decision.phase {
+            Phase::Message if accepted && is_client => {
+                self.history.note(address, Event::Delivered, now);
+            }
+            Phase::Connect if decision.verdict == Verdict::EarlyTalker => {
+                self.history.note(address, Event::EarlyTalking, now);
+            }
+            Phase::Connect
+                if decision.effective() == Action::Reject && is_by_reputation(decision) =>
+            {
+                self.history.note(address, Event::Refused, now);
+                if let Some(promotion) = self.promotions.refused(address, now)
+                    && !self.is_passed(address)
+                {
+                    let mut promoted = self.promoted.lock().unwrap_or_else(PoisonError::into_inner);
+                    if promoted.len() < MOST_PROMOTIONS {
+                        promoted.push(promotion);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether a list, a zone or the score decided.
+fn is_by_reputation(decision: &Decision) -> bool {
+    let by_cause = matches!(decision.cause, Some(Cause::Entry(_) | Cause::Listing(_)));
+    by_cause || decision.verdict == Verdict::ReputationReject
+}
+
+/// A reference that cannot be guessed from another.
+fn reference() -> Reference {
+    // Without randomness from the system nothing on the host works; a fixed reference still lets mail through.
+    Reference::new(getrandom::u64().unwrap_or(0))
+}

@@ -1,0 +1,115 @@
+//! A recipient is named: by then the client's name is known, and the greylist knows whose mail it is.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use tokio::task::spawn_blocking;
+use tracing::warn;
+
+use super::{Client, Engine, Settings, reference};
+use crate::auth::Spf;
+use crate::policy::{AtRecipient, Decision, Greylisted, decide_greylisted, decide_recipient};
+use crate::sender::{Attempt, GreylistAnswer, Pool};
+use crate::store::{SenderStore, StoreError};
+
+/// What a client says of its mail before the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MailSaid<'a> {
+    /// The name it greets with.
+    pub helo: &'a str,
+    /// The sender, empty for a bounce.
+    pub sender: &'a str,
+    /// One recipient.
+    pub recipient: &'a str,
+}
+
+impl Engine {
+    /// Judges a recipient of a client that `connection` let in; `None` where nothing is against it.
+    pub async fn judge_recipient(
+        &self,
+        client: &Client,
+        connection: &Decision,
+        mail: MailSaid<'_>,
+    ) -> Option<Decision> {
+        let settings = self.settings.load_full();
+        let policy = self.policy(&settings);
+        let address = client.address.ip();
+        let of_helo = policy.weights.of_helo(address, mail.helo, &settings.hostname);
+        match decide_recipient(&policy, connection, of_helo.as_slice(), reference()) {
+            AtRecipient::Pass => None,
+            AtRecipient::Stop(decision) => Some(*decision),
+            AtRecipient::Greylist(decision) => {
+                let waits = self.greylist(&settings, address, mail).await?;
+                Some(decide_greylisted(&policy, *decision, waits))
+            }
+        }
+    }
+
+    /// How long a sender has to wait; `None` where it has waited, is known, or nobody can say.
+    pub(super) async fn greylist(
+        &self,
+        settings: &Settings,
+        address: IpAddr,
+        mail: MailSaid<'_>,
+    ) -> Option<Greylisted> {
+        let senders = Arc::clone(self.asks.senders.as_ref()?);
+        let network = Pool::network(address, &settings.greylist);
+        let pool = match self.provider(settings, address, mail).await {
+            // A network that has passed stays known when its domain begins to have SPF.
+            Some(domain) if !self.is_known(&network) => domain,
+            _ => network,
+        };
+        let attempt = Attempt::new(pool.clone(), mail.sender, mail.recipient);
+        let (greylist, now) = (settings.greylist, self.clock.now());
+        // It writes to a disk, which mail of others must not wait for.
+        let asked = spawn_blocking(move || senders.greylist(&attempt, &greylist, now)).await;
+        let answer = asked.unwrap_or(Ok(GreylistAnswer::Wait {
+            seconds_left: greylist.wait.as_secs(),
+            tries: 1,
+            first: now,
+        }));
+        match answer {
+            Ok(GreylistAnswer::Wait { seconds_left, tries, first }) => {
+                Some(Greylisted { pool: pool.to_string(), seconds_left, tries, first })
+            }
+            Ok(GreylistAnswer::Passed { .. }) => None,
+            Err(error) => {
+                told(&error);
+                None
+            }
+        }
+    }
+
+    /// All addresses of a provider are one pool where SPF passes for the domain of the sender.
+    async fn provider(
+        &self,
+        settings: &Settings,
+        address: IpAddr,
+        mail: MailSaid<'_>,
+    ) -> Option<Pool> {
+        let authenticator = self.asks.authenticator.as_ref()?;
+        let within = settings.dns_budget;
+        let spf =
+            authenticator.spf(address, mail.helo, mail.sender, &settings.hostname, within).await;
+        match spf {
+            Spf::Pass(domain) => Pool::domain(&domain),
+            _ => None,
+        }
+    }
+
+    /// Whether mail of the network of `address` passed before.
+    pub(super) fn is_passed(&self, address: IpAddr) -> bool {
+        self.is_known(&Pool::network(address, &self.settings.load().greylist))
+    }
+
+    fn is_known(&self, pool: &Pool) -> bool {
+        let Some(senders) = &self.asks.senders else { return false };
+        let greylist = self.settings.load().greylist;
+        senders.is_passed(pool, &greylist, self.clock.now()).unwrap_or(false)
+    }
+}
+
+/// A store that cannot be asked lets mail through: nobody would ever be remembered.
+fn told(error: &StoreError) {
+    warn!(target: "senders", "nobody waits, since the store of senders fails: {error}");
+}

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | contract | `gateway_ebpf`, shared with the XDP program |
 //! | ground | [`net`], [`clock`], [`alarm`], [`pause`] |
-//! | pure core (no sockets, no files, no clock) | [`list`], [`policy`], [`scan`], [`smtp`] |
+//! | pure core (no sockets, no files, no clock) | [`list`], [`policy`], [`scan`], [`sender`], [`smtp`] |
 //! | adapters (one outside thing each) | [`feed`], [`host`], [`xdp`], [`audit`], [`store`] |
 //! | flow | [`engine`], [`refresh`], [`sight`] |
 //! | fronts | [`front`] |
@@ -29,6 +29,7 @@ pub mod pause;
 pub mod policy;
 pub mod refresh;
 pub mod scan;
+pub mod sender;
 pub mod sight;
 pub mod smtp;
 pub mod store;

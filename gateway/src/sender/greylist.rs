@@ -141,13 +141,11 @@ impl Passed {
 
     /// From when on it does not count, without further use; `None` for never.
     pub fn until(&self, settings: &Greylist) -> Option<Timestamp> {
-        match &self.manual {
-            Some(manual) => manual.until,
-            None => {
-                let pass_for = SignedDuration::try_from(settings.pass_for);
-                self.used.checked_add(pass_for.unwrap_or(SignedDuration::MAX)).ok()
-            }
+        if let Some(manual) = &self.manual {
+            return manual.until;
         }
+        let pass_for = SignedDuration::try_from(settings.pass_for);
+        self.used.checked_add(pass_for.unwrap_or(SignedDuration::MAX)).ok()
     }
 
     /// Whether it counts at `now`.
@@ -233,7 +231,7 @@ pub fn judge(
     } else {
         let left = [pool.left(RETRY, settings, now), pair.left(PAIR, settings, now)];
         let left = left.into_iter().flatten().min().unwrap_or(settings.wait);
-        let seconds_left = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+        let seconds_left = left.as_secs().saturating_add(u64::from(left.subsec_nanos() > 0));
         GreylistAnswer::Wait {
             seconds_left: seconds_left.max(1),
             tries: pair.tries,

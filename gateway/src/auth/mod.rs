@@ -1,1 +1,12 @@
 //! Who a message comes from, as far as SPF and DKIM prove it.
+
+mod aligned;
+mod authenticator;
+mod signature;
+mod spf;
+#[cfg(test)]
+mod tests;
+
+pub use aligned::aligned;
+pub use authenticator::{Authenticator, AuthenticatorError};
+pub use spf::Spf;

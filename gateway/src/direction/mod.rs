@@ -1,11 +1,17 @@
 //! Which way mail goes: acceptance lists tell the clients that are our own from all others.
 
+mod accepted;
+mod route;
+
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
 use crate::net::Prefix;
+
+pub use accepted::{Accepted, Match};
+pub use route::{Route, RouteReason, Step, decide};
 
 /// Which way mail goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,6 +29,11 @@ impl Direction {
             Self::Inbound => "inbound",
             Self::Outbound => "outbound",
         }
+    }
+
+    /// Whether it is the way from our own senders.
+    pub const fn is_outbound(self) -> bool {
+        matches!(self, Self::Outbound)
     }
 }
 

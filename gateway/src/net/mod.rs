@@ -3,9 +3,11 @@
 mod client;
 mod hop;
 mod prefix;
+mod ptr;
 mod reserved;
 
 pub use client::fold;
 pub use hop::{Hop, HopError};
 pub use prefix::{Prefix, PrefixError};
+pub use ptr::{Ptr, PtrFault};
 pub use reserved::{Reserved, reserved, reserved_prefix, reserved_within};

@@ -6,6 +6,11 @@
 pub mod cleanup;
 pub mod daemon;
 pub mod deadline;
+pub mod dns_record;
+pub mod dns_script;
+pub mod dns_server;
+pub mod dns_wire;
+pub mod dns_zones;
 pub mod exim;
 pub mod feed_server;
 pub mod handed_over;

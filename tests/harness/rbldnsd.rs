@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -12,6 +12,8 @@ use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
 
 use crate::cleanup::folder_prefix;
+use crate::dns_record::{Data, Kind, name_in};
+use crate::dns_wire::{AUTHORITATIVE, Message, NO_ERROR, NO_SUCH_NAME, RESPONSE, TRUNCATED};
 use crate::mail_server::{MailServer, libraries};
 use crate::running_server::RunningServer;
 
@@ -26,17 +28,10 @@ pub const RBLDNSD: MailServer = MailServer {
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Types of records (RFC 1035, section 3.2.2).
-const A: u16 = 1;
-const TXT: u16 = 16;
-
-/// No such name, that is: not listed (RFC 1035, section 4.1.1).
-const NXDOMAIN: u8 = 3;
-
 /// A zone that is served.
 #[derive(Clone, Debug)]
 pub struct Zone {
-    /// Its name, one label.
+    /// Its name.
     pub name: String,
     /// The type of its dataset: `ip4set`, `ip4trie`, `ip6trie`, `combined`.
     pub dataset: &'static str,
@@ -57,18 +52,23 @@ pub struct Listing {
 #[derive(Debug)]
 pub struct Rbldnsd {
     _process: RunningServer,
+    address: SocketAddr,
     socket: UdpSocket,
     folder: TempDir,
 }
 
 impl Rbldnsd {
-    /// Starts one that serves `zones`, and waits until it has read them.
+    /// Starts one that serves `zones` on a free port of 127.0.0.1, and waits until it has read them.
     pub fn start(packages: &Path, zones: &[Zone]) -> Result<Self> {
+        Self::start_at(packages, zones, free_address()?)
+    }
+
+    /// The same on `address`, over UDP alone; call it inside `NetNs::run` to have it in a namespace.
+    pub fn start_at(packages: &Path, zones: &[Zone], address: SocketAddr) -> Result<Self> {
         let prefix = format!("{}rbldnsd-", folder_prefix());
         let folder = tempfile::Builder::new().prefix(&prefix).tempdir()?;
         // It reads its files as somebody else.
         fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
-        let server = free_address()?;
         let own = libraries(packages)?;
         let library_path = std::env::join_paths(own.iter().map(|path| packages.join(path)))?;
         let mut command = Command::new(packages.join(RBLDNSD.program));
@@ -76,7 +76,7 @@ impl Rbldnsd {
         if rustix::process::geteuid().is_root() {
             command.args(["-u", "nobody:nogroup"]);
         }
-        command.arg("-b").arg(format!("{}/{}", server.ip(), server.port()));
+        command.arg("-b").arg(format!("{}/{}", address.ip(), address.port()));
         command.arg("-w").arg(folder.path());
         for Zone { name, dataset, text } in zones {
             fs::write(folder.path().join(name), text)?;
@@ -88,10 +88,19 @@ impl Rbldnsd {
         let mut process = RunningServer::new(RBLDNSD.name, child);
         let said = || fs::read_to_string(folder.path().join("log")).unwrap_or_default();
         process.wait_until_started(said, || Ok(said().contains(" started (")))?;
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
-        socket.connect(server)?;
+        let any: IpAddr = match address {
+            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let socket = UdpSocket::bind((any, 0))?;
+        socket.connect(address)?;
         socket.set_read_timeout(Some(PATIENCE))?;
-        Ok(Self { _process: process, socket, folder })
+        Ok(Self { _process: process, address, socket, folder })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// What it said when it read the zones.
@@ -101,83 +110,38 @@ impl Rbldnsd {
 
     /// What `zone` lists about `address`.
     pub fn ask(&self, zone: &str, address: IpAddr) -> Result<Listing> {
-        let name = labels(zone, address);
+        let name = name_in(zone, address);
         let mut listing = Listing::default();
-        for kind in [A, TXT] {
-            self.socket.send(&question(&name, kind))?;
-            let mut answer = [0; 4096];
-            let length = self.socket.recv(&mut answer).context("no answer from rbldnsd")?;
-            let answer = answer.get(..length).unwrap_or_default();
-            read_answer(answer, &mut listing).with_context(|| format!("{address} in {zone}"))?;
+        for kind in [Kind::A, Kind::TXT] {
+            self.socket.send(&Message::question(7, &name, kind).write())?;
+            let mut octets = [0; 4096];
+            let length = self.socket.recv(&mut octets).context("no answer from rbldnsd")?;
+            Message::read(octets.get(..length).unwrap_or_default())
+                .and_then(|answer| listing.add(answer))
+                .with_context(|| format!("{address} in {zone}"))?;
         }
         Ok(listing)
+    }
+}
+
+impl Listing {
+    fn add(&mut self, answer: Message) -> Result<()> {
+        let flags = answer.flags & (RESPONSE | AUTHORITATIVE | TRUNCATED);
+        // An answer without authority is one that had no room for all records.
+        ensure!(flags == RESPONSE | AUTHORITATIVE, "flags {flags:#x}");
+        ensure!([NO_ERROR, NO_SUCH_NAME].contains(&answer.code()), "code {}", answer.code());
+        for (_owner, record) in answer.answers {
+            match record.data {
+                Data::A(value) => drop(self.values.insert(value)),
+                Data::Txt(text) => drop(self.texts.insert(text)),
+                other => bail!("{other:?}"),
+            }
+        }
+        Ok(())
     }
 }
 
 /// An address on the loopback that nobody else has now.
 fn free_address() -> Result<SocketAddr> {
     Ok(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
-}
-
-/// The name to ask for, as it goes over the wire (RFC 5782, sections 2.1 and 2.4).
-fn labels(zone: &str, address: IpAddr) -> Vec<u8> {
-    let mut labels: Vec<String> = match address {
-        IpAddr::V4(v4) => v4.octets().iter().map(ToString::to_string).collect(),
-        IpAddr::V6(v6) => format!("{:032x}", v6.to_bits()).chars().map(String::from).collect(),
-    };
-    labels.reverse();
-    labels.push(zone.to_owned());
-    let length = |label: &String| u8::try_from(label.len()).unwrap_or(63);
-    let label = |label: &String| [&[length(label)], label.as_bytes()].concat();
-    let mut name: Vec<u8> = labels.iter().flat_map(label).collect();
-    name.push(0);
-    name
-}
-
-/// One question of class IN.
-fn question(name: &[u8], kind: u16) -> Vec<u8> {
-    let header = [0, 7, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
-    [&header, name, &kind.to_be_bytes(), &[0, 1]].concat()
-}
-
-fn read_answer(octets: &[u8], listing: &mut Listing) -> Result<()> {
-    let Some((&[_, _, flags, code, _, _, _, count, ..], mut rest)) =
-        octets.split_first_chunk::<12>()
-    else {
-        bail!("an answer of {} octets", octets.len());
-    };
-    // An answer without authority is one that had no room for all records.
-    ensure!(flags & 0x86 == 0x84, "flags {flags:#x}");
-    ensure!([0, NXDOMAIN].contains(&(code & 15)), "code {code}");
-    rest = skip_name(rest)?.get(4..).context("a question that is cut off")?;
-    for _ in 0..count {
-        let record = skip_name(rest)?;
-        let (&[kind, _, _, _, _, _, _, high, low], after) = record
-            .get(1..)
-            .and_then(|record| record.split_first_chunk::<9>())
-            .context("a record that is cut off")?;
-        let length = usize::from(u16::from_be_bytes([high, low]));
-        let (data, after) = after.split_at_checked(length).context("a record that is cut off")?;
-        match (u16::from(kind), data) {
-            (A, &[a, b, c, d]) => drop(listing.values.insert(Ipv4Addr::new(a, b, c, d))),
-            (TXT, [_length, text @ ..]) => {
-                listing.texts.insert(String::from_utf8_lossy(text).into_owned());
-            }
-            (kind, _) => bail!("a record of type {kind}"),
-        }
-        rest = after;
-    }
-    Ok(())
-}
-
-fn skip_name(mut octets: &[u8]) -> Result<&[u8]> {
-    loop {
-        let (&length, rest) = octets.split_first().context("a name that is cut off")?;
-        match length {
-            0 => return Ok(rest),
-            // A pointer ends the name.
-            192.. => return rest.get(1..).context("a pointer that is cut off"),
-            _ => octets = rest.get(length.into()..).context("a label that is cut off")?,
-        }
-    }
 }

@@ -4,8 +4,6 @@ mod aligned;
 mod authenticator;
 mod signature;
 mod spf;
-#[cfg(test)]
-mod tests;
 
 pub use aligned::aligned;
 pub use authenticator::{Authenticator, AuthenticatorError};

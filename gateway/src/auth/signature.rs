@@ -83,7 +83,8 @@ mod tests {
             ("example.org", "ex ample.org", 1),
         ] {
             let signature = GOOD.replacen(change, with, 1);
-            let text = format!("DKIM-Signature: {signature}\r\nFrom: a@example.org\r\n\r\nbody\r\n");
+            let text =
+                format!("DKIM-Signature: {signature}\r\nFrom: a@example.org\r\n\r\nbody\r\n");
             let mut message = AuthenticatedMessage::parse(text.as_bytes()).unwrap();
             keep_worthy(&mut message);
             assert_eq!(message.dkim_headers.len(), expected, "{signature}");

@@ -1,9 +1,11 @@
 //! The header block of a message: its fields, and the addresses in them as hops.
 
+mod author;
 mod header;
 mod literal;
 mod received;
 mod sighting;
 
+pub use author::from_domain;
 pub use header::{Field, Fields, HeaderBlock};
 pub use sighting::{Sighting, count_received, sightings};

@@ -16,8 +16,8 @@ impl Ink {
 
     /// Blocks on a terminal whose characters are UTF-8, otherwise ASCII.
     pub(super) fn of_output() -> Self {
-        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(env::var_os);
-        let locale = locale.filter(|name| !name.is_empty()).next();
+        let mut locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(env::var_os);
+        let locale = locale.find(|name| !name.is_empty());
         let is_utf8 = locale.is_some_and(|name| {
             let name = name.to_string_lossy().to_ascii_lowercase();
             name.contains("utf-8") || name.contains("utf8")

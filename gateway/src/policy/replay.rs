@@ -194,10 +194,11 @@ impl Replay {
                 changes.push(Change { from, to, count });
             }
         }
-        let bars = (0..bar(Thresholds::TOP) + 1).map(|number| {
+        let last = bar(Thresholds::TOP);
+        let bars = (0..=last).map(|number| {
             let bands = self.histogram.get(&number).copied().unwrap_or_default();
             let from = number * STEP;
-            let to = if number == bar(Thresholds::TOP) { Thresholds::TOP } else { from + STEP - 1 };
+            let to = if number == last { Thresholds::TOP } else { from + STEP - 1 };
             Bar { from, to, count: bands.sum(), bands }
         });
         Replayed {

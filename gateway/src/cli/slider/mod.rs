@@ -80,7 +80,7 @@ pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
         None => Thresholds::default(),
     };
     let [allow, delay, reject] = thresholds.percent();
-    let score = options.score.or(options.percent.map(Percent::score));
+    let score = options.score.or_else(|| options.percent.map(Percent::score));
     let point = score.map(|score| Point::new(score, thresholds));
     let answer = Answer {
         percent: Parts { allow, delay, reject },

@@ -347,6 +347,142 @@ fn the_slider_converts_both_ways() {
         assert_eq!(answer["band"], band, "{all:?}");
     }
     assert_eq!(json(&home.cli(&["slider", "--json"]).unwrap())["band"], Value::Null);
+    let point = json!({"score": 750, "normalised": 250, "percent": 50, "band": "reject"});
+    for wanted in [["--score", "750"], ["--percent", "50"]] {
+        let answer = json(&home.cli(&["slider", "--json", wanted[0], wanted[1]]).unwrap());
+        assert_eq!((&answer["point"], &answer["band"]), (&point, &point["band"]), "{wanted:?}");
+    }
+}
+
+#[test]
+fn the_slider_shows_the_chart() {
+    let home = home();
+    let arguments = ["slider", "--delay-from", "725", "--reject-above", "800", "--percent", "60.2"];
+    let text = out(&home.cli(&arguments).unwrap());
+    for words in [
+        "  allow      45 %  0 to 724\n",
+        "\n                                ^\n",
+        "\n  500                   725    800              1000\n",
+        "  Real score | Normalised (-500) | Percent (/5) | Band\n",
+        "         500 |                 0 |            0 | allow\n",
+        "         725 |               225 |           45 | delay, from here on\n",
+        "         800 |               300 |           60 | delay, up to here\n",
+        "        1000 |               500 |          100 | reject\n",
+        "  a score of 801 is 301 normalised, 60.2 %, and means: reject\n",
+    ] {
+        assert!(text.contains(words), "`{words}` in {text}");
+    }
+    assert!(text.is_ascii(), "{text}");
+    let answer = json(&home.cli(&["slider", "--json"]).unwrap());
+    let chart = answer["chart"].as_array().unwrap();
+    let scores: Vec<_> = chart.iter().map(|row| row["score"].as_u64().unwrap()).collect();
+    assert_eq!(scores, (500..=1000).step_by(50).collect::<Vec<_>>());
+    let expected = json!({
+        "score": 600,
+        "normalised": 100,
+        "percent": 20,
+        "band": "delay",
+        "is_delay_from": false,
+        "is_reject_above": true,
+    });
+    assert_eq!(chart[2], expected);
+}
+
+/// A record of an audit trail that is `age` seconds old.
+fn scored(age: u64, phase: &str, code: &str, client: &str, score: Option<u16>) -> String {
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let seconds = format!("@{}", now - age);
+    let time = Command::new("date").args(["-u", "+%FT%TZ", "-d", &seconds]).output().unwrap();
+    let time = out(&time);
+    let band = score.map(|score| match score {
+        ..500 => "allow",
+        500..=600 => "delay",
+        _ => "reject",
+    });
+    let limits = score.map(|_score| [500, 600]);
+    let record = json!({
+        "time": time.trim_end(),
+        "phase": phase,
+        "code": code,
+        "enforced": true,
+        "client": client,
+        "logical_client": client,
+        "score": score,
+        "band": band,
+        "delay_from": limits.map(|limits| limits[0]),
+        "reject_above": limits.map(|limits| limits[1]),
+    });
+    format!("{record}\n")
+}
+
+#[test]
+fn the_slider_tries_thresholds_on_what_was_recorded() {
+    let home = home();
+    let dry_run = |arguments: &[&str]| {
+        let thresholds = ["--allow", "50", "--delay", "10", "--reject", "40"];
+        home.cli(&[&["slider", "--dry-run"][..], &thresholds, arguments].concat()).unwrap()
+    };
+    let output = dry_run(&[]);
+    assert_eq!(output.status.code(), Some(69), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("audit.jsonl") && said.contains("\nhint: "), "{said}");
+
+    let lines = [
+        scored(100_000, "connect", "iprep-reject", "198.18.0.1", Some(900)),
+        scored(7200, "connect", "iprep-delay", "198.18.0.2", Some(550)),
+        "torn {\"time\n".to_owned(),
+        scored(600, "connect", "accept", "198.18.0.3", Some(0)),
+        scored(600, "connect", "iprep-reject", "198.18.0.4", Some(760)),
+        scored(600, "connect", "iprep-reject", "198.18.0.4", Some(1000)),
+        scored(600, "connect", "sys-deny-ip", "198.18.0.5", Some(0)),
+        scored(600, "connect", "sys-allow-ip", "198.18.0.6", None),
+        scored(600, "message", "iprep-delay", "198.18.0.7", Some(600)),
+        scored(600, "kernel", "sys-deny-ip", "198.18.0.8", None),
+    ];
+    fs::create_dir_all(home.path().join("state")).unwrap();
+    fs::write(home.path().join("state/audit.jsonl"), lines.concat()).unwrap();
+    let bands = |allow, delay, reject| json!({"allow": allow, "delay": delay, "reject": reject});
+    for (arguments, counts, recorded, now, changed, addresses) in [
+        (&[][..], [6, 4], bands(1, 1, 2), bands(2, 1, 1), 2, [3, 2]),
+        (&["--last", "2d"], [7, 5], bands(1, 1, 3), bands(2, 1, 2), 2, [4, 2]),
+        (&["--last", "1h"], [5, 3], bands(1, 0, 2), bands(1, 1, 1), 1, [2, 1]),
+        (&["--phase", "message"], [1, 1], bands(0, 1, 0), bands(1, 0, 0), 1, [1, 1]),
+        (&["--phase", "recipient"], [0, 0], bands(0, 0, 0), bands(0, 0, 0), 0, [0, 0]),
+    ] {
+        let output = dry_run(&[arguments, &["--json"]].concat());
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {output:?}");
+        let answer = json(&output);
+        let found = ["decisions", "scored"].map(|name| answer[name].clone());
+        assert_eq!(found, counts.map(Value::from), "{arguments:?}: {answer:#}");
+        assert_eq!((&answer["recorded"], &answer["now"]), (&recorded, &now), "{arguments:?}");
+        assert_eq!(answer["changed"], changed, "{arguments:?}");
+        let found = ["addresses", "addresses_changed"].map(|name| answer[name].clone());
+        assert_eq!(found, addresses.map(Value::from), "{arguments:?}");
+        assert_eq!(answer["broken_lines"], 1);
+        assert_eq!(answer["histogram"].as_array().unwrap().len(), 20);
+    }
+    let answer = json(&dry_run(&["--json"]));
+    let expected = json!([
+        {"from": "delay", "to": "allow", "count": 1},
+        {"from": "reject", "to": "delay", "count": 1},
+    ]);
+    assert_eq!(answer["changes"], expected);
+    let expected = json!([{"delay_from": 500, "reject_above": 600, "count": 4}]);
+    assert_eq!(answer["recorded_thresholds"], expected);
+    let text = out(&dry_run(&[]));
+    for words in [
+        "Dry run of 750/800, phase connect\n",
+        "6 decisions, 4 by their scores\n",
+        "2 of 4\n",
+        "1 from delay to allow\n",
+        "   0 to 49           1  ........................................\n",
+        " 750 to 799         1  ========================================\n",
+    ] {
+        assert!(text.contains(words), "`{words}` in {text}");
+    }
+    // Without thresholds of its own it tries those of the configuration, which change nothing here.
+    let answer = json(&home.cli(&["slider", "--dry-run", "--json"]).unwrap());
+    assert_eq!((&answer["delay_from"], &answer["changed"]), (&json!(500), &json!(0)));
 }
 
 #[test]
@@ -376,6 +512,12 @@ fn what_makes_no_sense_is_exit_2_and_a_faulty_configuration_78() {
         ],
         &["slider", "--delay-from", "800", "--reject-above", "700"],
         &["slider", "--score", "1001"],
+        &["slider", "--percent", "50.1"],
+        &["slider", "--percent", "50", "--score", "750"],
+        &["slider", "--last", "1h"],
+        &["slider", "--dry-run", "--last", "1"],
+        &["slider", "--dry-run", "--phase", "kernel"],
+        &["slider", "--dry-run", "--score", "750"],
         &["status", "extra"],
     ] {
         let output = home.cli(arguments).unwrap();

@@ -1,14 +1,12 @@
 //! Reads the newest records of the trail back: which addresses were seen in messages, and where.
 
-use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::net::IpAddr;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use rustix::fs::OFlags;
 use serde::{Deserialize, Deserializer, de};
 
+use super::file::open;
 use crate::clock::Timestamp;
 use crate::net::Hop;
 
@@ -54,14 +52,8 @@ pub struct SeenAddress {
 impl Recent {
     /// Reads the end of the trail at `path`; what was rotated away is not looked for.
     pub fn read(path: &Path) -> io::Result<Self> {
-        // Opening a FIFO would wait for its writer; of a regular file the flag changes nothing.
-        let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
-        let mut file = File::options().read(true).custom_flags(nonblocking).open(path)?;
-        let metadata = file.metadata()?;
-        if !metadata.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
-        }
-        file.seek(SeekFrom::Start(metadata.len().saturating_sub(NEWEST)))?;
+        let (mut file, length) = open(path)?;
+        file.seek(SeekFrom::Start(length.saturating_sub(NEWEST)))?;
         let mut octets = Vec::new();
         file.take(NEWEST).read_to_end(&mut octets)?;
         Ok(Self { octets })

@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod author;
+mod bar;
 mod check;
 mod daemon;
 mod doctor;
@@ -78,7 +79,7 @@ enum Command {
     /// Show or end the kernel filter
     #[command(subcommand)]
     Xdp(xdp::Command),
-    /// Show or convert the thresholds of the reputation score
+    /// Show, convert or try the thresholds of the reputation score
     Slider(slider::Options),
 }
 

@@ -116,7 +116,7 @@ impl Engine {
         let found = zones.look_up(facts.address, which, deadline).await;
         let mut listings = found.listings;
         listings.sort_by_key(|listing| listing.zone.precedence());
-        let unanswered = found.faults.into_iter().map(|(zone, reason)| Unanswered { zone, reason });
+        let unanswered = found.silent.into_iter().map(|(zone, reason)| Unanswered { zone, reason });
         AddressFacts { listings, unanswered: unanswered.collect(), ..facts }
     }
 }

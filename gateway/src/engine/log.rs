@@ -46,7 +46,7 @@ impl std::fmt::Display for DecisionLine<'_> {
                 write!(f, " zone={} answer={}", found.zone.name, found.codes())?;
             }
             Some(Cause::Unanswered(fault)) => {
-                write!(f, " zone={} answer=- fault={:?}", fault.zone.name, fault.reason)?;
+                write!(f, " zone={} answer=- fault={}", fault.zone.name, fault.reason.name())?;
             }
             None => write!(f, " list=- entry=-")?,
         }

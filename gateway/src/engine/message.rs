@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::recipient::MailSaid;
 use super::{Client, Engine, Lists, Settings, reference};
-use crate::auth::Spf;
+use crate::auth::{Spf, aligned};
 use crate::direction::Route;
 use crate::list::HopScope;
 use crate::net::{Hop, Ptr, Reserved, reserved};
@@ -88,8 +88,8 @@ impl Engine {
     pub async fn is_signed_by(&self, domain: &str, message: &[u8]) -> bool {
         let Some(authenticator) = &self.asks.authenticator else { return false };
         let within = self.settings.load().dns_budget;
-        let signers = authenticator.dkim(message, within).await;
-        signers.iter().any(|signer| is_of(domain, signer))
+        let signers = authenticator.dkim(message.to_owned(), within).await;
+        signers.iter().any(|signer| aligned(signer, domain))
     }
 
     /// What is known about all hops of a message, and what can still be asked.
@@ -180,7 +180,7 @@ impl Engine {
         let Some(authenticator) = &self.asks.authenticator else { return (None, None) };
         let author = scan::from_domain(header);
         let exempt = author.and_then(|author| {
-            let exempt = settings.exempt_domains.iter().find(|exempt| is_of(exempt, &author))?;
+            let exempt = settings.exempt_domains.iter().find(|exempt| aligned(&author, exempt))?;
             Some((author, Arc::clone(exempt)))
         });
         let Some((author, exempt)) = exempt else { return (None, None) };
@@ -195,13 +195,6 @@ impl Engine {
         }
         (None, Some(exempt))
     }
-}
-
-/// Whether `domain` is the exempt one or, where that begins with a dot, one of its subdomains.
-fn is_of(exempt: &str, domain: &str) -> bool {
-    let ends = domain.len().checked_sub(exempt.len()).and_then(|at| domain.get(at..));
-    let ends = ends.is_some_and(|end| end.eq_ignore_ascii_case(exempt));
-    ends && (domain.len() == exempt.len()) != exempt.starts_with('.')
 }
 
 /// Where the configuration says so, a good client clears all hops.

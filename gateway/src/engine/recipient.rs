@@ -10,7 +10,7 @@ use super::{Client, Engine, Settings, reference};
 use crate::auth::Spf;
 use crate::policy::{AtRecipient, Decision, Greylisted, decide_greylisted, decide_recipient};
 use crate::sender::{Attempt, GreylistAnswer, Pool};
-use crate::store::{SenderStore, StoreError};
+use crate::store::StoreError;
 
 /// What a client says of its mail before the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +105,8 @@ impl Engine {
     fn is_known(&self, pool: &Pool) -> bool {
         let Some(senders) = &self.asks.senders else { return false };
         let greylist = self.settings.load().greylist;
-        senders.is_passed(pool, &greylist, self.clock.now()).unwrap_or(false)
+        let known = senders.passed(pool, &greylist, self.clock.now());
+        known.is_ok_and(|passed| passed.is_some())
     }
 }
 

@@ -10,7 +10,7 @@ use super::{Evidence, Offending};
 use crate::direction::Route;
 use crate::list::{HopScope, List, ListAction, Match};
 use crate::net::{Hop, Reserved};
-use crate::zone::{Listing, Zone};
+use crate::zone::{Listing, Silence, Zone};
 
 /// What is known about one address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,8 +36,8 @@ pub struct AddressFacts {
 pub struct Unanswered {
     /// The zone.
     pub zone: Arc<Zone>,
-    /// Why, in words.
-    pub reason: Arc<str>,
+    /// Why.
+    pub reason: Silence,
 }
 
 impl AddressFacts {

@@ -1,11 +1,13 @@
 //! Decisions: facts in, one outcome with its reason out; nothing here asks a socket, a file or a clock.
 
 mod action;
+mod chart;
 mod decide;
 mod decision;
 mod facts;
 mod finding;
 mod record;
+mod replay;
 mod reply;
 mod score;
 mod slider;
@@ -13,6 +15,7 @@ mod verdict;
 mod weights;
 
 pub use action::Action;
+pub use chart::{ChartRow, Point, chart};
 pub use decide::{
     AtRecipient, DelayMode, Policy, decide_connect, decide_greylisted, decide_message,
     decide_recipient,
@@ -23,6 +26,7 @@ pub use record::{
     AddressRecord, Envelope, KernelFacts, ListingRecord, MatchRecord, Outcome, Record, SCHEMA,
     UnansweredRecord,
 };
+pub use replay::{Bar, ByBand, Change, InForce, Judged, Replay, Replayed};
 pub use reply::{Reference, Reply, ReplyStyle, ReplyText};
 pub use score::{Evidence, Score};
 pub use slider::{Band, Percent, SliderError, Thresholds};

@@ -12,7 +12,7 @@ use crate::clock::{Expiry, Timestamp};
 use crate::direction::Route;
 use crate::list::{Class, Match};
 use crate::net::{Hop, Prefix};
-use crate::zone::{Hit, Listing, Meaning, ZoneClass};
+use crate::zone::{Hit, Listing, Meaning, Silence, ZoneClass};
 
 /// Addresses of one record; the client and those with matches go first.
 const ADDRESSES: usize = 64;
@@ -286,13 +286,13 @@ pub struct UnansweredRecord<'a> {
     /// The zone.
     pub zone: &'a str,
     /// Why.
-    pub reason: &'a str,
+    pub reason: Silence,
 }
 
 impl<'a> UnansweredRecord<'a> {
     /// Shows `fault`.
     pub fn new(fault: &'a Unanswered) -> Self {
-        Self { zone: &fault.zone.name, reason: &fault.reason }
+        Self { zone: &fault.zone.name, reason: fault.reason }
     }
 }
 

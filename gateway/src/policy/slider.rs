@@ -1,18 +1,19 @@
 //! The slider of the reputation score: percent to scores, scores to percent, score to band.
 
 use std::fmt;
+use std::str::FromStr;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// Below this score everybody is allowed.
-const FLOOR: u16 = 500;
+const FLOOR: u16 = Thresholds::FLOOR;
 /// The highest score.
-const TOP: u16 = 1000;
+const TOP: u16 = Thresholds::TOP;
 /// Scores per percent.
 const STEP: u16 = 5;
 
 /// The part of the scale in which a score lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Band {
     /// Let in.
@@ -37,6 +38,36 @@ impl fmt::Display for Band {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Percent {
     scores: u16,
+}
+
+impl Percent {
+    /// How far up the scale `score` lies; `None` below 500 and above 1000.
+    pub fn of_score(score: u16) -> Option<Self> {
+        let scores = score.checked_sub(FLOOR)?;
+        (score <= TOP).then_some(Self { scores })
+    }
+
+    /// The score that lies this far up the scale.
+    pub const fn score(self) -> u16 {
+        FLOOR + self.scores
+    }
+}
+
+impl FromStr for Percent {
+    type Err = SliderError;
+
+    /// Reads 0 to 100, with one decimal where it is a fifth: `50`, `50.2`.
+    fn from_str(text: &str) -> Result<Self, SliderError> {
+        let wrong = || SliderError::Percent { text: text.to_owned() };
+        let (whole, tenths) = text.split_once('.').unwrap_or((text, "0"));
+        let is_number = |text: &str| text.bytes().all(|octet| octet.is_ascii_digit());
+        let digits = |text: &str| is_number(text).then(|| text.parse::<u16>().ok()).flatten();
+        let (whole, tenths) = digits(whole).zip(digits(tenths)).ok_or_else(wrong)?;
+        if whole > 100 || tenths > 9 || !tenths.is_multiple_of(2) {
+            return Err(wrong());
+        }
+        Self::of_score(FLOOR + whole * STEP + tenths / 2).ok_or_else(wrong)
+    }
 }
 
 impl Serialize for Percent {
@@ -71,6 +102,11 @@ impl Default for Thresholds {
 }
 
 impl Thresholds {
+    /// Below this score everybody is allowed.
+    pub const FLOOR: u16 = 500;
+    /// The highest score.
+    pub const TOP: u16 = 1000;
+
     /// From the three parts of the slider, which add up to 100.
     pub fn from_percent(allow: u16, delay: u16, reject: u16) -> Result<Self, SliderError> {
         let sum = u32::from(allow) + u32::from(delay) + u32::from(reject);
@@ -126,8 +162,14 @@ impl Thresholds {
 }
 
 /// Why the slider cannot stand there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SliderError {
+    /// A text is no place on the scale.
+    #[error("`{text}`, expected percent from 0 to 100, in steps of 0.2")]
+    Percent {
+        /// The text.
+        text: String,
+    },
     /// The three parts do not make a whole.
     #[error("allow {allow} + delay {delay} + reject {reject} is {sum} percent, expected 100")]
     Sum {
@@ -199,6 +241,36 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn percent_is_read_in_fifths() {
+        for (text, score) in [
+            ("0", Some(500)),
+            ("50", Some(750)),
+            ("50.0", Some(750)),
+            ("50.2", Some(751)),
+            ("99.8", Some(999)),
+            ("100", Some(1000)),
+            ("100.2", None),
+            ("101", None),
+            ("50.1", None),
+            ("50.20", None),
+            ("+50", None),
+            ("-1", None),
+            ("", None),
+            (".", None),
+            ("65536", None),
+            ("half", None),
+        ] {
+            let percent = text.parse::<Percent>();
+            assert_eq!(percent.as_ref().ok().map(|percent| percent.score()), score, "{text}");
+            if let Ok(percent) = percent {
+                assert_eq!(Percent::of_score(percent.score()), Some(percent));
+            }
+        }
+        assert_eq!(Percent::of_score(499), None);
+        assert_eq!(Percent::of_score(1001), None);
     }
 
     #[test]

@@ -1,13 +1,16 @@
-//! `portcullis slider`: percent to scores, scores to percent, score to band.
+//! `portcullis slider`: percent to scores, scores to percent, the chart of both, a dry run.
+
+mod chart;
+mod dry_run;
 
 use std::path::Path;
+use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
 
-use super::output::{self, Meaning};
-use super::{Exit, Failure, offline};
-use crate::policy::{Band, Percent, Thresholds};
+use super::{Exit, Failure, duration, offline, output};
+use crate::policy::{self, Band, ChartRow, Percent, Point, Thresholds};
 
 /// Arguments of `slider`; without any, the thresholds of the configuration are shown, or the default ones.
 #[derive(Debug, Args)]
@@ -27,9 +30,21 @@ pub(super) struct Options {
     /// The last score that is delayed
     #[arg(long, value_name = "SCORE", requires = "delay_from")]
     reject_above: Option<u16>,
-    /// Say in which band this score lies
+    /// Say what this score is in percent, and in which band it lies
     #[arg(long, value_name = "SCORE", value_parser = clap::value_parser!(u16).range(0..=1000))]
     score: Option<u16>,
+    /// Say which score this is, in percent of the scale above 500, and in which band it lies
+    #[arg(long, value_name = "PERCENT", conflicts_with = "score")]
+    percent: Option<Percent>,
+    /// Say what these thresholds would have done to the scores in the audit trail
+    #[arg(long, conflicts_with_all = ["score", "percent"])]
+    dry_run: bool,
+    /// How far the dry run looks back, such as 90m, 24h or 7d
+    #[arg(long, value_name = "TIME", requires = "dry_run", default_value = "24h", value_parser = duration::parse)]
+    last: Duration,
+    /// The decisions that the dry run judges: those about connections, recipients or messages
+    #[arg(long, requires = "dry_run", default_value = "connect", value_parser = dry_run::PHASES)]
+    phase: String,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -40,7 +55,11 @@ struct Answer {
     percent: Parts,
     delay_from: u16,
     reject_above: u16,
+    /// The band of the score in question.
     band: Option<Band>,
+    /// The score in question.
+    point: Option<Point>,
+    chart: Vec<ChartRow>,
 }
 
 #[derive(Serialize)]
@@ -51,24 +70,41 @@ struct Parts {
 }
 
 pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
+    if options.dry_run {
+        dry_run(options, config)?;
+        return Ok(Exit::Done);
+    }
     let thresholds = match options.thresholds()? {
         Some(thresholds) => thresholds,
         None if config.exists() => offline::config(config)?.thresholds,
         None => Thresholds::default(),
     };
     let [allow, delay, reject] = thresholds.percent();
+    let score = options.score.or_else(|| options.percent.map(Percent::score));
+    let point = score.map(|score| Point::new(score, thresholds));
     let answer = Answer {
         percent: Parts { allow, delay, reject },
         delay_from: thresholds.delay_from(),
         reject_above: thresholds.reject_above(),
-        band: options.score.map(|score| thresholds.band(score)),
+        band: point.map(|point| point.band),
+        point,
+        chart: policy::chart(thresholds),
     };
     if options.json {
         output::json(&answer)?;
     } else {
-        show(&answer, thresholds, options.score)?;
+        chart::show(&answer, thresholds)?;
     }
     Ok(Exit::Done)
+}
+
+/// The trail is where the configuration says, whoever names the thresholds.
+fn dry_run(options: &Options, config: &Path) -> Result<(), Failure> {
+    let thresholds = options.thresholds()?;
+    let config = offline::config(config)?;
+    let thresholds = thresholds.unwrap_or(config.thresholds);
+    let answer = dry_run::replay(&config.audit_file, thresholds, options.last, &options.phase)?;
+    if options.json { output::json(&answer) } else { dry_run::show(&answer) }
 }
 
 impl Options {
@@ -85,30 +121,4 @@ impl Options {
             };
         thresholds.map(Some).map_err(|error| Failure::Usage(error.to_string()))
     }
-}
-
-fn show(answer: &Answer, thresholds: Thresholds, score: Option<u16>) -> Result<(), Failure> {
-    output::headline("Reputation score, 0 to 1000; percent of what lies above 500")?;
-    let bands = [
-        (Band::Allow, answer.percent.allow, Meaning::Good),
-        (Band::Delay, answer.percent.delay, Meaning::Doubtful),
-        (Band::Reject, answer.percent.reject, Meaning::Bad),
-    ];
-    for (band, percent, meaning) in bands {
-        let mut scores = (0..=1000).filter(|&score| thresholds.band(score) == band);
-        let first = scores.next();
-        let range = match (first, scores.next_back().or(first)) {
-            (Some(first), Some(last)) => format!("{first} to {last}"),
-            _ => "no score".to_owned(),
-        };
-        let share = format!("{percent} %");
-        output::line(format_args!(
-            "  {}  {share:>7}  {range}",
-            output::coloured(format!("{band:<6}"), meaning)
-        ))?;
-    }
-    if let (Some(score), Some(band)) = (score, answer.band) {
-        output::line(format_args!("  a score of {score} means: {band}"))?;
-    }
-    Ok(())
 }

@@ -2,26 +2,17 @@
 
 use std::net::SocketAddr;
 
+use crate::direction::Direction;
+
 /// One address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
     /// Address and port.
     pub address: SocketAddr,
-    /// Which way the mail goes that comes in here.
-    pub direction: Direction,
+    /// Which way the mail goes that comes in here; `None` is told from the client.
+    pub direction: Option<Direction>,
     /// What is done about a CR or LF that stands alone.
     pub bare_newline: BareNewline,
-}
-
-/// Which way mail goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    /// Told from the client.
-    Auto,
-    /// To our own recipients.
-    Inbound,
-    /// From our own senders.
-    Outbound,
 }
 
 /// What is done about a CR or LF that stands alone (RFC 5321 section 2.3.8 forbids both).

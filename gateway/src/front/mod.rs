@@ -3,4 +3,4 @@
 mod config;
 pub mod smtp;
 
-pub use config::{BareNewline, Direction, Listener, NextHop, PassClient};
+pub use config::{BareNewline, Listener, NextHop, PassClient};

@@ -9,6 +9,7 @@ mod reply;
 mod score;
 mod slider;
 mod verdict;
+mod weights;
 
 pub use action::Action;
 pub use decide::{Policy, decide_connect, decide_message};
@@ -19,3 +20,4 @@ pub use reply::{Reference, Reply, ReplyStyle, ReplyText};
 pub use score::{Evidence, Score};
 pub use slider::{Band, Percent, SliderError, Thresholds};
 pub use verdict::Verdict;
+pub use weights::EvidenceWeights;

@@ -18,7 +18,7 @@ use crate::audit::Writer;
 use crate::clock::Clock;
 use crate::engine::{self, Engine};
 use crate::front::smtp::{Front, Settings};
-use crate::front::{BareNewline, Direction, Listener, NextHop, PassClient};
+use crate::front::{BareNewline, Listener, NextHop, PassClient};
 use crate::list::{Class, HopScope, List, ListAction, Loaded, Membership, Origin, Part};
 use crate::net::Prefix;
 use crate::policy::Policy;
@@ -68,8 +68,7 @@ impl Site {
             recipient_domains: None,
             limits: Limits::default(),
         };
-        let mut listener =
-            Listener { address, direction: Direction::Auto, bare_newline: BareNewline::Reject };
+        let mut listener = Listener { address, direction: None, bare_newline: BareNewline::Reject };
         change(&mut settings, &mut listener);
         let front =
             Arc::new(Front::new(settings, Arc::clone(&engine), Known::default(), alarms.clone()));

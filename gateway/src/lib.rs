@@ -6,7 +6,7 @@
 //! |---|---|
 //! | contract | `gateway_ebpf`, shared with the XDP program |
 //! | ground | [`net`], [`clock`], [`alarm`], [`pause`] |
-//! | pure core (no sockets, no files, no clock) | [`list`], [`zone`], [`policy`], [`scan`], [`direction`], [`smtp`] |
+//! | pure core (no sockets, no files, no clock) | [`list`], [`zone`], [`policy`], [`scan`], [`sender`], [`direction`], [`smtp`] |
 //! | adapters (one outside thing each) | [`feed`], [`host`], [`xdp`], [`audit`], [`store`], [`dns`], [`auth`] |
 //! | flow | [`engine`], [`refresh`], [`sight`] |
 //! | fronts | [`front`] |
@@ -32,6 +32,7 @@ pub mod pause;
 pub mod policy;
 pub mod refresh;
 pub mod scan;
+pub mod sender;
 pub mod sight;
 pub mod smtp;
 pub mod store;

@@ -1,4 +1,5 @@
-//! The embedded store: what people said of lists, and what came to and went from each, in one SQLite file.
+//! The embedded stores, each in one SQLite file: what people said of lists, and what came to and went from each; and who waits
+//! on the greylist.
 //!
 //! One thread writes while others read; a reader that must not wait for a long write opens the store with
 //! [`Store::open_read_only`] for itself.
@@ -9,12 +10,13 @@ mod journal;
 mod manual;
 mod open;
 mod schema;
+mod senders;
 mod switches;
 #[cfg(test)]
 mod tests;
 mod values;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -23,8 +25,17 @@ use self::bounds::Bounds;
 pub use self::error::StoreError;
 pub use self::journal::{Additions, Baseline, Change, Event, History, MOST_EVENTS};
 pub use self::manual::{Kind, ManualEntry};
-pub use self::open::{Damaged, FILE, Opened};
+pub use self::open::{Damaged, Opened};
+use self::schema::LISTS;
+pub use self::senders::{
+    MemorySenders, PassedRow, SENDERS_FILE, SenderCounts, SenderList, SenderStore, SqliteSenders,
+    WaitingRow,
+};
 pub use self::switches::Switch;
+use crate::clock::Timestamp;
+
+/// The name of the store of lists in the state folder.
+pub const FILE: &str = "portcullis.db";
 
 /// The open store. What a call has written is on the disk when it returns, all of it or nothing.
 #[derive(Debug)]
@@ -35,6 +46,19 @@ pub struct Store {
 }
 
 impl Store {
+    /// Opens the store in `state_dir`, and begins a new one where there is none, or one that is damaged. Looks at the whole
+    /// file. To be called by one process at a time.
+    pub fn open(state_dir: &Path, now: Timestamp) -> Result<Opened<Self>, StoreError> {
+        let Opened { store: (path, connection), damaged } = LISTS.open(state_dir, now)?;
+        Ok(Opened { store: Self::new(path, connection), damaged })
+    }
+
+    /// Opens the store in `state_dir` for reading, beside a daemon or without one; `None` where none was made yet.
+    pub fn open_read_only(state_dir: &Path) -> Result<Option<Self>, StoreError> {
+        let opened = LISTS.open_read_only(state_dir)?;
+        Ok(opened.map(|(path, connection)| Self::new(path, connection)))
+    }
+
     fn new(path: PathBuf, connection: Connection) -> Self {
         Self { path, connection: Mutex::new(connection), bounds: Bounds::default() }
     }

@@ -1,4 +1,4 @@
-//! Opening the file of the store: a damaged one is put aside, never used and never removed.
+//! Opening a file of the store: a damaged one is put aside, never used and never removed.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -10,11 +10,9 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::{Store, StoreError, schema};
+use super::schema::Layout;
+use super::{StoreError, schema};
 use crate::clock::Timestamp;
-
-/// The name of the store in the state folder.
-pub const FILE: &str = "portcullis.db";
 
 /// How long a call waits for another process that has the file.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -24,9 +22,9 @@ const LOG_OCTETS: i64 = 16 << 20;
 
 /// A store just opened for writing.
 #[derive(Debug)]
-pub struct Opened {
+pub struct Opened<T> {
     /// The store.
-    pub store: Store,
+    pub store: T,
     /// The file that was there, when it was of no use; the store is new then.
     pub damaged: Option<Damaged>,
 }
@@ -40,46 +38,53 @@ pub struct Damaged {
     pub aside: PathBuf,
 }
 
-impl Store {
-    /// Opens the store in `state_dir`, and begins a new one where there is none, or one that is damaged. Looks at the whole
+/// A connection with the path of its file.
+pub(super) type Connected = (PathBuf, Connection);
+
+impl Layout {
+    /// Opens the file in `state_dir`, and begins a new one where there is none, or one that is damaged. Looks at the whole
     /// file. To be called by one process at a time.
-    pub fn open(state_dir: &Path, now: Timestamp) -> Result<Opened, StoreError> {
-        let path = state_dir.join(FILE);
-        match open(&path) {
-            Ok(connection) => Ok(Opened { store: Self::new(path, connection), damaged: None }),
+    pub(super) fn open(
+        &self,
+        state_dir: &Path,
+        now: Timestamp,
+    ) -> Result<Opened<Connected>, StoreError> {
+        let path = state_dir.join(self.file);
+        let (connection, damaged) = match open(&path, self) {
+            Ok(connection) => (connection, None),
             Err(StoreError::Damaged { reason, .. }) => {
                 let aside = put_aside(&path, now)?;
-                let store = Self::new(path.clone(), open(&path)?);
-                Ok(Opened { store, damaged: Some(Damaged { reason, aside }) })
+                (open(&path, self)?, Some(Damaged { reason, aside }))
             }
-            Err(error) => Err(error),
-        }
+            Err(error) => return Err(error),
+        };
+        Ok(Opened { store: (path, connection), damaged })
     }
 
-    /// Opens the store in `state_dir` for reading, beside a daemon or without one; `None` where none was made yet.
-    pub fn open_read_only(state_dir: &Path) -> Result<Option<Self>, StoreError> {
-        let path = state_dir.join(FILE);
+    /// Opens the file in `state_dir` for reading, beside a daemon or without one; `None` where none was made yet.
+    pub(super) fn open_read_only(&self, state_dir: &Path) -> Result<Option<Connected>, StoreError> {
+        let path = state_dir.join(self.file);
         if !path.try_exists().map_err(|source| StoreError::path(&path, source))? {
             return Ok(None);
         }
-        let opened = read_only(&path, &path, OpenFlags::empty());
+        let opened = read_only(&path, &path, self, OpenFlags::empty());
         let (connection, version) = match opened {
             Err(StoreError::Sql { .. }) if is_complete(&path) => {
                 // SQLite wants to write beside the file even to read it, which a folder may forbid. The file alone is all
                 // that there is, so it can be read as one that nobody changes.
-                read_only(&path, &unchanging(&path), OpenFlags::SQLITE_OPEN_URI).or(opened)?
+                read_only(&path, &unchanging(&path), self, OpenFlags::SQLITE_OPEN_URI).or(opened)?
             }
             opened => opened?,
         };
-        Ok((version > 0).then(|| Self::new(path, connection)))
+        Ok((version > 0).then_some((path, connection)))
     }
 }
 
-fn open(path: &Path) -> Result<Connection, StoreError> {
+fn open(path: &Path, layout: &Layout) -> Result<Connection, StoreError> {
     create(path).map_err(|source| StoreError::path(path, source))?;
     let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
         .map_err(|source| StoreError::sql(path, OPEN, source))?;
-    prepare(path, &mut connection)?;
+    prepare(path, layout, &mut connection)?;
     Ok(connection)
 }
 
@@ -102,36 +107,41 @@ fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
 }
 
 /// Checks the whole file, and makes the tables if it is new.
-fn prepare(path: &Path, connection: &mut Connection) -> Result<(), StoreError> {
+fn prepare(path: &Path, layout: &Layout, connection: &mut Connection) -> Result<(), StoreError> {
     let failed = |source| StoreError::sql(path, OPEN, source);
-    let version = version(path, connection)?;
+    let version = version(path, layout, connection)?;
     if let Some(reason) = schema::fault(connection, version).map_err(failed)? {
         return Err(StoreError::Damaged { path: path.to_owned(), reason });
     }
     let mut settle = || {
-        // Readers go on while somebody writes, and what is written survives the loss of power.
+        // Readers go on while somebody writes.
         connection.pragma_update_and_check(None, "journal_mode", "wal", |_mode| Ok(()))?;
-        connection.pragma_update(None, "synchronous", "full")?;
+        connection.pragma_update(None, "synchronous", layout.synchronous)?;
         connection
             .pragma_update_and_check(None, "journal_size_limit", LOG_OCTETS, |_size| Ok(()))?;
-        if version <= 0 { schema::create(connection) } else { Ok(()) }
+        if version <= 0 { schema::create(connection, layout) } else { Ok(()) }
     };
     settle().map_err(failed)
 }
 
 /// The version of the schema, if it is one that is known here.
-fn version(path: &Path, connection: &Connection) -> Result<i64, StoreError> {
-    let known = schema::VERSION;
+fn version(path: &Path, layout: &Layout, connection: &Connection) -> Result<i64, StoreError> {
+    let known = layout.version;
     match schema::version(connection).map_err(|source| StoreError::sql(path, OPEN, source))? {
         found if found > known => Err(StoreError::Newer { path: path.to_owned(), found, known }),
         found => Ok(found),
     }
 }
 
-fn read_only(path: &Path, name: &Path, flags: OpenFlags) -> Result<(Connection, i64), StoreError> {
+fn read_only(
+    path: &Path,
+    name: &Path,
+    layout: &Layout,
+    flags: OpenFlags,
+) -> Result<(Connection, i64), StoreError> {
     let connection = connect(name, OpenFlags::SQLITE_OPEN_READ_ONLY | flags)
         .map_err(|source| StoreError::sql(path, OPEN, source))?;
-    let version = version(path, &connection)?;
+    let version = version(path, layout, &connection)?;
     Ok((connection, version))
 }
 

@@ -1,9 +1,23 @@
-//! The tables, their version, and whether a file has them.
+//! The tables of a file, their version, and whether a file has them.
 
 use rusqlite::{Connection, TransactionBehavior};
 
-/// The version of [`TABLES`], in `user_version`.
-pub(super) const VERSION: i64 = 1;
+/// One kind of file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Layout {
+    /// Its name in the state folder.
+    pub(super) file: &'static str,
+    /// The version of `tables`, in `user_version`.
+    pub(super) version: i64,
+    /// What makes the tables.
+    pub(super) tables: &'static str,
+    /// `full`: what is written survives the loss of power. `normal`: only the end of the process, and the file stays whole.
+    pub(super) synchronous: &'static str,
+}
+
+/// The store of lists.
+pub(super) const LISTS: Layout =
+    Layout { file: super::FILE, version: 1, tables: TABLES, synchronous: "full" };
 
 /// Times are microseconds since 1970; prefixes are the family, the octets of the address, the length.
 ///
@@ -49,9 +63,9 @@ pub(super) fn fault(connection: &Connection, version: i64) -> rusqlite::Result<O
 }
 
 /// Makes the tables in a new file.
-pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
+pub(super) fn create(connection: &mut Connection, layout: &Layout) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    transaction.execute_batch(TABLES)?;
-    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.execute_batch(layout.tables)?;
+    transaction.pragma_update(None, "user_version", layout.version)?;
     transaction.commit()
 }

@@ -1,5 +1,7 @@
 //! Every key that a configuration can have: for suggestions, for the reference, for the tests that hold both true.
 
+mod reputation;
+
 use strsim::damerau_levenshtein;
 
 use self::IfAbsent::{Required, Value, Words};
@@ -86,7 +88,7 @@ const fn key(
 }
 
 /// All tables, the top of the file first.
-pub(super) static TABLES: [TableKeys; 14] = [
+pub(super) static TABLES: [TableKeys; 19] = [
     TableKeys {
         name: "",
         heading: "",
@@ -126,8 +128,12 @@ pub(super) static TABLES: [TableKeys; 14] = [
             key("listener", Words("none"), "[{ address = \"192.0.2.1:25\" }]", "See [[listener]]."),
             key("next_hop", Words("none"), "{ address = \"127.0.0.1:10025\" }", "See [next_hop]."),
             key("list", Words("none"), "[]", "See [[list]]."),
+            key("acceptance", Words("none"), "[]", "See [[acceptance]]."),
+            key("dns", Words("as below"), "{ budget = \"2s\" }", "See [dns]."),
             key("zone", Words("none"), "[]", "See [[zone]]."),
             key("score", Words("as below"), "{ delay = 20 }", "See [score]."),
+            key("greylist", Words("as below"), "{ wait = \"5m\" }", "See [greylist]."),
+            key("promotion", Words("as below"), "{ refusals = 20 }", "See [promotion]."),
             key("reply", Words("as below"), "{ address = true }", "See [reply]."),
             key("limits", Words("as below"), "{ errors = 20 }", "See [limits]."),
             key("scan", Words("as below"), "{ headers = [] }", "See [scan]."),
@@ -257,7 +263,7 @@ pub(super) static TABLES: [TableKeys; 14] = [
                 "direction",
                 Value("\"auto\""),
                 "\"inbound\"",
-                "`inbound`, `outbound`, or `auto`: told from the client. Accepted, and without effect in this version.",
+                "`inbound`, `outbound`, or `auto`: told from the client by the lists of [[acceptance]]. A fixed one asks no DNS for it.",
             ),
             key(
                 "bare_newline",
@@ -277,10 +283,11 @@ pub(super) static TABLES: [TableKeys; 14] = [
                 "client",
                 Value("\"xclient\""),
                 "\"proxy\"",
-                "How it learns who the client is: `xclient`, `proxy` (PROXY protocol), or `none`. With `none` it sees every client as this host, so `recipient_domains` must be set.",
+                "How it learns who the client is: `xclient`, `proxy` (PROXY protocol), or `none`. With `none` it sees every client as this host, so `recipient_domains` must be set, and a listener that is fixed to `outbound` needs an acceptance list.",
             ),
         ],
     },
+    reputation::ACCEPTANCE,
     TableKeys {
         name: "list",
         heading: "[[list]]",
@@ -415,51 +422,12 @@ pub(super) static TABLES: [TableKeys; 14] = [
             ),
         ],
     },
-    TableKeys {
-        name: "zone",
-        heading: "[[zone]]",
-        text: "DNS lists come with a later version: the table is accepted and not looked at.",
-        keys: &[],
-    },
-    TableKeys {
-        name: "score",
-        heading: "[score]",
-        text: "The slider of the reputation score, in percent of the scale from 500 to 1000, or as raw scores.",
-        keys: &[
-            key(
-                "enabled",
-                Value("true"),
-                "false",
-                "`false`: the score is neither computed nor used.",
-            ),
-            key(
-                "allow",
-                Value("0"),
-                "0",
-                "Percent that are let in; the three parts add up to 100.",
-            ),
-            key("delay", Value("20"), "20", "Percent that are answered with a 4xx."),
-            key("reject", Value("80"), "80", "Percent that are refused with a 5xx."),
-            key(
-                "delay_from",
-                Words("from the percent"),
-                "500",
-                "The first score that is not let in; with `reject_above`, instead of the percent.",
-            ),
-            key(
-                "reject_above",
-                Words("from the percent"),
-                "600",
-                "The last score that is delayed; with `delay_from`, instead of the percent.",
-            ),
-            key(
-                "delay_mode",
-                Value("\"static\""),
-                "\"static\"",
-                "`static`: each try is scored anew. `greylist` comes with a later version; until then it means `static`.",
-            ),
-        ],
-    },
+    reputation::DNS,
+    reputation::ZONE,
+    reputation::SCORE,
+    reputation::EVIDENCE,
+    reputation::GREYLIST,
+    reputation::PROMOTION,
     TableKeys {
         name: "reply",
         heading: "[reply]",

@@ -1,10 +1,9 @@
-//! The tables that are nothing but numbers: limits of clients and of networks, and the slider of the score.
+//! The tables that are nothing but numbers: limits of clients and of networks.
 
 use gateway_ebpf::limit::FloodAction;
 
 use super::reader::Reader;
-use super::values::{Parsed, Wrong, boolean, choice, duration, integer, long_duration, size};
-use crate::policy::Thresholds;
+use super::values::{Wrong, choice, duration, integer, long_duration, size};
 use crate::smtp::Limits;
 use crate::xdp;
 
@@ -86,48 +85,4 @@ fn flood(mut reader: Reader<'_>, enforce: bool) -> xdp::Flood {
     }
     reader.finish();
     flood
-}
-
-/// Reads `[score]`: where the bands are, and whether there is a score at all.
-pub(super) fn score(mut reader: Reader<'_>) -> (Thresholds, bool) {
-    let enabled = reader.or("enabled", true, boolean);
-    if let Some(mode) =
-        reader.optional("delay_mode", choice(&[("static", false), ("greylist", true)]))
-        && mode.value
-    {
-        let text = "\"greylist\" comes with a later version; \"static\" is used";
-        reader.notice(mode.key, mode.place, text);
-    }
-    let percent = ["allow", "delay", "reject"].map(|key| reader.optional(key, integer(0..=100)));
-    let scores = ["delay_from", "reject_above"].map(|key| reader.optional(key, integer(0..=1000)));
-    let written = scores.iter().chain(&percent).flatten().next().cloned();
-    let thresholds = thresholds(
-        percent.map(|part| part.map(|at| at.value)),
-        scores.map(|score| score.map(|at| at.value)),
-    )
-    .unwrap_or_else(|wrong| {
-        // The defaults fit, so one of the keys is there.
-        if let Some(at) = written {
-            reader.wrong_at(&at, wrong);
-        }
-        Thresholds::default()
-    });
-    reader.finish();
-    (thresholds, enabled)
-}
-
-fn thresholds(percent: [Option<u16>; 3], scores: [Option<u16>; 2]) -> Parsed<Thresholds> {
-    match (percent, scores) {
-        ([allow, delay, reject], [None, None]) => {
-            let (allow, delay) = (allow.unwrap_or(0), delay.unwrap_or(20));
-            Thresholds::from_percent(allow, delay, reject.unwrap_or(80)).map_err(Wrong::new)
-        }
-        ([None, None, None], [Some(delay_from), Some(reject_above)]) => {
-            Thresholds::from_scores(delay_from, reject_above).map_err(Wrong::new)
-        }
-        ([None, None, None], _) => {
-            Err(Wrong::new("one raw score alone, expected both delay_from and reject_above"))
-        }
-        _ => Err(Wrong::new("percent and raw scores, expected one kind of them")),
-    }
 }

@@ -1,15 +1,18 @@
 //! The two sides of mail: the tables `[[listener]]`, the table `[next_hop]`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use super::reader::Reader;
+use super::fault::Place;
+use super::reader::{At, Reader};
 use super::values::{Wrong, choice, socket_address};
-use crate::direction::Direction;
+use crate::direction::{Acceptance, Direction};
 use crate::front::{BareNewline, Listener, NextHop, PassClient};
+use crate::net::reserved;
 
-/// Reads the tables `[[listener]]`.
-pub(super) fn listeners(readers: Vec<Reader<'_>>) -> Vec<Listener> {
+/// Reads the tables `[[listener]]`, with the places where one is fixed to outbound.
+pub(super) fn listeners(readers: Vec<Reader<'_>>) -> (Vec<Listener>, Vec<Place>) {
     let mut listeners: Vec<Listener> = Vec::new();
+    let mut outbound = Vec::new();
     for mut reader in readers {
         let expected = "an IP address with a port, like \"0.0.0.0:25\"";
         let address = reader.required("address", expected, socket_address);
@@ -18,7 +21,13 @@ pub(super) fn listeners(readers: Vec<Reader<'_>>) -> Vec<Listener> {
             ("inbound", Some(Direction::Inbound)),
             ("outbound", Some(Direction::Outbound)),
         ]);
-        let direction = reader.or("direction", None, direction);
+        let direction = reader.optional("direction", direction);
+        if let Some(at) = direction.as_ref().filter(|at| at.value == Some(Direction::Outbound)) {
+            let address = address.as_ref().map(|address| address.value);
+            notice_strangers(&reader, at, address);
+            outbound.push(at.place.clone());
+        }
+        let direction = direction.and_then(|at| at.value);
         let bare_newline =
             choice(&[("reject", BareNewline::Reject), ("normalise", BareNewline::Normalise)]);
         let bare_newline = reader.or("bare_newline", BareNewline::Reject, bare_newline);
@@ -36,13 +45,47 @@ pub(super) fn listeners(readers: Vec<Reader<'_>>) -> Vec<Listener> {
         }
         reader.finish();
     }
-    listeners
+    (listeners, outbound)
+}
+
+/// Says so where strangers can reach a listener that is there for our own senders.
+fn notice_strangers(reader: &Reader<'_>, at: &At<Option<Direction>>, address: Option<SocketAddr>) {
+    let is_open = |ip: IpAddr| ip.is_unspecified() || reserved(ip).is_none();
+    if let Some(address) = address
+        && is_open(address.ip().to_canonical())
+    {
+        let text = format!(
+            "\"outbound\" on {address}, which strangers may reach: let a firewall, or an address inside, keep them away"
+        );
+        reader.notice(at.key, at.place.clone(), text);
+    }
+}
+
+/// What decides for whom mail is taken.
+#[derive(Debug)]
+pub(super) struct Relaying<'a> {
+    /// Whether there are `recipient_domains`.
+    pub(super) has_domains: bool,
+    /// Where listeners are fixed to outbound.
+    pub(super) outbound: &'a [Place],
+    /// The acceptance lists.
+    pub(super) acceptance: &'a [Acceptance],
+}
+
+impl Relaying<'_> {
+    /// Whether a list tells our own senders from others without reverse names.
+    fn knows_senders(&self) -> bool {
+        self.acceptance.iter().any(|list| {
+            list.direction == Direction::Outbound
+                && !(list.addresses.is_empty() && list.hosts.is_empty())
+        })
+    }
 }
 
 /// Reads `[next_hop]`. No open relay: a next hop that cannot see the client must not get mail for any domain (B0).
 pub(super) fn next_hop(
     mut reader: Reader<'_>,
-    has_domains: bool,
+    relaying: &Relaying<'_>,
     listeners: &[Listener],
 ) -> Option<NextHop> {
     let expected = "the IP address and port of the mail server behind";
@@ -64,7 +107,7 @@ pub(super) fn next_hop(
     let client = reader.optional("client", client);
     if let Some(client) = &client
         && client.value == PassClient::None
-        && !has_domains
+        && !relaying.has_domains
     {
         let expected = "\"xclient\", \"proxy\" or recipient_domains";
         let wrong = Wrong::expected(&"\"none\" without recipient_domains", expected);
@@ -73,6 +116,21 @@ pub(super) fn next_hop(
             wrong.hint(
                 "the next hop would see every client as this host and relay for the whole world; \
                  set recipient_domains = [\"example.org\"] at the top of the file, or let it see the client",
+            ),
+        );
+    }
+    if let Some(client) = &client
+        && client.value == PassClient::None
+        && let Some(place) = relaying.outbound.first()
+        && !relaying.knows_senders()
+    {
+        let found = format!("\"none\" with the outbound listener at {place}");
+        let expected = "an outbound [[acceptance]] list with addresses or hosts";
+        reader.wrong_at(
+            client,
+            Wrong::expected(&found, expected).hint(
+                "it would be an open relay for all who reach that listener, since the next hop sees every client as this host; \
+                 say who may send, or let the next hop see the client",
             ),
         );
     }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use gateway_ebpf::abi::{KernelAction, MAX_LISTS};
 
+use super::action::{Allowed, action, bad_actions, hops};
 use super::download::{download, guard};
 use super::reader::{At, Reader};
 use super::tree::Value;
-use super::values::{Parsed, Wrong, boolean, choice, integer, label, list_name, text};
-use crate::list::{Class, Format, HopScope, List, ListAction, Source, Weight};
+use super::values::{Parsed, Wrong, boolean, choice, label, list_name, text};
+use crate::list::{Class, Format, List, ListAction, Source};
 
 /// What holds for all lists.
 #[derive(Debug)]
@@ -31,18 +32,7 @@ pub(super) fn lists(readers: Vec<Reader<'_>>, common: &Common<'_>) -> Vec<Arc<Li
     for mut reader in readers {
         let name = reader.required("name", "the name of the list", list_name);
         if let Some(name) = &name {
-            match names.iter().find(|earlier| earlier.value == name.value) {
-                Some(earlier) => {
-                    let found =
-                        format!("{:?}, the name of the list at {}", name.value, earlier.place);
-                    reader.wrong_at(name, Wrong::expected(&found, "another"));
-                }
-                None => names.push(name.clone()),
-            }
-            if names.len() == MOST + 1 {
-                let found = format!("{:?}, list number {}", name.value, MOST + 1);
-                reader.wrong_at(name, Wrong::expected(&found, format!("at most {MOST} lists")));
-            }
+            reader.only_one(name, &mut names, "list", MOST);
         }
         lists.extend(list(&mut reader, name, common).map(Arc::new));
         reader.finish();
@@ -74,8 +64,8 @@ fn list(reader: &mut Reader<'_>, name: Option<At<String>>, common: &Common<'_>) 
     let source = source(reader, common.folder);
     let guard = guard(reader, &source);
     let format = reader.optional("format", format);
-    let action = action(reader, class.as_ref(), common.score_enabled);
-    let hops = reader.optional("hops", hop_scope);
+    let action = action(reader, &allowed(class.as_ref(), common.score_enabled));
+    let hops = hops(reader);
     let label = reader.optional("label", label);
     // A dry run of everything must come to what would be decided without it, so that the list stays as it is here: the
     // policy alone decides then that nothing is done. The kernel knows no policy.
@@ -87,7 +77,7 @@ fn list(reader: &mut Reader<'_>, name: Option<At<String>>, common: &Common<'_>) 
         name: name.into(),
         class,
         action,
-        hops: hops.map_or_else(|| action.default_hops(), |hops| hops.value),
+        hops: hops.unwrap_or_else(|| action.default_hops()),
         kernel,
         enforce,
         source,
@@ -114,12 +104,16 @@ fn class_words() -> String {
     format!("one of {}", Class::ALL.map(Class::name).join(", "))
 }
 
-fn hop_scope(value: &Value) -> Parsed<HopScope> {
-    choice(&[
-        ("connect", HopScope::Connect),
-        ("unauthenticated", HopScope::Unauthenticated),
-        ("all", HopScope::All),
-    ])(value)
+/// What a list of `class` may do.
+fn allowed(class: Option<&At<Class>>, score_enabled: bool) -> Allowed {
+    let class = class.map(|class| class.value);
+    let is_good = class.is_some_and(Class::is_good);
+    Allowed {
+        class: class.map(Class::name),
+        actions: if is_good { vec![ListAction::Accept] } else { bad_actions() },
+        score_enabled,
+        has_own_weights: false,
+    }
 }
 
 /// Where the entries come from; a list that says nothing about it is filled by commands.
@@ -134,81 +128,6 @@ fn source(reader: &mut Reader<'_>, folder: &Path) -> Source {
     let all = reader.optional("folder", text).map(|at| Source::Folder(folder.join(at.value)));
     let url = download(reader, folder).map(Source::Url);
     file.or(all).or(url).unwrap_or(Source::Put)
-}
-
-fn action(
-    reader: &mut Reader<'_>,
-    class: Option<&At<Class>>,
-    score_enabled: bool,
-) -> Option<ListAction> {
-    let nothing = Weight::new(0)?;
-    let has_weight = reader.has("weight");
-    let weight = reader.optional("weight", weight);
-    let score = ListAction::Score(weight.as_ref().map_or(nothing, |weight| weight.value));
-    let is_good = class.is_some_and(|class| class.value.is_good());
-    let expected: &[ListAction] = if is_good {
-        &[ListAction::Accept]
-    } else {
-        &[
-            ListAction::Reject,
-            ListAction::Defer,
-            score,
-            ListAction::Observe,
-            ListAction::Tag,
-            ListAction::RejectMessage,
-            ListAction::Discard,
-        ]
-    };
-    let default = expected.first().copied()?;
-    let action = if reader.has("action") {
-        reader.optional("action", |value| one_action(value, expected, class))
-    } else {
-        Some(At { value: default, key: "action", place: reader.place().clone() })
-    };
-    // Where the action itself is wrong, nobody can say whether a weight belongs to it.
-    let action = action?;
-    match (action.value, weight) {
-        (ListAction::Score(_), None) if !has_weight => {
-            let wrong = Wrong::expected(&"\"score\" without weight", "weight, -1000 to 1000");
-            reader.wrong_at(&action, wrong);
-        }
-        (ListAction::Score(_), Some(_)) if !score_enabled => {
-            let text = "\"score\" has no effect, since [score] is not enabled";
-            reader.notice(action.key, action.place.clone(), text);
-        }
-        (ListAction::Score(_), _) | (_, None) => (),
-        (other, Some(weight)) => {
-            let found = format!("{} with action {:?}", weight.value.value(), other.name());
-            let wrong = Wrong::expected(&found, "a weight with action \"score\" only");
-            reader.wrong_at(&weight, wrong);
-        }
-    }
-    Some(action.value)
-}
-
-fn one_action(
-    value: &Value,
-    expected: &[ListAction],
-    class: Option<&At<Class>>,
-) -> Parsed<ListAction> {
-    let words: Vec<_> = expected.iter().map(|action| (action.name(), *action)).collect();
-    choice(&words)(value).map_err(|wrong| match (value, class) {
-        (Value::Text(word), _) if word == "quarantine" => {
-            wrong.hint("\"quarantine\" comes with a later version")
-        }
-        (Value::Text(_), Some(class)) => {
-            let class = class.value.name();
-            let all = expected.iter().map(|action| action.name());
-            let all: Vec<_> = all.collect();
-            Wrong::expected(value, format_args!("one of {} for class \"{class}\"", all.join(", ")))
-        }
-        _ => wrong,
-    })
-}
-
-fn weight(value: &Value) -> Parsed<Weight> {
-    let number = integer(-1000..=1000_i64)(value)?;
-    Weight::new(number).ok_or_else(|| Wrong::expected(value, "a number from -1000 to 1000"))
 }
 
 /// The kernel acts for `reject` lists alone, and does no more than count where nothing is enforced.
@@ -229,7 +148,12 @@ fn kernel(
         }
         return KernelAction::Off;
     }
-    match configured.map_or(default, |kernel| kernel.value) {
+    no_more_than_counted(configured.map_or(default, |kernel| kernel.value), enforce)
+}
+
+/// What the kernel does where nothing is enforced.
+pub(super) fn no_more_than_counted(kernel: KernelAction, enforce: bool) -> KernelAction {
+    match kernel {
         KernelAction::Refuse | KernelAction::Reset | KernelAction::Drop if !enforce => {
             KernelAction::Count
         }

@@ -1,6 +1,10 @@
 //! Configuration: TOML files into one resolved `Config`, or all of their faults at once.
 
+mod acceptance;
+mod action;
+mod dns;
 mod download;
+mod exempt;
 mod fault;
 mod keys;
 mod limits;
@@ -10,10 +14,13 @@ mod parts;
 mod reader;
 mod reference;
 mod resolve;
+mod score;
+mod senders;
 #[cfg(test)]
 mod tests;
 mod tree;
 mod values;
+mod zones;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,12 +28,17 @@ use std::sync::Arc;
 pub use fault::{Fault, Faults, Notice, Place};
 pub use reference::reference;
 
+use gateway_ebpf::abi::KernelAction;
+
+use crate::direction::Acceptance;
 use crate::front::{Listener, NextHop};
 use crate::list::List;
 use crate::net::Prefix;
-use crate::policy::{ReplyStyle, Thresholds};
+use crate::policy::{EvidenceWeights, ReplyStyle, Thresholds};
+use crate::sender::{Greylist, HistorySettings, PromotionSettings};
 use crate::smtp::Limits;
 use crate::xdp;
+use crate::zone::Zone;
 
 /// Where the configuration is when nobody says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/portcullis/portcullis.toml";
@@ -55,10 +67,20 @@ pub struct Config {
     pub next_hop: Option<NextHop>,
     /// The lists, in the order in which they are written.
     pub lists: Vec<Arc<List>>,
-    /// Where the bands of the score begin and end.
-    pub thresholds: Thresholds,
-    /// Whether a score is computed at all.
-    pub score_enabled: bool,
+    /// Which clients send which way, where a listener does not say it.
+    pub acceptance: Vec<Acceptance>,
+    /// How DNS is asked.
+    pub dns: crate::dns::Settings,
+    /// The zones, in the order in which they are written.
+    pub zones: Vec<Arc<Zone>>,
+    /// How the score is made, and what comes of it.
+    pub score: ScoreConfig,
+    /// What the past of a client adds to its score.
+    pub history: HistorySettings,
+    /// How senders in the delay band wait.
+    pub greylist: Greylist,
+    /// Who is refused so often that the kernel does it.
+    pub promotion: PromotionConfig,
     /// How much a refused client is told.
     pub reply_style: ReplyStyle,
     /// How much of everything a peer may use.
@@ -71,6 +93,34 @@ pub struct Config {
     pub audit_file: PathBuf,
     /// What the daemon says.
     pub log: LogConfig,
+}
+
+/// How the score is made, and what comes of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScoreConfig {
+    /// Whether a score is computed at all.
+    pub enabled: bool,
+    /// Where the bands begin and end.
+    pub thresholds: Thresholds,
+    /// What becomes of the delay band: senders wait on the greylist; `false`: each try is scored anew.
+    pub greylist: bool,
+    /// Whether it is used when a client connects.
+    pub connect: bool,
+    /// Whether it is used when a message is there.
+    pub message: bool,
+    /// Sender domains that it does not stop, in lower case; one with a dot before it stands for its subdomains alone.
+    pub exempt_domains: Vec<String>,
+    /// What each fact adds to it.
+    pub evidence: EvidenceWeights,
+}
+
+/// Who is refused so often that the kernel does it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PromotionConfig {
+    /// When, for how long.
+    pub settings: PromotionSettings,
+    /// What the kernel does.
+    pub kernel: KernelAction,
 }
 
 /// What is looked at in the header of a message.
@@ -101,7 +151,8 @@ pub enum LogFormat {
 }
 
 impl Config {
-    /// Reads `path` and what lies in `conf.d` beside it. Lists and other files that it names are not opened.
+    /// Reads `path` and what lies in `conf.d` beside it, with the keys of zones and exempt domains in files that it names;
+    /// lists and other such files are not opened.
     pub fn load(path: &Path) -> Result<(Self, Vec<Notice>), Faults> {
         Self::load_with(path, &[])
     }

@@ -16,7 +16,7 @@ impl Config {
         engine::Settings {
             policy: Policy {
                 enforce: self.enforce,
-                thresholds: self.score_enabled.then_some(self.thresholds),
+                thresholds: self.score.enabled.then_some(self.score.thresholds),
                 reply_style: self.reply_style,
                 ..Policy::default()
             },
@@ -63,6 +63,7 @@ impl Config {
         let changed = [
             ("[xdp]", !self.xdp.is_same_filter(&running.xdp)),
             ("[[listener]]", self.listeners != running.listeners),
+            ("[dns]", self.dns != running.dns),
             ("[admin]", self.admin_socket != running.admin_socket),
             ("[audit]", self.audit_file != running.audit_file),
             ("[log]", self.log != running.log),

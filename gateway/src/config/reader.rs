@@ -151,6 +151,14 @@ impl<'f> Reader<'f> {
         self.table.contains_key(key)
     }
 
+    /// Whether each of the arrays `keys` is absent or without items, right or wrong ones.
+    pub(super) fn are_empty(&self, keys: &[&str]) -> bool {
+        keys.iter().all(|key| match self.table.get(*key) {
+            Some(Node { value: Value::Array(items), .. }) => items.is_empty(),
+            other => other.is_none(),
+        })
+    }
+
     /// Takes `key` out without looking at its value.
     pub(super) fn take(&mut self, key: &'static str) -> Option<Node> {
         debug_assert!(self.keys.has(key), "`{key}` is in no table of keys.rs");
@@ -175,6 +183,30 @@ impl<'f> Reader<'f> {
     /// Records that a value that was read is wrong after all.
     pub(super) fn wrong_at<T>(&self, at: &At<T>, wrong: Wrong) {
         self.wrong(at.key, at.place.clone(), wrong);
+    }
+
+    /// Records that `name` was given before, or is one more than the `most` things of that `kind`.
+    pub(super) fn only_one(
+        &self,
+        name: &At<String>,
+        names: &mut Vec<At<String>>,
+        kind: &str,
+        most: usize,
+    ) {
+        match names.iter().find(|earlier| earlier.value == name.value) {
+            Some(earlier) => {
+                let place = &earlier.place;
+                let found = format!("{:?}, the name of the {kind} at {place}", name.value);
+                self.wrong_at(name, Wrong::expected(&found, "another"));
+            }
+            None => {
+                names.push(name.clone());
+                if names.len() == most.saturating_add(1) {
+                    let found = format!("{:?}, {kind} number {}", name.value, names.len());
+                    self.wrong_at(name, Wrong::expected(&found, format!("at most {most} {kind}s")));
+                }
+            }
+        }
     }
 
     /// Records that a key is absent.

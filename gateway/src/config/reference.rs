@@ -85,10 +85,42 @@ file = "doubtful.txt"
 action = "score"
 weight = 550
 
+[dns]
+resolvers = ["127.0.0.1"]
+
+[[zone]]
+name = "zen"
+domain = "zen.example.org"
+label = "Example Zen"
+class = "third-party-bad"
+match = ["127.0.0.[2..9]*600", "127.0.0.[10..11]*200*dynamic"]
+action = "score"
+
+[[zone]]
+name = "good.example.net"
+class = "third-party-good"
+
 [score]
 allow = 0
 delay = 20
 reject = 80
+exempt_domains = ["example.com"]
+
+[score.evidence]
+ptr_missing = 50
+ptr_generic = 100
+
+[greylist]
+wait = "5m"
+
+[promotion]
+refusals = 20
+
+[[acceptance]]
+name = "office"
+direction = "outbound"
+addresses = ["192.0.2.64/28"]
+hosts = ["app.example.org"]
 
 [scan]
 headers = ["X-Originating-IP"]

@@ -1,22 +1,25 @@
 //! The tree of values into a `Config`: one function for each table.
 
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use gateway_ebpf::abi::{KernelAction, MAX_PORTS};
 
+use super::acceptance::acceptance;
+use super::dns::dns;
 use super::fault::{Fault, Faults, Findings, Notice, Place};
-use super::limits::{limits, score, xdp_limits};
-use super::listeners::{listeners, next_hop};
+use super::limits::{limits, xdp_limits};
+use super::listeners::{Relaying, listeners, next_hop};
 use super::lists::{Common, kernel_action, lists};
 use super::reader::{At, Reader, table_keys};
-use super::tree::{Table, Value};
+use super::score::score;
+use super::senders::{greylist, promotion};
+use super::tree::Table;
 use super::values::{
-    Parsed, Wrong, boolean, choice, domain, header_name, integer, interface, is_domain, prefix,
+    Wrong, boolean, choice, domain, header_name, integer, interface, is_domain, own_prefix,
     recipient_domain, refuse_text, text,
 };
+use super::zones::zones;
 use super::{Config, LogConfig, LogFormat, ScanConfig};
-use crate::net::Prefix;
 use crate::policy::ReplyStyle;
 use crate::xdp;
 
@@ -37,27 +40,35 @@ pub(super) fn resolve(
     let enforce = top.or("enforce", true, boolean);
     let recipient_domains = values(top.each("recipient_domains", recipient_domain));
     let (xdp, kernel) = xdp(top.table("xdp"), folder, &state_dir, enforce);
-    let (thresholds, score_enabled) = score(top.table("score"));
-    let common = Common { folder, enforce, kernel, score_enabled };
-    let listeners = listeners(top.tables("listener"));
+    let (score, history, ptr_weight) = score(top.table("score"), folder);
+    let common = Common { folder, enforce, kernel, score_enabled: score.enabled };
+    let (acceptance, ptr_domains) = acceptance(top.tables("acceptance"));
+    let dns = dns(top.table("dns"), &[ptr_domains, ptr_weight]);
+    let (listeners, outbound) = listeners(top.tables("listener"));
     let next_hop = if top.has("next_hop") {
-        next_hop(top.table("next_hop"), !recipient_domains.is_empty(), &listeners)
+        let has_domains = !recipient_domains.is_empty();
+        let relaying = Relaying { has_domains, outbound: &outbound, acceptance: &acceptance };
+        next_hop(top.table("next_hop"), &relaying, &listeners)
     } else {
         None
     };
-    zones(&mut top);
     let config = Config {
         file: file.to_owned(),
         hostname: hostname(&mut top),
-        trusted_relays: values(top.each("trusted_relays", trusted_relay)),
+        trusted_relays: values(top.each("trusted_relays", own_prefix(TRUSTED))),
         enforce,
         recipient_domains,
         xdp,
         listeners,
         next_hop,
         lists: lists(top.tables("list"), &common),
-        thresholds,
-        score_enabled,
+        acceptance,
+        dns,
+        zones: zones(top.tables("zone"), &common),
+        score,
+        history,
+        greylist: greylist(top.table("greylist")),
+        promotion: promotion(top.table("promotion"), enforce),
         reply_style: reply_style(top.table("reply")),
         limits: limits(top.table("limits")),
         scan: scan(top.table("scan")),
@@ -93,7 +104,7 @@ fn missing_table(place: &Place, table: &str) -> Fault {
     }
 }
 
-fn values<T>(items: Option<Vec<At<T>>>) -> Vec<T> {
+pub(super) fn values<T>(items: Option<Vec<At<T>>>) -> Vec<T> {
     items.into_iter().flatten().map(|at| at.value).collect()
 }
 
@@ -123,20 +134,8 @@ fn hostname(top: &mut Reader<'_>) -> String {
 }
 
 /// Whoever is believed can blame any address for his mail, so nobody may believe the whole world by mistake.
-fn trusted_relay(value: &Value) -> Parsed<Prefix> {
-    let prefix = prefix(value)?;
-    let (widest, family) = match prefix.address() {
-        IpAddr::V4(_) => (8, "IPv4"),
-        IpAddr::V6(_) => (16, "IPv6"),
-    };
-    if prefix.length() < widest {
-        return Err(Wrong::expected(value, format_args!("at the widest /{widest} for {family}"))
-            .hint(
-                "the Received fields of a trusted relay are believed; name your own hosts only",
-            ));
-    }
-    Ok(prefix)
-}
+const TRUSTED: &str =
+    "the Received fields of a trusted relay are believed; name your own hosts only";
 
 /// More than that in a second from each processor would be no sample, and work for another one.
 const MOST_EVENTS: u32 = 100_000;
@@ -194,18 +193,6 @@ fn ports(reader: &mut Reader<'_>) -> Option<Vec<u16>> {
         None => (),
     }
     Some(values(Some(items)))
-}
-
-/// Zones are of a later version; saying so is better than an unknown key.
-fn zones(top: &mut Reader<'_>) {
-    let Some(node) = top.take("zone") else { return };
-    let places = match node.value {
-        Value::Array(items) => items.into_iter().map(|item| item.place).collect(),
-        _ => vec![node.place],
-    };
-    for place in places {
-        top.notice("zone", place, "DNS lists come with a later version; this one is not asked");
-    }
 }
 
 fn reply_style(mut reader: Reader<'_>) -> ReplyStyle {

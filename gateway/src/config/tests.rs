@@ -2,6 +2,7 @@
 
 mod documents;
 mod faults;
+mod reputation;
 
 use std::time::Duration;
 
@@ -77,10 +78,10 @@ fn what_holds_when_nothing_is_said() {
     assert_eq!(config.limits, Limits::default());
     let references = Some("/var/lib/portcullis/reference-keys".into());
     assert_eq!(config.xdp, xdp::Config { references, ..xdp::Config::default() });
-    assert_eq!(config.thresholds, Thresholds::default());
+    assert_eq!(config.score.thresholds, Thresholds::default());
     assert_eq!(config.reply_style, ReplyStyle::default());
     assert_eq!(config.next_hop, None);
-    assert!(config.enforce && config.score_enabled);
+    assert!(config.enforce && config.score.enabled);
 }
 
 #[test]
@@ -121,6 +122,10 @@ bare_newline = "normalise"
 [next_hop]
 address = "127.0.0.1:10025"
 client = "none"
+[[acceptance]]
+name = "office"
+direction = "outbound"
+addresses = ["192.0.2.0/28"]
 [score]
 enabled = false
 delay_from = 700
@@ -157,7 +162,7 @@ format = "json"
     assert_eq!(config.xdp.limits, xdp::Limits { answers_per_network: 0, flood });
     assert_eq!(config.listeners[0].address, "[::]:25".parse().unwrap());
     assert_eq!(config.next_hop.unwrap().client, PassClient::None);
-    assert_eq!(config.thresholds, Thresholds::from_scores(700, 900).unwrap());
+    assert_eq!(config.score.thresholds, Thresholds::from_scores(700, 900).unwrap());
     assert!(
         !config.reply_style.address && !config.reply_style.label && !config.reply_style.reference
     );
@@ -239,14 +244,6 @@ fn limits_of_networks_can_change_while_the_filter_runs() {
 
 #[test]
 fn notices() {
-    check_notices(
-        "[xdp]\n[score]\ndelay_mode = \"greylist\"\n[[zone]]\nname = 5\n[[zone]]\n",
-        &[
-            "4:score.delay_mode: \"greylist\" comes with a later version; \"static\" is used",
-            "5:zone: DNS lists come with a later version; this one is not asked",
-            "7:zone: DNS lists come with a later version; this one is not asked",
-        ],
-    );
     check_notices(
         &format!(
             "score = {{ enabled = false }}\n{}",
@@ -330,7 +327,7 @@ proptest! {
     #[test]
     fn toml_never_panics(lines in proptest::collection::vec((
         prop::sample::select(TABLES.iter().flat_map(|table| table.keys).collect::<Vec<_>>()),
-        prop::sample::select(vec!["", "[xdp]", "[[list]]", "[score]", "[limits]", "[[listener]]", "[next_hop]", "[list]", "[[xdp]]"]),
+        prop::sample::select(vec!["", "[xdp]", "[[list]]", "[score]", "[[zone]]", "[dns]", "[score.evidence]", "[greylist]", "[promotion]", "[[acceptance]]", "[limits]", "[[listener]]", "[next_hop]", "[list]", "[[xdp]]"]),
         prop::sample::select(vec!["1", "-1", "\"\"", "\"é\"", "[]", "[[]]", "{}", "true", "1.5", "2024-01-01", "99999999999999999999", "[\"x\", 1]", "\"1K\"", "'''x\n'''", "=", "[{ a = 1 }]"]),
     ), 0..12)) {
         let lines: Vec<_> = lines.iter().map(|(key, heading, value)| format!("{heading}\n{} = {value}\n", key.name)).collect();

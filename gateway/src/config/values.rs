@@ -1,7 +1,7 @@
 //! Single values of a configuration: texts into types, or what is wrong with them.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -118,19 +118,32 @@ fn octets(text: &str) -> Option<u64> {
 
 /// A time from one second to a day, as text with a unit.
 pub(super) fn duration(value: &Value) -> Parsed<Duration> {
-    time(value, Duration::from_hours(24)).ok_or_else(|| {
+    time(value, SECOND..=Duration::from_hours(24)).ok_or_else(|| {
         Wrong::expected(value, "a time like \"10s\", \"5m\" or \"1h\", from 1s to 24h")
     })
 }
 
 /// A time from one second to a year, as text with a unit.
 pub(super) fn long_duration(value: &Value) -> Parsed<Duration> {
-    time(value, Duration::from_hours(365 * 24)).ok_or_else(|| {
+    time(value, SECOND..=Duration::from_hours(365 * 24)).ok_or_else(|| {
         Wrong::expected(value, "a time like \"30m\", \"12h\" or \"7d\", from 1s to 365d")
     })
 }
 
-fn time(value: &Value, most: Duration) -> Option<Duration> {
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A time in `range`, which `words` say.
+pub(super) fn time_in(
+    range: RangeInclusive<Duration>,
+    words: &'static str,
+) -> impl Fn(&Value) -> Parsed<Duration> {
+    move |value| {
+        time(value, range.clone())
+            .ok_or_else(|| Wrong::expected(value, format_args!("a time {words}")))
+    }
+}
+
+fn time(value: &Value, range: RangeInclusive<Duration>) -> Option<Duration> {
     let Value::Text(text) = value else { return None };
     // A day has 24 hours here, whatever the calendar does.
     let time = match text.strip_suffix('d').map(str::trim_end) {
@@ -141,11 +154,27 @@ fn time(value: &Value, most: Duration) -> Option<Duration> {
         None => text.parse().ok(),
     };
     let time = Duration::try_from(time?).ok()?;
-    (Duration::from_secs(1)..=most).contains(&time).then_some(time)
+    range.contains(&time).then_some(time)
 }
 
-pub(super) fn prefix(value: &Value) -> Parsed<Prefix> {
+fn prefix(value: &Value) -> Parsed<Prefix> {
     text(value)?.parse().map_err(Wrong::new)
+}
+
+/// A prefix of hosts of one's own, at the widest /8 or /16; `hint` says what a wider one would do.
+pub(super) fn own_prefix(hint: &'static str) -> impl Fn(&Value) -> Parsed<Prefix> {
+    move |value| {
+        let prefix = prefix(value)?;
+        let (widest, family) = match prefix.address() {
+            IpAddr::V4(_) => (8, "IPv4"),
+            IpAddr::V6(_) => (16, "IPv6"),
+        };
+        if prefix.length() >= widest {
+            return Ok(prefix);
+        }
+        let expected = format_args!("at the widest /{widest} for {family}");
+        Err(Wrong::expected(value, expected).hint(hint))
+    }
 }
 
 /// Address and port; names are refused, since nothing may wait for DNS at the start.
@@ -155,12 +184,12 @@ pub(super) fn socket_address(value: &Value) -> Parsed<SocketAddr> {
     address.parse().map_err(|_not_an_address| {
         let wrong = Wrong::expected(value, expected);
         let host = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
-        let is_name = host.parse::<std::net::IpAddr>().is_err()
+        let is_name = host.parse::<IpAddr>().is_err()
             && host.bytes().any(|octet| octet.is_ascii_alphabetic())
             && !host.contains(':');
         if is_name {
             wrong.hint("host names come with a later version; write the address")
-        } else if address.parse::<std::net::IpAddr>().is_ok() {
+        } else if address.parse::<IpAddr>().is_ok() {
             wrong.hint("the port is missing")
         } else {
             wrong
@@ -246,6 +275,17 @@ pub(super) fn list_name(value: &Value) -> Parsed<String> {
             "a name of at most 64 letters, digits, hyphens, dots and underscores",
         )
     })
+}
+
+/// The name of a zone: that of a list, or a domain.
+pub(super) fn zone_name(value: &Value) -> Parsed<String> {
+    let name = text(value)?;
+    if is_list_name(&name) || is_domain(&name) {
+        return Ok(name);
+    }
+    let expected =
+        "a domain, or a name of at most 64 letters, digits, hyphens, dots and underscores";
+    Err(Wrong::expected(value, expected))
 }
 
 /// The name that replies to senders use.

@@ -13,6 +13,9 @@ use crate::net::{Prefix, PrefixError};
 /// More lines than the old gateway ever kept; the report must fit into memory.
 const MOST_LINES: usize = 2_000_000;
 
+/// The most letters of a zone: an IPv6 address fits before it in a name.
+const LONGEST_ZONE: usize = 253 - 64;
+
 /// What the first three lines begin with that are no comments.
 const HEADER: [&str; 2] = ["dn", "objectclass"];
 
@@ -242,8 +245,7 @@ impl Reader {
             imported.remarks.insert(0, text.to_owned());
         }
         if !imported.zones.is_empty() {
-            let text =
-                "its DNS lists are written down and not asked yet: they come with a later version";
+            let text = "its DNS lists are as old as the file: see whether each is still there, and whether this site may ask it";
             imported.remarks.push(text.to_owned());
         }
         imported
@@ -272,7 +274,8 @@ fn connection(found: &str) -> Result<Prefix, WhyLeftOut> {
 /// Reads the name of a DNS list, which is safe to be written into a configuration afterwards.
 fn zone(found: &str) -> Result<String, WhyLeftOut> {
     let name = found.strip_suffix('.').unwrap_or(found);
-    if is_host_name(name) {
+    let is_edged = |label: &str| label.starts_with('-') || label.ends_with('-');
+    if is_host_name(name) && name.len() <= LONGEST_ZONE && !name.split('.').any(is_edged) {
         Ok(name.to_ascii_lowercase())
     } else {
         Err(WhyLeftOut::Zone { found: shown(found) })
@@ -382,6 +385,7 @@ mod tests {
             ),
             ("RC: :+", "`` is no IP address, expected one like 192.0.2.7 or 2001:db8::7"),
             ("BL: spamhaus", "`spamhaus` is no domain name, expected that of a DNS list"),
+            ("BL: a-.example", "`a-.example` is no domain name, expected that of a DNS list"),
             ("BL: a\"\n", "`a\\\"` is no domain name, expected that of a DNS list"),
             (
                 "XX: 192.0.2.7:+",
@@ -420,8 +424,7 @@ mod tests {
     #[test]
     fn remarks_tell_what_no_single_line_does() {
         let old = "what was called `Open Proxy sender violation` is the verdict of lists of class \"open-proxy\" here";
-        let zones =
-            "its DNS lists are written down and not asked yet: they come with a later version";
+        let zones = "its DNS lists are as old as the file: see whether each is still there, and whether this site may ask it";
         let header =
             "its header (`dn:`, `objectclass:`) is missing: see whether all of the file is there";
         for (text, expected) in [

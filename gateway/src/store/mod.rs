@@ -15,6 +15,7 @@ mod switches;
 #[cfg(test)]
 mod tests;
 mod values;
+mod zones;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -32,6 +33,7 @@ pub use self::senders::{
     WaitingRow,
 };
 pub use self::switches::Switch;
+pub use self::zones::KeptZone;
 use crate::clock::Timestamp;
 
 /// The name of the store of lists in the state folder.

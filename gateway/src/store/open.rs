@@ -119,7 +119,10 @@ fn prepare(path: &Path, layout: &Layout, connection: &mut Connection) -> Result<
         connection.pragma_update(None, "synchronous", layout.synchronous)?;
         connection
             .pragma_update_and_check(None, "journal_size_limit", LOG_OCTETS, |_size| Ok(()))?;
-        if version <= 0 { schema::create(connection, layout) } else { Ok(()) }
+        if version <= 0 {
+            schema::create(connection, layout)?;
+        }
+        connection.execute_batch(layout.later)
     };
     settle().map_err(failed)
 }

@@ -11,13 +11,15 @@ pub(super) struct Layout {
     pub(super) version: i64,
     /// What makes the tables.
     pub(super) tables: &'static str,
+    /// What makes those that came later, where they are missing; earlier versions do not look at them.
+    pub(super) later: &'static str,
     /// `full`: what is written survives the loss of power. `normal`: only the end of the process, and the file stays whole.
     pub(super) synchronous: &'static str,
 }
 
 /// The store of lists.
 pub(super) const LISTS: Layout =
-    Layout { file: super::FILE, version: 1, tables: TABLES, synchronous: "full" };
+    Layout { file: super::FILE, version: 1, tables: TABLES, later: LATER, synchronous: "full" };
 
 /// Times are microseconds since 1970; prefixes are the family, the octets of the address, the length.
 ///
@@ -43,6 +45,13 @@ const TABLES: &str = "
     CREATE TABLE journal (
         list INTEGER NOT NULL, prefix BLOB NOT NULL, change INTEGER NOT NULL,
         added INTEGER NOT NULL, PRIMARY KEY (list, prefix, change)
+    ) STRICT, WITHOUT ROWID;
+";
+
+const LATER: &str = "
+    CREATE TABLE IF NOT EXISTS zones (
+        name TEXT NOT NULL PRIMARY KEY, enabled INTEGER NOT NULL, spec TEXT,
+        author TEXT NOT NULL, at INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
 ";
 

@@ -132,8 +132,8 @@ fn answer<'a>(
     written: &'a Written,
     imported: &'a Imported,
 ) -> Answer<'a> {
-    let zones = imported.zones.iter().map(|zone| ShownZone {
-        name: &zone.what,
+    let zones = imported.zones.iter().zip(&written.zones).map(|(zone, name)| ShownZone {
+        name,
         class: written::zone_class(zone),
         enforce: zone.enabled,
         line: zone.line,

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::list::{Class, Imported, Taken};
 use crate::net::Prefix;
+use crate::zone::ended;
 
 /// The name of the file with the TOML.
 pub(super) const CONFIG: &str = "imported.toml";
@@ -15,6 +16,8 @@ pub(super) const CONFIG: &str = "imported.toml";
 pub(super) struct Written {
     /// The lists that have entries.
     pub(super) lists: Vec<WrittenList>,
+    /// The public name of each DNS list, in their order.
+    pub(super) zones: Vec<String>,
     /// The TOML.
     pub(super) config: String,
 }
@@ -46,8 +49,10 @@ impl Written {
             "# What {source} of an old gateway allows and blocks; made by `portcullis import`.\n"
         );
         config.extend(lists.iter().map(list_table));
-        config.extend(imported.zones.iter().map(zone_table));
-        Self { lists, config }
+        let zones = zone_names(&imported.zones);
+        let tables = (0..).zip(imported.zones.iter().zip(&zones));
+        config.extend(tables.map(|(before, (zone, name))| zone_table(before, zone, name)));
+        Self { lists, zones, config }
     }
 }
 
@@ -86,18 +91,68 @@ fn list_table(list: &WrittenList) -> String {
     )
 }
 
-/// The name may hold a key, so that the label must not be made of it.
-fn zone_table(zone: &Taken<String>) -> String {
+/// As many zones as a configuration may have.
+const MOST_ZONES: usize = 32;
+
+/// From so many letters on the first label of a zone is held for an access key; those of zones without one are short.
+const KEY_FROM: usize = 20;
+
+/// A name for each zone that is its own, without an access key.
+fn zone_names(zones: &[Taken<String>]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for zone in zones {
+        let name = keyed(&zone.what).unwrap_or(&zone.what);
+        let kind = if zone.allows { "good" } else { "bad" };
+        let more = (2..).map(|number| format!("{name}-{kind}-{number}"));
+        let mut all = [name.to_owned(), format!("{name}-{kind}")].into_iter().chain(more);
+        names.extend(all.find(|name| !names.contains(name)));
+    }
+    names
+}
+
+/// The domain behind an access key; `None` where there is none.
+fn keyed(domain: &str) -> Option<&str> {
+    let (first, rest) = domain.split_once('.')?;
+    let is_key = first.len() >= KEY_FROM && first.bytes().all(|it| it.is_ascii_alphanumeric());
+    (is_key && rest.contains('.')).then_some(rest)
+}
+
+/// The table of a zone, after `before` others: as comments where it should not be asked as it stands.
+fn zone_table(before: usize, zone: &Taken<String>, name: &str) -> String {
     let (label, action) = if zone.allows {
         ("a DNS list of good senders", "accept")
     } else {
         ("a DNS list of bad senders", "reject")
     };
-    let (name, class) = (&zone.what, zone_class(zone));
-    format!(
-        "\n[[zone]]\nname = \"{name}\"\nlabel = \"{label}\"\nclass = \"{class}\"\naction = \"{action}\"\n{}",
-        dry_run(zone.enabled)
-    )
+    let behind_key = keyed(&zone.what);
+    let domain = behind_key.unwrap_or(&zone.what);
+    let doubt = if let Some(what) = ended(domain) {
+        Some(format!("{domain}: {what}"))
+    } else if before >= MOST_ZONES {
+        Some(format!("more than {MOST_ZONES} zones cannot be asked"))
+    } else {
+        behind_key.map(|_domain| {
+            let line = zone.line;
+            format!("the name in line {line} begins with an access key: write it into the file of `key_file`")
+        })
+    };
+    let mut table = format!("[[zone]]\nname = \"{name}\"\n");
+    if name != domain {
+        table += &format!("domain = \"{domain}\"\n");
+    }
+    if behind_key.is_some() {
+        table += &format!("key_file = \"{name}.key\"\n");
+    }
+    let class = zone_class(zone);
+    table += &format!("label = \"{label}\"\nclass = \"{class}\"\naction = \"{action}\"\n");
+    table += dry_run(zone.enabled);
+    match doubt {
+        None => format!("\n{table}"),
+        Some(doubt) => {
+            let lines = table.lines().map(|line| format!("# {line}\n"));
+            std::iter::once(format!("\n# Not asked; {doubt}.\n")).chain(lines).collect()
+        }
+    }
 }
 
 /// What was switched off is recorded, and nothing is done about it.
@@ -163,6 +218,34 @@ mod tests {
                 "{comment}"
             );
         }
+    }
+
+    #[test]
+    fn a_zone_that_should_not_be_asked_stands_in_comments() {
+        let key = "abcdefghij0123456789klmnop";
+        let written = written(&format!(
+            "dn: x\nBL: {key}.zen.example.net\nBL: dul.dnsbl.sorbs.net\nBL: a.example\nWL: a.example:-\n"
+        ));
+        assert!(!written.config.contains(key), "{}", written.config);
+        assert_eq!(
+            written.zones,
+            ["zen.example.net", "dul.dnsbl.sorbs.net", "a.example", "a.example-good"]
+        );
+        let (_, tables) = written.config.split_once("\n\n").unwrap();
+        assert_eq!(
+            tables,
+            "# Not asked; the name in line 2 begins with an access key: write it into the file of `key_file`.\n\
+             # [[zone]]\n# name = \"zen.example.net\"\n# key_file = \"zen.example.net.key\"\n\
+             # label = \"a DNS list of bad senders\"\n# class = \"third-party-bad\"\n# action = \"reject\"\n\
+             \n# Not asked; dul.dnsbl.sorbs.net: it ended in June 2024.\n\
+             # [[zone]]\n# name = \"dul.dnsbl.sorbs.net\"\n\
+             # label = \"a DNS list of bad senders\"\n# class = \"third-party-bad\"\n# action = \"reject\"\n\
+             \n[[zone]]\nname = \"a.example\"\n\
+             label = \"a DNS list of bad senders\"\nclass = \"third-party-bad\"\naction = \"reject\"\n\
+             \n[[zone]]\nname = \"a.example-good\"\ndomain = \"a.example\"\n\
+             label = \"a DNS list of good senders\"\nclass = \"third-party-good\"\naction = \"accept\"\n\
+             enforce = false  # switched off there\n"
+        );
     }
 
     #[test]

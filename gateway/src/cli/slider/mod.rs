@@ -76,7 +76,7 @@ pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
     }
     let thresholds = match options.thresholds()? {
         Some(thresholds) => thresholds,
-        None if config.exists() => offline::config(config)?.thresholds,
+        None if config.exists() => offline::config(config)?.score.thresholds,
         None => Thresholds::default(),
     };
     let [allow, delay, reject] = thresholds.percent();

@@ -13,6 +13,8 @@ const URL: &str = "url = \"https://lists.example.org/bad.txt\"";
 const SIGNED_AT: &str = "url = \"https://a.example/\"\nsignature = \"https://a.example/sig\"";
 const SIGNED_WITH: &str = "url = \"https://a.example/\"\npublic_key = \"RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3\"";
 
+const OURS: &str = "addresses = [\"192.0.2.0/28\"]";
+
 const CRATE: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The page is written from the table of keys: `UPDATE_DOCS=1 cargo test` writes it anew.
@@ -57,8 +59,6 @@ fn check_example(example: &str) {
         panic!("{example}\n{faults}");
     }
     let headers = (0..lines.len()).filter(|&index| lines[index].starts_with('['));
-    // Zones are not looked at yet.
-    let headers = headers.filter(|&index| lines[index] != "[[zone]]");
     for line in std::iter::once(0).chain(headers.map(|index| index + 1)) {
         let mut mutated = lines.clone();
         mutated.insert(line, "bogus_key = 1");
@@ -99,13 +99,20 @@ fn read_alone(
         .filter(|other| matches!(other.default, IfAbsent::Required) && other.name != key.name);
     let mut lines = vec![table.heading.to_owned()];
     lines.extend(required.map(|other| format!("{} = {}", other.name, other.example)));
+    // What the example of a file names is not there; some file is.
+    let is_read = matches!(key.name, "key_file" | "exempt_file");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, "s3cret").unwrap();
+    let file = format!("{:?}", file.path());
+    let value = value.map(|value| if is_read { file.as_str() } else { value });
     lines.extend(value.map(|value| format!("{} = {value}", key.name)));
     lines.push(
         match (table.name, key.name) {
-            ("list", "weight") => "action = \"score\"",
+            ("list" | "zone", "weight") => "action = \"score\"",
             ("list", "interval" | "timeout" | "max_size" | "proxy" | "ca_file" | "sha256") => URL,
             ("list", "signature") if value.is_some() => SIGNED_WITH,
             ("list", "public_key") if value.is_some() => SIGNED_AT,
+            ("acceptance", "name" | "direction" | "hosts" | "domains") => OURS,
             ("score", "delay_from") => "reject_above = 600",
             ("score", "reject_above") => "delay_from = 500",
             _ => "",

@@ -3,10 +3,12 @@
 mod changes;
 mod client;
 mod fault;
+mod lookup;
 mod server;
 mod status;
 
 pub use client::{ClientError, Method, Unanswered, get, put, send};
 pub use fault::Fault;
+pub use lookup::LookupAnswer;
 pub use server::{AdminError, AdminSocket, serve};
 pub use status::{Decisions, Sources, Status};

@@ -9,6 +9,8 @@ use tokio::time::Instant;
 
 use crate::alarm::{Alarm, Alarms};
 use crate::audit::WriterStatus;
+use crate::config::Config;
+use crate::dns::{ZoneStatus, Zones};
 use crate::engine::Engine;
 use crate::feed::Fetching;
 use crate::front::smtp::{CountersSnapshot, Front, NextHopStatus};
@@ -16,7 +18,9 @@ use crate::pause::PauseReport;
 use crate::policy::{Action, Verdict};
 use crate::refresh;
 use crate::sight::TopTalkers;
+use crate::store::SenderCounts;
 use crate::xdp::{self, Attachment, Counters};
+use crate::zone::Zone;
 
 /// Those who know.
 #[derive(Debug)]
@@ -37,6 +41,10 @@ pub struct Sources {
     pub top: TopTalkers,
     /// The lists that are fetched.
     pub fetching: Arc<Fetching>,
+    /// The zones, and how they are.
+    pub zones: Zones,
+    /// The configuration in force.
+    pub config: ArcSwap<Config>,
     /// What is wrong now.
     pub alarms: Alarms,
     /// Who changes lists, rules and the kernel filter.
@@ -58,6 +66,8 @@ pub struct Status {
     smtp: CountersSnapshot,
     next_hop: NextHopStatus,
     decisions: Vec<Decisions>,
+    zones: Vec<ZoneStatus>,
+    senders: SenderCounts,
     audit: WriterStatus,
     alarms: Vec<Alarm>,
 }
@@ -97,9 +107,20 @@ impl Sources {
             smtp: self.front.counters(),
             next_hop: self.front.next_hop(),
             decisions: self.decisions(),
+            zones: self.zones.status(),
+            senders: self.senders(),
             audit: self.engine.audit().status(),
             alarms: self.alarms.list(),
         }
+    }
+
+    /// A zone from one table of a configuration.
+    pub(super) fn zone_of(&self, spec: &str) -> Result<Zone, String> {
+        self.config.load().zone_of(spec)
+    }
+
+    fn senders(&self) -> SenderCounts {
+        self.engine.asks().senders.as_ref().map(|store| store.counts()).unwrap_or_default()
     }
 
     /// Until when everything passes.

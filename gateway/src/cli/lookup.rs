@@ -4,14 +4,12 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use clap::Args;
-use serde::Serialize;
+use serde_json::Value;
 
 use super::output::{self, Meaning};
-use super::{Exit, Failure, matches, offline};
-use crate::net::fold;
-use crate::pause::PauseReport;
-use crate::policy::{Action, Band, Decision, Evidence, MatchRecord, Skipped, Verdict};
-use crate::xdp;
+use super::{Exit, Failure, daemon, offline};
+use crate::admin::{self, ClientError, LookupAnswer};
+use crate::config::Config;
 
 /// Arguments of `lookup`.
 #[derive(Debug, Args)]
@@ -24,101 +22,159 @@ pub(super) struct Options {
     json: bool,
 }
 
-#[derive(Serialize)]
-struct Answer<'a> {
-    ip: IpAddr,
-    verdict: Verdict,
-    code: &'static str,
-    action: Action,
-    enforced: bool,
-    /// Until when everything passes; `null` where nothing is paused.
-    paused: Option<&'a PauseReport>,
-    skipped: Option<Skipped>,
-    score: Option<u16>,
-    band: Option<Band>,
-    evidence: &'a [Evidence],
-    matches: Vec<MatchRecord<'a>>,
-    /// The rule in the kernel, `null` where there is none.
-    kernel: Option<xdp::KernelRule>,
-    /// Why nothing is known of the kernel; `null` where it could be asked.
-    kernel_fault: Option<String>,
-}
-
 pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
     let config = offline::config(config)?;
-    let engine = offline::engine(&config);
-    let addresses = options.addresses.iter().map(|&address| fold(address));
-    let decisions: Vec<_> =
-        addresses.map(|address| (address, engine.judge_address(address))).collect();
-    let paused = engine.pause().as_deref().map(PauseReport::from);
-    let answers: Vec<_> = decisions
-        .iter()
-        .map(|(address, decision)| {
-            let kernel = xdp::read_pinned(&config.xdp, *address);
-            Answer { paused: paused.as_ref(), ..Answer::new(*address, decision, kernel) }
-        })
-        .collect();
+    let answers = match ask_daemon(&config, &options.addresses)? {
+        Some(answers) => answers,
+        None => ask_alone(&config, &options.addresses)?,
+    };
     if options.json {
         output::json(&answers)?;
     } else {
         answers.iter().try_for_each(show)?;
     }
-    let refused = decisions.iter().any(|(_address, decision)| decision.effective().refuses());
-    Ok(if refused { Exit::Refused } else { Exit::Done })
+    let refuses = |answer: &Value| {
+        let action = answer["action"].as_str().unwrap_or_default();
+        answer["enforced"] == true && ["defer", "reject", "reject-message"].contains(&action)
+    };
+    Ok(if answers.iter().any(refuses) { Exit::Refused } else { Exit::Done })
 }
 
-impl<'a> Answer<'a> {
-    fn new(
-        ip: IpAddr,
-        decision: &'a Decision,
-        kernel: Result<Option<xdp::KernelRule>, xdp::XdpError>,
-    ) -> Self {
-        let facts = decision.addresses.first();
-        let score = decision.score.as_ref();
-        Self {
-            ip,
-            verdict: decision.verdict,
-            code: decision.verdict.code(),
-            action: decision.action,
-            enforced: decision.enforced,
-            paused: None,
-            skipped: facts.and_then(|facts| facts.skipped),
-            score: score.map(|score| score.value),
-            band: score.map(|score| score.band),
-            evidence: score.map_or(&[], |score| &score.evidence),
-            matches: facts
-                .map(|facts| facts.matches.iter().map(MatchRecord::new).collect())
-                .unwrap_or_default(),
-            kernel_fault: kernel.as_ref().err().map(ToString::to_string),
-            kernel: kernel.ok().flatten(),
+/// What the daemon says, which knows how zones are and what addresses did; `None` where none runs.
+fn ask_daemon(config: &Config, addresses: &[IpAddr]) -> Result<Option<Vec<Value>>, Failure> {
+    daemon::block_on(async {
+        let mut answers = Vec::new();
+        for address in addresses {
+            let path = format!("/api/v1/lookup/{address}");
+            match admin::get(&config.admin_socket, &path).await {
+                Ok(answer) => answers.push(answer),
+                Err(ClientError::Unanswered(_)) => return Ok(None),
+                Err(refused) => return Err(refused.into()),
+            }
         }
-    }
+        Ok(Some(answers))
+    })?
 }
 
-fn show(answer: &Answer<'_>) -> Result<(), Failure> {
-    output::headline(answer.ip)?;
-    let meaning = output::meaning(answer.action);
-    let dry = if answer.enforced { "" } else { ", dry run" };
-    let verdict = output::coloured(answer.verdict, meaning);
-    output::field("verdict", format_args!("{verdict} ({}), {}{dry}", answer.code, answer.action))?;
-    if let Some(paused) = answer.paused {
-        let paused = format_args!("everything passes until {}, by {}", paused.until, paused.author);
+/// The same from the files, the store and DNS, without what only a daemon remembers.
+fn ask_alone(config: &Config, addresses: &[IpAddr]) -> Result<Vec<Value>, Failure> {
+    daemon::block_on(async {
+        let engine = offline::asking_engine(config).await;
+        let mut answers = Vec::new();
+        for &address in addresses {
+            answers.push(LookupAnswer::about(&engine, &config.xdp, address).await);
+        }
+        answers
+    })
+}
+
+/// The answer may come from a daemon of another version, so nothing in it is taken for granted.
+fn show(answer: &Value) -> Result<(), Failure> {
+    let text = |pointer: &str| plain(answer.pointer(pointer).unwrap_or(&Value::Null));
+    let is_there = |pointer: &str| answer.pointer(pointer).is_some_and(|found| !found.is_null());
+    let items = |name: &str| answer[name].as_array().into_iter().flatten();
+    output::headline(text("/ip"))?;
+    let action = text("/action");
+    let meaning = match action.as_str() {
+        "accept" => Meaning::Good,
+        "defer" => Meaning::Doubtful,
+        _ => Meaning::Bad,
+    };
+    let dry = if answer["enforced"] == false { ", dry run" } else { "" };
+    let verdict = output::coloured(text("/verdict"), meaning);
+    output::field("verdict", format_args!("{verdict} ({}), {action}{dry}", text("/code")))?;
+    if is_there("/paused") {
+        let (until, author) = (text("/paused/until"), text("/paused/author"));
+        let paused = format_args!("everything passes until {until}, by {author}");
         output::field("paused", output::coloured(paused, Meaning::Bad))?;
     }
-    if let Some(skipped) = answer.skipped {
-        output::field("skipped", skipped)?;
+    if is_there("/skipped") {
+        output::field("skipped", text("/skipped"))?;
     }
-    if let (Some(score), Some(band)) = (answer.score, answer.band) {
-        output::field("score", format_args!("{score}, {band}"))?;
+    if is_there("/route") {
+        let (direction, reason) = (text("/route/direction"), text("/route/reason"));
+        output::field("direction", format_args!("{direction}, {reason}, ptr {}", text("/route/ptr")))?;
     }
-    for item in answer.evidence {
-        output::field("evidence", format_args!("{} {:+}", item.name, item.weight))?;
+    if is_there("/score") {
+        let (from, above) = (text("/delay_from"), text("/reject_above"));
+        let score = format_args!(
+            "{}, {} (delay from {from}, reject above {above})",
+            text("/score"),
+            text("/band")
+        );
+        output::field("score", score)?;
     }
-    answer.matches.iter().try_for_each(matches::show)?;
-    match &answer.kernel {
-        Some(rule) => {
-            output::field("kernel", format_args!("{} by list {}", rule.action.name(), rule.list))
-        }
-        None => output::field("kernel", answer.kernel_fault.as_deref().unwrap_or("no rule")),
+    for item in items("evidence") {
+        let weight = item["weight"].as_i64().unwrap_or(0);
+        output::field("evidence", format_args!("{} {weight:+}", plain(&item["name"])))?;
+    }
+    items("matches").try_for_each(show_match)?;
+    items("listings").try_for_each(show_listing)?;
+    for fault in items("unanswered") {
+        let reason = format_args!("{}: no answer, {}", plain(&fault["zone"]), plain(&fault["reason"]));
+        output::field("zone", output::coloured(reason, Meaning::Doubtful))?;
+    }
+    if is_there("/kernel") {
+        let (action, list) = (text("/kernel/action"), text("/kernel/list"));
+        output::field("kernel", format_args!("{action} by list {list}"))
+    } else if is_there("/kernel_fault") {
+        output::field("kernel", text("/kernel_fault"))
+    } else {
+        output::field("kernel", "no rule")
+    }
+}
+
+/// Which list has the address, by which entry, since when, until when, why.
+fn show_match(found: &Value) -> Result<(), Failure> {
+    let text = |name: &str| plain(&found[name]);
+    let told = |name: &str, before: &str| {
+        let value = &found[name];
+        if value.is_null() { String::new() } else { format!(", {before}{}", plain(value)) }
+    };
+    let dry = if found["enforce"] == false { ", dry run" } else { "" };
+    output::field(
+        "listed",
+        format_args!(
+            "{} ({}, {}{dry}): {}, {}{}{}{}",
+            text("list"),
+            text("class"),
+            text("action"),
+            text("entry"),
+            text("origin"),
+            told("added", "since "),
+            told("expires", "until "),
+            told("reason", "")
+        ),
+    )
+}
+
+/// Which zone has the address, with which answers, and what they mean.
+fn show_listing(found: &Value) -> Result<(), Failure> {
+    let hits = found["hits"].as_array().into_iter().flatten().map(|hit| {
+        let weight = hit["weight"].as_i64().filter(|weight| *weight != 0);
+        let weight = weight.map(|weight| format!(" {weight:+}")).unwrap_or_default();
+        format!("{} {}{weight}", plain(&hit["code"]), plain(&hit["meaning"]))
+    });
+    let hits: Vec<_> = hits.collect();
+    let dry = if found["enforce"] == false { ", dry run" } else { "" };
+    let words = &found["text"];
+    let words = if words.is_null() { String::new() } else { format!(", {:?}", plain(words)) };
+    output::field(
+        "zone",
+        format_args!(
+            "{} ({}, {}{dry}): {}{words}",
+            plain(&found["zone"]),
+            plain(&found["class"]),
+            plain(&found["action"]),
+            hits.join(", ")
+        ),
+    )
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "-".to_owned(),
+        other => other.to_string(),
     }
 }

@@ -19,10 +19,12 @@ mod pause;
 mod progress;
 mod run;
 mod scan;
+mod senders;
 mod slider;
 mod status;
 mod why;
 mod xdp;
+mod zones;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -76,6 +78,10 @@ enum Command {
     /// Show how fetching lists goes, or fetch one
     #[command(subcommand)]
     Feeds(feeds::Command),
+    /// Show how DNS lists are, test them, switch, add and remove them
+    Zones(zones::Options),
+    /// Show who waits on the greylist and who passes, let senders pass, forget them
+    Senders(senders::Options),
     /// Show or end the kernel filter
     #[command(subcommand)]
     Xdp(xdp::Command),
@@ -98,6 +104,8 @@ pub fn main() -> ExitCode {
         Command::List(command) => list::run(&command, &cli.config),
         Command::Import(options) => import::run(&options),
         Command::Feeds(command) => feeds::run(&command, &cli.config),
+        Command::Zones(options) => zones::run(&options, &cli.config),
+        Command::Senders(options) => senders::run(&options, &cli.config),
         Command::Xdp(command) => xdp::run(&command, &cli.config),
         Command::Slider(options) => slider::run(&options, &cli.config),
     };

@@ -10,7 +10,7 @@ use super::download::{download, guard};
 use super::reader::{At, Reader};
 use super::tree::Value;
 use super::values::{Parsed, Wrong, boolean, choice, label, list_name, text};
-use crate::list::{Class, Format, List, ListAction, Source};
+use crate::list::{AUTO, Class, Format, List, ListAction, Source};
 
 /// What holds for all lists.
 #[derive(Debug)]
@@ -33,6 +33,11 @@ pub(super) fn lists(readers: Vec<Reader<'_>>, common: &Common<'_>) -> Vec<Arc<Li
         let name = reader.required("name", "the name of the list", list_name);
         if let Some(name) = &name {
             reader.only_one(name, &mut names, "list", MOST);
+            if name.value == AUTO {
+                let wrong = Wrong::expected(&format!("{AUTO:?}"), "another name");
+                let hint = "the list of that name fills itself: see [promotion]";
+                reader.wrong_at(name, wrong.hint(hint));
+            }
         }
         lists.extend(list(&mut reader, name, common).map(Arc::new));
         reader.finish();
@@ -40,8 +45,8 @@ pub(super) fn lists(readers: Vec<Reader<'_>>, common: &Common<'_>) -> Vec<Arc<Li
     lists
 }
 
-/// The kernel counts by list, and protected hosts take the place of one.
-const MOST: usize = MAX_LISTS - 1;
+/// The kernel counts by list; protected hosts take the place of one, and the list `auto` that of another.
+const MOST: usize = MAX_LISTS - 2;
 
 /// What the kernel does with SYNs from listed addresses.
 pub(super) fn kernel_action(

@@ -170,6 +170,11 @@ impl Config {
         resolve::resolve(&path, root, needed, findings)
     }
 
+    /// A zone from one table `[[zone]]` in a text of its own.
+    pub fn zone_of(&self, spec: &str) -> Result<Zone, String> {
+        resolve::zone_alone(&self.file, spec, self.score.enabled)
+    }
+
     /// Where the daemon that was started with `path` answers. It may run on after a reload that was refused, so that
     /// faults do not matter here.
     pub fn admin_socket_of(path: &Path) -> PathBuf {

@@ -1,14 +1,17 @@
 //! The parts of the configuration, each as the module that it is for wants it.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::Config;
 use crate::engine;
 use crate::front::smtp;
 use crate::net::Prefix;
-use crate::policy::Policy;
+use crate::policy::{DelayMode, Policy};
 use crate::refresh::Sources;
 use crate::smtp::RecipientDomains;
+use crate::store::Store;
+use crate::zone::Zone;
 
 impl Config {
     /// How connections and messages are judged.
@@ -17,13 +20,31 @@ impl Config {
             policy: Policy {
                 enforce: self.enforce,
                 thresholds: self.score.enabled.then_some(self.score.thresholds),
+                delay_mode: if self.score.greylist {
+                    DelayMode::Greylist
+                } else {
+                    DelayMode::Static
+                },
+                score_at_connect: self.score.connect,
+                score_at_message: self.score.message,
+                weights: self.score.evidence,
                 reply_style: self.reply_style,
-                ..Policy::default()
             },
+            hostname: self.hostname.as_str().into(),
             trusted_relays: self.trusted_relays.clone(),
             scan_headers: self.scan.headers.clone(),
             good_client_skips_headers: self.scan.good_client_skips_headers,
-            ..engine::Settings::default()
+            dns_budget: self.dns.budget,
+            acceptance: self.acceptance.clone(),
+            greylist: self.greylist,
+            history: self.history,
+            promotion: self.promotion.settings,
+            exempt_domains: self
+                .score
+                .exempt_domains
+                .iter()
+                .map(|domain| domain.as_str().into())
+                .collect(),
         }
     }
 
@@ -44,7 +65,29 @@ impl Config {
             lists: self.lists.clone(),
             protected: self.protected(),
             copies: self.list_copies(),
+            zones: self.zones.clone(),
+            added_zones: Vec::new(),
         }
+    }
+
+    /// The zones that people added to those of the configuration, as the store in `state_dir` has them, with what is wrong.
+    pub fn added_zones(&self) -> (Vec<Arc<Zone>>, Vec<String>) {
+        let kept = Store::open_read_only(&self.state_dir)
+            .and_then(|store| store.map_or_else(|| Ok(Vec::new()), |store| store.zones()));
+        let kept = match kept {
+            Ok(kept) => kept,
+            Err(error) => return (Vec::new(), vec![error.to_string()]),
+        };
+        let (mut zones, mut faults) = (Vec::new(), Vec::new());
+        for spec in kept.iter().filter_map(|kept| kept.spec.as_deref()) {
+            match self.zone_of(spec) {
+                // The configuration has the last word.
+                Ok(zone) if self.zones.iter().any(|known| known.name == zone.name) => {}
+                Ok(zone) => zones.push(Arc::new(zone)),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        (zones, faults)
     }
 
     /// The hosts that the configuration itself depends on.

@@ -1,6 +1,7 @@
 //! The tree of values into a `Config`: one function for each table.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use gateway_ebpf::abi::{KernelAction, MAX_PORTS};
 
@@ -13,15 +14,17 @@ use super::lists::{Common, kernel_action, lists};
 use super::reader::{At, Reader, table_keys};
 use super::score::score;
 use super::senders::{greylist, promotion};
-use super::tree::Table;
+use super::tree::{self, Table};
 use super::values::{
     Wrong, boolean, choice, domain, header_name, integer, interface, is_domain, own_prefix,
     recipient_domain, refuse_text, text,
 };
 use super::zones::zones;
-use super::{Config, LogConfig, LogFormat, ScanConfig};
+use super::{Config, LogConfig, LogFormat, PromotionConfig, ScanConfig};
+use crate::list::{AUTO, Class, List, ListAction};
 use crate::policy::ReplyStyle;
 use crate::xdp;
+use crate::zone::Zone;
 
 /// Reads all of `root`, which came from `file` and what lies beside it.
 pub(super) fn resolve(
@@ -52,6 +55,7 @@ pub(super) fn resolve(
     } else {
         None
     };
+    let promotion = promotion(top.table("promotion"), enforce);
     let config = Config {
         file: file.to_owned(),
         hostname: hostname(&mut top),
@@ -61,14 +65,14 @@ pub(super) fn resolve(
         xdp,
         listeners,
         next_hop,
-        lists: lists(top.tables("list"), &common),
+        lists: lists(top.tables("list"), &common).into_iter().chain(auto(&promotion)).collect(),
         acceptance,
         dns,
         zones: zones(top.tables("zone"), &common),
         score,
         history,
         greylist: greylist(top.table("greylist")),
-        promotion: promotion(top.table("promotion"), enforce),
+        promotion,
         reply_style: reply_style(top.table("reply")),
         limits: limits(top.table("limits")),
         scan: scan(top.table("scan")),
@@ -102,6 +106,35 @@ fn missing_table(place: &Place, table: &str) -> Fault {
         text: "missing, expected it for `portcullis run`".to_owned(),
         hint: Some(hint.to_owned()),
     }
+}
+
+/// Reads one table `[[zone]]` from a text of its own; what is wrong with it in one line.
+pub(super) fn zone_alone(file: &Path, spec: &str, score_enabled: bool) -> Result<Zone, String> {
+    let findings = Findings::default();
+    let place = Place { file: file.into(), line: 0 };
+    let root = tree::parse(&place.file, spec, &findings);
+    let folder = file.parent().unwrap_or_else(|| Path::new(""));
+    let common = Common { folder, enforce: true, kernel: KernelAction::Off, score_enabled };
+    let mut top = Reader::new(table_keys(""), place, root, &findings);
+    let mut found = zones(top.tables("zone"), &common);
+    top.finish();
+    match findings.finish() {
+        Ok(_notices) => found.pop().map(Arc::unwrap_or_clone).ok_or_else(|| "no zone".to_owned()),
+        Err(Faults(faults)) => {
+            let faults = faults.into_iter().map(|Fault { key, text, hint, .. }| {
+                let hint = hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
+                format!("{key}: {text}{hint}")
+            });
+            Err(faults.collect::<Vec<_>>().join("; "))
+        }
+    }
+}
+
+/// The list of promoted hosts, where hosts are promoted.
+fn auto(promotion: &PromotionConfig) -> Option<Arc<List>> {
+    let list = List::new(AUTO, Class::Auto, ListAction::Reject);
+    let list = List { label: "refused too often".into(), kernel: promotion.kernel, ..list };
+    (promotion.settings.refusals > 0).then(|| Arc::new(list))
 }
 
 pub(super) fn values<T>(items: Option<Vec<At<T>>>) -> Vec<T> {

@@ -208,6 +208,16 @@ impl Engine {
         &self.asks
     }
 
+    /// When an address goes into the list `auto`, and for how long.
+    pub fn promotion(&self) -> PromotionSettings {
+        self.promotions.settings()
+    }
+
+    /// How the greylist works now.
+    pub fn greylist_settings(&self) -> Greylist {
+        self.settings.load().greylist
+    }
+
     /// Takes what was refused so often that it belongs into the list `auto`.
     pub fn take_promotions(&self) -> Vec<Promotion> {
         std::mem::take(&mut self.promoted.lock().unwrap_or_else(PoisonError::into_inner))

@@ -2,6 +2,9 @@
 
 use serde::Serialize;
 
+/// The name of the list that fills itself, the only one of [`Class::Auto`].
+pub const AUTO: &str = "auto";
+
 /// What a list says about its addresses; the order is the order of precedence, the first wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]

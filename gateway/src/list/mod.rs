@@ -14,7 +14,7 @@ mod rules;
 mod source;
 mod spec;
 
-pub use class::Class;
+pub use class::{AUTO, Class};
 pub use entries::{Changes, Entries, EntriesBuilder, Listed, Remark};
 pub use entry::{Entry, Match};
 pub use export::{ExportFormat, export};

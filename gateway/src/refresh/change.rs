@@ -79,6 +79,26 @@ pub enum ChangeError {
         /// The lists that there are.
         known: Vec<String>,
     },
+    /// There is no such zone.
+    #[error("`{name}` is no zone, expected one of: {}", known.join(", "))]
+    UnknownZone {
+        /// What was given.
+        name: String,
+        /// The zones that there are.
+        known: Vec<String>,
+    },
+    /// There is a zone of that name already.
+    #[error("there is a zone `{name}` already")]
+    ZoneExists {
+        /// Its name.
+        name: String,
+    },
+    /// The zone stands in the configuration.
+    #[error("`{name}` stands in the configuration, so no command removes it")]
+    ConfiguredZone {
+        /// Its name.
+        name: String,
+    },
     /// A prefix covers too much to be meant.
     #[error("{prefix} covers too much, expected a prefix of /8 or longer")]
     TooWide {
@@ -138,6 +158,13 @@ impl ChangeError {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::UnknownList { .. } => "`portcullis list show` names the lists".to_owned(),
+            Self::UnknownZone { .. } => "`portcullis zones` names the zones".to_owned(),
+            Self::ZoneExists { name } => {
+                format!("`portcullis zones remove {name}` first, if it was added by a command")
+            }
+            Self::ConfiguredZone { name } => {
+                format!("`portcullis zones disable {name}` switches it off")
+            }
             Self::NotListed { prefix, .. } => {
                 format!("`portcullis list find {prefix}` shows which list has it")
             }

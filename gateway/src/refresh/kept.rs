@@ -12,7 +12,7 @@ use crate::clock::{Expiry, Timestamp};
 use crate::list::Changes;
 use crate::net::Prefix;
 use crate::store::{
-    Additions, Change, Damaged, Kind, ManualEntry, Opened, Store, StoreError, Switch,
+    Additions, Change, Damaged, KeptZone, Kind, ManualEntry, Opened, Store, StoreError, Switch,
 };
 
 /// The most entries and exceptions that people can make in one list: whoever has more has a source.
@@ -27,6 +27,7 @@ pub(super) struct Kept {
     store: Option<Store>,
     manual: Vec<ManualEntry>,
     switches: BTreeMap<Arc<str>, Switch>,
+    zones: BTreeMap<Arc<str>, KeptZone>,
     /// False: what it holds is looked at, by a command.
     writes: bool,
     was_damaged: bool,
@@ -36,8 +37,8 @@ pub(super) struct Kept {
 impl Kept {
     /// Nothing, where nothing can be kept.
     pub(super) fn none(alarms: Alarms) -> Self {
-        let (manual, switches) = Default::default();
-        Self { store: None, manual, switches, writes: true, was_damaged: false, alarms }
+        let (manual, switches, zones) = Default::default();
+        Self { store: None, manual, switches, zones, writes: true, was_damaged: false, alarms }
     }
 
     /// Opens the store in `state_dir`; what is wrong with it is an alarm.
@@ -75,6 +76,11 @@ impl Kept {
     /// The last word on whether the list counts.
     pub(super) fn switch(&self, list: &str) -> Option<&Switch> {
         self.switches.get(list)
+    }
+
+    /// The last word on a zone.
+    pub(super) fn zone(&self, name: &str) -> Option<&KeptZone> {
+        self.zones.get(name)
     }
 
     /// The names of all lists of which something is kept that counts.
@@ -129,6 +135,32 @@ impl Kept {
         entry.added = next.map_or(entry.added, |next| entry.added.max(next));
         store.add(&entry)?;
         self.is_well();
+        self.read(now);
+        Ok(())
+    }
+
+    /// Keeps entries of one list that replace no other, all of them or none of those that come after a fault.
+    pub(super) fn add_all(
+        &mut self,
+        entries: Vec<ManualEntry>,
+        now: Timestamp,
+    ) -> Result<(), ChangeError> {
+        let store = self.store()?;
+        let added = entries.iter().try_for_each(|entry| store.add(entry).map(drop));
+        self.read(now);
+        Ok(added?)
+    }
+
+    /// Keeps what is said of a zone.
+    pub(super) fn keep_zone(&mut self, zone: &KeptZone, now: Timestamp) -> Result<(), ChangeError> {
+        self.store()?.keep_zone(zone)?;
+        self.read(now);
+        Ok(())
+    }
+
+    /// Forgets what was said of a zone.
+    pub(super) fn forget_zone(&mut self, name: &str, now: Timestamp) -> Result<(), ChangeError> {
+        self.store()?.forget_zone(name)?;
         self.read(now);
         Ok(())
     }
@@ -189,6 +221,13 @@ impl Kept {
                 let switches = switches.into_iter();
                 let named = switches.map(|switch| (Arc::clone(&switch.list), switch));
                 self.switches = named.collect();
+            }
+            Err(error) => self.tell(&error),
+        }
+        match store.zones() {
+            Ok(zones) => {
+                let named = zones.into_iter().map(|zone| (Arc::clone(&zone.name), zone));
+                self.zones = named.collect();
             }
             Err(error) => self.tell(&error),
         }

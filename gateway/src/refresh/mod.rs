@@ -9,8 +9,11 @@ mod known;
 mod list_state;
 mod on_disk;
 mod pausing;
+mod promotion;
 mod watched;
+mod zones;
 
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,6 +35,8 @@ use self::list_state::{ListState, Noted, about};
 pub use self::on_disk::{OnDisk, history};
 use self::pausing::Pausing;
 pub use self::pausing::saved_pause;
+use self::zones::ZoneSet;
+pub use self::zones::{ZoneChange, ZoneChanged, ZoneWhat};
 use crate::alarm::Alarms;
 use crate::clock::{Clock, Expiry};
 use crate::engine::Engine;
@@ -40,8 +45,10 @@ use crate::host::{self, Watch};
 use crate::list::{Changes, List, Membership, Rules, Source};
 use crate::net::Prefix;
 use crate::pause::Pause;
+use crate::sender::Promotion;
 use crate::store::{Kind, ManualEntry};
 use crate::xdp::{self, Attachment, XdpError};
+use crate::zone::Zone;
 
 /// How often files are looked at. A change is read when it has stood still for one look, so within two of them.
 const LOOK: Duration = Duration::from_millis(200);
@@ -62,6 +69,10 @@ pub struct Sources {
     pub protected: Vec<Prefix>,
     /// The folder for the last good copy of each list.
     pub copies: PathBuf,
+    /// The zones of the configuration.
+    pub zones: Vec<Arc<Zone>>,
+    /// The zones that people added.
+    pub added_zones: Vec<Arc<Zone>>,
 }
 
 /// What the thread of the refresher can be asked for.
@@ -75,6 +86,8 @@ pub enum Request {
     Pause(Option<Pause>, oneshot::Sender<Result<(), XdpError>>),
     /// Change a list, and say what came of it once it is in force.
     Change(ListChange, oneshot::Sender<Result<Changed, ChangeError>>),
+    /// Change the zones, and say what came of it once it is in force.
+    Zone(ZoneChange, oneshot::Sender<Result<ZoneChanged, ChangeError>>),
     /// Take in what was fetched.
     Deliver(Delivery),
     /// End the thread; what is in the kernel stays.
@@ -114,6 +127,11 @@ pub struct Refresher {
     waiting: Waiting,
     pausing: Pausing,
     kept: Kept,
+    zones: ZoneSet,
+    /// What waits to be put into the list `auto`.
+    promoted: VecDeque<Promotion>,
+    /// The prefixes of clients of our own, as the rules have them.
+    accepted: Vec<Prefix>,
     /// Fetches what is fetched; `None` where that is for others to do.
     fetching: Option<Arc<Fetching>>,
     /// When something ends by itself, so that other entries may decide.
@@ -141,6 +159,9 @@ impl Refresher {
             waiting,
             pausing,
             kept: Kept::none(alarms.clone()),
+            zones: ZoneSet::default(),
+            promoted: VecDeque::new(),
+            accepted: Vec::new(),
             fetching: None,
             next_expiry: None,
             alarms,
@@ -214,8 +235,12 @@ impl Refresher {
         self.note_ends(ended);
         self.tell_of_strays();
         self.look_at_host();
+        self.accepted = self.engine.accepted_prefixes();
         self.publish();
         self.set_feeds();
+        self.zones.configured.clone_from(&self.sources.zones);
+        self.zones.added.clone_from(&self.sources.added_zones);
+        self.set_zones();
     }
 
     /// What is kept of a list that the configuration does not have counts nowhere; after a change of names that may be a surprise.
@@ -277,6 +302,11 @@ impl Refresher {
                     // As above.
                     done.send(changed).unwrap_or_default();
                 }
+                Ok(Request::Zone(change, done)) => {
+                    let changed = self.change_zone(change);
+                    // As above.
+                    done.send(changed).unwrap_or_default();
+                }
                 Ok(Request::Deliver(delivery)) => self.deliver(delivery),
                 Ok(Request::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {
@@ -303,6 +333,10 @@ impl Refresher {
             changed |= looked.changed;
         }
         changed |= self.end_what_expires();
+        changed |= self.promote();
+        let accepted = self.engine.accepted_prefixes();
+        changed |= accepted != self.accepted;
+        self.accepted = accepted;
         if at_host {
             changed |= self.look_at_host();
             // First: the rules that are there already are better than none while new ones are made.
@@ -415,6 +449,7 @@ impl Refresher {
         let mut protected: Vec<_> = own
             .chain(self.dependencies.iter().copied())
             .chain(self.sources.protected.iter().copied())
+            .chain(self.accepted.iter().copied())
             .collect();
         protected.sort_unstable();
         protected.dedup();

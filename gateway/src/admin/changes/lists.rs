@@ -126,9 +126,9 @@ async fn change(sources: &Sources, change: ListChange) -> Answer {
     changed.map(Json).map_err(|error| refused(&error))
 }
 
-fn refused(error: &ChangeError) -> Fault {
+pub(super) fn refused(error: &ChangeError) -> Fault {
     let status = match error {
-        ChangeError::UnknownList { .. } => StatusCode::NOT_FOUND,
+        ChangeError::UnknownList { .. } | ChangeError::UnknownZone { .. } => StatusCode::NOT_FOUND,
         _ if error.is_of_request() => StatusCode::UNPROCESSABLE_ENTITY,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };

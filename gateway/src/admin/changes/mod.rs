@@ -3,13 +3,15 @@
 mod feeds;
 mod lists;
 mod pause;
+mod senders;
 mod still_hit;
+mod zones;
 
 use std::sync::Arc;
 
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{self, DefaultBodyLimit, FromRequest};
-use axum::routing::{get, post, put};
+use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
 use tokio::sync::oneshot;
 
@@ -31,6 +33,15 @@ pub(super) fn routes() -> Router<Arc<Sources>> {
         .route("/api/v1/lists/{list}/enable", post(lists::enable))
         .route("/api/v1/lists/{list}/disable", post(lists::disable))
         .route("/api/v1/lists/{list}/accept", post(lists::accept))
+        .route("/api/v1/zones", get(zones::show).post(zones::add))
+        .route("/api/v1/zones/{zone}", delete(zones::remove))
+        .route("/api/v1/zones/{zone}/test", post(zones::test))
+        .route("/api/v1/zones/{zone}/enable", post(zones::enable))
+        .route("/api/v1/zones/{zone}/disable", post(zones::disable))
+        .route(
+            "/api/v1/senders",
+            get(senders::show).post(senders::pass).delete(senders::forget),
+        )
 }
 
 /// Asks the part of the daemon that changes things, and waits for its answer.

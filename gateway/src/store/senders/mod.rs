@@ -8,6 +8,8 @@ mod sqlite;
 
 use std::fmt::Debug;
 
+use serde::Serialize;
+
 pub use self::memory::MemorySenders;
 pub use self::sqlite::{FILE as SENDERS_FILE, SqliteSenders};
 use super::StoreError;
@@ -56,7 +58,7 @@ pub trait SenderStore: Send + Sync + Debug {
 }
 
 /// How many rows of each kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SenderCounts {
     /// Rows of tries that wait: for each sender and recipient one, and one more for each pool from which they were tried.
     pub waiting: usize,

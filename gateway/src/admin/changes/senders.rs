@@ -1,0 +1,208 @@
+//! `/api/v1/senders`: who waits on the greylist and who passes, by look and by word.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+use tokio::task::spawn_blocking;
+
+use super::Asked;
+use crate::admin::{Fault, Sources};
+use crate::clock::{Clock, Timestamp};
+use crate::list::on_one_line;
+use crate::sender::{Greylist, Manual, Pool, Selection};
+use crate::store::{SenderList, SenderStore, StoreError};
+
+/// The most rows of each kind in one answer.
+const MOST: usize = 10_000;
+
+/// Which senders are asked for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WantedSenders {
+    /// An address, a prefix, `@DOMAIN`, or a part of a sender or recipient; all without it.
+    #[serde(default)]
+    which: Option<String>,
+    #[serde(default)]
+    limit: Option<usize>,
+}
+
+/// A pool that shall pass.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WantedPass {
+    pool: String,
+    author: String,
+    #[serde(default)]
+    reason: Option<String>,
+    #[serde(default)]
+    for_s: Option<u64>,
+}
+
+/// Senders that shall be forgotten.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WantedForget {
+    which: String,
+}
+
+/// The senders that are remembered.
+#[derive(Debug, Serialize)]
+pub(super) struct Senders {
+    /// Tries that wait, the newest first.
+    waiting: Vec<WaitingSender>,
+    /// Pools whose mail passes, the newest first.
+    passed: Vec<PassedSender>,
+    /// Rows of both kinds in all.
+    total: Total,
+}
+
+#[derive(Debug, Serialize)]
+struct Total {
+    waiting: usize,
+    passed: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct WaitingSender {
+    pool: Pool,
+    sender: Box<str>,
+    recipient: Box<str>,
+    first: Timestamp,
+    tries: u32,
+}
+
+#[derive(Debug, Serialize)]
+struct PassedSender {
+    pool: Pool,
+    since: Timestamp,
+    used: Timestamp,
+    /// `null` for ever.
+    until: Option<Timestamp>,
+    /// `null` where it passed by itself.
+    author: Option<Box<str>>,
+    reason: Option<Box<str>>,
+}
+
+/// What was forgotten.
+#[derive(Debug, Serialize)]
+pub(super) struct Forgotten {
+    waiting: usize,
+    passed: usize,
+}
+
+/// A pool that passes now.
+#[derive(Debug, Serialize)]
+pub(super) struct Passing {
+    pool: Pool,
+    until: Option<Timestamp>,
+}
+
+/// Shows senders.
+pub(super) async fn show(
+    State(sources): State<Arc<Sources>>,
+    Query(wanted): Query<WantedSenders>,
+) -> Result<Json<Senders>, Fault> {
+    let selection = selection(wanted.which.as_deref());
+    let limit = wanted.limit.unwrap_or(100).min(MOST);
+    let (greylist, now) = (sources.engine.greylist_settings(), Clock::System.now());
+    let asked = with_store(&sources, move |store| {
+        Ok((store.list(&selection, limit, &greylist, now)?, store.counts()))
+    });
+    let (list, counts) = asked.await?;
+    Ok(Json(Senders {
+        total: Total { waiting: counts.waiting, passed: counts.passed },
+        ..Senders::new(list, &greylist)
+    }))
+}
+
+/// Lets a pool pass.
+pub(super) async fn pass(
+    State(sources): State<Arc<Sources>>,
+    Asked(wanted): Asked<WantedPass>,
+) -> Result<Json<Passing>, Fault> {
+    let greylist = sources.engine.greylist_settings();
+    let pool = Pool::meant(&wanted.pool, &greylist).map_err(|error| {
+        Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "that is no sender").detail(error)
+    })?;
+    let now = Clock::System.now();
+    let time = wanted.for_s.map(Duration::from_secs).map(SignedDuration::try_from);
+    let until = time.map(|time| time.and_then(|time| now.checked_add(time))).transpose();
+    let until = until.map_err(|error| {
+        Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "that is too long").detail(error)
+    })?;
+    let manual = Manual {
+        author: on_one_line(&wanted.author).into(),
+        reason: wanted.reason.map(|reason| on_one_line(&reason).into()),
+        until,
+    };
+    let passing = pool.clone();
+    with_store(&sources, move |store| store.pass(&passing, &manual, now)).await?;
+    Ok(Json(Passing { pool, until }))
+}
+
+/// Forgets senders.
+pub(super) async fn forget(
+    State(sources): State<Arc<Sources>>,
+    Asked(wanted): Asked<WantedForget>,
+) -> Result<Json<Forgotten>, Fault> {
+    let selection = selection(Some(&wanted.which));
+    let counts = with_store(&sources, move |store| store.forget(&selection)).await?;
+    Ok(Json(Forgotten { waiting: counts.waiting, passed: counts.passed }))
+}
+
+fn selection(which: Option<&str>) -> Selection {
+    let Some(which) = which else { return Selection::All };
+    which.parse().unwrap_or(Selection::All)
+}
+
+async fn with_store<T: Send + 'static>(
+    sources: &Sources,
+    work: impl FnOnce(&dyn SenderStore) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, Fault> {
+    let Some(senders) = sources.engine.asks().senders.clone() else { return Err(Fault::gone()) };
+    let done = spawn_blocking(move || work(&*senders)).await.map_err(|_panicked| Fault::gone())?;
+    done.map_err(|error| {
+        let status = if matches!(error, StoreError::TooLong { .. }) {
+            StatusCode::UNPROCESSABLE_ENTITY
+        } else {
+            StatusCode::INTERNAL_SERVER_ERROR
+        };
+        let fault = Fault::new(status, &error);
+        match error.hint() {
+            Some(hint) => fault.hint(hint),
+            None => fault,
+        }
+    })
+}
+
+impl Senders {
+    fn new(list: SenderList, greylist: &Greylist) -> Self {
+        let waiting = list.waiting.into_iter().map(|row| WaitingSender {
+            pool: row.pool,
+            sender: row.sender,
+            recipient: row.recipient,
+            first: row.waiting.first,
+            tries: row.tries,
+        });
+        let passed = list.passed.into_iter().map(|row| {
+            let until = row.passed.until(greylist);
+            let (author, reason) =
+                row.passed.manual.map(|manual| (manual.author, manual.reason)).unzip();
+            PassedSender {
+                pool: row.pool,
+                since: row.passed.since,
+                used: row.passed.used,
+                until,
+                author,
+                reason: reason.flatten(),
+            }
+        });
+        let total = Total { waiting: 0, passed: 0 };
+        Self { waiting: waiting.collect(), passed: passed.collect(), total }
+    }
+}

@@ -1,0 +1,113 @@
+//! `/api/v1/lookup/IP`: what would be decided about an address that connects now, and why.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use serde::Serialize;
+use serde_json::Value;
+use tokio::task::spawn_blocking;
+
+use super::{Fault, Sources};
+use crate::direction::Route;
+use crate::engine::{Client, Engine};
+use crate::net::fold;
+use crate::pause::PauseReport;
+use crate::policy::{
+    Action, AddressFacts, Band, Decision, Evidence, ListingRecord, MatchRecord, Skipped,
+    UnansweredRecord, Verdict,
+};
+use crate::xdp::{self, KernelRule, XdpError};
+
+/// What would be decided about an address, and why.
+#[derive(Debug, Serialize)]
+pub struct LookupAnswer<'a> {
+    ip: IpAddr,
+    verdict: Verdict,
+    code: &'static str,
+    action: Action,
+    enforced: bool,
+    /// Until when everything passes; `null` where nothing is paused.
+    paused: Option<PauseReport>,
+    skipped: Option<Skipped>,
+    route: Option<&'a Route>,
+    score: Option<u16>,
+    band: Option<Band>,
+    delay_from: Option<u16>,
+    reject_above: Option<u16>,
+    evidence: &'a [Evidence],
+    matches: Vec<MatchRecord<'a>>,
+    listings: Vec<ListingRecord<'a>>,
+    unanswered: Vec<UnansweredRecord<'a>>,
+    /// The rule in the kernel, `null` where there is none.
+    kernel: Option<KernelRule>,
+    /// Why nothing is known of the kernel; `null` where it could be asked.
+    kernel_fault: Option<String>,
+}
+
+impl<'a> LookupAnswer<'a> {
+    /// Has `engine` judge `address`, and reads the kernel's rule for it; nothing is recorded.
+    pub async fn about(engine: &Engine, filter: &xdp::Config, address: IpAddr) -> Value {
+        let address = fold(address);
+        let client = Client {
+            address: SocketAddr::new(address, 0),
+            local: SocketAddr::from(([0, 0, 0, 0], 25)),
+        };
+        let decision = engine.judge_connection(&client, None).await;
+        let filter = filter.clone();
+        let kernel = spawn_blocking(move || xdp::read_pinned(&filter, address)).await;
+        let paused = engine.pause().as_deref().map(PauseReport::from);
+        let kernel = kernel.unwrap_or(Ok(None));
+        let answer = LookupAnswer { paused, ..LookupAnswer::new(address, &decision, kernel) };
+        serde_json::to_value(answer).unwrap_or_default()
+    }
+
+    fn new(
+        ip: IpAddr,
+        decision: &'a Decision,
+        kernel: Result<Option<KernelRule>, XdpError>,
+    ) -> Self {
+        let facts = decision.addresses.first();
+        let score = decision.score.as_ref();
+        let of = |facts: &'a AddressFacts| {
+            let matches = facts.matches.iter().map(MatchRecord::new).collect();
+            let listings = facts.listings.iter().map(ListingRecord::new).collect();
+            let unanswered = facts.unanswered.iter().map(UnansweredRecord::new).collect();
+            (matches, listings, unanswered)
+        };
+        let (matches, listings, unanswered) = facts.map(of).unwrap_or_default();
+        Self {
+            ip,
+            verdict: decision.verdict,
+            code: decision.verdict.code(),
+            action: decision.action,
+            enforced: decision.enforced,
+            paused: None,
+            skipped: facts.and_then(|facts| facts.skipped),
+            route: decision.route.as_ref(),
+            score: score.map(|score| score.value),
+            band: score.map(|score| score.band),
+            delay_from: score.map(|score| score.thresholds.delay_from()),
+            reject_above: score.map(|score| score.thresholds.reject_above()),
+            evidence: score.map_or(&[], |score| &score.evidence),
+            matches,
+            listings,
+            unanswered,
+            kernel_fault: kernel.as_ref().err().map(ToString::to_string),
+            kernel: kernel.ok().flatten(),
+        }
+    }
+}
+
+/// Answers about one address.
+pub(super) async fn show(
+    State(sources): State<Arc<Sources>>,
+    Path(ip): Path<String>,
+) -> Result<Json<Value>, Fault> {
+    let address: IpAddr = ip.parse().map_err(|error| {
+        Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "that is no address").detail(error)
+    })?;
+    Ok(Json(LookupAnswer::about(&sources.engine, &sources.xdp, address).await))
+}

@@ -360,9 +360,9 @@ fn the_slider_shows_the_chart() {
     let arguments = ["slider", "--delay-from", "725", "--reject-above", "800", "--percent", "60.2"];
     let text = out(&home.cli(&arguments).unwrap());
     for words in [
-        "  allow      45 %  0 to 724\n",
+        "  allow     45 %  0 to 724\n",
         "\n                                ^\n",
-        "\n  500                   725    800              1000\n",
+        "\n  500                   725     800             1000\n",
         "  Real score | Normalised (-500) | Percent (/5) | Band\n",
         "         500 |                 0 |            0 | allow\n",
         "         725 |               225 |           45 | delay, from here on\n",
@@ -475,8 +475,8 @@ fn the_slider_tries_thresholds_on_what_was_recorded() {
         "6 decisions, 4 by their scores\n",
         "2 of 4\n",
         "1 from delay to allow\n",
-        "   0 to 49           1  ........................................\n",
-        " 750 to 799         1  ========================================\n",
+        "     0 to   49         1  ........................................\n",
+        "   750 to  799         1  ========================================\n",
     ] {
         assert!(text.contains(words), "`{words}` in {text}");
     }

@@ -279,7 +279,7 @@ mod tests {
             (line(99, "connect", "accept", SCORED), 0, 0),
         ] {
             let found = read(&text, 100);
-            assert_eq!((found.0.len(), found.1), (records, broken), "{:.99}", text);
+            assert_eq!((found.0.len(), found.1), (records, broken), "{text:.99}");
         }
         let folder = TempDir::new().unwrap();
         for path in [folder.path(), &folder.path().join("gone"), Path::new("/dev/zero")] {

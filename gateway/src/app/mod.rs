@@ -1,5 +1,6 @@
 //! The application: puts the parts together, reloads them, stops them.
 
+mod asking;
 mod descriptors;
 mod failure;
 mod log;

@@ -8,10 +8,12 @@ use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
 use super::Failure;
+use super::asking::hosts;
 use super::notify::notify;
-use super::run::no_next_hop;
+use super::run::{no_next_hop, sources};
 use crate::admin;
 use crate::config::Config;
+use crate::dns::Names;
 use crate::front::smtp::Front;
 use crate::refresh::Request;
 
@@ -22,6 +24,7 @@ pub(super) struct Reloader {
     pub(super) requests: Sender<Request>,
     pub(super) sources: Arc<admin::Sources>,
     pub(super) front: Arc<Front>,
+    pub(super) names: Names,
 }
 
 impl Reloader {
@@ -59,7 +62,10 @@ impl Reloader {
         drop(self.requests.send(Request::Limit(config.xdp.limits.clone())));
         let (in_force, lists) = oneshot::channel();
         // The thread is there until the daemon stops. A reload is over when its lists are in force: READY says so.
-        drop(self.requests.send(Request::Reload(config.sources(), in_force)));
+        let sources = sources(&config, alarms);
+        self.names.set(hosts(&config));
+        self.sources.config.store(Arc::new(config));
+        drop(self.requests.send(Request::Reload(sources, in_force)));
         drop(lists.await);
         Ok(())
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use rustix::fs::{FlockOperation, flock};
 use sd_notify::NotifyState;
 use tokio::runtime::Handle;
@@ -16,6 +17,7 @@ use tokio::time::Instant;
 use tracing::{error, info};
 
 use super::Failure;
+use super::asking::{Asking, asking, expire_senders, hosts};
 use super::descriptors::raise_limit;
 use super::notify::notify;
 use super::reload::Reloader;
@@ -28,8 +30,8 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::feed::Fetching;
-use crate::front::smtp::Front;
-use crate::refresh::{Refresher, Request};
+use crate::front::smtp::{Front, Stop, stopped};
+use crate::refresh::{self, Refresher, Request};
 use crate::sight::{Sight, TopTalkers};
 
 /// How long connections may take to finish after SIGTERM.
@@ -49,7 +51,11 @@ pub async fn run(config: Config) -> Result<(), Failure> {
             hint: "make the folder writable, or set `[audit] file` to another path".to_owned(),
         }
     })?;
-    let engine = Arc::new(Engine::new(config.engine_settings(), audit.clone(), Clock::System));
+    let Asking { asks, zones, names, engine: late } = asking(&config, &audit, &alarms)?;
+    let engine = Engine::new(config.engine_settings(), audit.clone(), Clock::System).asking(asks);
+    let engine = Arc::new(engine);
+    // Nobody else sets it.
+    late.set(Arc::clone(&engine)).unwrap_or_default();
     let mut refresher =
         Refresher::new(Arc::clone(&engine), &config.xdp, alarms.clone(), Clock::System);
     refresher.resume_pause(&config.state_dir);
@@ -62,9 +68,24 @@ pub async fn run(config: Config) -> Result<(), Failure> {
     });
     let fetching = Arc::new(fetching);
     refresher.fetch_by(Arc::clone(&fetching));
+    refresher.ask_zones_by(zones.clone());
     // Blocks this thread for as long as the lists take to read: there is nobody to serve before.
-    refresher.reload(config.sources());
+    refresher.reload(sources(&config, &alarms));
     refresher.attach();
+    let (stop, stopping) = watch::channel(None);
+    let mut tasks = JoinSet::new();
+    let until_stop = |stopping: &Stop| {
+        let mut stopping = stopping.clone();
+        async move {
+            stopped(&mut stopping).await;
+        }
+    };
+    tasks.spawn(zones.clone().run(until_stop(&stopping)));
+    names.set(hosts(&config));
+    tasks.spawn(names.clone().run(until_stop(&stopping)));
+    tasks.spawn(expire_senders(Arc::clone(&engine), until_stop(&stopping)));
+    // Until a zone has answered for its test entries it is not asked.
+    zones.first_probes(config.dns.budget).await;
     let front = Arc::new(Front::new(
         front_settings,
         Arc::clone(&engine),
@@ -82,6 +103,8 @@ pub async fn run(config: Config) -> Result<(), Failure> {
         front: Arc::clone(&front),
         top,
         fetching,
+        zones,
+        config: ArcSwap::from_pointee(config.clone()),
         alarms: alarms.clone(),
         requests: requests.clone(),
     });
@@ -93,8 +116,6 @@ pub async fn run(config: Config) -> Result<(), Failure> {
     let sight_thread = std::thread::Builder::new()
         .name("sight".to_owned())
         .spawn(move || sight.run(&sight_stopping))?;
-    let (stop, stopping) = watch::channel(None);
-    let mut tasks = JoinSet::new();
     tasks.spawn(Arc::clone(&front).watch_next_hop(stopping.clone()));
     for (socket, listener) in sockets.listeners {
         info!(target: "start", "listening address={}", listener.address);
@@ -104,7 +125,7 @@ pub async fn run(config: Config) -> Result<(), Failure> {
     let admin = tokio::spawn(admin::serve(sockets.admin, Arc::clone(&sources)));
     notify(&[NotifyState::Ready]);
     info!(target: "start", "ready version={} pid={}", env!("CARGO_PKG_VERSION"), std::process::id());
-    let reloader = Reloader { started: config, requests, sources, front };
+    let reloader = Reloader { started: config, requests, sources, front, names };
     while signals.next().await == Asked::Reload {
         reloader.reload().await;
     }
@@ -128,6 +149,14 @@ pub async fn run(config: Config) -> Result<(), Failure> {
     audit.close();
     info!(target: "stop", "stopped");
     Ok(())
+}
+
+/// What rules are made of, with the zones that people added.
+pub(super) fn sources(config: &Config, alarms: &Alarms) -> refresh::Sources {
+    let (added_zones, faults) = config.added_zones();
+    let text = format!("zones that were added are not asked: {}", faults.join("; "));
+    alarms.set("added-zones", (!faults.is_empty()).then_some(text.as_str()));
+    refresh::Sources { added_zones, ..config.sources() }
 }
 
 /// The configuration of a daemon has one: see [`Config::load_for_daemon`].

@@ -93,7 +93,10 @@ fn show(answer: &Value) -> Result<(), Failure> {
     }
     if is_there("/route") {
         let (direction, reason) = (text("/route/direction"), text("/route/reason"));
-        output::field("direction", format_args!("{direction}, {reason}, ptr {}", text("/route/ptr")))?;
+        output::field(
+            "direction",
+            format_args!("{direction}, {reason}, ptr {}", text("/route/ptr")),
+        )?;
     }
     if is_there("/score") {
         let (from, above) = (text("/delay_from"), text("/reject_above"));
@@ -111,7 +114,8 @@ fn show(answer: &Value) -> Result<(), Failure> {
     items("matches").try_for_each(show_match)?;
     items("listings").try_for_each(show_listing)?;
     for fault in items("unanswered") {
-        let reason = format_args!("{}: no answer, {}", plain(&fault["zone"]), plain(&fault["reason"]));
+        let reason =
+            format_args!("{}: no answer, {}", plain(&fault["zone"]), plain(&fault["reason"]));
         output::field("zone", output::coloured(reason, Meaning::Doubtful))?;
     }
     if is_there("/kernel") {

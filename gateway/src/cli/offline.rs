@@ -2,12 +2,15 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Failure, output};
+use crate::alarm::Alarms;
 use crate::audit;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
-use crate::engine::Engine;
+use crate::dns::{self, Asker, ConfiguredZone, Zones};
+use crate::engine::{Asks, Engine};
 use crate::host;
 use crate::list::{List, Loaded, Membership};
 use crate::net::Prefix;
@@ -46,6 +49,32 @@ pub(super) fn engine(config: &Config) -> Engine {
     }
     engine
 }
+
+/// The same engine, which asks zones and reverse names as well: not what a daemon remembers of senders.
+pub(super) async fn asking_engine(config: &Config) -> Engine {
+    let (added, faults) = config.added_zones();
+    for fault in faults {
+        output::warn(format_args!("a zone that was added is not asked: {fault}"));
+    }
+    let resolver = match dns::resolver(&config.dns) {
+        Ok(resolver) => resolver,
+        Err(error) => {
+            output::warn(error);
+            return engine(config);
+        }
+    };
+    let asker = Asker::new(resolver, PATIENCE);
+    let zones = Zones::new(asker.clone(), Alarms::default(), Clock::System, |_event| {});
+    let all = config.zones.iter().cloned().chain(added);
+    zones.set(all.map(|zone| ConfiguredZone { zone, enabled: true }).collect());
+    tokio::spawn(zones.clone().run(std::future::pending()));
+    zones.first_probes(config.dns.budget).await;
+    let asks = Asks { zones: Some(zones), names: Some(asker), ..Asks::default() };
+    engine(config).asking(asks)
+}
+
+/// How long a question may go on, beyond whoever asked it.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The lists as they are on disk now.
 pub(super) struct Lists<'a> {

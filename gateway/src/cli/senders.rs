@@ -77,7 +77,11 @@ pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
             (daemon::wait_for(admin::send(&socket, Method::DELETE, PATH, &wanted))?, show_forgotten)
         }
     };
-    if options.json { output::json(&answer)? } else { show(&answer)? }
+    if options.json {
+        output::json(&answer)?
+    } else {
+        show(&answer)?
+    }
     Ok(Exit::Done)
 }
 
@@ -101,9 +105,9 @@ fn show(senders: &Value) -> Result<(), Failure> {
             Some(author) => format!(", by {author}"),
             None => String::new(),
         };
-        let until = row["until"].as_str().map_or_else(|| ", for ever".to_owned(), |until| {
-            format!(", until {until}")
-        });
+        let until = row["until"]
+            .as_str()
+            .map_or_else(|| ", for ever".to_owned(), |until| format!(", until {until}"));
         output::line(format_args!(
             "  {:<24} since {}, last used {}{until}{by}",
             plain(&row["pool"]),

@@ -97,7 +97,8 @@ pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
         daemon::wait_for(admin::send(&socket, method, path, wanted))
     };
     let said = json!({"author": author::author()});
-    let switch = |zone: &str, verb: &str| send(Method::POST, &format!("{}/{verb}", path(zone)?), &said);
+    let switch =
+        |zone: &str, verb: &str| send(Method::POST, &format!("{}/{verb}", path(zone)?), &said);
     let answer = match &options.command {
         None => {
             let zones = get(PATH)?;
@@ -110,7 +111,7 @@ pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
             };
             let tests: Result<Vec<_>, _> = names.iter().map(|zone| switch(zone, "test")).collect();
             let tests = Value::from(tests?);
-            let is_well = items(&tests).all(|test| test["ok"] == true);
+            let is_well = items(&tests).all(|test| test["well"] == true);
             answered(options.json, &tests, |tests| items(tests).try_for_each(show_test))?;
             return Ok(if is_well { Exit::Done } else { Exit::Refused });
         }
@@ -135,7 +136,11 @@ fn answered(
     answer: &Value,
     show: impl Fn(&Value) -> Result<(), Failure>,
 ) -> Result<Exit, Failure> {
-    if json { output::json(answer)? } else { show(answer)? }
+    if json {
+        output::json(answer)?
+    } else {
+        show(answer)?
+    }
     Ok(Exit::Done)
 }
 
@@ -212,7 +217,10 @@ fn show(zone: &Value) -> Result<(), Failure> {
         _ => Meaning::Doubtful,
     };
     output::headline(format_args!("{} ({}, {})", text("/name"), text("/class"), text("/action")))?;
-    output::field("state", format_args!("{} since {}", output::coloured(state, meaning), text("/since")))?;
+    output::field(
+        "state",
+        format_args!("{} since {}", output::coloured(state, meaning), text("/since")),
+    )?;
     for (name, pointer) in [("asks", "/domain"), ("reason", "/reason"), ("remedy", "/remedy")] {
         if zone.pointer(pointer).is_some_and(|value| !value.is_null()) {
             output::field(name, text(pointer))?;
@@ -227,26 +235,27 @@ fn show(zone: &Value) -> Result<(), Failure> {
 }
 
 fn show_test(test: &Value) -> Result<(), Failure> {
-    let (word, meaning) =
-        if test["ok"] == true { ("ok", Meaning::Good) } else { ("not ok", Meaning::Bad) };
-    output::headline(format_args!("{} {}", plain(&test["name"]), output::coloured(word, meaning)))?;
+    let is_well = test["well"] == true;
+    let meaning = if is_well { Meaning::Good } else { Meaning::Bad };
+    let verdict = output::coloured(plain(&test["verdict"]), meaning);
+    output::headline(format_args!("{}: {verdict}", plain(&test["zone"])))?;
     for point in items(&test["points"]) {
         let expected = if point["expected"] == true { "listed" } else { "not listed" };
+        let codes: Vec<_> = items(&point["codes"]).map(plain).collect();
+        let answer = match (point["fault"].as_str(), codes.is_empty()) {
+            (Some(fault), _) => fault.to_owned(),
+            (None, true) => "not listed".to_owned(),
+            (None, false) => codes.join(", "),
+        };
         output::field(
             &plain(&point["address"]),
             format_args!(
-                "expected {expected}: {}, {} ms",
-                plain(&point["answer"]),
-                plain(&point["took_ms"])
+                "expected {expected}, found {answer}, {} ms",
+                plain(&point["milliseconds"])
             ),
         )?;
     }
-    for (name, key) in [("reason", "reason"), ("remedy", "remedy")] {
-        if !test[key].is_null() {
-            output::field(name, plain(&test[key]))?;
-        }
-    }
-    Ok(())
+    if test["remedy"].is_null() { Ok(()) } else { output::field("remedy", plain(&test["remedy"])) }
 }
 
 fn items(value: &Value) -> impl Iterator<Item = &Value> {

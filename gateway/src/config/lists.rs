@@ -34,7 +34,7 @@ pub(super) fn lists(readers: Vec<Reader<'_>>, common: &Common<'_>) -> Vec<Arc<Li
         if let Some(name) = &name {
             reader.only_one(name, &mut names, "list", MOST);
             if name.value == AUTO {
-                let wrong = Wrong::expected(&format!("{AUTO:?}"), "another name");
+                let wrong = Wrong::expected(&format_args!("{AUTO:?}"), "another name");
                 let hint = "the list of that name fills itself: see [promotion]";
                 reader.wrong_at(name, wrong.hint(hint));
             }

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::{Engine, Lists, Settings};
 use crate::direction::{Direction, Route, RouteReason, Step, decide};
+use crate::dns;
 use crate::list::ListAction;
 use crate::net::{Hop, Ptr, reserved};
 use crate::policy::{AddressFacts, ClientFacts, Evidence, Policy, Skipped, Unanswered};
@@ -67,8 +68,8 @@ impl Engine {
 
     /// What the reverse name of an address is; `NotAsked` where there is nobody to ask.
     async fn reverse(&self, address: IpAddr, deadline: Instant) -> Ptr {
-        match &self.asks.zones {
-            Some(zones) => zones.reverse(address, deadline).await,
+        match &self.asks.names {
+            Some(names) => dns::reverse(names, address, deadline).await,
             None => Ptr::NotAsked,
         }
     }

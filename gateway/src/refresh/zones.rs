@@ -108,7 +108,8 @@ impl Refresher {
             ZoneWhat::Add { zone, spec } => {
                 self.kept.keep_zone(&said(true, Some(spec.into())), now)?;
                 if !zone.enforce {
-                    warnings.push(format!("{name} is a dry run: nothing is done about its listings"));
+                    warnings
+                        .push(format!("{name} is a dry run: nothing is done about its listings"));
                 }
                 self.zones.added.push(zone);
                 "added"

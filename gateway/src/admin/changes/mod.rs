@@ -38,10 +38,7 @@ pub(super) fn routes() -> Router<Arc<Sources>> {
         .route("/api/v1/zones/{zone}/test", post(zones::test))
         .route("/api/v1/zones/{zone}/enable", post(zones::enable))
         .route("/api/v1/zones/{zone}/disable", post(zones::disable))
-        .route(
-            "/api/v1/senders",
-            get(senders::show).post(senders::pass).delete(senders::forget),
-        )
+        .route("/api/v1/senders", get(senders::show).post(senders::pass).delete(senders::forget))
 }
 
 /// Asks the part of the daemon that changes things, and waits for its answer.

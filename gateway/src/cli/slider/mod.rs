@@ -102,7 +102,7 @@ pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
 fn dry_run(options: &Options, config: &Path) -> Result<(), Failure> {
     let thresholds = options.thresholds()?;
     let config = offline::config(config)?;
-    let thresholds = thresholds.unwrap_or(config.thresholds);
+    let thresholds = thresholds.unwrap_or(config.score.thresholds);
     let answer = dry_run::replay(&config.audit_file, thresholds, options.last, &options.phase)?;
     if options.json { output::json(&answer) } else { dry_run::show(&answer) }
 }

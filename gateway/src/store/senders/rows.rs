@@ -9,8 +9,13 @@ use crate::store::schema::Layout;
 use crate::store::values::{Moment, integer};
 
 /// The store of senders. Who loses the last of it to a loss of power waits once more, so nobody waits for the disk.
-pub(super) const SENDERS: Layout =
-    Layout { file: super::SENDERS_FILE, version: 1, tables: TABLES, later: "", synchronous: "normal" };
+pub(super) const SENDERS: Layout = Layout {
+    file: super::SENDERS_FILE,
+    version: 1,
+    tables: TABLES,
+    later: "",
+    synchronous: "normal",
+};
 
 /// Times are microseconds since 1970. Pools are as they are shown, and none stands for the tries from all of them.
 ///

@@ -1,21 +1,27 @@
 //! Asks DNS: zones, reverse names, forward names.
 
-use std::net::SocketAddr;
-use std::time::Duration;
+mod asker;
+mod counters;
+#[cfg(test)]
+mod fake;
+mod host_name;
+mod member;
+mod names;
+mod probing;
+mod ptr;
+mod resolve;
+mod resolver;
+mod settings;
+mod status;
+mod zones;
 
-/// What an operator can say about DNS.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// The resolvers that are asked; none for those of the system.
-    pub resolvers: Vec<SocketAddr>,
-    /// What one connection, or one message, waits for DNS in all.
-    pub budget: Duration,
-    /// False: reverse names are never asked for.
-    pub ptr: bool,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self { resolvers: Vec::new(), budget: Duration::from_secs(2), ptr: true }
-    }
-}
+pub use asker::Asker;
+pub use counters::Counts;
+pub use names::{Addresses, Names};
+pub use probing::{PointTest, ZoneTest};
+pub use ptr::reverse;
+pub use resolve::{Answer, Fault, Kind, Question, Records, Resolve};
+pub use resolver::{ResolverError, resolver};
+pub use settings::Settings;
+pub use status::{FamilyStatus, ZoneStatus};
+pub use zones::{ConfiguredZone, ZoneEvent, Zones};

@@ -41,16 +41,18 @@ impl Domain {
         &self.public
     }
 
+    /// Whether `text` tells the access key.
+    pub fn is_revealed_by(&self, text: &str) -> bool {
+        let key = self.asked.strip_suffix(&*self.public).unwrap_or_default().trim_end_matches('.');
+        !key.is_empty() && text.to_ascii_lowercase().contains(&key.to_ascii_lowercase())
+    }
+
     /// The name to ask for about `address` (RFC 5782 sections 2.1 and 2.4), with the dot at its end. It may hold the key: it is
     /// for resolvers alone.
     pub fn question(&self, address: IpAddr) -> String {
-        let asked = &self.asked;
         match fold(address) {
-            IpAddr::V4(v4) => {
-                let [a, b, c, d] = v4.octets();
-                format!("{d}.{c}.{b}.{a}.{asked}.")
-            }
-            IpAddr::V6(v6) => reversed(v6, asked),
+            IpAddr::V4(v4) => reversed_v4(v4, &self.asked),
+            IpAddr::V6(v6) => reversed(v6, &self.asked),
         }
     }
 
@@ -61,6 +63,19 @@ impl Domain {
             IpAddr::V4(v4) => self.question(v4.into()),
         }
     }
+}
+
+/// The name to ask for the names of `address` (RFC 1035 section 3.5, RFC 3596 section 2.5).
+pub fn reverse_question(address: IpAddr) -> String {
+    match fold(address) {
+        IpAddr::V4(v4) => reversed_v4(v4, "in-addr.arpa"),
+        IpAddr::V6(v6) => reversed(v6, "ip6.arpa"),
+    }
+}
+
+fn reversed_v4(address: Ipv4Addr, asked: &str) -> String {
+    let [a, b, c, d] = address.octets();
+    format!("{d}.{c}.{b}.{a}.{asked}.")
 }
 
 fn reversed(address: Ipv6Addr, asked: &str) -> String {

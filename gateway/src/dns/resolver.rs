@@ -1,0 +1,151 @@
+//! Asks the resolvers of the configuration, or those of the system.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{
+    ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
+};
+use hickory_resolver::lookup::Lookup;
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use tracing::warn;
+
+use super::Settings;
+use super::resolve::{Answer, Fault, Kind, Question, Records, Resolve};
+
+/// How long one try waits.
+const TRY_TIME: Duration = Duration::from_secs(2);
+
+/// The tries after the first.
+const MORE_TRIES: usize = 1;
+
+/// The most records of one answer that are taken.
+const MOST_RECORDS: usize = 64;
+
+/// The most octets of one text that are taken.
+const MOST_TEXT: usize = 2000;
+
+/// How long "there is none" is good where the answer does not say it.
+const NEGATIVE_TTL: u32 = 300;
+
+/// The resolvers that `settings` name. Those of the system are the ones of `/etc/resolv.conf` at this moment.
+pub fn resolver(settings: &Settings) -> Result<Arc<dyn Resolve>, ResolverError> {
+    let config = if settings.resolvers.is_empty() {
+        of_system()
+    } else {
+        settings.resolvers.iter().map(|address| server(*address)).collect()
+    };
+    let config = ResolverConfig::from_name_servers(config);
+    let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+    let options: &mut ResolverOpts = builder.options_mut();
+    options.timeout = TRY_TIME;
+    options.attempts = MORE_TRIES;
+    // What is kept is kept by whoever asks, who knows for how long it counts.
+    options.cache_size = 0;
+    options.use_hosts_file = ResolveHosts::Never;
+    options.max_active_requests = 4096;
+    options.preserve_intermediates = false;
+    let resolver = builder.build().map_err(|error| ResolverError(error.to_string()))?;
+    Ok(Arc::new(Hickory(resolver)))
+}
+
+/// Why there is no resolver.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no resolver can be set up: {0}")]
+pub struct ResolverError(String);
+
+fn of_system() -> Vec<NameServerConfig> {
+    match hickory_resolver::system_conf::read_system_conf() {
+        Ok((config, _options)) => config.name_servers().to_vec(),
+        Err(error) => {
+            // As every other program does.
+            warn!(target: "dns", "/etc/resolv.conf: {error}; 127.0.0.1 is asked");
+            vec![server(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 53))]
+        }
+    }
+}
+
+fn server(address: SocketAddr) -> NameServerConfig {
+    let (mut udp, mut tcp) = (ConnectionConfig::udp(), ConnectionConfig::tcp());
+    udp.port = address.port();
+    tcp.port = address.port();
+    NameServerConfig::new(address.ip(), true, vec![udp, tcp])
+}
+
+struct Hickory(TokioResolver);
+
+impl Resolve for Hickory {
+    fn resolve(&self, question: Question) -> BoxFuture<'static, Result<Answer, Fault>> {
+        let resolver = self.0.clone();
+        async move {
+            let kind = match question.kind {
+                Kind::A => RecordType::A,
+                Kind::Aaaa => RecordType::AAAA,
+                Kind::Txt => RecordType::TXT,
+                Kind::Ptr => RecordType::PTR,
+            };
+            let name = Name::from_ascii(&question.name).map_err(|_no_name| Fault::Malformed)?;
+            match resolver.lookup(name, kind).await {
+                Ok(lookup) => Ok(answer(question.kind, &lookup)),
+                Err(error) => none(&error),
+            }
+        }
+        .boxed()
+    }
+}
+
+fn answer(kind: Kind, lookup: &Lookup) -> Answer {
+    let ttl = lookup.answers().iter().map(|record| record.ttl).min().unwrap_or(NEGATIVE_TTL);
+    let data = || lookup.answers().iter().map(|record| &record.data).take(MOST_RECORDS);
+    let records = match kind {
+        Kind::A => Records::A(data().filter_map(as_a).collect()),
+        Kind::Aaaa => Records::Aaaa(
+            data()
+                .filter_map(|data| if let RData::AAAA(v6) = data { Some(v6.0) } else { None })
+                .collect(),
+        ),
+        Kind::Txt => Records::Txt(
+            data()
+                .filter_map(|data| if let RData::TXT(txt) = data { Some(txt) } else { None })
+                .map(|txt| text(&txt.txt_data))
+                .collect(),
+        ),
+        Kind::Ptr => Records::Ptr(
+            data()
+                .filter_map(|data| if let RData::PTR(name) = data { Some(name) } else { None })
+                .map(|name| name.0.to_ascii())
+                .collect(),
+        ),
+    };
+    Answer { records: records.or_none(), ttl: Duration::from_secs(ttl.into()) }
+}
+
+const fn as_a(data: &RData) -> Option<Ipv4Addr> {
+    if let RData::A(v4) = data { Some(v4.0) } else { None }
+}
+
+fn text(parts: &[Box<[u8]>]) -> String {
+    let octets = parts.iter().flat_map(|part| part.iter().copied());
+    let octets: Vec<u8> = octets.take(MOST_TEXT).collect();
+    String::from_utf8_lossy(&octets).into_owned()
+}
+
+/// What an error means. Its text is not used: it may hold the name that was asked, and with that an access key.
+fn none(error: &NetError) -> Result<Answer, Fault> {
+    match error {
+        NetError::Dns(DnsError::NoRecordsFound(none)) => {
+            let ttl = none.negative_ttl.unwrap_or(NEGATIVE_TTL);
+            Ok(Answer { records: Records::None, ttl: Duration::from_secs(ttl.into()) })
+        }
+        NetError::Timeout | NetError::Io(_) | NetError::NoConnections => Err(Fault::Timeout),
+        NetError::Busy => Err(Fault::Overload),
+        NetError::Dns(DnsError::ResponseCode(_)) => Err(Fault::ServerFailure),
+        _ => Err(Fault::Malformed),
+    }
+}

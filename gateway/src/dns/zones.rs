@@ -311,11 +311,10 @@ impl Shared {
         let zone = &member.zone;
         for Transition { family, from, to } in &transitions {
             let (name, family, from, state) = (&zone.name, family.name(), from.name(), to.name());
-            match to.illness() {
-                Some(illness) => {
-                    warn!(target: "zone", "zone={name} {family}={state} was={from} reason={} {illness}", illness.name());
-                }
-                None => info!(target: "zone", "zone={name} {family}={state} was={from}"),
+            if let Some(illness) = to.illness() {
+                warn!(target: "zone", "zone={name} {family}={state} was={from} reason={} {illness}", illness.name());
+            } else {
+                info!(target: "zone", "zone={name} {family}={state} was={from}");
             }
         }
         let illness = member.body().health.illness();

@@ -4,6 +4,7 @@ mod asker;
 mod counters;
 #[cfg(test)]
 mod fake;
+mod hearing;
 mod host_name;
 mod member;
 mod names;
@@ -13,6 +14,8 @@ mod resolve;
 mod resolver;
 mod settings;
 mod status;
+#[cfg(test)]
+mod tests;
 mod zones;
 
 pub use asker::Asker;

@@ -43,9 +43,11 @@ struct Shared {
     alarms: Alarms,
     names: Mutex<BTreeMap<Arc<str>, Known>>,
     addresses: ArcSwap<Addresses>,
-    observer: Box<dyn Fn(&Arc<Addresses>) + Send + Sync>,
+    observer: Observer,
     wake: Notify,
 }
+
+type Observer = Box<dyn Fn(&Arc<Addresses>) + Send + Sync>;
 
 /// What is known about a name.
 #[derive(Clone, Debug)]
@@ -119,7 +121,6 @@ impl Names {
         }
     }
 
-    #[expect(clippy::infinite_loop, reason = "whoever calls it stops it")]
     async fn keep_asking(&self) {
         loop {
             let now = Instant::now();

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::member::{Member, codes};
 use super::resolve::{Fault, Kind, Question, Records};
 use super::zones::Zones;
-use crate::zone::{AnswerFault, Family, Illness, Pair, Probe, State, test_point};
+use crate::zone::{AnswerFault, Family, Health, Illness, Pair, Probe, State, test_point};
 
 /// How long a test entry is waited for.
 const PROBE_WAIT: Duration = Duration::from_secs(5);
@@ -80,7 +80,6 @@ impl Zones {
         Some(self.look_at(member).await)
     }
 
-    #[expect(clippy::infinite_loop, reason = "whoever calls it stops it")]
     async fn keep_looking(&self) {
         let mut looking = JoinSet::new();
         loop {
@@ -132,7 +131,7 @@ impl Zones {
             self.0.looks.send_modify(|looks| *looks += 1);
             self.0.wake.notify_one();
         }
-        let mut health = crate::zone::Health::new(&member.zone, now);
+        let mut health = Health::new(&member.zone, now);
         drop(health.probed(now, probe));
         let states = Family::ALL.map(|family| (family, health.state(family)));
         let illness = health.illness();

@@ -149,3 +149,59 @@ fn none(error: &NetError) -> Result<Answer, Fault> {
         _ => Err(Fault::Malformed),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::UdpSocket;
+
+    use super::*;
+
+    /// Answers over UDP: a list of addresses, a text and none by the first letter of the name, SERVFAIL for the rest.
+    async fn serve(socket: UdpSocket) {
+        let mut question = [0; 512];
+        loop {
+            let (length, asker) = socket.recv_from(&mut question).await.unwrap();
+            let name_length = question[12..].iter().position(|octet| *octet == 0).unwrap() + 1;
+            let end = 12 + name_length + 4;
+            assert!(end <= length);
+            let record = |kind: u8, data: &[u8]| {
+                let head = [0xc0, 12, 0, kind, 0, 1, 0, 0, 0, 120, 0];
+                [&head[..], &[u8::try_from(data.len()).unwrap()], data].concat()
+            };
+            let (code, answers, records) = match question[13] {
+                b'a' => (0, 2, [record(1, &[127, 0, 0, 2]), record(1, &[127, 0, 0, 4])].concat()),
+                b't' => (0, 1, record(16, b"\x02hi\x03\xffyo")),
+                b'p' => (0, 1, record(12, b"\x04Mail\x07example\x00")),
+                b'n' => (3, 0, Vec::new()),
+                _ => (2, 0, Vec::new()),
+            };
+            let mut reply = question[..2].to_vec();
+            reply.extend([0x81, 0x80 | code, 0, 1, 0, answers, 0, 0, 0, 0]);
+            reply.extend(&question[12..end]);
+            reply.extend(records);
+            socket.send_to(&reply, asker).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_real_server_is_asked_and_understood() {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let resolvers = vec![socket.local_addr().unwrap()];
+        let server = tokio::spawn(serve(socket));
+        let resolver = resolver(&Settings { resolvers, ..Settings::default() }).unwrap();
+        let addresses = vec![[127, 0, 0, 2].into(), [127, 0, 0, 4].into()];
+        for (kind, name, expected) in [
+            (Kind::A, "a.example.org.", Ok((Records::A(addresses), 120))),
+            (Kind::Txt, "t.example.org.", Ok((Records::Txt(vec!["hi\u{fffd}yo".into()]), 120))),
+            (Kind::Ptr, "p.example.org.", Ok((Records::Ptr(vec!["Mail.example.".into()]), 120))),
+            (Kind::A, "n.example.org.", Ok((Records::None, 300))),
+            (Kind::A, "s.example.org.", Err(Fault::ServerFailure)),
+            (Kind::A, "a..example.org.", Err(Fault::Malformed)),
+        ] {
+            let found = resolver.resolve(Question::new(kind, name)).await;
+            let found = found.map(|answer| (answer.records, answer.ttl.as_secs()));
+            assert_eq!(found, expected, "{name}");
+        }
+        server.abort();
+    }
+}

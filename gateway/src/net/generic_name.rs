@@ -66,20 +66,23 @@ fn words(name: &str) -> impl Iterator<Item = &str> {
 
 fn holds_v4(host: &str, address: Ipv4Addr) -> bool {
     let octets = address.octets();
+    let mut backwards = octets;
+    backwards.reverse();
     let numbers: Vec<u32> = host
         .split(|letter: char| !letter.is_ascii_digit())
         .filter_map(|number| number.parse().ok())
         .collect();
-    let [a, b, c, d] = octets.map(u32::from);
-    // In any order that is in use: as it is, backwards, and three of the four in either direction.
-    let orders = [&[a, b, c, d][..], &[d, c, b, a], &[b, c, d], &[d, c, b]];
+    let forwards = octets.map(u32::from);
+    let reversed = backwards.map(u32::from);
+    // In any order that is in use: as it is, backwards, and the last three of the four in either direction.
+    let last = forwards.get(1..).unwrap_or_default();
+    let last_reversed = reversed.get(..3).unwrap_or_default();
+    let orders = [&forwards[..], &reversed, last, last_reversed];
     if orders.iter().any(|order| numbers.windows(order.len()).any(|window| window == *order)) {
         return true;
     }
     let hex = |octets: [u8; 4]| octets.map(|octet| format!("{octet:02x}")).concat();
     let padded = |octets: [u8; 4]| octets.map(|octet| format!("{octet:03}")).concat();
-    let [w, x, y, z] = octets;
-    let backwards = [z, y, x, w];
     let joined = [padded(octets), padded(backwards)];
     let is_hex = |word: &str| [hex(octets), hex(backwards)].iter().any(|hex| word.contains(&**hex));
     joined.iter().any(|joined| host.contains(&**joined))

@@ -273,10 +273,13 @@ impl Health {
         let is_jump = matches!(illness, Illness::HitRate { .. });
         self.next_probe = later(now, if is_jump { JUMP_WAIT } else { SHORTEST_WAIT });
         self.wait = SHORTEST_WAIT * 2;
-        let is_asked = |family: &Family| self.state(*family) == State::Healthy;
-        let asked: Vec<_> = families.into_iter().filter(is_asked).collect();
-        let ill = State::Ill(illness);
-        asked.into_iter().filter_map(|family| self.turn(now, family, ill)).collect()
+        let mut transitions = Vec::new();
+        for family in families {
+            if self.state(family) == State::Healthy {
+                transitions.extend(self.turn(now, family, State::Ill(illness)));
+            }
+        }
+        transitions
     }
 
     fn judge(&mut self, family: Family, pair: Pair, has_ipv4: bool) -> State {

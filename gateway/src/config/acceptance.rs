@@ -29,8 +29,7 @@ pub(super) fn acceptance(readers: Vec<Reader<'_>>) -> (Vec<Acceptance>, NeedsPtr
         }
         let directions = [Direction::Inbound, Direction::Outbound];
         let directions = directions.map(|direction| (direction.name(), direction));
-        let direction =
-            reader.required("direction", "inbound or outbound", choice(&directions));
+        let direction = reader.required("direction", "inbound or outbound", choice(&directions));
         let is_empty = reader.are_empty(&["addresses", "hosts", "domains"]);
         if is_empty {
             reader.missing("addresses", "an entry of addresses, hosts or domains");

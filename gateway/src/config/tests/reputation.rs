@@ -109,8 +109,8 @@ fn faults_of_zones() {
         &zone(BAD).repeat(2),
         &["6:zone.name: \"zen.example.org\", the name of the zone at 3, expected another"],
     );
-    let many: String =
-        (0..33).map(|number| format!("[[zone]]\nname = \"z{number}\"\n{BAD}\n")).collect();
+    let one = |number: u8| format!("[[zone]]\nname = \"z{number}\"\n{BAD}\n");
+    let many: String = (0..33).map(one).collect();
     check_faults(&many, &["99:zone.name: \"z32\", zone number 33, expected at most 32 zones"]);
 }
 

@@ -53,7 +53,7 @@ pub(super) fn action(reader: &mut Reader<'_>, allowed: &Allowed) -> Option<ListA
                 let text = "\"score\" has no effect, since [score] is not enabled";
                 reader.notice(action.key, action.place.clone(), text);
             }
-            return Some(ListAction::Score(given.map_or(Weight::default(), |at| at.value)));
+            return Some(ListAction::Score(given.map(|at| at.value).unwrap_or_default()));
         }
         (_, None) => (),
         (other, Some(weight)) => {

@@ -193,19 +193,16 @@ impl<'f> Reader<'f> {
         kind: &str,
         most: usize,
     ) {
-        match names.iter().find(|earlier| earlier.value == name.value) {
-            Some(earlier) => {
-                let place = &earlier.place;
-                let found = format!("{:?}, the name of the {kind} at {place}", name.value);
-                self.wrong_at(name, Wrong::expected(&found, "another"));
-            }
-            None => {
-                names.push(name.clone());
-                if names.len() == most.saturating_add(1) {
-                    let found = format!("{:?}, {kind} number {}", name.value, names.len());
-                    self.wrong_at(name, Wrong::expected(&found, format!("at most {most} {kind}s")));
-                }
-            }
+        if let Some(earlier) = names.iter().find(|earlier| earlier.value == name.value) {
+            let place = &earlier.place;
+            let found = format!("{:?}, the name of the {kind} at {place}", name.value);
+            self.wrong_at(name, Wrong::expected(&found, "another"));
+            return;
+        }
+        names.push(name.clone());
+        if names.len() == most.saturating_add(1) {
+            let found = format!("{:?}, {kind} number {}", name.value, names.len());
+            self.wrong_at(name, Wrong::expected(&found, format!("at most {most} {kind}s")));
         }
     }
 

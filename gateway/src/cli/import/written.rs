@@ -136,16 +136,12 @@ fn zone_table(before: usize, zone: &Taken<String>, name: &str) -> String {
             format!("the name in line {line} begins with an access key: write it into the file of `key_file`")
         })
     };
-    let mut table = format!("[[zone]]\nname = \"{name}\"\n");
-    if name != domain {
-        table += &format!("domain = \"{domain}\"\n");
-    }
-    if behind_key.is_some() {
-        table += &format!("key_file = \"{name}.key\"\n");
-    }
-    let class = zone_class(zone);
-    table += &format!("label = \"{label}\"\nclass = \"{class}\"\naction = \"{action}\"\n");
-    table += dry_run(zone.enabled);
+    let asked = if name == domain { String::new() } else { format!("domain = \"{domain}\"\n") };
+    let key = behind_key.map(|_domain| format!("key_file = \"{name}.key\"\n")).unwrap_or_default();
+    let (class, dry_run) = (zone_class(zone), dry_run(zone.enabled));
+    let table = format!(
+        "[[zone]]\nname = \"{name}\"\n{asked}{key}label = \"{label}\"\nclass = \"{class}\"\naction = \"{action}\"\n{dry_run}"
+    );
     match doubt {
         None => format!("\n{table}"),
         Some(doubt) => {

@@ -57,7 +57,7 @@ fn faults_of_unknown_keys() {
         "[xdp]\nmodes = 1\nenforce = false\nfoo = 1",
         &[
             "3:xdp.modes: unknown key, expected one of interfaces, mode, ports, action, refuse_text, answers_per_second, answers_per_network, flood, events_per_second, pin_dir hint: did you mean `mode`?",
-            "4:xdp.enforce: unknown key, expected one of interfaces, mode, ports, action, refuse_text, answers_per_second, answers_per_network, flood, events_per_second, pin_dir hint: `enforce` belongs to the top of the file or [[list]]",
+            "4:xdp.enforce: unknown key, expected one of interfaces, mode, ports, action, refuse_text, answers_per_second, answers_per_network, flood, events_per_second, pin_dir hint: `enforce` belongs to the top of the file or [[list]] or [[zone]]",
             "5:xdp.foo: unknown key, expected one of interfaces, mode, ports, action, refuse_text, answers_per_second, answers_per_network, flood, events_per_second, pin_dir",
         ],
     );

@@ -77,7 +77,7 @@ fn faults_of_zones() {
             "3:zone.name: \"a b\", expected a domain, or a name of at most 64 letters, digits, hyphens, dots and underscores",
             "4:zone.domain: \"a..b\", expected a domain name like \"zen.example.org\"",
             "5:zone.class: \"bad\", expected one of third-party-good, open-proxy, third-party-bad",
-            "6:zone.match: \"127.0.0\", expected a pattern like `127.0.0.[2..11]`, perhaps with `*WEIGHT` and `*MEANING`",
+            "6:zone.match: \"127.0.0\": expected a pattern like 127.0.0.2, 127.0.0.[2..11] or 127.0.[0;2].[1..9]",
             "8:zone.on_dns_error: \"reject\", expected one of open, defer",
         ],
     );
@@ -109,8 +109,8 @@ fn faults_of_zones() {
         &zone(BAD).repeat(2),
         &["6:zone.name: \"zen.example.org\", the name of the zone at 3, expected another"],
     );
-    let many: String =
-        (0..33).map(|number| format!("[[zone]]\nname = \"z{number}\"\n{BAD}\n")).collect();
+    let one = |number: u8| format!("[[zone]]\nname = \"z{number}\"\n{BAD}\n");
+    let many: String = (0..33).map(one).collect();
     check_faults(&many, &["99:zone.name: \"z32\", zone number 33, expected at most 32 zones"]);
 }
 

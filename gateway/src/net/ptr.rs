@@ -1,36 +1,36 @@
-//! What reverse DNS says about a client.
+//! What reverse DNS says about an address, as far as forward DNS confirms it.
 
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-/// What reverse DNS says about a client; a name counts when it leads back to the address (forward-confirmed).
+/// The reverse name of an address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Ptr {
-    /// Nobody needed to know, so nobody asked.
+    /// Nobody asked for it.
     #[default]
     NotAsked,
-    /// The address has no name.
+    /// There is none.
     None,
-    /// The address has this name, and the name this address.
+    /// A name that has the address, too.
     Confirmed(Arc<str>),
-    /// The address has these names, none of which has this address.
+    /// Names that do not.
     Unconfirmed(Vec<Arc<str>>),
-    /// DNS gave no answer.
+    /// DNS does not say.
     Fault(PtrFault),
 }
 
-/// Why there is no answer about a client's name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why DNS does not say what the name is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PtrFault {
-    /// SERVFAIL, REFUSED or the like.
+    /// The resolver fails (SERVFAIL), or does not answer us (REFUSED).
     ServerFailure,
     /// No answer in time.
     Timeout,
     /// An answer that cannot be read.
     Malformed,
-    /// There were too many questions at once already.
+    /// Too many questions were open already.
     Overload,
 }
 
@@ -46,15 +46,41 @@ impl PtrFault {
     }
 }
 
+impl Ptr {
+    /// The name that forward DNS confirms.
+    pub fn confirmed(&self) -> Option<&str> {
+        match self {
+            Self::Confirmed(name) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// The names, confirmed or not.
+    pub fn names(&self) -> &[Arc<str>] {
+        match self {
+            Self::Confirmed(name) => std::slice::from_ref(name),
+            Self::Unconfirmed(names) => names,
+            Self::NotAsked | Self::None | Self::Fault(_) => &[],
+        }
+    }
+
+    /// Why DNS does not say.
+    pub const fn fault(&self) -> Option<PtrFault> {
+        match self {
+            Self::Fault(fault) => Some(*fault),
+            _ => None,
+        }
+    }
+}
+
+/// As records show it.
 impl fmt::Display for Ptr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotAsked => f.write_str("not-asked"),
             Self::None => f.write_str("none"),
             Self::Confirmed(name) => write!(f, "{name}(confirmed)"),
-            Self::Unconfirmed(names) => {
-                write!(f, "{}(unconfirmed)", names.first().map_or("", AsRef::as_ref))
-            }
+            Self::Unconfirmed(names) => write!(f, "{}(unconfirmed)", names.join(",")),
             Self::Fault(fault) => f.write_str(fault.name()),
         }
     }
@@ -63,5 +89,26 @@ impl fmt::Display for Ptr {
 impl Serialize for Ptr {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_records_show_it() {
+        for (ptr, expected) in [
+            (Ptr::NotAsked, "not-asked"),
+            (Ptr::None, "none"),
+            (Ptr::Confirmed("mail.example.org".into()), "mail.example.org(confirmed)"),
+            (
+                Ptr::Unconfirmed(vec!["a.example".into(), "b.example".into()]),
+                "a.example,b.example(unconfirmed)",
+            ),
+            (Ptr::Fault(PtrFault::ServerFailure), "servfail"),
+        ] {
+            assert_eq!(ptr.to_string(), expected);
+        }
     }
 }

@@ -143,7 +143,7 @@ impl Script {
 
     /// Makes `name` one that is there, unless something is known about it.
     pub(crate) fn exists(&mut self, name: &str) {
-        self.rules.entry(normal(name)).or_insert(Rule::new(Behaviour::NoData));
+        self.rules.entry(normal(name)).or_insert_with(|| Rule::new(Behaviour::NoData));
     }
 
     /// From now on `behaviour` answers for `suffix` and all below it, whatever is said about them.

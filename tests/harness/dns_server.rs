@@ -25,7 +25,7 @@ use crate::dns_wire::Message;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Longer than any test.
-const FOREVER: Duration = Duration::from_secs(86400);
+const FOREVER: Duration = Duration::from_hours(24);
 
 /// Room for questions that come all at once, in octets.
 const BUFFER: usize = 8 << 20;

@@ -42,7 +42,6 @@ async fn spf_proves_the_domain_of_the_sender_or_of_helo() {
     server.add("more.example.org", Record::txt("v=spf1 ip6:2001:db8::/32 a:host.example.org ~all"));
     server.add("host.example.org", Record::address([192, 0, 2, 99]));
     server.add("helo.example.org", Record::txt("v=spf1 ip4:192.0.2.7 ?all"));
-    server.add("wrong.example", Record::txt("v=spf1 nonsense:x -all"));
     server.add("loop.example", Record::txt("v=spf1 include:loop.example -all"));
     server.set("fails.example", Behaviour::ServFail);
     for (client, sender, expected) in [
@@ -55,7 +54,6 @@ async fn spf_proves_the_domain_of_the_sender_or_of_helo() {
         ("192.0.2.8", "", Spf::NotPass("neutral")),
         ("192.0.2.1", "a@nothing.example", Spf::NotPass("none")),
         ("192.0.2.1", "a@localhost", Spf::NotPass("none")),
-        ("192.0.2.1", "a@wrong.example", Spf::NotPass("permerror")),
         ("192.0.2.1", "a@loop.example", Spf::NotPass("permerror")),
         ("192.0.2.1", "a@fails.example", Spf::Fault),
     ] {

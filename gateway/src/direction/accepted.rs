@@ -79,8 +79,9 @@ impl Accepted {
     /// The narrowest entry that covers `address`.
     pub fn by_address(&self, address: IpAddr) -> Option<&Match> {
         let address = fold(address);
-        let covering = self.lengths.iter().filter_map(|&length| Prefix::new(address, length).ok());
-        covering.filter_map(|prefix| self.prefixes.get(&prefix)).next()
+        let mut covering =
+            self.lengths.iter().filter_map(|&length| Prefix::new(address, length).ok());
+        covering.find_map(|prefix| self.prefixes.get(&prefix))
     }
 
     /// The narrowest entry for `name`, which must be the client's forward-confirmed one.

@@ -22,9 +22,8 @@ pub fn from_domain(header: &[u8]) -> Option<String> {
         |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte) || byte >= 0x80;
     // What the parser let through of a damaged field may be a second address to another parser.
     let is_one = !local.is_empty() && !local.contains(['@', '<', '>', ',', ';']);
-    let brackets = field.value.iter().filter(|&&octet| octet == b'<').count();
-    (is_one && brackets <= 1 && !domain.is_empty() && domain.bytes().all(is_plain))
-        .then(|| domain.to_lowercase())
+    let is_one = is_one && field.value.split(|&octet| octet == b'<').nth(2).is_none();
+    (is_one && !domain.is_empty() && domain.bytes().all(is_plain)).then(|| domain.to_lowercase())
 }
 
 #[cfg(test)]

@@ -19,9 +19,6 @@ use crate::host;
 use crate::store::{MemorySenders, Opened, SenderStore, SqliteSenders};
 use crate::zone::{Family, Illness, State};
 
-/// How long a question goes on for the sake of the next one, when nobody waits for it any more.
-const PATIENCE: Duration = Duration::from_secs(10);
-
 /// The port of DNS (RFC 1035 section 4.2).
 const DNS_PORT: u16 = 53;
 
@@ -51,7 +48,7 @@ pub(super) fn asking(
         hint: "correct `[dns] resolvers`, or /etc/resolv.conf".to_owned(),
     };
     let resolver = dns::resolver(&config.dns).map_err(|error| failed(error.to_string()))?;
-    let asker = Asker::new(resolver, PATIENCE);
+    let asker = Asker::new(resolver, config.dns.budget);
     let trail = audit.clone();
     let zones = Zones::new(asker.clone(), alarms.clone(), Clock::System, move |event| {
         trail.write(&ZoneRecord::new(event));

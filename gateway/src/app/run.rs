@@ -27,7 +27,7 @@ use crate::admin;
 use crate::alarm::Alarms;
 use crate::audit;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, SaidOfZones};
 use crate::engine::Engine;
 use crate::feed::Fetching;
 use crate::front::smtp::{Front, Stop, stopped};
@@ -153,7 +153,7 @@ pub async fn run(config: Config) -> Result<(), Failure> {
 
 /// What rules are made of, with the zones that people added.
 pub(super) fn sources(config: &Config, alarms: &Alarms) -> refresh::Sources {
-    let (added_zones, faults) = config.added_zones();
+    let SaidOfZones { added: added_zones, faults, .. } = config.said_of_zones();
     let text = format!("zones that were added are not asked: {}", faults.join("; "));
     alarms.set("added-zones", (!faults.is_empty()).then_some(text.as_str()));
     refresh::Sources { added_zones, ..config.sources() }

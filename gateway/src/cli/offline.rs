@@ -2,13 +2,12 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::{Failure, output};
 use crate::alarm::Alarms;
 use crate::audit;
 use crate::clock::{Clock, Timestamp};
-use crate::config::Config;
+use crate::config::{Config, SaidOfZones};
 use crate::dns::{self, Asker, ConfiguredZone, Zones};
 use crate::engine::{Asks, Engine};
 use crate::host;
@@ -52,7 +51,7 @@ pub(super) fn engine(config: &Config) -> Engine {
 
 /// The same engine, which asks zones and reverse names as well: not what a daemon remembers of senders.
 pub(super) async fn asking_engine(config: &Config) -> Engine {
-    let (added, faults) = config.added_zones();
+    let SaidOfZones { added, off, faults } = config.said_of_zones();
     for fault in faults {
         output::warn(format_args!("a zone that was added is not asked: {fault}"));
     }
@@ -63,18 +62,16 @@ pub(super) async fn asking_engine(config: &Config) -> Engine {
             return engine(config);
         }
     };
-    let asker = Asker::new(resolver, PATIENCE);
+    let asker = Asker::new(resolver, config.dns.budget);
     let zones = Zones::new(asker.clone(), Alarms::default(), Clock::System, |_event| {});
     let all = config.zones.iter().cloned().chain(added);
-    zones.set(all.map(|zone| ConfiguredZone { zone, enabled: true }).collect());
+    let asked = all.map(|zone| ConfiguredZone { enabled: !off.contains(&zone.name), zone });
+    zones.set(asked.collect());
     tokio::spawn(zones.clone().run(std::future::pending()));
     zones.first_probes(config.dns.budget).await;
     let asks = Asks { zones: Some(zones), names: Some(asker), ..Asks::default() };
     engine(config).asking(asks)
 }
-
-/// How long a question may go on, beyond whoever asked it.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The lists as they are on disk now.
 pub(super) struct Lists<'a> {

@@ -26,6 +26,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use fault::{Fault, Faults, Notice, Place};
+pub use parts::SaidOfZones;
 pub use reference::reference;
 
 use gateway_ebpf::abi::KernelAction;

@@ -10,7 +10,7 @@ use crate::net::Prefix;
 use crate::policy::{DelayMode, Policy};
 use crate::refresh::Sources;
 use crate::smtp::RecipientDomains;
-use crate::store::Store;
+use crate::store::{KeptZone, Store};
 use crate::zone::Zone;
 
 impl Config {
@@ -70,24 +70,28 @@ impl Config {
         }
     }
 
-    /// The zones that people added to those of the configuration, as the store in `state_dir` has them, with what is wrong.
-    pub fn added_zones(&self) -> (Vec<Arc<Zone>>, Vec<String>) {
+    /// What people said of zones, as the store in `state_dir` has it.
+    pub fn said_of_zones(&self) -> SaidOfZones {
         let kept = Store::open_read_only(&self.state_dir)
             .and_then(|store| store.map_or_else(|| Ok(Vec::new()), |store| store.zones()));
-        let kept = match kept {
-            Ok(kept) => kept,
-            Err(error) => return (Vec::new(), vec![error.to_string()]),
-        };
-        let (mut zones, mut faults) = (Vec::new(), Vec::new());
-        for spec in kept.iter().filter_map(|kept| kept.spec.as_deref()) {
-            match self.zone_of(spec) {
+        let mut said = SaidOfZones::default();
+        let kept = kept.unwrap_or_else(|error| {
+            said.faults.push(error.to_string());
+            Vec::new()
+        });
+        for KeptZone { name, enabled, spec, .. } in kept {
+            if !enabled {
+                said.off.push(name);
+            }
+            match spec.map(|spec| self.zone_of(&spec)) {
                 // The configuration has the last word.
-                Ok(zone) if self.zones.iter().any(|known| known.name == zone.name) => {}
-                Ok(zone) => zones.push(Arc::new(zone)),
-                Err(fault) => faults.push(fault),
+                Some(Ok(zone)) if self.zones.iter().any(|known| known.name == zone.name) => {}
+                Some(Ok(zone)) => said.added.push(Arc::new(zone)),
+                Some(Err(fault)) => said.faults.push(fault),
+                None => {}
             }
         }
-        (zones, faults)
+        said
     }
 
     /// The hosts that the configuration itself depends on.
@@ -116,4 +120,15 @@ impl Config {
             changed.iter().filter(|(_key, changed)| *changed).map(|(key, _)| *key).collect();
         (!keys.is_empty()).then(|| keys.join(", "))
     }
+}
+
+/// What people said of zones by commands.
+#[derive(Clone, Debug, Default)]
+pub struct SaidOfZones {
+    /// The zones that they added.
+    pub added: Vec<Arc<Zone>>,
+    /// The names of those that they switched off.
+    pub off: Vec<Arc<str>>,
+    /// What of it cannot be read.
+    pub faults: Vec<String>,
 }

@@ -59,14 +59,13 @@ fn evidence(mut reader: Reader<'_>) -> (EvidenceWeights, HistorySettings, NeedsP
         ptr_generic,
         helo_invalid: of("helo_invalid", client.helo_invalid),
         helo_forged: of("helo_forged", client.helo_forged),
-        early_talking: of("early_talking", client.early_talking),
     };
     let past = HistorySettings {
         refused: of("refused", past.refused),
         refused_most: of("refused_most", past.refused_most),
         network_refused: of("network_refused", past.network_refused),
         network_refused_most: of("network_refused_most", past.network_refused_most),
-        early_talking: client.early_talking,
+        early_talking: of("early_talking", past.early_talking),
         delivered: of("delivered", past.delivered),
         delivered_most: of("delivered_most", past.delivered_most),
         half_life: {

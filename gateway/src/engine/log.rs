@@ -17,7 +17,7 @@ pub(super) fn log(client: &Client, decision: &Decision) {
     }
 }
 
-/// The greppable form of a decision, always with the same keys in the same order.
+/// The greppable form of a decision, its keys always in the same order; what does not apply is left out, or is `-`.
 struct DecisionLine<'a> {
     client: &'a Client,
     decision: &'a Decision,
@@ -29,7 +29,7 @@ impl std::fmt::Display for DecisionLine<'_> {
         let code = verdict.code();
         write!(f, "{phase} verdict=\"{verdict}\" code={code}")?;
         let cause = self.decision.cause.as_ref();
-        if cause.and_then(Cause::meaning) == Some(Meaning::Dynamic) {
+        if self.decision.meaning() == Some(Meaning::Dynamic) {
             f.write_str(" detail=dynamic")?;
         }
         write!(f, " action={action} enforced={enforced}")?;

@@ -54,7 +54,7 @@ impl From<Decision> for Judged {
 impl Engine {
     /// Judges a message by its header.
     ///
-    /// Takes as long as DNS does, and never longer than two budgets: one for its addresses, one for its sender.
+    /// Takes as long as DNS does, and never longer than three budgets: for its addresses, for an exemption, for the greylist.
     pub async fn judge_message(&self, message: MessageHead<'_>) -> Judged {
         let (settings, lists) = (self.settings.load_full(), self.lists.load_full());
         let policy = self.policy(&settings);
@@ -66,14 +66,14 @@ impl Engine {
             return decision.into();
         }
         // Only against the score, and only for who is who he says (S3.7).
-        let (exempt, provable) = self.exempt(&settings, message).await;
+        let address = decision.logical_client.unwrap_or_else(|| message.client.address.ip());
+        let (exempt, provable) = self.exempt(&settings, message, address).await;
         if exempt.is_some() {
             return decide(MessageFacts { exempt, ..facts }).into();
         }
         if decision.verdict != Verdict::ReputationDelay || policy.delay_mode == DelayMode::Static {
             return Judged { decision, provable };
         }
-        let address = decision.logical_client.unwrap_or_else(|| message.client.address.ip());
         let Envelope { helo, sender, recipients } = message.envelope;
         let recipient = recipients.first().map_or("", String::as_str);
         match self.greylist(&settings, address, MailSaid { helo, sender, recipient }).await {
@@ -116,7 +116,8 @@ impl Engine {
             return MessageFacts { client: about, ..facts };
         }
         let addresses = self.ask_about_hops(facts.addresses, logical, deadline).await;
-        let helo = (logical == 0).then_some(&*envelope.helo);
+        // A command that judges a file knows of no greeting.
+        let helo = Some(&*envelope.helo).filter(|helo| logical == 0 && !helo.is_empty());
         let address = addresses.get(logical).map(|facts| facts.address);
         let evidence = match address.filter(|_| policy.thresholds.is_some()) {
             Some(address) if policy.score_at_message => {
@@ -172,8 +173,9 @@ impl Engine {
         &self,
         settings: &Settings,
         message: MessageHead<'_>,
+        address: IpAddr,
     ) -> (Option<Arc<str>>, Option<Arc<str>>) {
-        let MessageHead { client, envelope, header, proved, .. } = message;
+        let MessageHead { envelope, header, proved, .. } = message;
         if let Some(domain) = proved {
             return (Some(Arc::clone(domain)), None);
         }
@@ -186,7 +188,7 @@ impl Engine {
         let Some((author, exempt)) = exempt else { return (None, None) };
         let said = envelope.sender.rsplit_once('@').map_or("", |(_local, domain)| domain);
         if said.eq_ignore_ascii_case(&author) {
-            let (address, within) = (client.address.ip(), settings.dns_budget);
+            let within = settings.dns_budget;
             let Envelope { helo, sender, .. } = envelope;
             let asked = authenticator.spf(address, helo, sender, &settings.hostname, within);
             if matches!(asked.await, Spf::Pass(domain) if domain.eq_ignore_ascii_case(&author)) {

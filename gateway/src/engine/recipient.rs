@@ -54,15 +54,18 @@ impl Engine {
     ) -> Option<Greylisted> {
         let senders = Arc::clone(self.asks.senders.as_ref()?);
         let network = Pool::network(address, &settings.greylist);
-        let pool = match self.provider(settings, address, mail).await {
-            // A network that has passed stays known when its domain begins to have SPF.
-            Some(domain) if !self.is_known(&network) => domain,
-            _ => network,
-        };
-        let attempt = Attempt::new(pool.clone(), mail.sender, mail.recipient);
+        let provider = self.provider(settings, address, mail).await;
+        let (sender, recipient) = (mail.sender.to_owned(), mail.recipient.to_owned());
         let (greylist, now) = (settings.greylist, self.clock.now());
-        // It writes to a disk, which mail of others must not wait for.
-        let asked = spawn_blocking(move || senders.greylist(&attempt, &greylist, now)).await;
+        let shown = provider.as_ref().unwrap_or(&network).to_string();
+        // It reads from a disk and writes to it, which mail of others must not wait for.
+        let asked = spawn_blocking(move || {
+            // A network that has passed stays known when its domain begins to have SPF.
+            let is_known = senders.passed(&network, &greylist, now)?.is_some();
+            let pool = provider.filter(|_provider| !is_known).unwrap_or(network);
+            senders.greylist(&Attempt::new(pool, &sender, &recipient), &greylist, now)
+        });
+        let asked = asked.await;
         let answer = asked.unwrap_or(Ok(GreylistAnswer::Wait {
             seconds_left: greylist.wait.as_secs(),
             tries: 1,
@@ -70,7 +73,7 @@ impl Engine {
         }));
         match answer {
             Ok(GreylistAnswer::Wait { seconds_left, tries, first }) => {
-                Some(Greylisted { pool: pool.to_string(), seconds_left, tries, first })
+                Some(Greylisted { pool: shown, seconds_left, tries, first })
             }
             Ok(GreylistAnswer::Passed { .. }) => None,
             Err(error) => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::finding::{Finding, client_finding, hop_findings};
 use super::{
-    Action, AddressFacts, Band, ClientFacts, Decision, Evidence, EvidenceWeights, Greylisted,
+    Action, AddressFacts, Band, Cause, ClientFacts, Decision, Evidence, EvidenceWeights, Greylisted,
     MessageFacts, Phase, Reference, Reply, ReplyStyle, Score, Thresholds, Verdict,
 };
 use crate::direction::Route;
@@ -219,16 +219,13 @@ fn reply(policy: &Policy, decision: &Decision, as_client: bool) -> Option<Reply>
         (550, ..) => format!("message refused because of {}", offending.hop),
         _ => "try again later".to_owned(),
     };
-    let cause = decision.cause.as_ref();
-    let dynamic = cause.filter(|cause| cause.meaning() == Some(Meaning::Dynamic));
-    let label = match (cause, dynamic) {
-        // Whoever sits at a dynamic address is told apart from a spammer, and what to do (S1.6).
-        (Some(cause), Some(_)) => Some(Arc::from(format!(
-            "{}, a dynamic address: send through the mail server of your provider",
-            cause.label()
-        ))),
-        (Some(cause), None) => Some(Arc::clone(cause.label())),
-        (None, _) => None,
+    // Whoever sits at a dynamic address is told apart from a spammer, and what to do (S1.6).
+    const DYNAMIC: &str = "a dynamic address: send through the mail server of your provider";
+    let is_dynamic = decision.meaning() == Some(Meaning::Dynamic);
+    let label = match decision.cause.as_ref().map(Cause::label) {
+        Some(label) if is_dynamic => Some(Arc::from(format!("{label}, {DYNAMIC}"))),
+        Some(label) => Some(Arc::clone(label)),
+        None => is_dynamic.then(|| Arc::from(DYNAMIC)),
     };
     let text = policy.reply_style.text(
         &words,

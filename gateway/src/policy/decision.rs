@@ -52,6 +52,19 @@ impl Decision {
     /// The name of the header field that says why a message was tagged.
     pub const HEADER: &'static str = "X-Portcullis-Verdict";
 
+    /// What zones say about the address that decided: of a score, that it is dynamic only where no zone says worse.
+    pub fn meaning(&self) -> Option<Meaning> {
+        match &self.cause {
+            Some(cause) => cause.meaning(),
+            None if self.score.is_some() && self.action.refuses() => {
+                let offending = self.offending.as_ref().map(|offending| offending.ip);
+                let scored = self.addresses.iter().find(|it| Some(it.address) == offending)?;
+                scored.scoring_listings(true).map(Listing::meaning).min()
+            }
+            None => None,
+        }
+    }
+
     /// What is really done: a dry run accepts.
     pub fn effective(&self) -> Action {
         if self.enforced { self.action } else { Action::Accept }

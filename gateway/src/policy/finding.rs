@@ -175,6 +175,7 @@ fn fault_finding(policy: &Policy, address: &AddressFacts, is_client: bool) -> Op
         let zone = &fault.zone;
         zone.enforce
             && zone.on_dns_error == OnDnsError::Defer
+            && fault.reason.is_passing()
             && address.is_in_scope(zone.hops, is_client)
     })?;
     Some(Finding {

@@ -182,7 +182,7 @@ impl<'a> Record<'a> {
             entry_reason: found.and_then(|found| found.entry.reason.as_deref()),
             zone: cause.and_then(Cause::zone).map(|zone| &*zone.name),
             zone_codes: listing.map(Listing::codes),
-            zone_meaning: listing.map(Listing::meaning),
+            zone_meaning: decision.meaning(),
             zone_text: listing.and_then(|listing| listing.text.as_deref()),
             rules: decision.rules,
             rules_at_end: outcome.rules_at_end,

@@ -18,8 +18,6 @@ pub struct EvidenceWeights {
     pub helo_invalid: i32,
     /// It greets with our name, or with an address that is not its own.
     pub helo_forged: i32,
-    /// It spoke before the greeting, lately.
-    pub early_talking: i32,
 }
 
 impl Default for EvidenceWeights {
@@ -31,7 +29,6 @@ impl Default for EvidenceWeights {
             ptr_generic: 0,
             helo_invalid: 50,
             helo_forged: 150,
-            early_talking: 200,
         }
     }
 }
@@ -94,7 +91,6 @@ mod tests {
         ptr_generic: 3,
         helo_invalid: 4,
         helo_forged: 5,
-        early_talking: 6,
     };
 
     fn shown(evidence: Option<Evidence>) -> String {

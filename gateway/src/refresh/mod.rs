@@ -42,7 +42,7 @@ use crate::clock::{Clock, Expiry};
 use crate::engine::Engine;
 use crate::feed::{Delivery, Fetching};
 use crate::host::{self, Watch};
-use crate::list::{Changes, List, Membership, Rules, Source};
+use crate::list::{AUTO, Changes, List, Membership, Rules, Source};
 use crate::net::Prefix;
 use crate::pause::Pause;
 use crate::sender::Promotion;
@@ -245,7 +245,10 @@ impl Refresher {
 
     /// What is kept of a list that the configuration does not have counts nowhere; after a change of names that may be a surprise.
     fn tell_of_strays(&self) {
-        let is_there = |name: &&str| self.lists.iter().any(|state| *state.list().name == **name);
+        // What promotion left in its list ends by itself.
+        let is_there = |name: &&str| {
+            **name == *AUTO || self.lists.iter().any(|state| *state.list().name == **name)
+        };
         let strays: Vec<_> = self.kept.lists().into_iter().filter(|name| !is_there(name)).collect();
         let text = format!(
             "entries made by hand, or a switch, are kept of lists that the configuration does not have: {}; they count again when such a list comes back",

@@ -1,5 +1,6 @@
 //! Puts hosts that were refused too often into the list `auto`, and so into the kernel, for a while.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use jiff::SignedDuration;
@@ -18,6 +19,9 @@ const ALARM: &str = "promotion";
 /// As many at once: each is written to the disk before it counts.
 const AT_ONCE: usize = 100;
 
+/// As many wait for their turn; who is not among them is refused by the daemon, and comes again.
+const MOST_WAITING: usize = 10_000;
+
 /// Who adds the entries.
 const AUTHOR: &str = "promotion";
 
@@ -25,7 +29,8 @@ impl Refresher {
     /// Takes up what the engine found; says whether the list changed.
     pub(super) fn promote(&mut self) -> bool {
         let found = self.engine.take_promotions();
-        self.promoted.extend(found);
+        let room = MOST_WAITING.saturating_sub(self.promoted.len());
+        self.promoted.extend(found.into_iter().take(room));
         if self.promoted.is_empty() {
             return false;
         }
@@ -37,17 +42,27 @@ impl Refresher {
         };
         let Some(state) = self.lists.get(index) else { return false };
         let (name, now) = (Arc::clone(&state.list().name), self.clock.now());
-        let room = most.saturating_sub(self.kept.manual(&name).count());
+        let listed: HashSet<_> = self.kept.manual(&name).map(|entry| entry.prefix).collect();
+        let mut room = most.saturating_sub(listed.len());
         let batch = self.promoted.len().min(AT_ONCE);
         let batch: Vec<_> = self.promoted.drain(..batch).collect();
-        let told = (batch.len() > room).then(|| {
+        let total = batch.len();
+        // Who is there already takes no room, only more time.
+        let batch = batch.into_iter().filter(|promotion| {
+            let is_listed = listed.contains(&promotion.prefix);
+            let fits = is_listed || room > 0;
+            room = room.saturating_sub(usize::from(!is_listed));
+            fits
+        });
+        let batch: Vec<_> = batch.collect();
+        let told = (batch.len() < total).then(|| {
             format!(
                 "the list {name} is full with {most} entries, so hosts that go on are refused by the daemon alone: raise `[promotion] most`, or shorten `duration`"
             )
         });
         self.alarms.set(ALARM, told.as_deref());
         let end = SignedDuration::try_from(duration).ok().and_then(|it| now.checked_add(it).ok());
-        let entries = batch.into_iter().take(room).map(|promotion| ManualEntry {
+        let entries = batch.into_iter().map(|promotion| ManualEntry {
             list: Arc::clone(&name),
             prefix: promotion.prefix,
             kind: Kind::Listed,

@@ -28,6 +28,16 @@ pub enum Silence {
 }
 
 impl Silence {
+    /// Whether it is trouble on the way, which passes. A zone that lists the world, is gone or turns us away holds no mail up,
+    /// however long it goes on like that (S1.3).
+    pub const fn is_passing(self) -> bool {
+        match self {
+            Self::Fault(fault) => !fault.is_refusal(),
+            Self::Unproven | Self::Ill(Illness::Unreachable(_)) => true,
+            Self::Ill(_) => false,
+        }
+    }
+
     /// The word that records and metrics use.
     pub const fn name(self) -> &'static str {
         match self {

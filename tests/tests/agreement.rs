@@ -14,7 +14,7 @@ use gateway::list::{
     Class, List, ListAction, Listed, Loaded, Membership, Origin, Part, Remark, Rules,
 };
 use gateway::net::Prefix;
-use gateway::policy::Policy;
+use gateway::policy::{Cause, Policy};
 use gateway::xdp::{Config, KernelRule, Limits, read_pinned};
 use gateway_ebpf::abi::KernelAction;
 use harness::needs;
@@ -117,7 +117,8 @@ fn kernel_and_daemon_say_the_same_of_every_address() {
             let (_outcome, verdict, _frame) = kernel.outcome(&syn.bytes());
             let decision = engine.judge_address(source);
             let rejects = decision.effective().refuses() && decision.action.name() == "reject";
-            let by = decision.cause.as_ref().filter(|_cause| rejects).map(|cause| &cause.list);
+            let cause = decision.cause.as_ref().filter(|_cause| rejects);
+            let by = cause.and_then(Cause::entry).map(|found| &found.list);
             // A list that the kernel leaves to the daemon, or only counts, is the daemon's alone.
             let by = by.filter(|list| list.kernel > KernelAction::Count);
             let in_kernel = matches!(verdict, DROP | TX);

@@ -17,7 +17,7 @@ use crate::dns::{self, Asker, Names, ZoneEvent, Zones};
 use crate::engine::{Asks, Engine};
 use crate::host;
 use crate::store::{MemorySenders, Opened, SenderStore, SqliteSenders};
-use crate::zone::{Family, State};
+use crate::zone::{Family, Illness, State};
 
 /// How long a question goes on for the sake of the next one, when nobody waits for it any more.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -152,7 +152,7 @@ impl<'a> ZoneRecord<'a> {
             from: event.transition.from,
             to: event.transition.to,
             reason: illness.map(|illness| illness.to_string()),
-            remedy: illness.map(|illness| illness.remedy()),
+            remedy: illness.map(Illness::remedy),
         }
     }
 }

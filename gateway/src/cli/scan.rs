@@ -50,10 +50,12 @@ struct Answer<'a> {
 
 pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
     let config = offline::config(config)?;
-    let engine = offline::engine(&config);
     let header = read_header(&options.message, config.limits.header)?;
     let client = fold(options.client);
-    let decision = judge(&engine, &config, client, &header)?;
+    let decision = daemon::block_on(async {
+        let engine = offline::asking_engine(&config).await;
+        judge(&engine, &config, client, &header).await
+    })?;
     let score = decision.score.as_ref();
     let answer = Answer {
         client,
@@ -100,25 +102,17 @@ fn read_header(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
 }
 
 /// Judges as the proxy does: its limits first, then the addresses.
-fn judge(engine: &Engine, config: &Config, ip: IpAddr, header: &[u8]) -> Result<Decision, Failure> {
+async fn judge(engine: &Engine, config: &Config, ip: IpAddr, header: &[u8]) -> Decision {
     let client =
         Client { address: SocketAddr::new(ip, 0), local: SocketAddr::from(([0, 0, 0, 0], 25)) };
-    Ok(match smtp::header_fault(header, &config.limits) {
-        Some(reply) => {
-            engine.own(&client, Phase::Message, Verdict::Protocol, Action::RejectMessage, reply)
-        }
-        None => {
-            let envelope = Envelope::default();
-            let head = MessageHead {
-                client: &client,
-                route: None,
-                envelope: &envelope,
-                header,
-                proved: None,
-            };
-            daemon::block_on(engine.judge_message(head))?.decision
-        }
-    })
+    if let Some(reply) = smtp::header_fault(header, &config.limits) {
+        let (phase, verdict) = (Phase::Message, Verdict::Protocol);
+        return engine.own(&client, phase, verdict, Action::RejectMessage, reply);
+    }
+    let envelope = Envelope::default();
+    let (route, proved) = (None, None);
+    let head = MessageHead { client: &client, route, envelope: &envelope, header, proved };
+    engine.judge_message(head).await.decision
 }
 
 fn show(answer: &Answer<'_>) -> Result<(), Failure> {

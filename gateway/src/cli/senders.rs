@@ -53,6 +53,9 @@ enum Command {
     },
 }
 
+/// How an answer is shown to people.
+type Show = fn(&Value) -> Result<(), Failure>;
+
 pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
     let socket = Config::admin_socket_of(config);
     let show_some = |which: Option<&str>, limit: usize| {
@@ -60,7 +63,7 @@ pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
         let which = which.map(|which| format!("&which={which}")).unwrap_or_default();
         daemon::wait_for(admin::get(&socket, &format!("{PATH}?limit={limit}{which}")))
     };
-    let (answer, show): (_, fn(&Value) -> Result<(), Failure>) = match &options.command {
+    let (answer, show): (_, Show) = match &options.command {
         None => (show_some(None, 100)?, show),
         Some(Command::Show { which, limit }) => (show_some(which.as_deref(), *limit)?, show),
         Some(Command::Pass { pool, reason, time }) => {
@@ -78,9 +81,9 @@ pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
         }
     };
     if options.json {
-        output::json(&answer)?
+        output::json(&answer)?;
     } else {
-        show(&answer)?
+        show(&answer)?;
     }
     Ok(Exit::Done)
 }
@@ -119,7 +122,8 @@ fn show(senders: &Value) -> Result<(), Failure> {
 }
 
 fn show_passing(answer: &Value) -> Result<(), Failure> {
-    let until = answer["until"].as_str().map_or("for ever".to_owned(), |it| format!("until {it}"));
+    let until =
+        answer["until"].as_str().map_or_else(|| "for ever".to_owned(), |it| format!("until {it}"));
     let passes = output::coloured("passes", Meaning::Good);
     output::line(format_args!("{} {passes} {until}", plain(&answer["pool"])))
 }

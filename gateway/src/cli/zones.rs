@@ -42,7 +42,7 @@ enum Command {
         zone: String,
     },
     /// Ask a zone from now on that the configuration does not have, also after a restart
-    Add(Add),
+    Add(Box<Add>),
     /// Do not ask a zone any more that was added by a command
     Remove {
         /// The zone
@@ -137,9 +137,9 @@ fn answered(
     show: impl Fn(&Value) -> Result<(), Failure>,
 ) -> Result<Exit, Failure> {
     if json {
-        output::json(answer)?
+        output::json(answer)?;
     } else {
-        show(answer)?
+        show(answer)?;
     }
     Ok(Exit::Done)
 }

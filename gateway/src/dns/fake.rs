@@ -71,7 +71,7 @@ impl Resolve for Fake {
     fn resolve(&self, question: Question) -> BoxFuture<'static, Result<Answer, Fault>> {
         let mut told = self.0.lock().unwrap();
         let rest = || {
-            let ttl = Duration::from_secs(300);
+            let ttl = Duration::from_mins(5);
             told.rest.clone().map(|records| Answer { records, ttl })
         };
         let answer = told.answers.get(&question).cloned().unwrap_or_else(rest);

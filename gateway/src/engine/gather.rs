@@ -87,7 +87,7 @@ impl Engine {
         }
         let address = facts.address;
         let scores = policy.thresholds.is_some() && policy.score_at_connect;
-        let needs_ptr = scores && policy.weights.need_ptr() && route.ptr == Ptr::NotAsked;
+        let needs_ptr = scores && policy.weights.needs_ptr() && route.ptr == Ptr::NotAsked;
         let acts = |zone: &Zone| acts_at_connect(zone.action);
         let (facts, ptr) = futures_util::join!(self.ask_zones(facts, acts, deadline), async {
             if needs_ptr { self.reverse(address, deadline).await } else { route.ptr.clone() }

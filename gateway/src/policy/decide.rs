@@ -8,6 +8,7 @@ use super::{
     Action, AddressFacts, Band, ClientFacts, Decision, Evidence, EvidenceWeights, Greylisted,
     MessageFacts, Phase, Reference, Reply, ReplyStyle, Score, Thresholds, Verdict,
 };
+use crate::direction::Route;
 use crate::zone::Meaning;
 
 /// What an operator can say about decisions, apart from lists and zones.
@@ -153,7 +154,7 @@ pub fn decide_message(
         let finding = client_finding(policy, logical, route, score, facts.passed);
         if finding.is_by_score() && facts.exempt.is_some() { finding.exempt() } else { finding }
     });
-    let is_outbound = facts.client.route.as_ref().is_some_and(|route| route.may_relay());
+    let is_outbound = facts.client.route.as_ref().is_some_and(Route::may_relay);
     let by_hops = facts
         .addresses
         .iter()

@@ -38,7 +38,7 @@ impl Default for EvidenceWeights {
 
 impl EvidenceWeights {
     /// Whether a reverse name makes a difference.
-    pub const fn need_ptr(&self) -> bool {
+    pub const fn needs_ptr(&self) -> bool {
         self.ptr_missing != 0 || self.ptr_unconfirmed != 0 || self.ptr_generic != 0
     }
 
@@ -134,6 +134,6 @@ mod tests {
         ] {
             assert_eq!(shown(ON.of_ptr(address, &ptr)), expected, "{ptr:?}");
         }
-        assert!(ON.need_ptr() && !EvidenceWeights::default().need_ptr());
+        assert!(ON.needs_ptr() && !EvidenceWeights::default().needs_ptr());
     }
 }

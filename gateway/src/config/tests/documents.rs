@@ -33,7 +33,7 @@ fn the_reference_is_up_to_date() {
 /// Each block of TOML in the documents is read as it is; then with a bogus key in each of its tables.
 #[test]
 fn every_example_in_the_documents_is_true() {
-    let pages = ["docs", "docs/lists"].into_iter().flat_map(|folder| {
+    let pages = ["docs", "docs/lists", "docs/reputation"].into_iter().flat_map(|folder| {
         let entries = std::fs::read_dir(Path::new(CRATE).join(folder)).unwrap();
         entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file())
     });

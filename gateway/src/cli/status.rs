@@ -115,6 +115,10 @@ fn show(status: &Value) -> Result<(), Failure> {
         "audit",
         format_args!("{} written, {} lost", text("/audit/written"), text("/audit/lost")),
     )?;
+    output::field(
+        "senders",
+        format_args!("{} waiting, {} passing", text("/senders/waiting"), text("/senders/passed")),
+    )?;
     output::headline("Lists")?;
     for list in items(status, "/rules/lists") {
         output::line(format_args!(
@@ -125,6 +129,25 @@ fn show(status: &Value) -> Result<(), Failure> {
             plain(&list["entries"]),
             plain(&list["rejected"]),
             if list["enabled"] == false { " (off)" } else { "" },
+        ))?;
+    }
+    if items(status, "/zones").next().is_some() {
+        output::headline("Zones")?;
+    }
+    for zone in items(status, "/zones") {
+        let state = plain(&zone["state"]);
+        let meaning = match state.as_str() {
+            "healthy" => Meaning::Good,
+            "ill" => Meaning::Bad,
+            _ => Meaning::Doubtful,
+        };
+        output::line(format_args!(
+            "  {:<20} {:<16} {:<15} {} {}",
+            plain(&zone["name"]),
+            plain(&zone["class"]),
+            plain(&zone["action"]),
+            output::coloured(state, meaning),
+            zone["reason"].as_str().unwrap_or_default()
         ))?;
     }
     let decisions: Vec<_> = items(status, "/decisions").collect();

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::finding::{Finding, client_finding, hop_findings};
 use super::{
-    Action, AddressFacts, Band, Cause, ClientFacts, Decision, Evidence, EvidenceWeights, Greylisted,
-    MessageFacts, Phase, Reference, Reply, ReplyStyle, Score, Thresholds, Verdict,
+    Action, AddressFacts, Band, Cause, ClientFacts, Decision, Evidence, EvidenceWeights,
+    Greylisted, MessageFacts, Phase, Reference, Reply, ReplyStyle, Score, Thresholds, Verdict,
 };
 use crate::direction::Route;
 use crate::zone::Meaning;

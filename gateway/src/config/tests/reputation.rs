@@ -328,8 +328,7 @@ fn the_score_resolves() {
     );
     assert!(!config.score.greylist && !config.score.connect && config.score.message);
     assert_eq!(config.score.exempt_domains, [".example.org", "example.org"]);
-    let evidence =
-        EvidenceWeights { ptr_missing: 5, ..EvidenceWeights::default() };
+    let evidence = EvidenceWeights { ptr_missing: 5, ..EvidenceWeights::default() };
     assert_eq!(config.score.evidence, evidence);
     assert!(evidence.needs_ptr() && !EvidenceWeights::default().needs_ptr());
     let history = HistorySettings {

@@ -1,6 +1,6 @@
 //! Sets up those whom the engine asks: DNS, the store of senders, SPF and DKIM.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -73,12 +73,15 @@ pub(super) fn asking(
 
 /// The resolvers of the configuration, else those of the system.
 fn resolvers(config: &Config) -> Vec<SocketAddr> {
-    if config.dns.resolvers.is_empty() {
-        let of_system = host::system_resolvers().into_iter();
-        of_system.map(|address| SocketAddr::new(address, DNS_PORT)).collect()
-    } else {
-        config.dns.resolvers.clone()
+    if !config.dns.resolvers.is_empty() {
+        return config.dns.resolvers.clone();
     }
+    let mut of_system = host::system_resolvers();
+    if of_system.is_empty() {
+        // As resolv.conf(5) has it.
+        of_system.push(Ipv4Addr::LOCALHOST.into());
+    }
+    of_system.into_iter().map(|address| SocketAddr::new(address, DNS_PORT)).collect()
 }
 
 /// The store of senders; one in memory where there can be none on the disk, since mail does not wait for that.

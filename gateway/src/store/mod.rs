@@ -1,5 +1,4 @@
-//! The embedded stores, each in one SQLite file: what people said of lists, and what came to and went from each; and who waits
-//! on the greylist.
+//! The embedded stores, each in one SQLite file: what people said of lists with what came and went, and who waits or passes.
 //!
 //! One thread writes while others read; a reader that must not wait for a long write opens the store with
 //! [`Store::open_read_only`] for itself.

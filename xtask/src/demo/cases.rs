@@ -1,9 +1,11 @@
 //! The cases of the demo: who tries what, and who should decide it how.
 
 use std::fmt::Write as _;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use anyhow::Result;
+use harness::dns_server::{Behaviour, DnsServer};
 use harness::stage::Stage;
 
 /// The /16 from which the burst comes.
@@ -20,6 +22,10 @@ pub(super) struct Case {
     pub(super) story: &'static str,
     /// What somebody types before it comes: the arguments of `portcullis`.
     pub(super) typed: &'static [&'static str],
+    /// How long it waits before it comes.
+    pub(super) after: Duration,
+    /// The recipient of its message.
+    pub(super) recipient: &'static str,
     /// The message that it sends when it is let in.
     pub(super) message: &'static str,
     /// Who should decide.
@@ -44,6 +50,7 @@ pub(super) enum DecidedBy {
 
 const CONFIG: &str = r#"
 hostname = "mx1.example.org"
+recipient_domains = ["example.org"]
 state_dir = "{dir}/state"
 trusted_relays = ["198.51.100.25"]
 
@@ -66,14 +73,35 @@ address = "[::]:25"
 address = "{next_hop}"
 client = "xclient"
 
+[dns]
+resolvers = ["127.0.0.1:53"]
+
+[[zone]]
+name = "bl.example.net"
+label = "Example Blocklist"
+class = "third-party-bad"
+match = ["127.0.0.[2..9]", "127.0.0.[10..11]*dynamic"]
+
+[[zone]]
+name = "dead.example.net"
+class = "third-party-bad"
+
+[[acceptance]]
+name = "office"
+direction = "outbound"
+addresses = ["198.18.3.0/24"]
+
 [score]
 allow = 0
 delay = 20
 reject = 80
+
+[greylist]
+wait = "2s"
 "#;
 
 /// Name, class, further keys and entries of each list.
-const LISTS: [(&str, &str, &str, &str); 8] = [
+const LISTS: [(&str, &str, &str, &str); 9] = [
     ("office-good", "local-good", "", "203.0.113.10  # our partner inside a bad network"),
     (
         "office-bad",
@@ -86,8 +114,17 @@ const LISTS: [(&str, &str, &str, &str); 8] = [
     ("flood", "global-bad", "kernel = \"drop\"", "198.19.0.0/16"),
     ("suspects", "global-bad", "action = \"score\"\nweight = 550", "198.18.0.50\n198.18.0.75"),
     ("residential", "global-bad", "action = \"score\"\nweight = 200", "198.18.0.75"),
+    ("careless", "global-bad", "", "198.18.3.0/24"),
     ("open-proxies", "open-proxy", "action = \"reject-message\"", "198.18.99.0/24"),
 ];
+
+/// The zone that lists some of the senders.
+const ZONE: &str = "bl.example.net";
+/// The zone that does not answer, and must not matter.
+const DEAD_ZONE: &str = "dead.example.net";
+
+/// A recipient of ours.
+const OURS: &str = "b@example.org";
 
 const CLEAN: &str =
     "Subject: hello\nFrom: <a@example.com>\nTo: <b@example.org>\n\nNothing is wrong with me.\n";
@@ -113,6 +150,8 @@ pub(super) fn cases() -> Vec<Case> {
         client: client.into(),
         story,
         typed: &[],
+        after: Duration::ZERO,
+        recipient: OURS,
         message: CLEAN,
         decided_by: DecidedBy::Kernel,
         code,
@@ -125,6 +164,8 @@ pub(super) fn cases() -> Vec<Case> {
         client: client.into(),
         story,
         typed: &[],
+        after: Duration::ZERO,
+        recipient: OURS,
         message,
         decided_by: DecidedBy::Daemon,
         code,
@@ -180,14 +221,26 @@ pub(super) fn cases() -> Vec<Case> {
             "drop",
         ),
         daemon(
-            "score-delay",
+            "greylisted",
             [198, 18, 0, 50],
-            "scores 550: doubtful",
+            "scores 550: doubtful, and nobody knows it",
             CLEAN,
-            "iprep-delay",
+            "greylist",
             "defer",
-            "421",
+            "451",
         ),
+        Case {
+            after: Duration::from_millis(2100),
+            ..daemon(
+                "greylist-retry",
+                [198, 18, 0, 50],
+                "comes again two seconds later, as mail servers do",
+                CLEAN,
+                "accept",
+                "accept",
+                "250",
+            )
+        },
         daemon(
             "score-reject",
             [198, 18, 0, 75],
@@ -215,6 +268,36 @@ pub(super) fn cases() -> Vec<Case> {
             "reject",
             "554",
         ),
+        daemon(
+            "listed-by-a-zone",
+            [198, 18, 2, 20],
+            "is listed by a DNS zone",
+            CLEAN,
+            "dns-deny",
+            "reject",
+            "554",
+        ),
+        daemon(
+            "dynamic-by-a-zone",
+            [198, 18, 2, 21],
+            "is a dynamic address, says the zone",
+            CLEAN,
+            "dns-deny",
+            "reject",
+            "554",
+        ),
+        Case {
+            recipient: "somebody@elsewhere.example",
+            ..daemon(
+                "outbound",
+                [198, 18, 3, 3],
+                "is one of our own, on a bad list, and writes to somebody elsewhere",
+                CLEAN,
+                "outbound",
+                "accept",
+                "250",
+            )
+        },
         daemon("clean", [198, 18, 1, 2], "sends clean mail", CLEAN, "accept", "accept", "250"),
         Case {
             typed: &[
@@ -250,8 +333,8 @@ pub(super) fn cases() -> Vec<Case> {
     ]
 }
 
-/// The hosts, the lists and the configuration for all cases.
-pub(super) fn stage() -> Result<Stage> {
+/// The hosts, the lists, the zones and the configuration for all cases.
+pub(super) fn stage() -> Result<(Stage, DnsServer)> {
     let mut config = CONFIG.to_owned();
     for (name, class, keys, _entries) in LISTS {
         writeln!(
@@ -266,5 +349,11 @@ pub(super) fn stage() -> Result<Stage> {
     for (name, _class, _keys, entries) in LISTS {
         stage.home.write(&format!("{name}.txt"), &format!("{entries}\n"))?;
     }
-    Ok(stage)
+    let dns = stage.edge.run(|| DnsServer::start(SocketAddr::from(([127, 0, 0, 1], 53))))??;
+    let listed = |last, code| (IpAddr::from([198, 18, 2, last]), Ipv4Addr::new(127, 0, 0, code));
+    let entries = [listed(20, 2), listed(21, 10)].map(|(ip, code)| (ip, code, None));
+    dns.list_zone(ZONE, &entries);
+    dns.test_points(ZONE);
+    dns.outage(DEAD_ZONE, Behaviour::ServFail);
+    Ok((stage, dns))
 }

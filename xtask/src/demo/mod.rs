@@ -52,7 +52,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     steps.loud("build the daemon", build.arg(crate::root().join("Cargo.toml")))?;
     remove_when_interrupted()?;
     let started = now();
-    let stage = steps.quiet("two hosts, a cable, a next hop", || {
+    let (stage, _dns) = steps.quiet("two hosts, a cable, a next hop, a DNS server", || {
         Ok((cases::stage()?, "192.0.2.1 is the edge, 192.0.2.2 has the senders".to_owned()))
     })?;
     let daemon = steps.quiet("start the daemon", || {

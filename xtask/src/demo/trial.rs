@@ -42,6 +42,7 @@ pub(super) fn run(stage: &Stage, case: &Case) -> Result<Outcome> {
         let typed = stage.home.cli(case.typed)?;
         ensure!(typed.status.success(), "{:?}: {typed:?}", case.typed);
     }
+    std::thread::sleep(case.after);
     let before = kernel_actions(stage)?;
     let records = stage.home.audit()?.len();
     let outcome = match stage.attempt(case.client, PATIENCE)? {
@@ -114,21 +115,22 @@ fn by_daemon(
     greeting: Reply,
     records: usize,
 ) -> Result<Outcome> {
-    let (phase, reply) = if greeting.code == 220 {
+    let (phases, reply) = if greeting.code == 220 {
         client.send_line("EHLO sender.example.com")?;
         client.expect(250)?;
-        ("message", client.deliver("a@example.com", &["b@example.org"], case.message)?)
+        let reply = client.deliver("a@example.com", &[case.recipient], case.message)?;
+        (&["recipient", "message"][..], reply)
     } else {
-        ("connect", greeting)
+        (&["connect"][..], greeting)
     };
     client.send_line("QUIT")?;
     client.finish()?;
     let address = case.client.to_string();
     let is_ours = |record: &Value| {
         record.get("client").and_then(Value::as_str) == Some(&address)
-            && record.get("phase").and_then(Value::as_str) == Some(phase)
+            && record.get("phase").and_then(Value::as_str).is_some_and(|it| phases.contains(&it))
     };
-    let what = format!("the record of the {phase} from {address}");
+    let what = format!("the record of the {} from {address}", phases.join(" or "));
     let record = harness::deadline::wait_for(&what, RECORD_PATIENCE, || {
         Ok(stage.home.audit()?.into_iter().skip(records).find(is_ours))
     })?;

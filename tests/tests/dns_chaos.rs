@@ -107,6 +107,34 @@ fn s1_3_no_fault_of_a_resolver_refuses_mail_or_holds_it_up() {
     assert!(!stage.home.audit().unwrap().iter().any(refused));
 }
 
+/// A zone that is closed often lists the whole world from one moment to the next. A listing is believed only where the zone was
+/// seen not to list what no zone lists, a few seconds before at most.
+#[test]
+fn s1_3_a_zone_that_lists_the_world_never_blocks_mail() {
+    if !needs::root() {
+        return;
+    }
+    let clients = clients(3);
+    let (stage, server) = stage("open", &clients);
+    let [listed, first, second] = clients.as_slice() else { return };
+    server.list_zone("zen.example", &[(listed.parse().unwrap(), LISTED, None)]);
+    let daemon = stage.start().unwrap();
+    assert_eq!(greeting(&stage, listed).0.code, 554);
+    server.outage("zen.example", Behaviour::Wildcard(LISTED));
+    // For so long the listing before proves that the zone is well.
+    std::thread::sleep(Duration::from_secs(11));
+    for client in [first, second, listed] {
+        delivers("the world is listed", &stage, client);
+    }
+    let alarm = stage.wait_for_alarm("zone:zen", "it lists everything").unwrap();
+    assert!(alarm.contains("take it out of the configuration"), "{alarm}");
+    let zones = stage.home.cli_json(&["zones", "--json"]).unwrap();
+    let found = ["state", "ipv4/illness"].map(|key| zones.pointer(&format!("/0/{key}")).unwrap());
+    assert_eq!(found, ["ill", "lists-everything"]);
+    assert!(zones.pointer("/0/remedy").unwrap().is_string());
+    daemon.terminate().unwrap();
+}
+
 /// Where the operator would rather wait than let in: 4xx, and the record says that it was DNS.
 #[test]
 fn s1_3_with_defer_a_fault_of_a_resolver_is_421_and_never_5xx() {

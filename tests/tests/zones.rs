@@ -285,7 +285,8 @@ fn s3_5_a_zone_that_scores_delays_with_4xx_and_refuses_with_5xx() {
             assert_eq!(record["code"], code, "{record:#}");
             let score = if in_both { 601 } else { score };
             assert_eq!(record["score"], score, "{record:#}");
-            assert_eq!(record["evidence"][0]["name"], "zone:sums", "{record:#}");
+            let evidence = record["evidence"].as_array().unwrap();
+            assert!(evidence.iter().any(|item| item["name"] == "zone:sums"), "{record:#}");
         }
         daemon.terminate().unwrap();
     }
@@ -499,7 +500,7 @@ fn s1_3_many_connections_at_once_ask_each_zone_once() {
     let daemon = stage.start().unwrap();
     for zone in ["zen.example", "more.example"] {
         server
-            .outage(zone, Behaviour::Delay(Duration::from_millis(700), Box::new(Behaviour::Usual)));
+            .outage(zone, Behaviour::Delay(Duration::from_millis(200), Box::new(Behaviour::Usual)));
     }
     for (client, code, texts) in [(LISTED_CLIENT, 554, 1), (CLEAN_CLIENT, 220, 0)] {
         let names =
@@ -551,7 +552,9 @@ fn s1_3_a_late_answer_lets_the_first_one_in_and_counts_for_the_next() {
     let address = LISTED_CLIENT.parse().unwrap();
     let counts = status(&stage, "zen")["counts"].clone();
     assert_eq!(counts["listed"], 1, "{counts}");
-    assert!(server.queries(&name_in("zen.example", address), Kind::A) <= 2);
+    assert_eq!(counts["queries"], 1, "{counts}");
+    // A datagram may be lost, so it is sent again, up to three times.
+    assert!(server.queries(&name_in("zen.example", address), Kind::A) <= 4);
     daemon.terminate().unwrap();
 }
 

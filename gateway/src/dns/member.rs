@@ -84,8 +84,8 @@ impl Member {
     }
 
     /// Whether an answer about a test entry says that it is listed.
-    pub(super) fn lists(&self, records: &Result<Records, Fault>) -> Result<bool, AnswerFault> {
-        let codes = codes(records.as_ref().map_err(|fault| *fault)?);
+    pub(super) fn lists(&self, records: Result<&Records, Fault>) -> Result<bool, AnswerFault> {
+        let codes = codes(records?);
         match self.zone.read(codes) {
             Answer::Fault(fault) => Err(fault),
             Answer::Listed(_) | Answer::NotListed => Ok(!codes.is_empty()),

@@ -155,7 +155,7 @@ impl Zones {
         let begun = Instant::now();
         let asked = self.0.asker.ask_anew(Question::new(Kind::A, name), PROBE_WAIT);
         let records: Result<Records, Fault> = asked.await;
-        let listed = member.lists(&records);
+        let listed = member.lists(records.as_ref().map_err(|fault| *fault));
         let point = PointTest {
             family,
             address: test_point(expected, is_ipv6).to_string(),

@@ -19,8 +19,8 @@ use tracing::warn;
 use super::Settings;
 use super::resolve::{Answer, Fault, Kind, Question, Records, Resolve};
 
-/// How long one try waits.
-const TRY_TIME: Duration = Duration::from_secs(2);
+/// How long one try waits. Lost datagrams are sent again within it; an answer that is late still counts for the next one.
+const TRY_TIME: Duration = Duration::from_secs(4);
 
 /// The tries after the first.
 const MORE_TRIES: usize = 1;

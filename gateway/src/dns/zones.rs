@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
@@ -16,7 +17,13 @@ use super::resolve::{Fault, Kind, Question, Records};
 use crate::alarm::Alarms;
 use crate::clock::{Clock, Timestamp};
 use crate::net::fold;
-use crate::zone::{Answer, AnswerFault, Domain, Listing, Lookup, Silence, Transition, Zone, text};
+use crate::zone::{
+    Answer, AnswerFault, Domain, Illness, Listing, Lookup, Silence, Transition, Zone, text,
+};
+
+/// How long it counts that a zone does not list what no zone lists. An older answer is no proof of a listing, since a zone that
+/// lists the world from one moment to the next would refuse all mail until its test entries are looked at.
+const PROOF_COUNTS: Duration = Duration::from_secs(10);
 
 /// All zones; clones share them.
 #[derive(Clone)]
@@ -132,7 +139,8 @@ impl Zones {
                 Permit::Silent(silence) => said.push((index, Said::Silent(silence))),
                 Permit::Ask(fresh_from) => {
                     let name = member.zone.domain.question(address);
-                    let asked = Asked { question: Question::new(Kind::A, name), fresh_from };
+                    let question = Question::new(Kind::A, name);
+                    let asked = Asked { question, fresh_from, is_ipv6: address.is_ipv6() };
                     match self.known(member, &asked) {
                         Some(known) => said.push((index, known)),
                         None => open.push((index, asked)),
@@ -169,6 +177,12 @@ impl Zones {
             Answer::Fault(fault) => Said::Silent(Silence::Fault(fault)),
             Answer::Listed(hits) => {
                 let zone = Arc::clone(&member.zone);
+                if let Some((question, fresh_from)) = proof(&zone, asked) {
+                    let reply = self.0.asker.kept(&question, fresh_from)?;
+                    if member.lists(reply.records.as_deref().map_err(|fault| *fault)) == Ok(true) {
+                        return None;
+                    }
+                }
                 let text = if zone.enforce {
                     let question = Question::new(Kind::Txt, asked.question.name.clone());
                     let reply = self.0.asker.kept(&question, asked.fresh_from)?;
@@ -184,10 +198,10 @@ impl Zones {
     }
 
     async fn ask(&self, member: &Member, address: IpAddr, asked: Asked, deadline: Instant) -> Said {
-        let Asked { question, fresh_from } = asked;
+        let Asked { question, fresh_from, .. } = &asked;
         let listener = self.listener(&member.zone.domain, address);
         let asker = &self.0.asker;
-        let records = asker.ask(&question, fresh_from, deadline, Some(listener)).await;
+        let records = asker.ask(question, *fresh_from, deadline, Some(listener)).await;
         let hits = match member.read(&records) {
             Answer::NotListed => return Said::Nothing,
             Answer::Fault(fault) => {
@@ -199,13 +213,25 @@ impl Zones {
             Answer::Listed(hits) => hits,
         };
         let zone = Arc::clone(&member.zone);
-        let text = if zone.enforce {
-            let question = Question { kind: Kind::Txt, ..question };
-            let records = asker.ask(&question, fresh_from, deadline, None).await;
+        let text = async {
+            if !zone.enforce {
+                return None;
+            }
+            let question = Question { kind: Kind::Txt, ..question.clone() };
+            let records = asker.ask(&question, *fresh_from, deadline, None).await;
             readable(&records, &zone.domain)
-        } else {
-            None
         };
+        let lists_everything = async {
+            let Some((question, fresh_from)) = proof(&zone, &asked) else { return false };
+            let records = asker.ask(&question, fresh_from, deadline, None).await;
+            member.lists(records.as_deref().map_err(|fault| *fault)) == Ok(true)
+        };
+        let (text, lists_everything) = join(text, lists_everything).await;
+        if lists_everything {
+            let now = self.0.now();
+            self.0.change(member, |body| body.health.lists_everything(now, address.into()));
+            return Said::Silent(Silence::Ill(Illness::ListsEverything));
+        }
         Said::Listed(Listing { zone, hits, text })
     }
 
@@ -228,6 +254,14 @@ impl Zones {
 struct Asked {
     question: Question,
     fresh_from: Option<Instant>,
+    is_ipv6: bool,
+}
+
+/// The question whose answer shows that a listing is one, and from when on that counts; `None` for a zone without test entries.
+fn proof(zone: &Zone, asked: &Asked) -> Option<(Question, Option<Instant>)> {
+    let name = zone.domain.test_question(false, asked.is_ipv6);
+    let fresh_from = asked.fresh_from.max(Instant::now().checked_sub(PROOF_COUNTS));
+    zone.test_points.then(|| (Question::new(Kind::A, name), fresh_from))
 }
 
 fn readable(records: &Result<Arc<Records>, Fault>, domain: &Domain) -> Option<Arc<str>> {

@@ -282,6 +282,16 @@ impl Health {
         transitions
     }
 
+    /// Takes it that the entry is listed which none has, as was seen between two looks.
+    pub fn lists_everything(&mut self, now: Timestamp, family: Family) -> Vec<Transition> {
+        if self.state(family) != State::Healthy {
+            return Vec::new();
+        }
+        self.next_probe = later(now, SHORTEST_WAIT);
+        self.wait = SHORTEST_WAIT * 2;
+        self.turn(now, family, State::Ill(Illness::ListsEverything)).into_iter().collect()
+    }
+
     fn judge(&mut self, family: Family, pair: Pair, has_ipv4: bool) -> State {
         let state = self.state(family);
         match pair.fault() {

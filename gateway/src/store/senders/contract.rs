@@ -88,6 +88,10 @@ impl<T: SenderStore> SenderStore for Shared<T> {
     fn counts(&self) -> SenderCounts {
         self.0.counts()
     }
+
+    fn flush(&self) -> Result<(), StoreError> {
+        self.0.flush()
+    }
 }
 
 fn open(folder: &TempDir) -> SqliteSenders {
@@ -461,6 +465,7 @@ fn a_reader_sees_senders_beside_the_daemon_and_writes_nothing() {
     let reader = SqliteSenders::open_read_only(folder.path()).unwrap().unwrap();
     let who = attempt("10.0.1.0/24", "a@x", "b@y");
     store.greylist(&who, &Greylist::default(), at(0)).unwrap();
+    store.flush().unwrap();
     let list = |store: &SqliteSenders| {
         store.list(&Selection::All, 10, &Greylist::default(), at(0)).unwrap()
     };
@@ -503,22 +508,49 @@ fn without_room_a_try_fails_and_what_is_known_still_passes() {
     let known = attempt("192.0.2.0/24", "a@x", "b@y");
     store.pass(&known.pool, &manual(None), at(0)).unwrap();
     store.fill();
-    let before = (0..10_000).find_map(|number| {
+    let error = (0..100_000).find_map(|number| {
         let who = attempt("10.0.1.0/24", &format!("{number}@x"), "b@y");
-        let before = store.counts();
-        store.greylist(&who, &settings, at(0)).err().map(|error| (before, error))
+        store.greylist(&who, &settings, at(0)).err()
     });
-    let (before, error) = before.unwrap();
+    let error = error.unwrap();
     let said = "cannot remember a try: database or disk is full";
     assert!(error.to_string().ends_with(said), "{error}");
     assert!(error.hint().unwrap().starts_with("make room"));
-    assert_eq!(store.counts(), before);
+    let left = store.counts();
+    let reader = SqliteSenders::open_read_only(folder.path()).unwrap().unwrap();
+    assert_eq!(reader.counts(), left, "what is counted is what is there");
+    drop(reader);
     assert!(matches!(
         store.greylist(&known, &settings, at(1)).unwrap(),
         GreylistAnswer::Passed { how: PassedBy::KnownPool, .. }
     ));
-    assert_eq!(store.forget(&Selection::All).unwrap(), before, "and there is room again");
+    assert_eq!(store.forget(&Selection::All).unwrap(), left, "and there is room again");
     store.greylist(&attempt("10.0.1.0/24", "a@x", "b@y"), &settings, at(0)).unwrap();
+}
+
+/// A copy of the files is what a process leaves that is killed.
+#[test]
+fn a_killed_process_leaves_a_whole_file_with_all_that_was_flushed() {
+    let folder = TempDir::new().unwrap();
+    let store = open(&folder);
+    for number in 0..5000 {
+        let who = attempt("10.0.1.0/24", &format!("{number}@x"), "b@y");
+        store.greylist(&who, &Greylist::default(), at(0)).unwrap();
+        if number == 2999 {
+            store.flush().unwrap();
+        }
+        if number % 1000 == 999 {
+            let left = TempDir::new().unwrap();
+            for suffix in ["", "-wal"] {
+                let name = format!("{SENDERS_FILE}{suffix}");
+                fs::copy(folder.path().join(&name), left.path().join(&name)).unwrap();
+            }
+            let found = open(&left).counts().waiting;
+            let flushed = if number >= 2999 { 6000 } else { 0 };
+            assert!((flushed..=2 * (number + 1)).contains(&found), "{number}: {found}");
+            assert_eq!(found % 2, 0, "half a try");
+        }
+    }
 }
 
 #[test]

@@ -226,4 +226,8 @@ impl SenderStore for MemorySenders {
     fn counts(&self) -> SenderCounts {
         self.senders().counts()
     }
+
+    fn flush(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }

@@ -55,6 +55,9 @@ pub trait SenderStore: Send + Sync + Debug {
 
     /// How many rows there are, with what has expired but was not removed yet.
     fn counts(&self) -> SenderCounts;
+
+    /// Brings what came in a rush to where it lasts. To be called every second or so.
+    fn flush(&self) -> Result<(), StoreError>;
 }
 
 /// How many rows of each kind.

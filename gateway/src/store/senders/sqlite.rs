@@ -1,10 +1,12 @@
 //! Senders remembered in an SQLite file: a restart forgets nobody.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::SignedDuration;
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::Connection;
+use tokio::time::Instant;
 
 use super::rows::{self, SENDERS, Tally};
 use super::{SenderCounts, SenderList, SenderStore, excess};
@@ -21,8 +23,14 @@ const CHECKPOINT: i64 = 4000;
 /// How much of the file SQLite keeps in memory, in KiB; it wants them negative.
 const CACHE: i64 = -32 << 10;
 
-/// Remembers senders in a file. What a call has written survives the end of the process, all of it or nothing; the loss of
-/// power may cost the last of it.
+/// Tries that come faster than this go into the file together.
+const TOGETHER: Duration = Duration::from_millis(5);
+/// How many tries go into the file together at most.
+const MOST_TOGETHER: u32 = 1000;
+
+/// Remembers senders in a file. Tries that come one by one are in the file when the call returns, those of a rush a few
+/// milliseconds later, or after [`SenderStore::flush`]: the end of the process may cost these, the loss of power some more.
+/// The file stays whole, and each transaction is there or not.
 #[derive(Debug)]
 pub struct SqliteSenders {
     path: PathBuf,
@@ -33,6 +41,63 @@ pub struct SqliteSenders {
 struct Open {
     connection: Connection,
     tally: Tally,
+    /// What `tally` goes back to when a transaction fails.
+    committed: Tally,
+    /// How many changes the open transaction has; 0 when none is open.
+    pending: u32,
+    /// When something was last committed; `None` for never.
+    last: Option<Instant>,
+}
+
+impl Open {
+    /// Does `work` in the open transaction, or in a new one. Whatever fails costs all of the transaction.
+    fn change<T>(
+        &mut self,
+        work: impl FnOnce(&Connection, &mut Tally) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        let done = self.begin().and_then(|()| work(&self.connection, &mut self.tally));
+        if done.is_ok() {
+            self.pending += 1;
+        } else {
+            self.give_up();
+        }
+        done
+    }
+
+    fn begin(&self) -> rusqlite::Result<()> {
+        if self.pending > 0 {
+            return Ok(());
+        }
+        self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([]).map(|_rows| ())
+    }
+
+    fn commit(&mut self) -> rusqlite::Result<()> {
+        if self.pending == 0 {
+            return Ok(());
+        }
+        let done = self.connection.prepare_cached("COMMIT").and_then(|mut it| it.execute([]));
+        if done.is_err() {
+            self.give_up();
+        }
+        self.committed = self.tally;
+        self.pending = 0;
+        self.last = Some(Instant::now());
+        done.map(|_rows| ())
+    }
+
+    fn give_up(&mut self) {
+        // After some errors SQLite has done so itself.
+        if !self.connection.is_autocommit() {
+            self.connection.execute_batch("ROLLBACK").unwrap_or_default();
+        }
+        self.tally = self.committed;
+        self.pending = 0;
+    }
+
+    /// Whether others may join the open transaction.
+    fn is_rush(&self) -> bool {
+        self.pending < MOST_TOGETHER && self.last.is_some_and(|last| last.elapsed() < TOGETHER)
+    }
 }
 
 /// What failed, when opening did.
@@ -62,58 +127,64 @@ impl SqliteSenders {
     fn new(path: PathBuf, connection: Connection) -> Result<Self, StoreError> {
         let tally = Tally::read(&connection);
         let tally = tally.map_err(|source| StoreError::sql(&path, OPEN, source))?;
-        Ok(Self { path, open: Mutex::new(Open { connection, tally }) })
-    }
-
-    /// Does `work` in one transaction; `what` names it when it fails.
-    fn transact<T>(
-        &self,
-        behavior: TransactionBehavior,
-        what: &'static str,
-        work: impl FnOnce(&Transaction<'_>, &mut Tally) -> rusqlite::Result<T>,
-    ) -> Result<T, StoreError> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut tally = open.tally;
-        let run = || {
-            let transaction = open.connection.transaction_with_behavior(behavior)?;
-            let done = work(&transaction, &mut tally)?;
-            transaction.commit()?;
-            Ok(done)
-        };
-        let done = run().map_err(|source| StoreError::sql(&self.path, what, source))?;
-        open.tally = tally;
-        Ok(done)
+        let open = Open { connection, tally, committed: tally, pending: 0, last: None };
+        Ok(Self { path, open: Mutex::new(open) })
     }
 
     /// Lets the file grow no more.
     #[cfg(test)]
     pub(super) fn fill(&self) {
-        let open = self.open.lock().unwrap();
+        self.flush().unwrap();
+        let open = self.lock();
         let pages: i64 =
             open.connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
         let limit = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0).map(|_pages| ());
         open.connection.pragma_update_and_check(None, "max_page_count", pages, limit).unwrap();
     }
 
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does `work` with what else comes in a rush; `what` names it when it fails.
+    fn join<T>(
+        &self,
+        what: &'static str,
+        work: impl FnOnce(&Connection, &mut Tally) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let mut open = self.lock();
+        let done = open.change(work);
+        let settled = if open.is_rush() { Ok(()) } else { open.commit() };
+        drop(open);
+        let done = done.and_then(|done| settled.map(|()| done));
+        done.map_err(|source| StoreError::sql(&self.path, what, source))
+    }
+
+    /// Does `work` in a transaction of its own; `what` names it when it fails.
     fn write<T>(
         &self,
         what: &'static str,
         work: impl FnOnce(&Connection, &mut Tally) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
-        self.transact(TransactionBehavior::Immediate, what, |transaction, tally| {
-            work(transaction, tally)
-        })
+        let mut open = self.lock();
+        let run = || {
+            open.commit()?;
+            let done = open.change(work)?;
+            open.commit()?;
+            Ok(done)
+        };
+        let done = run();
+        drop(open);
+        done.map_err(|source| StoreError::sql(&self.path, what, source))
     }
 
-    /// The same as [`Self::passed`], without a transaction: one statement needs none.
     fn known(
         &self,
         pool: &str,
         settings: &Greylist,
         now: Timestamp,
     ) -> Result<Option<Passed>, StoreError> {
-        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let passed = rows::passed(&open.connection, pool);
+        let passed = rows::passed(&self.lock().connection, pool);
         let passed = passed.map_err(|source| StoreError::sql(&self.path, "read a pool", source))?;
         Ok(passed.filter(|it| it.counts(settings, now)))
     }
@@ -129,11 +200,11 @@ impl SenderStore for SqliteSenders {
         let pool = attempt.pool.to_string();
         if let Some(passed) = self.known(&pool, settings, now)? {
             if passed.is_due(settings, now) {
-                self.write("remember a pool", |it, _| rows::set_used(it, &pool, now))?;
+                self.join("remember a pool", |it, _| rows::set_used(it, &pool, now))?;
             }
             return Ok(passed.answer());
         }
-        self.write("remember a try", |connection, tally| {
+        self.join("remember a try", |connection, tally| {
             let kept = rows::kept(connection, attempt, &pool)?;
             let waiting = |row: Option<(i64, _)>| row.map(|(_, waiting)| waiting);
             let turn = judge(waiting(kept.pool), waiting(kept.pair), settings, now);
@@ -174,18 +245,19 @@ impl SenderStore for SqliteSenders {
         settings: &Greylist,
         now: Timestamp,
     ) -> Result<SenderList, StoreError> {
-        let behavior = TransactionBehavior::Deferred;
-        self.transact(behavior, "list senders", |transaction, _| {
-            let waiting = rows::waiting_rows(transaction, limit, |row| {
+        let open = self.lock();
+        let read = || {
+            let waiting = rows::waiting_rows(&open.connection, limit, |row| {
                 let is_meant = selection.has_pool(&row.pool)
                     || selection.has_names(&row.sender, &row.recipient);
                 is_meant && !row.waiting.is_over(settings, now)
             })?;
-            let passed = rows::passed_rows(transaction, limit, |row| {
+            let passed = rows::passed_rows(&open.connection, limit, |row| {
                 selection.has_pool(&row.pool) && row.passed.counts(settings, now)
             })?;
             Ok(SenderList { waiting, passed })
-        })
+        };
+        read().map_err(|source| StoreError::sql(&self.path, "list senders", source))
     }
 
     fn pass(&self, pool: &Pool, manual: &Manual, now: Timestamp) -> Result<(), StoreError> {
@@ -234,7 +306,19 @@ impl SenderStore for SqliteSenders {
     }
 
     fn counts(&self) -> SenderCounts {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).tally.counts()
+        self.lock().tally.counts()
+    }
+
+    fn flush(&self) -> Result<(), StoreError> {
+        let done = self.lock().commit();
+        done.map_err(|source| StoreError::sql(&self.path, "remember the last tries", source))
+    }
+}
+
+impl Drop for SqliteSenders {
+    fn drop(&mut self) {
+        // Whom it forgets waits once more.
+        self.flush().unwrap_or_default();
     }
 }
 

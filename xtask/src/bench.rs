@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: how fast lists and the kernel side are, as figures in a file.
+//! `cargo xtask bench`: how fast lists, the kernel side and decisions are, as figures in a file.
 
 use std::path::{Path, PathBuf, absolute};
 use std::process::Command;
@@ -24,6 +24,8 @@ enum What {
     Flood(Flood),
     /// Lists of a million entries from file to kernel: time, memory, and how soon a change is in force
     Lists(Lists),
+    /// Decisions and what is gathered for them, the greylist; needs neither root nor the network
+    Decide(Decide),
 }
 
 #[derive(Debug, clap::Args)]
@@ -65,9 +67,20 @@ struct Lists {
     quick: bool,
 }
 
+#[derive(Debug, clap::Args)]
+struct Decide {
+    /// Write the figures as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Few runs
+    #[arg(long)]
+    quick: bool,
+}
+
 /// Runs the task; false never comes back, as figures are not judged here.
 pub(crate) fn run(options: &Options) -> Result<bool> {
-    if !rustix::process::geteuid().is_root() {
+    let needs_kernel = !matches!(options.what, What::Decide(_));
+    if needs_kernel && !rustix::process::geteuid().is_root() {
         bail!("the benchmark loads programs into the kernel: run it as root");
     }
     let mut steps = Steps::default();
@@ -97,6 +110,11 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
             bench.args(["--entries", &lists.entries.to_string()]);
             bench.args(lists.quick.then_some("--quick"));
             steps.loud("lists", &mut bench)?;
+        }
+        What::Decide(decide) => {
+            let mut bench = bench("decide", decide.json.as_deref())?;
+            bench.args(decide.quick.then_some("--quick"));
+            steps.loud("decide", &mut bench)?;
         }
     }
     Ok(true)

@@ -178,11 +178,9 @@ impl DnsServer {
 impl Drop for DnsServer {
     fn drop(&mut self) {
         self.shared.stopping.store(true, Ordering::SeqCst);
-        // On Linux this wakes `accept`. The same would wake `recv_from`, too, but without an address, at which it panics.
+        // On Linux these wake `accept` and `recv_from`, the latter although an error comes back.
         shutdown(&self.listener, Half::Both).unwrap_or_default();
-        if self.shared.socket.send_to(&[], self.address).is_err() {
-            shutdown(&self.shared.socket, Half::Both).unwrap_or_default();
-        }
+        shutdown(&self.shared.socket, Half::Both).unwrap_or_default();
         drop(self.shared.late.send(None));
         for thread in self.threads.drain(..) {
             thread.join().unwrap_or_default();

@@ -106,22 +106,29 @@ fn senders(config: &Config, alarms: &Alarms) -> Arc<dyn SenderStore> {
     }
 }
 
-/// Forgets what has expired, every ten minutes.
-pub(super) async fn expire_senders(engine: Arc<Engine>, stop: impl Future<Output = ()>) {
-    const EVERY: Duration = Duration::from_mins(10);
-    let keep_expiring = async {
-        loop {
-            tokio::time::sleep(EVERY).await;
+/// Looks after the store of senders: what it holds back goes to the disk within a second, and what has expired goes.
+pub(super) async fn tend_senders(engine: Arc<Engine>, stop: impl Future<Output = ()>) {
+    const FLUSH_EVERY: Duration = Duration::from_secs(1);
+    /// Ten minutes.
+    const EXPIRE_EVERY: u32 = 600;
+    let keep_tending = async {
+        for second in 1_u32.. {
+            tokio::time::sleep(FLUSH_EVERY).await;
             let Some(senders) = engine.asks().senders.clone() else { return };
             let (greylist, now) = (engine.greylist_settings(), Clock::System.now());
-            let expired = tokio::task::spawn_blocking(move || senders.expire(&greylist, now)).await;
-            if let Ok(Err(error)) = expired {
-                warn!(target: "senders", "what has expired stays: {error}");
+            let tended = tokio::task::spawn_blocking(move || {
+                if second.is_multiple_of(EXPIRE_EVERY) {
+                    senders.expire(&greylist, now)?;
+                }
+                senders.flush()
+            });
+            if let Ok(Err(error)) = tended.await {
+                warn!(target: "senders", "some of them wait anew: {error}");
             }
         }
     };
     tokio::select! {
-        () = keep_expiring => {}
+        () = keep_tending => {}
         () = stop => {}
     }
 }

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use tracing::{error, info};
 
 use super::Failure;
-use super::asking::{Asking, asking, expire_senders, hosts};
+use super::asking::{Asking, asking, hosts, tend_senders};
 use super::descriptors::raise_limit;
 use super::notify::notify;
 use super::reload::Reloader;
@@ -83,7 +83,7 @@ pub async fn run(config: Config) -> Result<(), Failure> {
     tasks.spawn(zones.clone().run(until_stop(&stopping)));
     names.set(hosts(&config));
     tasks.spawn(names.clone().run(until_stop(&stopping)));
-    tasks.spawn(expire_senders(Arc::clone(&engine), until_stop(&stopping)));
+    tasks.spawn(tend_senders(Arc::clone(&engine), until_stop(&stopping)));
     // Until a zone has answered for its test entries it is not asked.
     zones.first_probes(config.dns.budget).await;
     let front = Arc::new(Front::new(

@@ -69,7 +69,11 @@ impl std::fmt::Display for DecisionLine<'_> {
             write!(f, " {route}")?;
         }
         if let Some(wait) = &self.decision.greylisted {
-            write!(f, " pool={} tries={} wait_s={}", wait.pool, wait.tries, wait.seconds_left)?;
+            write!(
+                f,
+                " pool={} tries={} seconds_left={}",
+                wait.pool, wait.tries, wait.seconds_left
+            )?;
         }
         if let Some(domain) = &self.decision.exempt {
             write!(f, " exempt={domain}")?;

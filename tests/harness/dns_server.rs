@@ -178,15 +178,9 @@ impl DnsServer {
 impl Drop for DnsServer {
     fn drop(&mut self) {
         self.shared.stopping.store(true, Ordering::SeqCst);
-<<<<<<< HEAD
         // On Linux this wakes `accept`. `recv_from` would wake, too, with an address that the standard library panics about.
         shutdown(&self.listener, Half::Both).unwrap_or_default();
         drop(self.shared.socket.send_to(&[], self.address));
-=======
-        // On Linux these wake `accept` and `recv_from`, the latter although an error comes back.
-        shutdown(&self.listener, Half::Both).unwrap_or_default();
-        shutdown(&self.shared.socket, Half::Both).unwrap_or_default();
->>>>>>> wt-sender
         drop(self.shared.late.send(None));
         for thread in self.threads.drain(..) {
             thread.join().unwrap_or_default();

@@ -134,7 +134,7 @@ fn a_suspect_waits_and_passes_with_its_whole_network() {
     for part in [
         "recipient verdict=\"Greylisted\" code=greylist action=defer",
         "score=550 band=delay delay_from=500 reject_above=600 evidence=list:suspects:550",
-        "pool=198.51.100.0/24 tries=1 wait_s=2",
+        "pool=198.51.100.0/24 tries=1 seconds_left=2",
     ] {
         assert!(line.contains(part), "{part} in {line}");
     }

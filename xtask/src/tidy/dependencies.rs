@@ -26,6 +26,16 @@ struct Rules {
 #[derive(Deserialize)]
 struct Licenses {
     allow: Vec<String>,
+    #[serde(default)]
+    exceptions: Vec<Exception>,
+}
+
+/// Licences that one package alone may have.
+#[derive(Deserialize)]
+struct Exception {
+    #[serde(rename = "crate")]
+    package: String,
+    allow: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -91,12 +101,16 @@ fn by_cargo_deny(root: &Path) -> Vec<Finding> {
 }
 
 fn by_hand(rules: &Rules, packages: &[Package], lock: &str) -> Vec<Finding> {
-    let is_allowed = |licence: &str| rules.licenses.allow.iter().any(|allowed| allowed == licence);
+    let Licenses { allow, exceptions } = &rules.licenses;
     let mut findings = Vec::new();
     let mut versions = BTreeMap::<&str, Vec<&Package>>::new();
     for package in packages.iter().filter(|package| package.source.is_some()) {
         let Package { name, version, .. } = package;
         let licence = package.license.as_deref().unwrap_or("no licence");
+        let own = exceptions.iter().filter(|exception| exception.package == *name);
+        let own: Vec<_> = own.flat_map(|exception| &exception.allow).collect();
+        let is_allowed =
+            |licence: &str| allow.iter().chain(own.iter().copied()).any(|it| it == licence);
         if !is_satisfied(licence, &is_allowed) {
             findings.push(finding(
                 LOCK,

@@ -19,7 +19,7 @@ const LISTED: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 const BUDGET: Duration = Duration::from_secs(1);
 const ALLOWED: Duration = Duration::from_secs(2);
 
-/// How a resolver fails, and whether a zone that is already known to be well is taken down by it only bit by bit.
+/// How a resolver fails.
 fn faults() -> Vec<(&'static str, Behaviour)> {
     let usual = || Box::new(Behaviour::Usual);
     vec![
@@ -50,7 +50,9 @@ fn stage(on_dns_error: &str, clients: &[String]) -> (Stage, DnsServer) {
     let clients: Vec<_> = clients.iter().map(String::as_str).collect();
     let stage = site.stage(&clients).unwrap();
     let server = stage.edge.run(|| DnsServer::start(([127, 0, 0, 1], 53).into())).unwrap().unwrap();
-    ZONES.iter().for_each(|zone| server.test_points(zone));
+    for zone in ZONES {
+        server.test_points(zone);
+    }
     (stage, server)
 }
 
@@ -69,7 +71,7 @@ fn greeting(stage: &Stage, client: &str) -> (Reply, Duration) {
     (reply, took)
 }
 
-/// Has `client` deliver a message; how long it took to be greeted.
+/// Has `client` be greeted in time, and deliver a message.
 fn delivers(what: &str, stage: &Stage, client: &str) {
     let (reply, took) = greeting(stage, client);
     assert_eq!(reply.code, 220, "{what}: {reply}");

@@ -202,6 +202,9 @@ fn evidence(client: &AddressFacts, all: &[AddressFacts], about: &[Evidence]) -> 
     evidence
 }
 
+/// What whoever sits at a dynamic address does, who is told apart from a spammer (S1.6).
+const DYNAMIC: &str = "a dynamic address: send through the mail server of your provider";
+
 /// What the client is told; 4xx exactly for what is deferred, 5xx exactly for what is refused.
 fn reply(policy: &Policy, decision: &Decision, as_client: bool) -> Option<Reply> {
     let offending = decision.offending.as_ref()?;
@@ -219,8 +222,6 @@ fn reply(policy: &Policy, decision: &Decision, as_client: bool) -> Option<Reply>
         (550, ..) => format!("message refused because of {}", offending.hop),
         _ => "try again later".to_owned(),
     };
-    // Whoever sits at a dynamic address is told apart from a spammer, and what to do (S1.6).
-    const DYNAMIC: &str = "a dynamic address: send through the mail server of your provider";
     let is_dynamic = decision.meaning() == Some(Meaning::Dynamic);
     let label = match decision.cause.as_ref().map(Cause::label) {
         Some(label) if is_dynamic => Some(Arc::from(format!("{label}, {DYNAMIC}"))),

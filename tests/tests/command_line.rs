@@ -132,15 +132,20 @@ fn lookup_says_what_would_be_decided_and_why() {
             "action",
             "band",
             "code",
+            "delay_from",
             "enforced",
             "evidence",
             "ip",
             "kernel",
             "kernel_fault",
+            "listings",
             "matches",
             "paused",
+            "reject_above",
+            "route",
             "score",
             "skipped",
+            "unanswered",
             "verdict",
         ];
         assert_eq!(keys(found), expected, "{address}");
@@ -208,11 +213,8 @@ fn scan_says_what_each_hop_means() {
     let addresses = answer["addresses"].as_array().unwrap();
     let hops: Vec<_> = addresses.iter().map(|address| &address["hop"]).collect();
     assert_eq!(hops, ["connect", "received[0]", "received[1]"]);
-    assert!(
-        addresses
-            .iter()
-            .all(|address| keys(address) == ["authenticated", "hop", "ip", "matches", "skipped"])
-    );
+    let expected = ["authenticated", "hop", "ip", "listings", "matches", "skipped", "unanswered"];
+    assert!(addresses.iter().all(|address| keys(address) == expected));
     assert_eq!(
         (&addresses[0]["skipped"], &addresses[1]["skipped"]),
         (&Value::Null, &json!("private"))
@@ -616,10 +618,12 @@ fn status_shows_people_what_it_tells_machines() {
         "paused",
         "pid",
         "rules",
+        "senders",
         "smtp",
         "uptime_s",
         "version",
         "xdp",
+        "zones",
     ];
     assert_eq!(keys(&status), expected);
     assert_eq!(keys(&status["xdp"]), ["counters", "interfaces", "mode", "reason"]);

@@ -1,6 +1,6 @@
 //! `/api/v1/lookup/IP`: what would be decided about an address that connects now, and why.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Json;
@@ -12,7 +12,7 @@ use tokio::task::spawn_blocking;
 
 use super::{Fault, Sources};
 use crate::direction::Route;
-use crate::engine::{Client, Engine};
+use crate::engine::Engine;
 use crate::net::fold;
 use crate::pause::PauseReport;
 use crate::policy::{
@@ -51,11 +51,7 @@ impl<'a> LookupAnswer<'a> {
     /// Has `engine` judge `address`, and reads the kernel's rule for it; nothing is recorded.
     pub async fn about(engine: &Engine, filter: &xdp::Config, address: IpAddr) -> Value {
         let address = fold(address);
-        let client = Client {
-            address: SocketAddr::new(address, 0),
-            local: SocketAddr::from(([0, 0, 0, 0], 25)),
-        };
-        let decision = engine.judge_connection(&client, None).await;
+        let decision = engine.look_up(address).await;
         let filter = filter.clone();
         let kernel = spawn_blocking(move || xdp::read_pinned(&filter, address)).await;
         let paused = engine.pause().as_deref().map(PauseReport::from);

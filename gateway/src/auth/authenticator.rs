@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::Spf;
-use super::signature::{keep_worthy, proved};
+use super::signature::{is_uncertain, keep_worthy, proved};
 use crate::net::fold;
 
 /// Answers that are kept for as long as they say.
@@ -32,6 +32,21 @@ const LONGEST_NAME: usize = 512;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no resolver for SPF and DKIM: {0}")]
 pub struct AuthenticatorError(String);
+
+/// What the signatures of a message prove.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dkim {
+    /// The domains whose signatures hold, each once and in lower case.
+    pub domains: Vec<String>,
+    /// Whether there may be more: DNS did not tell of all signatures.
+    pub is_uncertain: bool,
+}
+
+impl Dkim {
+    const fn uncertain() -> Self {
+        Self { domains: Vec::new(), is_uncertain: true }
+    }
+}
 
 /// Asks SPF and DKIM; clones share their answers.
 #[derive(Clone)]
@@ -106,36 +121,32 @@ impl Authenticator {
         }
     }
 
-    /// The domains whose signatures hold for all of `message`, header and body, each once and in lower case.
+    /// The domains whose signatures hold for all of `message`, header and body.
     ///
     /// Needs at most `within`, but for what the processor has begun. Where DNS does not answer, a signature proves nothing.
-    pub async fn dkim(
-        &self,
-        message: impl AsRef<[u8]> + Send + 'static,
-        within: Duration,
-    ) -> Vec<String> {
+    pub async fn dkim(&self, message: impl AsRef<[u8]> + Send + 'static, within: Duration) -> Dkim {
         let (library, permits) = (self.library.clone(), Arc::clone(&self.dkim));
         let runtime = Handle::current();
         let check = async move {
-            let Ok(permit) = permits.acquire_owned().await else { return Vec::new() };
+            let Ok(permit) = permits.acquire_owned().await else { return Dkim::uncertain() };
             // Hashing a long message keeps a processor busy; a panic ends there, too.
             let task = tokio::task::spawn_blocking(move || {
                 let _permit = permit;
                 let Some(mut message) = AuthenticatedMessage::parse(message.as_ref()) else {
-                    return Vec::new();
+                    return Dkim::default();
                 };
                 keep_worthy(&mut message);
-                let outputs = runtime
-                    .block_on(async { timeout(within, library.verify_dkim(&message)).await })
-                    .unwrap_or_default();
+                let asked = runtime
+                    .block_on(async { timeout(within, library.verify_dkim(&message)).await });
+                let Ok(outputs) = asked else { return Dkim::uncertain() };
                 let mut domains: Vec<_> = outputs.iter().filter_map(proved).collect();
                 domains.sort_unstable();
                 domains.dedup();
-                domains
+                Dkim { domains, is_uncertain: outputs.iter().any(is_uncertain) }
             });
             task.await.unwrap_or_default()
         };
-        timeout(within, check).await.unwrap_or_default()
+        timeout(within, check).await.unwrap_or_else(|_late| Dkim::uncertain())
     }
 }
 

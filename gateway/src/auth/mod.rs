@@ -6,5 +6,5 @@ mod signature;
 mod spf;
 
 pub use aligned::aligned;
-pub use authenticator::{Authenticator, AuthenticatorError};
+pub use authenticator::{Authenticator, AuthenticatorError, Dkim};
 pub use spf::Spf;

@@ -22,6 +22,11 @@ pub(super) fn proved(output: &DkimOutput<'_>) -> Option<String> {
     (*output.result() == DkimResult::Pass).then(|| signature.d.to_lowercase())
 }
 
+/// Whether `output` may change once DNS answers.
+pub(super) fn is_uncertain(output: &DkimOutput<'_>) -> bool {
+    matches!(output.result(), DkimResult::TempError(_))
+}
+
 /// Whether a signature could prove something; the library has refused one for a part of the body (`l=`) already.
 fn is_worthy(header: &Header<'_, mail_auth::Result<Signature>>) -> bool {
     let Ok(signature) = &header.header else { return false };

@@ -119,6 +119,7 @@ pub(super) fn zone_alone(file: &Path, spec: &str, score_enabled: bool) -> Result
     let mut found = zones(top.tables("zone"), &common);
     top.finish();
     match findings.finish() {
+        Ok(_notices) if found.len() > 1 => Err("more than one zone".to_owned()),
         Ok(_notices) => found.pop().map(Arc::unwrap_or_clone).ok_or_else(|| "no zone".to_owned()),
         Err(Faults(faults)) => {
             let faults = faults.into_iter().map(|Fault { key, text, hint, .. }| {

@@ -11,10 +11,9 @@ use super::reader::{At, Reader};
 use super::tree::Value;
 use super::values::{Parsed, Wrong, boolean, choice, label, text, zone_name};
 use crate::list::{ListAction, Weight};
-use crate::zone::{Domain, DomainError, Families, Filter, OnDnsError, Zone, ZoneClass, ended};
-
-/// Each costs a question for each new client, and all are waited for.
-const MOST: usize = 32;
+use crate::zone::{
+    Domain, DomainError, Families, Filter, MOST_ZONES, OnDnsError, Zone, ZoneClass, ended,
+};
 
 /// The most octets of a file with a key; the key itself is a part of a name.
 const MOST_KEY_FILE: u64 = 4096;
@@ -28,7 +27,7 @@ pub(super) fn zones(readers: Vec<Reader<'_>>, common: &Common<'_>) -> Vec<Arc<Zo
         let keyed = key(&mut reader, common.folder);
         let name = without_key(&reader, name, keyed.as_ref());
         if let Some(name) = &name {
-            reader.only_one(name, &mut names, "zone", MOST);
+            reader.only_one(name, &mut names, "zone", MOST_ZONES);
         }
         zones.extend(zone(&mut reader, name, keyed, common).map(Arc::new));
         reader.finish();

@@ -28,6 +28,8 @@ pub struct Accepted {
     /// The lengths of the prefixes, the longest first.
     lengths: Vec<u8>,
     domains: HashMap<Arc<str>, Match>,
+    /// Whether the addresses of some outbound host are not known yet.
+    is_waiting: bool,
 }
 
 impl Accepted {
@@ -60,6 +62,9 @@ impl Accepted {
                 }
             }
         }
+        let outbound = lists.iter().filter(|list| list.direction.is_outbound());
+        accepted.is_waiting =
+            outbound.flat_map(|list| &list.hosts).any(|host| !resolved.contains_key(host));
         accepted.lengths = accepted.prefixes.keys().map(|prefix| prefix.length()).collect();
         accepted.lengths.sort_unstable_by(|a, b| b.cmp(a));
         accepted.lengths.dedup();
@@ -74,6 +79,11 @@ impl Accepted {
     /// Whether some list knows clients by their names, so that one that no address matches has to be asked for its own.
     pub fn needs_ptr(&self) -> bool {
         !self.domains.is_empty()
+    }
+
+    /// Whether a client that no entry knows may be one of our own all the same, since DNS has not told all addresses yet.
+    pub const fn is_waiting(&self) -> bool {
+        self.is_waiting
     }
 
     /// The narrowest entry that covers `address`.

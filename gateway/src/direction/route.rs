@@ -88,7 +88,9 @@ pub fn decide(
             let (list, entry) = (Arc::clone(list), Arc::clone(entry));
             known(*direction, RouteReason::Acceptance { list, entry })
         }
-        None if accepted.needs_ptr() && matches!(ptr, Some(Ptr::Fault(_))) => {
+        None if accepted.is_waiting()
+            || (accepted.needs_ptr() && matches!(ptr, Some(Ptr::Fault(_)))) =>
+        {
             known(Direction::Inbound, RouteReason::DnsFault)
         }
         None => known(Direction::Inbound, RouteReason::NoMatch),

@@ -189,6 +189,7 @@ impl Shared {
         let names = self.names();
         let addresses: Addresses = names
             .iter()
+            .filter(|(_name, known)| known.is_told())
             .map(|(name, known)| {
                 let all = [&known.v4, &known.v6].into_iter().flat_map(|it| it.addresses.clone());
                 (Arc::clone(name), all.collect())
@@ -199,15 +200,27 @@ impl Shared {
         }
         let addresses = Arc::new(addresses);
         self.addresses.store(Arc::clone(&addresses));
-        drop(names);
+        // With the names held, so that changes are heard in their order.
         (self.observer)(&addresses);
+        drop(names);
+    }
+}
+
+impl Known {
+    /// Whether DNS has said what its addresses are, or that there are none.
+    const fn is_told(&self) -> bool {
+        !self.v4.addresses.is_empty()
+            || !self.v6.addresses.is_empty()
+            || (self.v4.gone > 0 && self.v6.gone > 0)
     }
 }
 
 impl Family {
     /// Takes an answer; where there is none, what was known stays known.
     fn take(&mut self, answer: Result<Answer, Fault>) -> Result<(), Fault> {
-        let mut addresses: Vec<IpAddr> = match answer?.records {
+        // Twice in a row means without a fault between.
+        let answer = answer.inspect_err(|_fault| self.gone = 0)?;
+        let mut addresses: Vec<IpAddr> = match answer.records {
             Records::A(addresses) => addresses.into_iter().map(IpAddr::V4).collect(),
             Records::Aaaa(addresses) => addresses.into_iter().map(IpAddr::V6).collect(),
             Records::None | Records::Txt(_) | Records::Ptr(_) => Vec::new(),

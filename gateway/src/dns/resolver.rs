@@ -28,6 +28,9 @@ const MORE_TRIES: usize = 1;
 /// The most records of one answer that are taken.
 const MOST_RECORDS: usize = 64;
 
+/// The most names, or texts, of one answer that are taken.
+const MOST_NAMES: usize = 5;
+
 /// The most octets of one text that are taken.
 const MOST_TEXT: usize = 2000;
 
@@ -102,7 +105,9 @@ impl Resolve for Hickory {
 
 fn answer(kind: Kind, lookup: &Lookup) -> Answer {
     let ttl = lookup.answers().iter().map(|record| record.ttl).min().unwrap_or(NEGATIVE_TTL);
-    let data = || lookup.answers().iter().map(|record| &record.data).take(MOST_RECORDS);
+    // Strangers write reverse names, and all of an answer is kept.
+    let most = if matches!(kind, Kind::Ptr | Kind::Txt) { MOST_NAMES } else { MOST_RECORDS };
+    let data = || lookup.answers().iter().map(|record| &record.data).take(most);
     let records = match kind {
         Kind::A => Records::A(data().filter_map(as_a).collect()),
         Kind::Aaaa => Records::Aaaa(
@@ -120,6 +125,7 @@ fn answer(kind: Kind, lookup: &Lookup) -> Answer {
             data()
                 .filter_map(|data| if let RData::PTR(name) = data { Some(name) } else { None })
                 .map(|name| name.0.to_ascii())
+                .filter(|name| name.len() <= 255)
                 .collect(),
         ),
     };

@@ -25,6 +25,9 @@ use crate::zone::{
 /// lists the world from one moment to the next would refuse all mail until its test entries are looked at.
 const PROOF_COUNTS: Duration = Duration::from_secs(10);
 
+/// How long is waited for the text of a listing.
+const TEXT_TIME: Duration = Duration::from_millis(500);
+
 /// All zones; clones share them.
 #[derive(Clone)]
 pub struct Zones(pub(super) Arc<Shared>);
@@ -213,20 +216,30 @@ impl Zones {
             Answer::Listed(hits) => hits,
         };
         let zone = Arc::clone(&member.zone);
+        // The text is for records alone; who is refused does not wait long for it.
+        let text_by = deadline.min(Instant::now() + TEXT_TIME);
         let text = async {
             if !zone.enforce {
                 return None;
             }
             let question = Question { kind: Kind::Txt, ..question.clone() };
-            let records = asker.ask(&question, *fresh_from, deadline, None).await;
+            let records = asker.ask(&question, *fresh_from, text_by, None).await;
             readable(&records, &zone.domain)
         };
         let lists_everything = async {
-            let Some((question, fresh_from)) = proof(&zone, &asked) else { return false };
+            let Some((question, fresh_from)) = proof(&zone, &asked) else { return Ok(false) };
             let records = asker.ask(&question, fresh_from, deadline, None).await;
-            member.lists(records.as_deref().map_err(|fault| *fault)) == Ok(true)
+            // That there is no answer in time says nothing against a zone that was well at the last look.
+            match member.lists(records.as_deref().map_err(|fault| *fault)) {
+                Err(fault) if fault.is_refusal() => Err(fault),
+                listed => Ok(listed == Ok(true)),
+            }
         };
         let (text, lists_everything) = join(text, lists_everything).await;
+        let lists_everything = match lists_everything {
+            Ok(lists_everything) => lists_everything,
+            Err(fault) => return Said::Silent(Silence::Fault(fault)),
+        };
         if lists_everything {
             let now = self.0.now();
             self.0.change(member, |body| body.health.lists_everything(now, address.into()));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::{Engine, Lists, Settings};
-use crate::direction::{Direction, Route, RouteReason, Step, decide};
+use crate::direction::{Accepted, Direction, Route, RouteReason, Step, decide};
 use crate::dns;
 use crate::list::ListAction;
 use crate::net::{Hop, Ptr, reserved};
@@ -35,35 +35,37 @@ impl Engine {
         AddressFacts { authenticated, skipped, matches, ..AddressFacts::new(address, hop) }
     }
 
-    /// Which way the mail of a client goes. DNS is asked only where a name in an acceptance list makes it necessary (S4.2).
-    pub(super) async fn route(
+    /// Which way the mail of a client goes, and what zones, reverse DNS and its past say about it, where that can make a
+    /// difference. All are asked at once: a reverse name that is long in coming takes no time from the zones.
+    pub(super) async fn ask_about_client(
         &self,
-        address: IpAddr,
+        policy: &Policy,
+        facts: AddressFacts,
         fixed: Option<Direction>,
         deadline: Instant,
-    ) -> Route {
-        let accepted = self.accepted.load_full();
-        let route = match decide(fixed, &accepted, address, None) {
-            Step::Known(route) => route,
-            Step::NeedsPtr => {
-                let ptr = self.reverse(address, deadline).await;
-                match decide(fixed, &accepted, address, Some(&ptr)) {
-                    Step::Known(route) => route,
-                    Step::NeedsPtr => {
-                        Route { direction: Direction::Inbound, reason: RouteReason::NoMatch, ptr }
-                    }
-                }
-            }
-        };
-        // Who is in a list may relay whatever the next hop can see; who only came to the right listener, may not.
-        let by_address = accepted.by_address(address);
-        match by_address.filter(|found| route.may_relay() && found.direction.is_outbound()) {
-            Some(found) => {
-                let (list, entry) = (Arc::clone(&found.list), Arc::clone(&found.entry));
-                Route { reason: RouteReason::Acceptance { list, entry }, ..route }
-            }
-            None => route,
+    ) -> (AddressFacts, ClientFacts) {
+        let (accepted, address) = (self.accepted.load_full(), facts.address);
+        let first = decide(fixed, &accepted, address, None);
+        let is_settled = is_settled(&facts);
+        let is_ours = matches!(&first, Step::Known(route) if route.may_relay());
+        let scores = policy.thresholds.is_some() && !is_settled && !is_ours;
+        // What is asked at connect is there for the message, too.
+        let needs_ptr = first == Step::NeedsPtr || (scores && policy.weights.needs_ptr());
+        let acts = |zone: &Zone| !is_settled && !is_ours && acts_at_connect(zone.action);
+        let (asked, ptr) =
+            futures_util::join!(self.ask_zones(facts.clone(), acts, deadline), async {
+                if needs_ptr { self.reverse(address, deadline).await } else { Ptr::NotAsked }
+            });
+        let route = route(fixed, &accepted, address, first, &ptr);
+        if route.may_relay() {
+            return (facts, ClientFacts { route: Some(route), evidence: Vec::new() });
         }
+        let evidence = if scores && policy.score_at_connect {
+            self.evidence(policy, address, &ptr)
+        } else {
+            Vec::new()
+        };
+        (asked, ClientFacts { route: Some(Route { ptr, ..route }), evidence })
     }
 
     /// What the reverse name of an address is; `NotAsked` where there is nobody to ask.
@@ -72,28 +74,6 @@ impl Engine {
             Some(names) => dns::reverse(names, address, deadline).await,
             None => Ptr::NotAsked,
         }
-    }
-
-    /// What zones, reverse DNS and its past say about a client, where that can make a difference.
-    pub(super) async fn ask_about_client(
-        &self,
-        policy: &Policy,
-        facts: AddressFacts,
-        route: Route,
-        deadline: Instant,
-    ) -> (AddressFacts, ClientFacts) {
-        if is_settled(&facts) {
-            return (facts, ClientFacts { route: Some(route), evidence: Vec::new() });
-        }
-        let address = facts.address;
-        let scores = policy.thresholds.is_some() && policy.score_at_connect;
-        let needs_ptr = scores && policy.weights.needs_ptr() && route.ptr == Ptr::NotAsked;
-        let acts = |zone: &Zone| acts_at_connect(zone.action);
-        let (facts, ptr) = futures_util::join!(self.ask_zones(facts, acts, deadline), async {
-            if needs_ptr { self.reverse(address, deadline).await } else { route.ptr.clone() }
-        });
-        let evidence = if scores { self.evidence(policy, address, &ptr) } else { Vec::new() };
-        (facts, ClientFacts { route: Some(Route { ptr, ..route }), evidence })
     }
 
     /// What the reverse name and the past of a client add to the score.
@@ -119,6 +99,33 @@ impl Engine {
         listings.sort_by_key(|listing| listing.zone.precedence());
         let unanswered = found.silent.into_iter().map(|(zone, reason)| Unanswered { zone, reason });
         AddressFacts { listings, unanswered: unanswered.collect(), ..facts }
+    }
+}
+
+/// Which way mail goes, once the reverse name is known where it matters (S4.2).
+fn route(
+    fixed: Option<Direction>,
+    accepted: &Accepted,
+    address: IpAddr,
+    first: Step,
+    ptr: &Ptr,
+) -> Route {
+    let step = match first {
+        Step::NeedsPtr => decide(fixed, accepted, address, Some(ptr)),
+        known => known,
+    };
+    let Step::Known(route) = step else {
+        let (direction, reason) = (Direction::Inbound, RouteReason::NoMatch);
+        return Route { direction, reason, ptr: ptr.clone() };
+    };
+    // Who is in a list may relay whatever the next hop can see; who only came to the right listener, may not.
+    let by_address = accepted.by_address(address);
+    match by_address.filter(|found| route.may_relay() && found.direction.is_outbound()) {
+        Some(found) => {
+            let (list, entry) = (Arc::clone(&found.list), Arc::clone(&found.entry));
+            Route { reason: RouteReason::Acceptance { list, entry }, ..route }
+        }
+        None => route,
     }
 }
 

@@ -36,6 +36,17 @@ pub struct MessageHead<'a> {
     pub proved: Option<&'a Arc<str>>,
 }
 
+/// How far a message is exempt from the score.
+#[derive(Debug, Default)]
+struct Exemption {
+    /// The exempt domain that is proved.
+    exempt: Option<Arc<str>>,
+    /// The exempt domain that a signature would prove.
+    provable: Option<Arc<str>>,
+    /// Whether DNS did not tell.
+    is_uncertain: bool,
+}
+
 /// What is decided about a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judged {
@@ -67,9 +78,13 @@ impl Engine {
         }
         // Only against the score, and only for who is who he says (S3.7).
         let address = decision.logical_client.unwrap_or_else(|| message.client.address.ip());
-        let (exempt, provable) = self.exempt(&settings, message, address).await;
+        let Exemption { exempt, provable, is_uncertain } =
+            self.exempt(&settings, message, address).await;
         if exempt.is_some() {
             return decide(MessageFacts { exempt, ..facts }).into();
+        }
+        if is_uncertain {
+            return Judged { decision: decision.put_off(), provable };
         }
         if decision.verdict != Verdict::ReputationDelay || policy.delay_mode == DelayMode::Static {
             return Judged { decision, provable };
@@ -85,11 +100,16 @@ impl Engine {
     }
 
     /// Whether `message` has a signature of `domain`, as exempt domains are written, over all of it.
-    pub async fn is_signed_by(&self, domain: &str, message: &[u8]) -> bool {
-        let Some(authenticator) = &self.asks.authenticator else { return false };
+    ///
+    /// `None` where DNS did not tell.
+    pub async fn is_signed_by(&self, domain: &str, message: &[u8]) -> Option<bool> {
+        let Some(authenticator) = &self.asks.authenticator else { return Some(false) };
         let within = self.settings.load().dns_budget;
-        let signers = authenticator.dkim(message.to_owned(), within).await;
-        signers.iter().any(|signer| aligned(signer, domain))
+        let dkim = authenticator.dkim(message.to_owned(), within).await;
+        if dkim.domains.iter().any(|signer| aligned(signer, domain)) {
+            return Some(true);
+        }
+        (!dkim.is_uncertain).then_some(false)
     }
 
     /// What is known about all hops of a message, and what can still be asked.
@@ -174,28 +194,33 @@ impl Engine {
         settings: &Settings,
         message: MessageHead<'_>,
         address: IpAddr,
-    ) -> (Option<Arc<str>>, Option<Arc<str>>) {
+    ) -> Exemption {
         let MessageHead { envelope, header, proved, .. } = message;
         if let Some(domain) = proved {
-            return (Some(Arc::clone(domain)), None);
+            return Exemption { exempt: Some(Arc::clone(domain)), ..Exemption::default() };
         }
-        let Some(authenticator) = &self.asks.authenticator else { return (None, None) };
+        let Some(authenticator) = &self.asks.authenticator else { return Exemption::default() };
         let author = scan::from_domain(header);
         let exempt = author.and_then(|author| {
             let exempt = settings.exempt_domains.iter().find(|exempt| aligned(&author, exempt))?;
             Some((author, Arc::clone(exempt)))
         });
-        let Some((author, exempt)) = exempt else { return (None, None) };
+        let Some((author, exempt)) = exempt else { return Exemption::default() };
+        let mut is_uncertain = false;
         let said = envelope.sender.rsplit_once('@').map_or("", |(_local, domain)| domain);
         if said.eq_ignore_ascii_case(&author) {
             let within = settings.dns_budget;
             let Envelope { helo, sender, .. } = envelope;
             let asked = authenticator.spf(address, helo, sender, &settings.hostname, within);
-            if matches!(asked.await, Spf::Pass(domain) if domain.eq_ignore_ascii_case(&author)) {
-                return (Some(exempt), None);
+            match asked.await {
+                Spf::Pass(domain) if domain.eq_ignore_ascii_case(&author) => {
+                    return Exemption { exempt: Some(exempt), ..Exemption::default() };
+                }
+                Spf::Fault => is_uncertain = true,
+                Spf::Pass(_) | Spf::NotPass(_) => {}
             }
         }
-        (None, Some(exempt))
+        Exemption { exempt: None, provable: Some(exempt), is_uncertain }
     }
 }
 

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use moka::sync::Cache;
 use tokio::time::Instant;
 
 pub use self::asks::Asks;
@@ -27,12 +28,15 @@ use crate::list::{List, Membership};
 use crate::net::{Hop, Prefix};
 use crate::pause::Pause;
 use crate::policy::{
-    Action, AddressFacts, Cause, ClientFacts, Decision, Envelope, MessageFacts, Outcome, Phase,
-    Policy, Record, Reference, Reply, Verdict, decide_connect, decide_message,
+    Action, AddressFacts, Cause, ClientFacts, Decision, DelayMode, Envelope, MessageFacts, Outcome,
+    Phase, Policy, Record, Reference, Reply, Verdict, decide_connect, decide_message,
 };
 use crate::sender::{
-    Event, Greylist, History, HistorySettings, Promotion, PromotionSettings, Promotions,
+    Event, Greylist, History, HistorySettings, Pool, Promotion, PromotionSettings, Promotions,
 };
+
+/// How long it is remembered whose pool a client is.
+const PROVIDER_KEPT: Duration = Duration::from_secs(30);
 
 /// Promotions that wait to be taken up; a flood of them says nothing new.
 const MOST_PROMOTIONS: usize = 1000;
@@ -100,10 +104,14 @@ pub struct Engine {
     accepted: ArcSwap<Accepted>,
     /// The addresses of the hosts in acceptance lists, as last resolved.
     hosts: ArcSwap<HashMap<Arc<str>, Vec<IpAddr>>>,
+    /// Held while acceptance lists are put together, so that none that is gone comes back.
+    changing: Mutex<()>,
     pause: ArcSwapOption<Pause>,
     asks: Asks,
     history: History,
     promotions: Promotions,
+    /// Whose pool a client is, by its address and what it says: one transaction asks for each of its recipients.
+    providers: Cache<(IpAddr, Box<str>), Option<Pool>>,
     promoted: Mutex<Vec<Promotion>>,
     audit: audit::Writer,
     clock: Clock,
@@ -124,9 +132,11 @@ impl Engine {
             accepted: ArcSwap::from_pointee(Accepted::new(&settings.acceptance)),
             history: History::new(settings.history),
             promotions: Promotions::new(settings.promotion),
+            providers: Cache::builder().max_capacity(10_000).time_to_live(PROVIDER_KEPT).build(),
             settings: ArcSwap::from_pointee(settings),
             lists: ArcSwap::default(),
             hosts: ArcSwap::default(),
+            changing: Mutex::default(),
             pause: ArcSwapOption::default(),
             asks: Asks::default(),
             promoted: Mutex::default(),
@@ -144,6 +154,7 @@ impl Engine {
 
     /// Puts other settings in force, for decisions from now on.
     pub fn set_settings(&self, settings: Settings) {
+        let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         self.history.set(settings.history);
         self.promotions.set(settings.promotion);
         let accepted = Accepted::new(&settings.acceptance).with_hosts(&self.hosts.load());
@@ -158,6 +169,7 @@ impl Engine {
 
     /// Takes up the addresses of the hosts in acceptance lists.
     pub fn set_hosts(&self, hosts: Arc<HashMap<Arc<str>, Vec<IpAddr>>>) {
+        let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         self.accepted.store(Arc::new(self.accepted.load().with_hosts(&hosts)));
         self.hosts.store(hosts);
     }
@@ -218,27 +230,44 @@ impl Engine {
         self.settings.load().greylist
     }
 
-    /// Takes what was refused so often that it belongs into the list `auto`.
+    /// Takes what was refused so often that it belongs into the list `auto`; networks whose mail passed are not among it.
+    /// It asks the store, so it is not for threads that carry mail.
     pub fn take_promotions(&self) -> Vec<Promotion> {
-        std::mem::take(&mut self.promoted.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut promoted = self.promoted.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = std::mem::take(&mut *promoted);
+        drop(promoted);
+        taken.into_iter().filter(|it| !self.is_passed(it.prefix.address())).collect()
     }
 
     /// Judges a connection before the greeting; `fixed` is the way of all mail of its listener.
     ///
     /// Takes as long as DNS does, and never longer than its budget.
     pub async fn judge_connection(&self, client: &Client, fixed: Option<Direction>) -> Decision {
-        let (settings, lists) = (self.settings.load_full(), self.lists.load_full());
-        let policy = self.policy(&settings);
-        let address = client.address.ip();
+        let settings = self.settings.load_full();
+        self.judge_client(&settings, &self.policy(&settings), client.address.ip(), fixed).await
+    }
+
+    /// Judges `address` as if it connected now; nothing is counted or recorded. Whom the greylist would let in up to its
+    /// recipients is told as deferred: who is not known there has to wait.
+    pub async fn look_up(&self, address: IpAddr) -> Decision {
+        let settings = self.settings.load_full();
+        let policy = self.policy(&settings).into_owned();
+        let policy = Policy { delay_mode: DelayMode::Static, ..policy };
+        self.judge_client(&settings, &policy, address, None).await
+    }
+
+    async fn judge_client(
+        &self,
+        settings: &Settings,
+        policy: &Policy,
+        address: IpAddr,
+        fixed: Option<Direction>,
+    ) -> Decision {
+        let lists = self.lists.load_full();
         let deadline = Instant::now() + settings.dns_budget;
-        let route = self.route(address, fixed, deadline).await;
-        let facts = self.listed(&settings, &lists, address, Hop::Connect, false);
-        let (facts, about) = if route.may_relay() {
-            (facts, ClientFacts { route: Some(route), ..ClientFacts::default() })
-        } else {
-            self.ask_about_client(&policy, facts, route, deadline).await
-        };
-        decide_connect(&policy, facts, about, lists.version, reference())
+        let facts = self.listed(settings, &lists, address, Hop::Connect, false);
+        let (facts, about) = self.ask_about_client(policy, facts, fixed, deadline).await;
+        decide_connect(policy, facts, about, lists.version, reference())
     }
 
     /// Judges `address` by the lists alone, as if it connected now; nothing is asked, counted or recorded.
@@ -340,9 +369,7 @@ impl Engine {
                 if decision.effective() == Action::Reject && is_by_reputation(decision) =>
             {
                 self.history.note(address, Event::Refused, now);
-                if let Some(promotion) = self.promotions.refused(address, now)
-                    && !self.is_passed(address)
-                {
+                if let Some(promotion) = self.promotions.refused(address, now) {
                     let mut promoted = self.promoted.lock().unwrap_or_else(PoisonError::into_inner);
                     if promoted.len() < MOST_PROMOTIONS {
                         promoted.push(promotion);

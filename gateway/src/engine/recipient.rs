@@ -1,6 +1,6 @@
 //! A recipient is named: by then the client's name is known, and the greylist knows whose mail it is.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use tokio::task::spawn_blocking;
@@ -83,7 +83,7 @@ impl Engine {
         }
     }
 
-    /// All addresses of a provider are one pool where SPF passes for the domain of the sender.
+    /// All addresses of a provider are one pool where SPF passes for the domain of the sender, and not for half the world.
     async fn provider(
         &self,
         settings: &Settings,
@@ -92,12 +92,28 @@ impl Engine {
     ) -> Option<Pool> {
         let authenticator = self.asks.authenticator.as_ref()?;
         let within = settings.dns_budget;
-        let spf =
-            authenticator.spf(address, mail.helo, mail.sender, &settings.hostname, within).await;
-        match spf {
-            Spf::Pass(domain) => Pool::domain(&domain),
-            _ => None,
+        let key = (address, format!("{} {}", mail.helo, mail.sender).into_boxed_str());
+        if let Some(known) = self.providers.get(&key) {
+            return known;
         }
+        let asked = [Some(address), elsewhere(address, 0), elsewhere(address, 1)];
+        let mut pool = None;
+        for (index, address) in asked.into_iter().flatten().enumerate() {
+            let spf = authenticator
+                .spf(address, mail.helo, mail.sender, &settings.hostname, within)
+                .await;
+            match spf {
+                Spf::Pass(domain) if index == 0 => pool = Pool::domain(&domain),
+                // A domain for which everybody may send is nobody's.
+                Spf::Pass(_) => pool = None,
+                Spf::NotPass(_) | Spf::Fault => {}
+            }
+            if pool.is_none() {
+                break;
+            }
+        }
+        self.providers.insert(key, pool.clone());
+        pool
     }
 
     /// Whether mail of the network of `address` passed before.
@@ -111,6 +127,19 @@ impl Engine {
         let known = senders.passed(pool, &greylist, self.clock.now());
         known.is_ok_and(|passed| passed.is_some())
     }
+}
+
+/// An address that has nothing to do with this one: its bit `bit` is the other one.
+fn elsewhere(address: IpAddr, bit: u32) -> Option<IpAddr> {
+    Some(match address {
+        IpAddr::V4(v4) => {
+            Ipv4Addr::from_bits(v4.to_bits() ^ (1 << 31_u32.checked_sub(bit)?)).into()
+        }
+        // All of what is in use begins with the same three bits.
+        IpAddr::V6(v6) => {
+            Ipv6Addr::from_bits(v6.to_bits() ^ (1 << 124_u32.checked_sub(bit)?)).into()
+        }
+    })
 }
 
 /// A store that cannot be asked lets mail through: nobody would ever be remembered.

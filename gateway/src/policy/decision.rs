@@ -65,6 +65,18 @@ impl Decision {
         }
     }
 
+    /// The same put off, since DNS did not tell what would have spoken for the sender: a fault of DNS is never a 5xx.
+    #[must_use]
+    pub fn put_off(self) -> Self {
+        let text = "Unable to connect to DNS - try again later";
+        Self {
+            verdict: Verdict::DnsTempfail,
+            action: Action::Defer,
+            reply: self.reply.as_ref().map(|_reply| Reply::new(451, 4, 3, text)),
+            ..self
+        }
+    }
+
     /// What is really done: a dry run accepts.
     pub fn effective(&self) -> Action {
         if self.enforced { self.action } else { Action::Accept }

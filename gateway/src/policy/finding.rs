@@ -135,18 +135,20 @@ pub(super) fn client_finding(
     if let Some(good) = client.cleared_by() {
         return Finding::accepted(good.class().into(), Some(Cause::Entry(good.clone())));
     }
-    let by_list = client
-        .against()
-        .find(|found| found.list.action.acts_at_connect())
-        .map(|found| Finding::listed(policy, client, found, found.list.action.into()));
-    let vouched = client.vouched_by().map(|found| {
-        Finding::accepted(found.zone.class.into(), Some(Cause::Listing(found.clone())))
+    let by_list = client.against().find(|found| found.list.action.acts_at_connect()).map(|found| {
+        let finding = Finding::listed(policy, client, found, found.list.action.into());
+        (found.list.enforce, finding)
     });
-    let by_zone = client
-        .listed_against()
-        .find(|found| found.zone.action.acts_at_connect())
-        .map(|found| Finding::in_zone(policy, client, found, found.zone.action.into()));
-    let by_fault = fault_finding(policy, client, true);
+    let vouched = client.vouched_by().map(|found| {
+        let cause = Some(Cause::Listing(found.clone()));
+        (true, Finding::accepted(found.zone.class.into(), cause))
+    });
+    let by_zone =
+        client.listed_against().find(|found| found.zone.action.acts_at_connect()).map(|found| {
+            let finding = Finding::in_zone(policy, client, found, found.zone.action.into());
+            (found.zone.enforce, finding)
+        });
+    let by_fault = fault_finding(policy, client, true).map(|finding| (true, finding));
     // Who is vouched for has no score.
     let score = score
         .filter(|_score| vouched.is_none())
@@ -154,14 +156,16 @@ pub(super) fn client_finding(
     let by_score = score
         .as_ref()
         .filter(|score| !(is_later && score.band == Band::Delay))
-        .and_then(|score| Finding::scored(policy, client, score));
+        .and_then(|score| Finding::scored(policy, client, score))
+        .map(|finding| (true, finding));
+    // In a dry run of everything the same decides as without it.
     let mut findings: Vec<_> =
         [by_list, vouched, by_zone, by_fault, by_score].into_iter().flatten().collect();
-    let deciding = findings.iter().position(|finding| finding.enforced).unwrap_or(0);
+    let deciding = findings.iter().position(|(is_in_force, _finding)| *is_in_force).unwrap_or(0);
     let finding = if findings.is_empty() {
         Finding::nothing_against()
     } else {
-        findings.swap_remove(deciding)
+        findings.swap_remove(deciding).1
     };
     Finding { score, ..finding }
 }

@@ -93,6 +93,12 @@ pub enum ChangeError {
         /// Its name.
         name: String,
     },
+    /// There are as many zones as there can be.
+    #[error("there are {most} zones already, expected fewer before another is added")]
+    TooManyZones {
+        /// How many there can be.
+        most: usize,
+    },
     /// The zone stands in the configuration.
     #[error("`{name}` stands in the configuration, so no command removes it")]
     ConfiguredZone {
@@ -179,6 +185,9 @@ impl ChangeError {
                 format!("put them into a file: a list besides {list} can have it as its source")
             }
             Self::NoStore => "the alarm `store` in `portcullis status` says why".to_owned(),
+            Self::TooManyZones { .. } => {
+                "each is one more question for every new client: remove one".to_owned()
+            }
             Self::TooWide { .. } | Self::NothingToAccept { .. } | Self::Refused { .. } => {
                 return None;
             }

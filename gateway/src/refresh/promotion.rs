@@ -42,10 +42,15 @@ impl Refresher {
         };
         let Some(state) = self.lists.get(index) else { return false };
         let (name, now) = (Arc::clone(&state.list().name), self.clock.now());
-        let listed: HashSet<_> = self.kept.manual(&name).map(|entry| entry.prefix).collect();
+        let listed = self.kept.manual(&name).filter(|entry| entry.kind == Kind::Listed);
+        // What a person put there stays as it is.
+        let (own, others): (Vec<_>, Vec<_>) = listed.partition(|entry| &*entry.author == AUTHOR);
+        let [listed, others] = [own, others]
+            .map(|entries| entries.iter().map(|entry| entry.prefix).collect::<HashSet<_>>());
         let mut room = most.saturating_sub(listed.len());
         let batch = self.promoted.len().min(AT_ONCE);
-        let batch: Vec<_> = self.promoted.drain(..batch).collect();
+        let mut batch: Vec<_> = self.promoted.drain(..batch).collect();
+        batch.retain(|promotion| !others.contains(&promotion.prefix));
         let total = batch.len();
         // Who is there already takes no room, only more time.
         let batch = batch.into_iter().filter(|promotion| {

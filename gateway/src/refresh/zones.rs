@@ -8,7 +8,7 @@ use tracing::info;
 use super::{ChangeError, Refresher};
 use crate::dns::{ConfiguredZone, Zones};
 use crate::store::KeptZone;
-use crate::zone::Zone;
+use crate::zone::{MOST_ZONES, Zone};
 
 /// The zones, and who asks them.
 #[derive(Debug, Default)]
@@ -104,6 +104,9 @@ impl Refresher {
         let spec = self.kept.zone(&name).and_then(|kept| kept.spec.clone());
         let mut warnings = Vec::new();
         let done = match what {
+            ZoneWhat::Add { .. } if self.zones.all().count() >= MOST_ZONES => {
+                return Err(ChangeError::TooManyZones { most: MOST_ZONES });
+            }
             ZoneWhat::Add { .. } if is_known => return Err(ChangeError::ZoneExists { name }),
             ZoneWhat::Add { zone, spec } => {
                 self.kept.keep_zone(&said(true, Some(spec.into())), now)?;

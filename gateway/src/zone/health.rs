@@ -159,6 +159,8 @@ pub struct Health {
     breaker: Breaker,
     next_probe: Timestamp,
     wait: Duration,
+    /// When it was last seen well after an illness.
+    recovered: Option<Timestamp>,
     was_probed: bool,
 }
 
@@ -187,6 +189,7 @@ impl Health {
             breaker: Breaker::default(),
             next_probe: now,
             wait: SHORTEST_WAIT,
+            recovered: None,
             was_probed: false,
         }
     }
@@ -224,9 +227,12 @@ impl Health {
     /// Takes what the test entries answered.
     pub fn probed(&mut self, now: Timestamp, probe: Probe) -> Vec<Transition> {
         self.was_probed = true;
+        let was_ill = self.illness().is_some();
         let pairs = [(Family::Ipv4, probe.ipv4), (Family::Ipv6, probe.ipv6)];
         // Every zone has IPv4, so that IPv6 may be missing; where it is all that is asked for, it may not.
-        let has_ipv4 = probe.ipv4.is_some_and(|pair| pair.listed == Ok(true));
+        // Nor does it lack IPv6 for sure while IPv4 does not say.
+        let has_ipv4 =
+            probe.ipv4.is_some_and(|pair| pair.listed == Ok(true) || pair.fault().is_some());
         let mut transitions = Vec::new();
         let mut is_certain = true;
         for (family, pair) in pairs {
@@ -239,8 +245,13 @@ impl Health {
         }
         if is_certain && self.illness().is_none() {
             self.next_probe = later(now, PROBE_EVERY);
-            self.wait = SHORTEST_WAIT;
+            if was_ill {
+                self.recovered = Some(now);
+            }
         } else {
+            if !was_ill {
+                self.wait = self.first_wait(now);
+            }
             self.next_probe = later(now, self.wait);
             self.wait = (self.wait * 2).min(LONGEST_WAIT);
         }
@@ -271,8 +282,9 @@ impl Health {
             }
         };
         let is_jump = matches!(illness, Illness::HitRate { .. });
-        self.next_probe = later(now, if is_jump { JUMP_WAIT } else { SHORTEST_WAIT });
-        self.wait = SHORTEST_WAIT * 2;
+        let wait = if is_jump { JUMP_WAIT } else { self.first_wait(now) };
+        self.next_probe = later(now, wait);
+        self.wait = (wait * 2).min(LONGEST_WAIT);
         let mut transitions = Vec::new();
         for family in families {
             if self.state(family) == State::Healthy {
@@ -287,13 +299,27 @@ impl Health {
         if self.state(family) != State::Healthy {
             return Vec::new();
         }
-        self.next_probe = later(now, SHORTEST_WAIT);
-        self.wait = SHORTEST_WAIT * 2;
+        let wait = self.first_wait(now);
+        self.next_probe = later(now, wait);
+        self.wait = (wait * 2).min(LONGEST_WAIT);
         self.turn(now, family, State::Ill(Illness::ListsEverything)).into_iter().collect()
+    }
+
+    /// How long a zone that has just fallen ill is left alone: one that was ill a moment ago goes on where it was, since its test
+    /// entries may be right while its answers are not.
+    fn first_wait(&self, now: Timestamp) -> Duration {
+        let since = self.recovered.map(|recovered| now.duration_since(recovered));
+        match since.map(Duration::try_from) {
+            Some(Ok(since)) if since < LONGEST_WAIT => self.wait,
+            _ => SHORTEST_WAIT,
+        }
     }
 
     fn judge(&mut self, family: Family, pair: Pair, has_ipv4: bool) -> State {
         let state = self.state(family);
+        if self.test_points && pair.unlisted == Ok(true) {
+            return State::Ill(Illness::ListsEverything);
+        }
         match pair.fault() {
             Some(fault) if fault.is_refusal() => return State::Ill(Illness::Refuses(fault)),
             Some(AnswerFault::Overload) => return state,

@@ -19,5 +19,5 @@ pub use health::{Family, Health, Outcome, PROBE_EVERY, Pair, Probe, State, Trans
 pub use illness::Illness;
 pub use lookup::{Lookup, Silence};
 pub use name::{Domain, DomainError, reverse_question, test_point};
-pub use spec::{Families, OnDnsError, Zone, ZoneClass};
+pub use spec::{Families, MOST_ZONES, OnDnsError, Zone, ZoneClass};
 pub use text::text;

@@ -9,6 +9,9 @@ use serde::Serialize;
 use super::{Domain, Filter};
 use crate::list::{HopScope, ListAction, Weight};
 
+/// The most zones: each costs a question for each new client, and all are waited for.
+pub const MOST_ZONES: usize = 32;
+
 /// A zone as configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Zone {

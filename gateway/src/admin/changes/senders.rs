@@ -150,6 +150,10 @@ pub(super) async fn forget(
     State(sources): State<Arc<Sources>>,
     Asked(wanted): Asked<WantedForget>,
 ) -> Result<Json<Forgotten>, Fault> {
+    if wanted.which.trim().is_empty() {
+        let fault = Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "that names no sender");
+        return Err(fault.hint("give an address, a prefix, @DOMAIN, or a part of a name"));
+    }
     let selection = selection(Some(&wanted.which));
     let counts = with_store(&sources, move |store| store.forget(&selection)).await?;
     Ok(Json(Forgotten { waiting: counts.waiting, passed: counts.passed }))

@@ -1,8 +1,10 @@
 //! The data of one message: held until its header is judged, then passed on as it comes, ended when all agree.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 
 use super::client::Gone;
 use super::next_hop::{Interrupted, NextHopConnection, NextHopError};
@@ -19,6 +21,8 @@ use crate::smtp::{
 const PIECE: usize = 16 * 1024;
 /// Octets of a message that is held as a whole until its signature is verified; a longer one is not exempt.
 const PROVABLE: usize = 1024 * 1024;
+/// How long a message may take to come that is held so; the next hop waits meanwhile.
+const LONGEST_PROVING: Duration = Duration::from_secs(60);
 /// Messages that are held so at the same time.
 pub(super) const MOST_PROVING: usize = 64;
 
@@ -59,6 +63,8 @@ struct Proving {
     decision: Decision,
     /// The exempt domain that has to have signed it.
     domain: Arc<str>,
+    /// Until when it has to be here: others wait for the room.
+    until: Instant,
     _room: OwnedSemaphorePermit,
 }
 
@@ -155,7 +161,13 @@ impl Session {
             && message.header.len() + message.content.len() > PROVABLE
         {
             let decision = proving.decision.clone();
-            return self.settle(message, Judged { decision, provable: None });
+            self.settle(message, Judged { decision, provable: None });
+        }
+        if let Fate::Proving(proving) = &message.fate
+            && proving.until < Instant::now()
+        {
+            let decision = proving.decision.clone();
+            message.refuse(&mut self.next_hop, Refusal::for_want_of_room(decision));
         }
         if let Fate::Pass(_) = message.fate {
             message.encoder.encode(&message.content, &mut message.held);
@@ -177,13 +189,21 @@ impl Session {
     /// Does what a judgement of the header says.
     fn settle(&mut self, message: &mut Message, judged: Judged) {
         let Judged { decision, provable } = judged;
-        if let Some(domain) = provable
-            && let Ok(room) = Arc::clone(&self.front.proving).try_acquire_owned()
-        {
-            message.fate = Fate::Proving(Box::new(Proving { decision, domain, _room: room }));
+        let reply = decision_reply(&decision);
+        if let (Some(domain), true) = (provable, reply.is_some()) {
+            match Arc::clone(&self.front.proving).try_acquire_owned() {
+                Ok(room) => {
+                    let until = Instant::now() + LONGEST_PROVING;
+                    let proving = Proving { decision, domain, until, _room: room };
+                    message.fate = Fate::Proving(Box::new(proving));
+                }
+                Err(_full) => {
+                    message.refuse(&mut self.next_hop, Refusal::for_want_of_room(decision));
+                }
+            }
             return;
         }
-        if let Some(reply) = decision_reply(&decision) {
+        if let Some(reply) = reply {
             return message.refuse(&mut self.next_hop, Refusal::judged(decision, &reply));
         }
         if let Some(field) = decision.header() {
@@ -333,11 +353,14 @@ impl Session {
         let Fate::Proving(proving) = &message.fate else { return };
         let (domain, stopped) = (Arc::clone(&proving.domain), proving.decision.clone());
         let whole = [message.header.as_slice(), &message.content].concat();
-        let judged = if self.front.engine.is_signed_by(&domain, &whole).await {
-            message.proved = Some(domain);
-            self.judge_message(message).await
-        } else {
-            Judged { decision: stopped, provable: None }
+        let judged = match self.front.engine.is_signed_by(&domain, &whole).await {
+            Some(true) => {
+                message.proved = Some(domain);
+                self.judge_message(message).await
+            }
+            Some(false) => Judged { decision: stopped, provable: None },
+            // The signature may be good: DNS did not say (S1.3).
+            None => Judged { decision: stopped.put_off(), provable: None },
         };
         self.settle(message, Judged { provable: None, ..judged });
         if matches!(message.fate, Fate::Pass(_)) {
@@ -461,6 +484,19 @@ impl Fate {
 }
 
 impl Refusal {
+    /// We have no room to hold the message until its signature is verified: that is ours, and never a 5xx.
+    fn for_want_of_room(decision: Decision) -> Self {
+        let reply =
+            Reply::new(451, 3, 2, "too many messages wait for their signatures, try again later");
+        let decision = Decision {
+            verdict: Verdict::Capacity,
+            action: Action::Defer,
+            reply: Some(reply.clone()),
+            ..decision
+        };
+        Self { decision, reply: format!("{reply}\r\n"), next_hop: None, judged: false }
+    }
+
     fn judged(decision: Decision, reply: &Reply) -> Self {
         Self { decision, reply: format!("{reply}\r\n"), next_hop: None, judged: true }
     }

@@ -109,8 +109,15 @@ impl Session {
         if !decision.effective().refuses() && !is_good && self.stream.spoke_early() {
             front.counters.early_talkers.add();
             let reply = Reply::new(554, 5, 1, "you spoke before the greeting");
-            decision = self.own(Phase::Connect, Verdict::EarlyTalker, Action::Reject, reply);
-            decision.enforced = front.engine.enforces();
+            let own = self.own(Phase::Connect, Verdict::EarlyTalker, Action::Reject, reply);
+            // In a dry run it goes on, with what is known of it.
+            decision = Decision {
+                enforced: front.engine.enforces(),
+                score: decision.score,
+                route: decision.route,
+                addresses: decision.addresses,
+                ..own
+            };
         }
         match decision.effective() {
             Action::Defer => {

@@ -81,7 +81,8 @@ impl Open {
         }
         self.committed = self.tally;
         self.pending = 0;
-        self.last = Some(Instant::now());
+        // After a fault each try is written for itself until one can be, so that each hears of it.
+        self.last = done.is_ok().then(Instant::now);
         done.map(|_rows| ())
     }
 

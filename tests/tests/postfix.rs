@@ -174,7 +174,7 @@ fn a_sender_that_is_refused_or_delayed_has_our_words_in_its_log() {
             "198.18.0.50",
             &[],
             "status=deferred",
-            "421 4.7.1 try again later; client [198.18.0.50]; IP reputation tempfail; reference ",
+            "451 4.7.1 greylisted, try again in 300 s; client [198.18.0.50]; Greylisted; reference ",
         ),
         (
             "198.18.99.1",
@@ -191,7 +191,7 @@ fn a_sender_that_is_refused_or_delayed_has_our_words_in_its_log() {
             .wait_for_audit(&reference, LONG, |record| record["reference"] == reference.as_str())
             .unwrap();
     }
-    for (client, code) in [("198.51.100.66", "<** 554 5.7.1"), ("198.18.0.50", "<** 421 4.7.1")] {
+    for (client, code) in [("198.51.100.66", "<** 554 5.7.1"), ("198.18.0.50", "<** 451 4.7.1")] {
         let output = swaks(&stage, client, &[]);
         assert!(!output.status.success());
         assert!(String::from_utf8_lossy(&output.stdout).contains(code), "{output:?}");

@@ -291,6 +291,8 @@ fn a_record_has_every_field_and_absent_is_null() {
         "entry_reason",
         "envelope",
         "evidence",
+        "exempt",
+        "greylisted",
         "kernel",
         "list",
         "local",
@@ -302,12 +304,17 @@ fn a_record_has_every_field_and_absent_is_null() {
         "reference",
         "reject_above",
         "reply",
+        "route",
         "rules",
         "rules_at_end",
         "schema",
         "score",
         "time",
         "verdict",
+        "zone",
+        "zone_codes",
+        "zone_meaning",
+        "zone_text",
     ];
     let connect = &stage.records("198.18.1.2", "connect", 1).unwrap()[0];
     let message = &message_record(&stage, "198.18.1.2");
@@ -638,7 +645,7 @@ fn every_hop_is_judged_by_the_lists_that_look_at_it() {
             "global-deny-ip",
             Some(("203.0.113.200", "received[1]")),
         ),
-        (relay, &["198.18.0.50"], 451, "iprep-delay", Some(("198.18.0.50", "received[0]"))),
+        (relay, &["198.18.0.50"], 451, "greylist", Some(("198.18.0.50", "received[0]"))),
         (relay, &["198.18.0.75"], 554, "iprep-reject", Some(("198.18.0.75", "received[0]"))),
         (
             relay,

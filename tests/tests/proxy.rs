@@ -121,7 +121,7 @@ fn who_is_refused_at_connect_reads_why_and_may_only_quit() {
         ("198.18.0.60", 421, "try again later", "sys-deny-ip", "System denied IP: later"),
     ];
     let site = Site::without_kernel()
-        .tables("[limits]\nrefused_timeout = \"1s\"")
+        .tables("[limits]\nrefused_timeout = \"1s\"\n\n[score]\ndelay_mode = \"static\"")
         .list(
             "bad",
             "local-bad",

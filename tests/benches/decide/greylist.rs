@@ -97,7 +97,10 @@ fn run(
     let mut spent = Spent::default();
     let done = thread::scope(|scope| {
         let work = &work;
-        let running: Vec<_> = shares.iter().map(|share| scope.spawn(move || work(share))).collect();
+        let mut running = Vec::new();
+        for share in &shares {
+            running.push(scope.spawn(move || work(share)));
+        }
         ready.wait();
         let begun = Begun::now();
         let done: Vec<_> = running.into_iter().map(thread::ScopedJoinHandle::join).collect();
@@ -131,6 +134,7 @@ fn open_file(folder: &Path) -> Result<Box<dyn SenderStore>> {
     Ok(Box::new(opened.store))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the other one can fail")]
 fn open_memory(_folder: &Path) -> Result<Box<dyn SenderStore>> {
     Ok(Box::new(MemorySenders::default()))
 }

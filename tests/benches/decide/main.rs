@@ -38,16 +38,18 @@ struct Options {
 fn main() -> Result<()> {
     let options = options()?;
     let machine = machine::describe()?;
-    let (runs, tries) = if options.quick { (3, 5_000) } else { (9, 50_000) };
+    let (runs, tries) = if options.quick { (3, 5_000) } else { (7, 20_000) };
     let clock_us = meter::clock_us();
     say(&format!("{runs} runs; medians, least and most of the first figure; clock {clock_us} us"));
     let mut rows = Vec::new();
     let mut take = |measured: &[Value]| {
-        measured.iter().for_each(|row| say(&line(row)));
+        for row in measured {
+            say(&line(row));
+        }
         rows.extend_from_slice(measured);
     };
     take(&floor::measure(runs)?);
-    take(&pure::measure(runs, if options.quick { 50_000 } else { 300_000 })?);
+    take(&pure::measure(runs, if options.quick { 50_000 } else { 200_000 })?);
     take(&gather::measure(runs)?);
     take(&greylist::measure(runs, tries)?);
     let single_flight = gather::single_flight(runs)?;
@@ -86,7 +88,7 @@ fn options() -> Result<Options> {
 
 /// A row for whoever watches.
 fn line(row: &Value) -> String {
-    let text = |pointer: &str| text(row, pointer);
+    let text = |pointer: &str| text(row, pointer).trim_end_matches(".0").to_owned();
     format!(
         "{:<8} {:<44} {:>10}/s ({} to {}), {:>10}/s of a core; {} / {} / {} us",
         text("/part"),

@@ -327,8 +327,8 @@ fn the_next_daemon_goes_on_with_it_and_ends_it_with_and_without_a_kernel_filter(
     for (first, expected) in [(Site::with_kernel(), "silence"), (Site::without_kernel(), "554")] {
         let stage = site(first).stage(&[DROPPED]).unwrap();
         let daemon = stage.start().unwrap();
-        let end = uptime() + 7;
         pause(&stage, "6s");
+        let end = uptime() + 7;
         daemon.kill().unwrap();
         let daemon = stage.start().unwrap();
         daemon.wait_for_log("goes on: everything passes until", LONG).unwrap();

@@ -249,7 +249,9 @@ fn evidence_of_helo_adds_to_the_score_of_the_connection() {
         (&json!(560), &json!("delay"), &evidence)
     );
     assert_eq!((&answer["delay_from"], &answer["reject_above"]), (&json!(500), &json!(600)));
-    let text = plain(&stage, &["lookup", SUSPECT]);
+    let output = stage.home.cli(&["lookup", SUSPECT]).unwrap();
+    assert_eq!(output.status.code(), Some(1), "it would wait: {output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("560, delay (delay from 500, reject above 600)"), "{text}");
     assert!(text.contains("list:suspects +550") && text.contains("list:more +10"), "{text}");
 

@@ -280,7 +280,7 @@ mod tests {
         sleep(Duration::from_secs(130)).await;
         assert_eq!(names.addresses().get("mail.example.org").map(Vec::len), Some(0));
         assert_eq!(alarms.list().swap_remove(0).about, "name:mail.example.org");
-        assert_eq!(*changes.lock().unwrap(), 6);
+        assert_eq!(*changes.lock().unwrap(), 5);
         names.set([]);
         assert!(names.addresses().is_empty() && alarms.list().is_empty());
     }

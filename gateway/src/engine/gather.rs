@@ -112,7 +112,7 @@ fn route(
 ) -> Route {
     let step = match first {
         Step::NeedsPtr => decide(fixed, accepted, address, Some(ptr)),
-        known => known,
+        known @ Step::Known(_) => known,
     };
     let Step::Known(route) = step else {
         let (direction, reason) = (Direction::Inbound, RouteReason::NoMatch);

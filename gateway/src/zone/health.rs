@@ -248,6 +248,8 @@ impl Health {
             if was_ill {
                 self.recovered = Some(now);
             }
+        } else if self.illness().is_none() {
+            self.next_probe = later(now, SHORTEST_WAIT);
         } else {
             if !was_ill {
                 self.wait = self.first_wait(now);

@@ -22,7 +22,7 @@ const PIECE: usize = 16 * 1024;
 /// Octets of a message that is held as a whole until its signature is verified; a longer one is not exempt.
 const PROVABLE: usize = 1024 * 1024;
 /// How long a message may take to come that is held so; the next hop waits meanwhile.
-const LONGEST_PROVING: Duration = Duration::from_secs(60);
+const LONGEST_PROVING: Duration = Duration::from_mins(1);
 /// Messages that are held so at the same time.
 pub(super) const MOST_PROVING: usize = 64;
 

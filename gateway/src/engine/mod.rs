@@ -362,7 +362,9 @@ impl Engine {
             Phase::Message if accepted && is_client => {
                 self.history.note(address, Event::Delivered, now);
             }
-            Phase::Connect if decision.verdict == Verdict::EarlyTalker => {
+            Phase::Connect
+                if decision.verdict == Verdict::EarlyTalker && decision.effective().refuses() =>
+            {
                 self.history.note(address, Event::EarlyTalking, now);
             }
             Phase::Connect

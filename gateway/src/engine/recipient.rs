@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use tokio::task::spawn_blocking;
+use tokio::time::Instant;
 use tracing::warn;
 
 use super::{Client, Engine, Settings, reference};
@@ -66,12 +67,7 @@ impl Engine {
             senders.greylist(&Attempt::new(pool, &sender, &recipient), &greylist, now)
         });
         let asked = asked.await;
-        let answer = asked.unwrap_or(Ok(GreylistAnswer::Wait {
-            seconds_left: greylist.wait.as_secs(),
-            tries: 1,
-            first: now,
-        }));
-        match answer {
+        match asked.ok()? {
             Ok(GreylistAnswer::Wait { seconds_left, tries, first }) => {
                 Some(Greylisted { pool: shown, seconds_left, tries, first })
             }
@@ -91,7 +87,7 @@ impl Engine {
         mail: MailSaid<'_>,
     ) -> Option<Pool> {
         let authenticator = self.asks.authenticator.as_ref()?;
-        let within = settings.dns_budget;
+        let deadline = Instant::now() + settings.dns_budget;
         let key = (address, format!("{} {}", mail.helo, mail.sender).into_boxed_str());
         if let Some(known) = self.providers.get(&key) {
             return known;
@@ -99,14 +95,15 @@ impl Engine {
         let asked = [Some(address), elsewhere(address, 0), elsewhere(address, 1)];
         let mut pool = None;
         for (index, address) in asked.into_iter().flatten().enumerate() {
+            let within = deadline.saturating_duration_since(Instant::now());
             let spf = authenticator
                 .spf(address, mail.helo, mail.sender, &settings.hostname, within)
                 .await;
             match spf {
                 Spf::Pass(domain) if index == 0 => pool = Pool::domain(&domain),
                 // A domain for which everybody may send is nobody's.
-                Spf::Pass(_) => pool = None,
-                Spf::NotPass(_) | Spf::Fault => {}
+                Spf::Pass(_) | Spf::Fault => pool = None,
+                Spf::NotPass(_) => {}
             }
             if pool.is_none() {
                 break;

@@ -244,11 +244,14 @@ mod tests {
     use std::net::IpAddr;
     use std::sync::Arc;
 
-    use super::super::Skipped;
+    use super::super::{Skipped, Unanswered};
     use super::*;
     use crate::list::{Class, Entries, HopScope, List, ListAction, Match, Origin, Weight};
     use crate::net::Prefix;
     use crate::net::{Hop, Reserved};
+    use crate::zone::{
+        AnswerFault, Domain, Hit, Illness, Listing, OnDnsError, Silence, Zone, ZoneClass,
+    };
 
     /// `name class action`, then ` all`, ` unauthenticated` or ` dry` where it applies.
     fn found(spec: &str) -> Match {
@@ -333,6 +336,118 @@ mod tests {
             let decision =
                 decide_connect(&policy(), client, ClientFacts::default(), 7, Reference::new(1));
             assert_eq!(shown(&decision), expected, "{specs:?}");
+        }
+    }
+
+    /// `class action`, then ` dry` or ` defer`; an action is as in [`found`].
+    fn zone(spec: &str) -> Arc<Zone> {
+        let mut words = spec.split(' ');
+        let (class, action) = (words.next().unwrap(), words.next().unwrap());
+        let class = *ZoneClass::ALL.iter().find(|known| known.name() == class).unwrap();
+        let action = match action {
+            "accept" => ListAction::Accept,
+            "defer" => ListAction::Defer,
+            "reject" => ListAction::Reject,
+            "tag" => ListAction::Tag,
+            weight => ListAction::Score(Weight::new(weight.parse().unwrap()).unwrap()),
+        };
+        let rest: Vec<_> = words.collect();
+        let domain = Domain::new("zen.example.org", None).unwrap();
+        let waits = rest.contains(&"defer");
+        Arc::new(Zone {
+            enforce: !rest.contains(&"dry"),
+            on_dns_error: if waits { OnDnsError::Defer } else { OnDnsError::Open },
+            ..Zone::new("zen", domain, class, action)
+        })
+    }
+
+    fn listing(spec: &str, meaning: Meaning) -> Listing {
+        let zone = zone(spec);
+        let ListAction::Score(weight) = zone.action else {
+            let hit = Hit { code: [127, 0, 0, 2].into(), meaning, weight: 0 };
+            return Listing { zone, hits: vec![hit], text: None };
+        };
+        let hit = Hit { code: [127, 0, 0, 2].into(), meaning, weight: weight.value() };
+        Listing { zone, hits: vec![hit], text: None }
+    }
+
+    /// S1.3, S3.5: zones come after lists, a good one before the others; a silent one decides only where it is to be waited for.
+    #[test]
+    fn zones_at_connect() {
+        let passing = Silence::Fault(AnswerFault::Timeout);
+        let lasting = Silence::Ill(Illness::ListsEverything);
+        for (lists, zones, silent, expected) in [
+            (&[][..], &["third-party-bad reject"][..], &[][..], "dns-deny reject connect 554"),
+            (&[], &["open-proxy reject"], &[], "open-proxy reject connect 554"),
+            (&[], &["third-party-bad defer"], &[], "dns-deny defer connect 421"),
+            (&[], &["third-party-bad tag"], &[], "accept accept"),
+            (&[], &["third-party-bad reject dry"], &[], "dns-deny reject (dry) connect"),
+            (&[], &["third-party-good accept", "third-party-bad reject"], &[], "dns-allow accept"),
+            (
+                &["a local-bad reject"],
+                &["third-party-good accept"],
+                &[],
+                "sys-deny-ip reject connect 554",
+            ),
+            (&["a local-good accept"], &["third-party-bad reject"], &[], "sys-allow-ip accept"),
+            (&["a global-bad 400"], &["third-party-bad 150"], &[], "iprep-delay defer connect 421"),
+            (&["a global-bad 700"], &["third-party-good accept"], &[], "dns-allow accept"),
+            (&["a global-bad 700"], &["third-party-good -300"], &[], "accept accept"),
+            (&[], &[], &[("third-party-bad reject", passing)], "accept accept"),
+            (
+                &[],
+                &[],
+                &[("third-party-bad reject defer", passing)],
+                "dns-tempfail defer connect 421",
+            ),
+            (&[], &[], &[("third-party-bad reject defer", lasting)], "accept accept"),
+            (
+                &[],
+                &["third-party-bad reject"],
+                &[("third-party-bad reject defer", passing)],
+                "dns-deny reject connect 554",
+            ),
+            (
+                &[],
+                &["third-party-bad reject"],
+                &[("third-party-good accept defer", passing)],
+                "dns-tempfail defer connect 421",
+            ),
+        ] {
+            let mut listings: Vec<_> =
+                zones.iter().map(|spec| listing(spec, Meaning::Listed)).collect();
+            listings.sort_by_key(|listing| listing.zone.precedence());
+            let unanswered =
+                silent.iter().map(|&(spec, reason)| Unanswered { zone: zone(spec), reason });
+            let client = AddressFacts {
+                listings,
+                unanswered: unanswered.collect(),
+                ..facts(1, Hop::Connect, lists)
+            };
+            let about = ClientFacts::default();
+            let decision = decide_connect(&policy(), client, about, 7, Reference::new(1));
+            assert_eq!(shown(&decision), expected, "{lists:?} {zones:?} {silent:?}");
+        }
+    }
+
+    /// S1.6: whoever sits at a dynamic address reads what to do, whether a zone decides or the score.
+    #[test]
+    fn dynamic_addresses_are_told_apart() {
+        for (spec, meaning, is_told) in [
+            ("third-party-bad reject", Meaning::Dynamic, true),
+            ("third-party-bad reject", Meaning::Listed, false),
+            ("third-party-bad 700", Meaning::Dynamic, true),
+            ("third-party-bad 700", Meaning::Listed, false),
+        ] {
+            let client = AddressFacts {
+                listings: vec![listing(spec, meaning)],
+                ..facts(1, Hop::Connect, &[])
+            };
+            let about = ClientFacts::default();
+            let decision = decide_connect(&policy(), client, about, 7, Reference::new(1));
+            let reply = decision.reply.unwrap().to_string();
+            assert!(reply.starts_with("554 5.7.1 "), "{reply}");
+            assert_eq!(reply.contains("a dynamic address: send through"), is_told, "{reply}");
         }
     }
 

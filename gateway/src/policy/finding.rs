@@ -109,6 +109,10 @@ impl Finding {
         matches!(self.verdict, Verdict::ReputationDelay | Verdict::ReputationReject)
     }
 
+    fn is_by_good_zone(&self) -> bool {
+        self.cause.as_ref().and_then(Cause::zone).is_some_and(|zone| zone.class.is_good())
+    }
+
     /// The same finding of the score for a sender whom it does not stop.
     pub(super) fn exempt(self) -> Self {
         Self { score: self.score, ..Self::accepted(Verdict::Exempt, None) }
@@ -117,7 +121,7 @@ impl Finding {
 
 /// Judges a (logical) client: the way of its mail, good lists, then what acts at connect (lists before zones), then the score.
 ///
-/// What is in force decides; only where that accepts does a dry run get its say, recorded and not enforced. `is_later`: the
+/// What is in force decides; only where nothing is does a dry run get its say, recorded and not enforced. `is_later`: the
 /// delay band is settled by the greylist, not here.
 pub(super) fn client_finding(
     policy: &Policy,
@@ -158,9 +162,16 @@ pub(super) fn client_finding(
         .filter(|score| !(is_later && score.band == Band::Delay))
         .and_then(|score| Finding::scored(policy, client, score))
         .map(|finding| (true, finding));
+    // Whom a good zone might have vouched for waits for it, where it is to be waited for.
+    let (by_good_fault, by_fault) = match by_fault {
+        Some((_, finding)) if finding.is_by_good_zone() => (Some((true, finding)), None),
+        by_fault => (None, by_fault),
+    };
     // In a dry run of everything the same decides as without it.
-    let mut findings: Vec<_> =
-        [by_list, vouched, by_zone, by_fault, by_score].into_iter().flatten().collect();
+    let mut findings: Vec<_> = [by_list, vouched, by_good_fault, by_zone, by_fault, by_score]
+        .into_iter()
+        .flatten()
+        .collect();
     let deciding = findings.iter().position(|(is_in_force, _finding)| *is_in_force).unwrap_or(0);
     let finding = if findings.is_empty() {
         Finding::nothing_against()

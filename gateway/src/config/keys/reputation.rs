@@ -56,7 +56,7 @@ pub(super) const DNS: TableKeys = TableKeys {
             "budget",
             Value("\"2s\""),
             "\"500ms\"",
-            "What one connection, or one message, waits for DNS in all, from 100ms to 30s; then what is known decides.",
+            "What a connection waits for DNS, from 100ms to 30s; then what is known decides. A message waits as long for each of: the addresses in its header, whether its sender is exempt, whose mail it is for the greylist.",
         ),
         key(
             "ptr",
@@ -242,7 +242,7 @@ pub(super) const EVIDENCE: TableKeys = TableKeys {
 pub(super) const GREYLIST: TableKeys = TableKeys {
     name: "greylist",
     heading: "[greylist]",
-    text: "How senders in the delay band wait. What is remembered is the network, the sender and the recipient; a network that passed passes with all.",
+    text: "How senders in the delay band wait. What is remembered is the sender, the recipient, and where they come from: the network, or the domain of the sender where SPF passes for it. What passed so passes with all mail. A third try with a wait between passes from anywhere, so that nobody is starved who sends from many networks. See [the greylist](reputation/greylist.md).",
     keys: &[
         key("wait", Value("\"5m\""), "\"1m\"", "How long before a retry passes, from 1s to 1d."),
         key(
@@ -255,7 +255,7 @@ pub(super) const GREYLIST: TableKeys = TableKeys {
             "pass_for",
             Value("\"36d\""),
             "\"90d\"",
-            "How long a network passes after its last message, up to 365d.",
+            "How long a network, or a domain, passes after its last message, up to 365d.",
         ),
         key(
             "network_v4",

@@ -106,6 +106,9 @@ impl Session {
             decision.verdict,
             Verdict::LocalGood | Verdict::GlobalGood | Verdict::ThirdPartyGood | Verdict::Outbound
         );
+        // Our own relays and hosts have no verdict of their own.
+        let is_good =
+            is_good || decision.addresses.first().is_some_and(|client| client.skipped.is_some());
         if !decision.effective().refuses() && !is_good && self.stream.spoke_early() {
             front.counters.early_talkers.add();
             let reply = Reply::new(554, 5, 1, "you spoke before the greeting");

@@ -213,8 +213,8 @@ fn scan_says_what_each_hop_means() {
     let addresses = answer["addresses"].as_array().unwrap();
     let hops: Vec<_> = addresses.iter().map(|address| &address["hop"]).collect();
     assert_eq!(hops, ["connect", "received[0]", "received[1]"]);
-    let expected = ["authenticated", "hop", "ip", "listings", "matches", "skipped", "unanswered"];
-    assert!(addresses.iter().all(|address| keys(address) == expected));
+    let of_address = ["authenticated", "hop", "ip", "listings", "matches", "skipped", "unanswered"];
+    assert!(addresses.iter().all(|address| keys(address) == of_address));
     assert_eq!(
         (&addresses[0]["skipped"], &addresses[1]["skipped"]),
         (&Value::Null, &json!("private"))

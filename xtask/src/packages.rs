@@ -32,18 +32,20 @@ pub(crate) const TESTS: &[Package] = &[
     package("swaks", "mail from a client that is not ours"),
     package("nftables", "takes the sets that lists are written as"),
     package("python3", "mail from its smtplib, and an older kernel's refusals"),
+    ETHTOOL,
 ];
 
 /// What the filter is measured beside, and what its cable is laid with.
 pub(crate) const CONTENDERS: &[Package] = &[
     IPROUTE2,
-    package("ethtool", "switches of virtual cables"),
+    ETHTOOL,
     package("nftables", "a filter to be measured beside ours"),
     package("ipset", "a filter to be measured beside ours"),
     package("iptables", "asks ipset"),
     package("xdp-tools", "xdp-filter, to be measured beside ours"),
 ];
 
+const ETHTOOL: Package = package("ethtool", "switches of virtual cables");
 const IPROUTE2: Package = package("iproute2", "network namespaces and virtual cables");
 
 /// One line per package for `dpkg-query`.

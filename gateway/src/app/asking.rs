@@ -1,6 +1,5 @@
 //! Sets up those whom the engine asks: DNS, the store of senders, SPF and DKIM.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -15,12 +14,8 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::dns::{self, Asker, Names, ZoneEvent, Zones};
 use crate::engine::{Asks, Engine};
-use crate::host;
 use crate::store::{MemorySenders, Opened, SenderStore, SqliteSenders};
 use crate::zone::{Family, Illness, State};
-
-/// The port of DNS (RFC 1035 section 4.2).
-const DNS_PORT: u16 = 53;
 
 /// The subject of the alarm of the store.
 const SENDERS: &str = "senders";
@@ -60,7 +55,7 @@ pub(super) fn asking(
             engine.set_hosts(Arc::clone(addresses));
         }
     });
-    let authenticator = Authenticator::new(&resolvers(config), config.dns.budget);
+    let authenticator = Authenticator::new(&dns::resolvers(&config.dns), config.dns.budget);
     let authenticator = authenticator.map_err(|error| failed(error.to_string()))?;
     let asks = Asks {
         zones: Some(zones.clone()),
@@ -69,19 +64,6 @@ pub(super) fn asking(
         authenticator: Some(authenticator),
     };
     Ok(Asking { asks, zones, names, engine })
-}
-
-/// The resolvers of the configuration, else those of the system.
-fn resolvers(config: &Config) -> Vec<SocketAddr> {
-    if !config.dns.resolvers.is_empty() {
-        return config.dns.resolvers.clone();
-    }
-    let mut of_system = host::system_resolvers();
-    if of_system.is_empty() {
-        // As resolv.conf(5) has it.
-        of_system.push(Ipv4Addr::LOCALHOST.into());
-    }
-    of_system.into_iter().map(|address| SocketAddr::new(address, DNS_PORT)).collect()
 }
 
 /// The store of senders; one in memory where there can be none on the disk, since mail does not wait for that.

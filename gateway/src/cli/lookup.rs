@@ -6,8 +6,9 @@ use std::path::Path;
 use clap::Args;
 use serde_json::Value;
 
+use super::answer::{items, plain, plain_at};
 use super::output::{self, Meaning};
-use super::{Exit, Failure, daemon, offline};
+use super::{Exit, Failure, daemon, matches, offline};
 use crate::admin::{self, ClientError, LookupAnswer};
 use crate::config::Config;
 
@@ -70,9 +71,8 @@ fn ask_alone(config: &Config, addresses: &[IpAddr]) -> Result<Vec<Value>, Failur
 
 /// The answer may come from a daemon of another version, so nothing in it is taken for granted.
 fn show(answer: &Value) -> Result<(), Failure> {
-    let text = |pointer: &str| plain(answer.pointer(pointer).unwrap_or(&Value::Null));
+    let text = |pointer: &str| plain_at(answer, pointer);
     let is_there = |pointer: &str| answer.pointer(pointer).is_some_and(|found| !found.is_null());
-    let items = |name: &str| answer[name].as_array().into_iter().flatten();
     output::headline(text("/ip"))?;
     let action = text("/action");
     let meaning = match action.as_str() {
@@ -107,13 +107,13 @@ fn show(answer: &Value) -> Result<(), Failure> {
         );
         output::field("score", score)?;
     }
-    for item in items("evidence") {
+    for item in items(&answer["evidence"]) {
         let weight = item["weight"].as_i64().unwrap_or(0);
         output::field("evidence", format_args!("{} {weight:+}", plain(&item["name"])))?;
     }
-    items("matches").try_for_each(show_match)?;
-    items("listings").try_for_each(show_listing)?;
-    for fault in items("unanswered") {
+    items(&answer["matches"]).try_for_each(matches::show)?;
+    items(&answer["listings"]).try_for_each(show_listing)?;
+    for fault in items(&answer["unanswered"]) {
         let reason =
             format_args!("{}: no answer, {}", plain(&fault["zone"]), plain(&fault["reason"]));
         output::field("zone", output::coloured(reason, Meaning::Doubtful))?;
@@ -128,33 +128,9 @@ fn show(answer: &Value) -> Result<(), Failure> {
     }
 }
 
-/// Which list has the address, by which entry, since when, until when, why.
-fn show_match(found: &Value) -> Result<(), Failure> {
-    let text = |name: &str| plain(&found[name]);
-    let told = |name: &str, before: &str| {
-        let value = &found[name];
-        if value.is_null() { String::new() } else { format!(", {before}{}", plain(value)) }
-    };
-    let dry = if found["enforce"] == false { ", dry run" } else { "" };
-    output::field(
-        "listed",
-        format_args!(
-            "{} ({}, {}{dry}): {}, {}{}{}{}",
-            text("list"),
-            text("class"),
-            text("action"),
-            text("entry"),
-            text("origin"),
-            told("added", "since "),
-            told("expires", "until "),
-            told("reason", "")
-        ),
-    )
-}
-
 /// Which zone has the address, with which answers, and what they mean.
 fn show_listing(found: &Value) -> Result<(), Failure> {
-    let hits = found["hits"].as_array().into_iter().flatten().map(|hit| {
+    let hits = items(&found["hits"]).map(|hit| {
         let weight = hit["weight"].as_i64().filter(|weight| *weight != 0);
         let weight = weight.map(|weight| format!(" {weight:+}")).unwrap_or_default();
         format!("{} {}{weight}", plain(&hit["code"]), plain(&hit["meaning"]))
@@ -173,12 +149,4 @@ fn show_listing(found: &Value) -> Result<(), Failure> {
             hits.join(", ")
         ),
     )
-}
-
-fn plain(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Null => "-".to_owned(),
-        other => other.to_string(),
-    }
 }

@@ -1,18 +1,30 @@
 //! One entry that covers an address, as a line for people.
 
-use super::{Failure, output};
-use crate::policy::MatchRecord;
+use serde_json::Value;
 
-/// Prints which list has the address, by which entry, since when, until when, why.
-pub(super) fn show(found: &MatchRecord<'_>) -> Result<(), Failure> {
-    let MatchRecord { list, class, action, entry, origin, .. } = found;
-    let dry = if found.enforce { "" } else { ", dry run" };
-    let added = found.added.map(|added| format!(", since {added}")).unwrap_or_default();
-    let until = found.expires.map(|end| format!(", until {}", end.timestamp())).unwrap_or_default();
-    let reason = found.reason.map(|reason| format!(", {reason}")).unwrap_or_default();
-    let class = class.name();
+use super::answer::plain;
+use super::{Failure, output};
+
+/// Prints which list has the address, by which entry, since when, until when, why; `found` is a `MatchRecord` as JSON.
+pub(super) fn show(found: &Value) -> Result<(), Failure> {
+    let text = |name: &str| plain(&found[name]);
+    let told = |name: &str, before: &str| {
+        let value = &found[name];
+        if value.is_null() { String::new() } else { format!(", {before}{}", plain(value)) }
+    };
+    let dry = if found["enforce"] == false { ", dry run" } else { "" };
     output::field(
         "listed",
-        format_args!("{list} ({class}, {action}{dry}): {entry}, {origin}{added}{until}{reason}"),
+        format_args!(
+            "{} ({}, {}{dry}): {}, {}{}{}{}",
+            text("list"),
+            text("class"),
+            text("action"),
+            text("entry"),
+            text("origin"),
+            told("added", "since "),
+            told("expires", "until "),
+            told("reason", "")
+        ),
     )
 }

@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
+use super::answer::{items, plain, plain_at};
 use super::output::{self, Meaning};
 use super::{Exit, Failure, author, daemon, duration};
 use crate::admin::{self, Method};
@@ -90,7 +91,7 @@ pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
 
 /// The answer may come from a daemon of another version, so nothing in it is taken for granted.
 fn show(senders: &Value) -> Result<(), Failure> {
-    let count = |pointer: &str| plain(senders.pointer(pointer).unwrap_or(&Value::Null));
+    let count = |pointer: &str| plain_at(senders, pointer);
     output::headline(format_args!("Waiting ({} rows in all)", count("/total/waiting")))?;
     for row in items(&senders["waiting"]) {
         let sender = plain(&row["sender"]);
@@ -134,16 +135,4 @@ fn show_forgotten(answer: &Value) -> Result<(), Failure> {
         plain(&answer["waiting"]),
         plain(&answer["passed"])
     ))
-}
-
-fn items(value: &Value) -> impl Iterator<Item = &Value> {
-    value.as_array().into_iter().flatten()
-}
-
-fn plain(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Null => "-".to_owned(),
-        other => other.to_string(),
-    }
 }

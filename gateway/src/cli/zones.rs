@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::answer::{items, plain, plain_at};
 use super::output::{self, Meaning};
 use super::{Exit, Failure, author, daemon};
 use crate::admin::{self, Method};
@@ -209,7 +210,7 @@ fn show_all(zones: &Value) -> Result<(), Failure> {
 
 /// The answer may come from a daemon of another version, so nothing in it is taken for granted.
 fn show(zone: &Value) -> Result<(), Failure> {
-    let text = |pointer: &str| plain(zone.pointer(pointer).unwrap_or(&Value::Null));
+    let text = |pointer: &str| plain_at(zone, pointer);
     let state = text("/state");
     let meaning = match state.as_str() {
         "healthy" => Meaning::Good,
@@ -256,16 +257,4 @@ fn show_test(test: &Value) -> Result<(), Failure> {
         )?;
     }
     if test["remedy"].is_null() { Ok(()) } else { output::field("remedy", plain(&test["remedy"])) }
-}
-
-fn items(value: &Value) -> impl Iterator<Item = &Value> {
-    value.as_array().into_iter().flatten()
-}
-
-fn plain(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Null => "-".to_owned(),
-        other => other.to_string(),
-    }
 }

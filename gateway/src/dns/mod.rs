@@ -24,7 +24,7 @@ pub use names::{Addresses, Names};
 pub use probing::{PointTest, ZoneTest};
 pub use ptr::reverse;
 pub use resolve::{Answer, Fault, Kind, Question, Records, Resolve};
-pub use resolver::{ResolverError, resolver};
+pub use resolver::{ResolverError, resolver, resolvers};
 pub use settings::Settings;
 pub use status::{FamilyStatus, ZoneStatus};
 pub use zones::{ConfiguredZone, ZoneEvent, Zones};

@@ -19,6 +19,9 @@ use tracing::warn;
 use super::Settings;
 use super::resolve::{Answer, Fault, Kind, Question, Records, Resolve};
 
+/// The port of DNS (RFC 1035 section 4.2).
+const PORT: u16 = 53;
+
 /// How long one try waits. Lost datagrams are sent again within it; an answer that is late still counts for the next one.
 const TRY_TIME: Duration = Duration::from_secs(4);
 
@@ -39,12 +42,7 @@ const NEGATIVE_TTL: u32 = 300;
 
 /// The resolvers that `settings` name. Those of the system are the ones of `/etc/resolv.conf` at this moment.
 pub fn resolver(settings: &Settings) -> Result<Arc<dyn Resolve>, ResolverError> {
-    let config = if settings.resolvers.is_empty() {
-        of_system()
-    } else {
-        settings.resolvers.iter().map(|address| server(*address)).collect()
-    };
-    let config = ResolverConfig::from_name_servers(config);
+    let config = ResolverConfig::from_name_servers(servers(settings));
     let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
     let options: &mut ResolverOpts = builder.options_mut();
     options.timeout = TRY_TIME;
@@ -58,6 +56,22 @@ pub fn resolver(settings: &Settings) -> Result<Arc<dyn Resolve>, ResolverError> 
     Ok(Arc::new(Hickory(resolver)))
 }
 
+/// The addresses of the same resolvers, for others who ask by themselves.
+pub fn resolvers(settings: &Settings) -> Vec<SocketAddr> {
+    let address = |server: NameServerConfig| {
+        let port = server.connections.first().map_or(PORT, |connection| connection.port);
+        SocketAddr::new(server.ip, port)
+    };
+    servers(settings).into_iter().map(address).collect()
+}
+
+fn servers(settings: &Settings) -> Vec<NameServerConfig> {
+    if settings.resolvers.is_empty() {
+        return of_system();
+    }
+    settings.resolvers.iter().map(|address| server(*address)).collect()
+}
+
 /// Why there is no resolver.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no resolver can be set up: {0}")]
@@ -69,7 +83,7 @@ fn of_system() -> Vec<NameServerConfig> {
         Err(error) => {
             // As every other program does.
             warn!(target: "dns", "/etc/resolv.conf: {error}; 127.0.0.1 is asked");
-            vec![server(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 53))]
+            vec![server(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), PORT))]
         }
     }
 }

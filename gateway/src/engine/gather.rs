@@ -52,12 +52,13 @@ impl Engine {
         // What is asked at connect is there for the message, too.
         let needs_ptr = first == Step::NeedsPtr || (scores && policy.weights.needs_ptr());
         let acts = |zone: &Zone| !is_settled && !is_ours && acts_at_connect(zone.action);
-        let (asked, ptr) =
-            futures_util::join!(self.ask_zones(facts.clone(), acts, deadline), async {
-                if needs_ptr { self.reverse(address, deadline).await } else { Ptr::NotAsked }
-            });
+        let (facts, ptr) = futures_util::join!(self.ask_zones(facts, acts, deadline), async {
+            if needs_ptr { self.reverse(address, deadline).await } else { Ptr::NotAsked }
+        });
         let route = route(fixed, &accepted, address, first, &ptr);
         if route.may_relay() {
+            // What zones say of our own clients is nobody's business.
+            let facts = AddressFacts { listings: Vec::new(), unanswered: Vec::new(), ..facts };
             return (facts, ClientFacts { route: Some(route), evidence: Vec::new() });
         }
         let evidence = if scores && policy.score_at_connect {
@@ -65,7 +66,7 @@ impl Engine {
         } else {
             Vec::new()
         };
-        (asked, ClientFacts { route: Some(Route { ptr, ..route }), evidence })
+        (facts, ClientFacts { route: Some(Route { ptr, ..route }), evidence })
     }
 
     /// What the reverse name of an address is; `NotAsked` where there is nobody to ask.

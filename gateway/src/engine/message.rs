@@ -72,7 +72,8 @@ impl Engine {
         let deadline = Instant::now() + settings.dns_budget;
         let facts = self.message_facts(&settings, &lists, &policy, message, deadline).await;
         let decide = |facts| decide_message(&policy, facts, lists.version, reference());
-        let decision = decide(facts.clone());
+        let (logical, client) = (facts.logical, facts.client.clone());
+        let decision = decide(facts);
         if !matches!(decision.verdict, Verdict::ReputationDelay | Verdict::ReputationReject) {
             return decision.into();
         }
@@ -80,8 +81,13 @@ impl Engine {
         let address = decision.logical_client.unwrap_or_else(|| message.client.address.ip());
         let Exemption { exempt, provable, is_uncertain } =
             self.exempt(&settings, message, address).await;
+        // What is known of all hops is in the decision, and is decided about again where more is known of the sender.
+        let again = |decision: Decision, passed, exempt| {
+            let addresses = decision.addresses;
+            decide(MessageFacts { addresses, logical, client, passed, exempt }).into()
+        };
         if exempt.is_some() {
-            return decide(MessageFacts { exempt, ..facts }).into();
+            return again(decision, false, exempt);
         }
         if is_uncertain {
             return Judged { decision: decision.put_off(), provable };
@@ -95,7 +101,7 @@ impl Engine {
             Some(waits) => {
                 Judged { decision: decide_greylisted(&policy, decision, waits), provable }
             }
-            None => decide(MessageFacts { passed: true, ..facts }).into(),
+            None => again(decision, true, None),
         }
     }
 

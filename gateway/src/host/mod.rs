@@ -51,12 +51,6 @@ fn gateways_v6(routes: &str) -> impl Iterator<Item = IpAddr> {
     words.filter(|&word| word != 0).map(|word| Ipv6Addr::from_bits(word).into())
 }
 
-/// The resolvers of the system, as it has them now.
-pub fn system_resolvers() -> Vec<IpAddr> {
-    let conf = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
-    resolvers(&conf).collect()
-}
-
 /// The `nameserver` lines of resolv.conf(5).
 fn resolvers(conf: &str) -> impl Iterator<Item = IpAddr> {
     conf.lines().filter_map(|line| {

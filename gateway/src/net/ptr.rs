@@ -46,33 +46,6 @@ impl PtrFault {
     }
 }
 
-impl Ptr {
-    /// The name that forward DNS confirms.
-    pub fn confirmed(&self) -> Option<&str> {
-        match self {
-            Self::Confirmed(name) => Some(name),
-            _ => None,
-        }
-    }
-
-    /// The names, confirmed or not.
-    pub fn names(&self) -> &[Arc<str>] {
-        match self {
-            Self::Confirmed(name) => std::slice::from_ref(name),
-            Self::Unconfirmed(names) => names,
-            Self::NotAsked | Self::None | Self::Fault(_) => &[],
-        }
-    }
-
-    /// Why DNS does not say.
-    pub const fn fault(&self) -> Option<PtrFault> {
-        match self {
-            Self::Fault(fault) => Some(*fault),
-            _ => None,
-        }
-    }
-}
-
 /// As records show it.
 impl fmt::Display for Ptr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

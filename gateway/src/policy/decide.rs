@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::finding::{Finding, client_finding, hop_findings};
 use super::{
-    Action, AddressFacts, Band, Cause, ClientFacts, Decision, Evidence, EvidenceWeights,
-    Greylisted, MessageFacts, Phase, Reference, Reply, ReplyStyle, Score, Thresholds, Verdict,
+    Action, AddressFacts, Band, Cause, ClientFacts, DNS_UNAVAILABLE, Decision, Evidence,
+    EvidenceWeights, Greylisted, MessageFacts, Phase, Reference, Reply, ReplyStyle, Score,
+    Thresholds, Verdict,
 };
 use crate::direction::Route;
 use crate::zone::Meaning;
@@ -216,7 +217,7 @@ fn reply(policy: &Policy, decision: &Decision, as_client: bool) -> Option<Reply>
         (Action::Accept | Action::Observe | Action::Tag | Action::Discard, _) => return None,
     };
     let words = match (code, decision.verdict, &decision.greylisted) {
-        (_, Verdict::DnsTempfail, _) => "Unable to connect to DNS - try again later".to_owned(),
+        (_, Verdict::DnsTempfail, _) => DNS_UNAVAILABLE.to_owned(),
         (_, _, Some(wait)) => format!("greylisted, try again in {} s", wait.seconds_left.max(1)),
         (554, ..) => "you are not allowed to connect".to_owned(),
         (550, ..) => format!("message refused because of {}", offending.hop),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-use super::{Action, AddressFacts, Reference, Reply, Score, Unanswered, Verdict};
+use super::{Action, AddressFacts, DNS_UNAVAILABLE, Reference, Reply, Score, Unanswered, Verdict};
 use crate::clock::Timestamp;
 use crate::direction::Route;
 use crate::list::Match;
@@ -68,13 +68,22 @@ impl Decision {
     /// The same put off, since DNS did not tell what would have spoken for the sender: a fault of DNS is never a 5xx.
     #[must_use]
     pub fn put_off(self) -> Self {
-        let text = "Unable to connect to DNS - try again later";
         Self {
             verdict: Verdict::DnsTempfail,
             action: Action::Defer,
-            reply: self.reply.as_ref().map(|_reply| Reply::new(451, 4, 3, text)),
+            reply: self.reply.as_ref().map(|_reply| Reply::new(451, 4, 3, DNS_UNAVAILABLE)),
             ..self
         }
+    }
+
+    /// Whether its client is one of our own, or somebody vouches for it: manners are no matter then.
+    pub fn trusts_client(&self) -> bool {
+        let is_ours = self.addresses.first().is_some_and(|client| client.skipped.is_some());
+        let is_vouched_for = matches!(
+            self.verdict,
+            Verdict::LocalGood | Verdict::GlobalGood | Verdict::ThirdPartyGood | Verdict::Outbound
+        );
+        is_ours || is_vouched_for
     }
 
     /// What is really done: a dry run accepts.

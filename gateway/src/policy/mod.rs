@@ -27,7 +27,7 @@ pub use record::{
     UnansweredRecord,
 };
 pub use replay::{Bar, ByBand, Change, InForce, Judged, Replay, Replayed};
-pub use reply::{Reference, Reply, ReplyStyle, ReplyText};
+pub use reply::{DNS_UNAVAILABLE, Reference, Reply, ReplyStyle, ReplyText};
 pub use score::{Evidence, Score};
 pub use slider::{Band, Percent, SliderError, Thresholds};
 pub use verdict::Verdict;

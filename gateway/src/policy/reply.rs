@@ -114,6 +114,9 @@ impl Serialize for Reference {
     }
 }
 
+/// What a client is told that has to come again since DNS did not answer, with 4.4.3 (S4.4).
+pub const DNS_UNAVAILABLE: &str = "Unable to connect to DNS - try again later";
+
 /// How much a refused client is told beyond the fixed words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplyStyle {

@@ -20,6 +20,11 @@ pub enum Selection {
 }
 
 impl Selection {
+    /// Whether tries from a pool are meant, by the pool or by their names.
+    pub fn has_try(&self, pool: Option<&Pool>, sender: &str, recipient: &str) -> bool {
+        pool.is_some_and(|pool| self.has_pool(pool)) || self.has_names(sender, recipient)
+    }
+
     /// Whether a pool is meant.
     pub fn has_pool(&self, pool: &Pool) -> bool {
         match (self, pool) {

@@ -9,11 +9,11 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use tokio::task::spawn_blocking;
 
-use super::{Asked, ask, still_hit};
+use super::{Asked, Said, ask, end, refused, still_hit};
 use crate::admin::{Fault, Sources};
-use crate::clock::{Clock, Expiry};
+use crate::clock::Expiry;
 use crate::net::Prefix;
-use crate::refresh::{ChangeError, Changed, ListChange, Request, What};
+use crate::refresh::{Changed, ListChange, Request, What};
 
 /// An entry that is wanted, or wanted no longer.
 #[derive(Debug, Deserialize)]
@@ -25,13 +25,6 @@ pub(super) struct WantedEntry {
     reason: Option<String>,
     #[serde(default)]
     for_s: Option<u64>,
-}
-
-/// A switch that is wanted.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
-    author: String,
 }
 
 type Answer = Result<Json<Changed>, Fault>;
@@ -70,18 +63,18 @@ pub(super) async fn remove(
 pub(super) async fn put(
     State(sources): State<Arc<Sources>>,
     Path(list): Path<String>,
-    Query(wanted): Query<Wanted>,
+    Query(said): Query<Said>,
     body: Bytes,
 ) -> Answer {
     let what = What::Put { octets: body.to_vec() };
-    change(&sources, ListChange { list, author: wanted.author, what }).await
+    change(&sources, ListChange { list, author: said.author, what }).await
 }
 
 /// Switches a list on.
 pub(super) async fn enable(
     State(sources): State<Arc<Sources>>,
     Path(list): Path<String>,
-    Asked(Wanted { author }): Asked<Wanted>,
+    Asked(Said { author }): Asked<Said>,
 ) -> Answer {
     change(&sources, ListChange { list, author, what: What::Enable }).await
 }
@@ -90,7 +83,7 @@ pub(super) async fn enable(
 pub(super) async fn disable(
     State(sources): State<Arc<Sources>>,
     Path(list): Path<String>,
-    Asked(Wanted { author }): Asked<Wanted>,
+    Asked(Said { author }): Asked<Said>,
 ) -> Answer {
     change(&sources, ListChange { list, author, what: What::Disable }).await
 }
@@ -99,7 +92,7 @@ pub(super) async fn disable(
 pub(super) async fn accept(
     State(sources): State<Arc<Sources>>,
     Path(list): Path<String>,
-    Asked(Wanted { author }): Asked<Wanted>,
+    Asked(Said { author }): Asked<Said>,
 ) -> Answer {
     change(&sources, ListChange { list, author, what: What::Accept }).await
 }
@@ -112,29 +105,11 @@ impl WantedEntry {
     }
 
     fn expires(&self) -> Result<Option<Expiry>, Fault> {
-        let Some(seconds) = self.for_s else { return Ok(None) };
-        let time = jiff::SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
-        let end = Clock::System.now().checked_add(time);
-        end.map(|end| Some(Expiry::at(end))).map_err(|error| {
-            Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "that is too long").detail(error)
-        })
+        Ok(end(self.for_s)?.map(Expiry::at))
     }
 }
 
 async fn change(sources: &Sources, change: ListChange) -> Answer {
     let changed = ask(sources, |done| Request::Change(change, done)).await?;
     changed.map(Json).map_err(|error| refused(&error))
-}
-
-pub(super) fn refused(error: &ChangeError) -> Fault {
-    let status = match error {
-        ChangeError::UnknownList { .. } | ChangeError::UnknownZone { .. } => StatusCode::NOT_FOUND,
-        _ if error.is_of_request() => StatusCode::UNPROCESSABLE_ENTITY,
-        _ => StatusCode::INTERNAL_SERVER_ERROR,
-    };
-    let fault = Fault::new(status, error);
-    match error.hint() {
-        Some(hint) => fault.hint(hint),
-        None => fault,
-    }
 }

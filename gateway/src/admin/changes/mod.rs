@@ -11,12 +11,16 @@ use std::sync::Arc;
 
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{self, DefaultBodyLimit, FromRequest};
+use axum::http::StatusCode;
 use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
+use jiff::SignedDuration;
+use serde::Deserialize;
 use tokio::sync::oneshot;
 
 use super::{Fault, Sources};
-use crate::refresh::Request;
+use crate::clock::{Clock, Timestamp};
+use crate::refresh::{ChangeError, Request};
 
 /// The longest list that can be put, in octets.
 const LONGEST_LIST: usize = 256 << 20;
@@ -50,6 +54,36 @@ async fn ask<T>(
     // Where nobody takes the request, nobody answers it.
     drop(sources.requests.send(request(done)));
     answer.await.map_err(|_gone| Fault::gone())
+}
+
+/// Who asks, where nothing else has to be said.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Said {
+    author: String,
+}
+
+/// The moment `for_s` seconds from now; `None` for ever.
+fn end(for_s: Option<u64>) -> Result<Option<Timestamp>, Fault> {
+    let Some(seconds) = for_s else { return Ok(None) };
+    let time = SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
+    Clock::System.now().checked_add(time).map(Some).map_err(|error| {
+        Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "that is too long").detail(error)
+    })
+}
+
+/// Why a change is not made, as an answer.
+fn refused(error: &ChangeError) -> Fault {
+    let status = match error {
+        ChangeError::UnknownList { .. } | ChangeError::UnknownZone { .. } => StatusCode::NOT_FOUND,
+        _ if error.is_of_request() => StatusCode::UNPROCESSABLE_ENTITY,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    let fault = Fault::new(status, error);
+    match error.hint() {
+        Some(hint) => fault.hint(hint),
+        None => fault,
+    }
 }
 
 /// What a request asks for, from its JSON.

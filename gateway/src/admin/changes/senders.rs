@@ -1,16 +1,14 @@
 //! `/api/v1/senders`: who waits on the greylist and who passes, by look and by word.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
-use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 
-use super::Asked;
+use super::{Asked, end, refused};
 use crate::admin::{Fault, Sources};
 use crate::clock::{Clock, Timestamp};
 use crate::list::on_one_line;
@@ -129,12 +127,7 @@ pub(super) async fn pass(
     let pool = Pool::meant(&wanted.pool, &greylist).map_err(|error| {
         Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "that is no sender").detail(error)
     })?;
-    let now = Clock::System.now();
-    let time = wanted.for_s.map(Duration::from_secs).map(SignedDuration::try_from);
-    let until = time.map(|time| time.and_then(|time| now.checked_add(time))).transpose();
-    let until = until.map_err(|error| {
-        Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "that is too long").detail(error)
-    })?;
+    let (now, until) = (Clock::System.now(), end(wanted.for_s)?);
     let manual = Manual {
         author: on_one_line(&wanted.author).into(),
         reason: wanted.reason.map(|reason| on_one_line(&reason).into()),
@@ -170,18 +163,7 @@ async fn with_store<T: Send + 'static>(
 ) -> Result<T, Fault> {
     let Some(senders) = sources.engine.asks().senders.clone() else { return Err(Fault::gone()) };
     let done = spawn_blocking(move || work(&*senders)).await.map_err(|_panicked| Fault::gone())?;
-    done.map_err(|error| {
-        let status = if matches!(error, StoreError::TooLong { .. }) {
-            StatusCode::UNPROCESSABLE_ENTITY
-        } else {
-            StatusCode::INTERNAL_SERVER_ERROR
-        };
-        let fault = Fault::new(status, &error);
-        match error.hint() {
-            Some(hint) => fault.hint(hint),
-            None => fault,
-        }
-    })
+    done.map_err(|error| refused(&error.into()))
 }
 
 impl Senders {

@@ -7,8 +7,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
 
-use super::lists::refused;
-use super::{Asked, ask};
+use super::{Asked, Said, ask, refused};
 use crate::admin::{Fault, Sources};
 use crate::dns::{ZoneStatus, ZoneTest};
 use crate::refresh::{Request, ZoneChange, ZoneChanged, ZoneWhat};
@@ -19,13 +18,6 @@ use crate::refresh::{Request, ZoneChange, ZoneChanged, ZoneWhat};
 pub(super) struct WantedZone {
     author: String,
     spec: String,
-}
-
-/// A switch that is wanted.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
-    author: String,
 }
 
 type Answer = Result<Json<ZoneChanged>, Fault>;
@@ -63,7 +55,7 @@ pub(super) async fn add(
 pub(super) async fn remove(
     State(sources): State<Arc<Sources>>,
     Path(zone): Path<String>,
-    Asked(Wanted { author }): Asked<Wanted>,
+    Asked(Said { author }): Asked<Said>,
 ) -> Answer {
     change(&sources, ZoneChange { zone, author, what: ZoneWhat::Remove }).await
 }
@@ -72,7 +64,7 @@ pub(super) async fn remove(
 pub(super) async fn enable(
     State(sources): State<Arc<Sources>>,
     Path(zone): Path<String>,
-    Asked(Wanted { author }): Asked<Wanted>,
+    Asked(Said { author }): Asked<Said>,
 ) -> Answer {
     change(&sources, ZoneChange { zone, author, what: ZoneWhat::Enable }).await
 }
@@ -81,7 +73,7 @@ pub(super) async fn enable(
 pub(super) async fn disable(
     State(sources): State<Arc<Sources>>,
     Path(zone): Path<String>,
-    Asked(Wanted { author }): Asked<Wanted>,
+    Asked(Said { author }): Asked<Said>,
 ) -> Answer {
     change(&sources, ZoneChange { zone, author, what: ZoneWhat::Disable }).await
 }

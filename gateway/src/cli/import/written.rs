@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::list::{Class, Imported, Taken};
 use crate::net::Prefix;
-use crate::zone::ended;
+use crate::zone::{MOST_ZONES, ended};
 
 /// The name of the file with the TOML.
 pub(super) const CONFIG: &str = "imported.toml";
@@ -90,9 +90,6 @@ fn list_table(list: &WrittenList) -> String {
         dry_run(*enforce)
     )
 }
-
-/// As many zones as a configuration may have.
-const MOST_ZONES: usize = 32;
 
 /// From so many letters on the first label of a zone is held for an access key; those of zones without one are short.
 const KEY_FROM: usize = 20;

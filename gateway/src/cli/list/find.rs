@@ -71,7 +71,9 @@ fn show(found: &Found<'_>) -> Result<(), Failure> {
     if found.matches.is_empty() {
         output::field("listed", output::coloured("nowhere", Meaning::Good))?;
     }
-    found.matches.iter().try_for_each(matches::show)?;
+    for found in &found.matches {
+        matches::show(&serde_json::to_value(found)?)?;
+    }
     for event in found.history.iter().flat_map(|history| &history.events) {
         let what = if event.added { "added" } else { "removed" };
         output::field(

@@ -102,14 +102,8 @@ impl Session {
     async fn greet(&mut self) -> Flow {
         let front = Arc::clone(&self.front);
         let mut decision = front.engine.judge_connection(&self.client, self.direction).await;
-        let is_good = matches!(
-            decision.verdict,
-            Verdict::LocalGood | Verdict::GlobalGood | Verdict::ThirdPartyGood | Verdict::Outbound
-        );
-        // Our own relays and hosts have no verdict of their own.
-        let is_good =
-            is_good || decision.addresses.first().is_some_and(|client| client.skipped.is_some());
-        if !decision.effective().refuses() && !is_good && self.stream.spoke_early() {
+        let is_open = !decision.effective().refuses() && !decision.trusts_client();
+        if is_open && self.stream.spoke_early() {
             front.counters.early_talkers.add();
             let reply = Reply::new(554, 5, 1, "you spoke before the greeting");
             let own = self.own(Phase::Connect, Verdict::EarlyTalker, Action::Reject, reply);

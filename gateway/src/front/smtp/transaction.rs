@@ -6,7 +6,7 @@ use super::next_hop::{Hello, NextHopConnection, NextHopError};
 use super::session::{Flow, Session};
 use crate::direction::Route;
 use crate::engine::MailSaid;
-use crate::policy::{Action, Decision, Envelope, Outcome, Phase, Reply, Verdict};
+use crate::policy::{Action, DNS_UNAVAILABLE, Decision, Envelope, Outcome, Phase, Reply, Verdict};
 use crate::smtp::{CommandError, Mail, NextHopReply, Rcpt};
 
 /// Letters of a name or an address that a record keeps.
@@ -180,7 +180,7 @@ impl Session {
     /// The client asks for what only one of our own may, and DNS did not tell whether it is one (S4.4).
     fn dns_failed(&mut self) -> Flow {
         self.front.counters.deferred.add();
-        let reply = Reply::new(421, 4, 3, "Unable to connect to DNS - try again later");
+        let reply = Reply::new(421, 4, 3, DNS_UNAVAILABLE);
         let decision =
             self.own(Phase::Recipient, Verdict::DnsTempfail, Action::Defer, reply.clone());
         let decision = Decision { route: self.route().cloned(), ..decision };

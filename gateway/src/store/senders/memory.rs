@@ -163,7 +163,7 @@ impl SenderStore for MemorySenders {
             let (recipient, sender, pool) = key;
             let pool = pool.clone()?;
             let (_, waiting) = *senders.waiting.get(key)?;
-            let is_meant = selection.has_pool(&pool) || selection.has_names(sender, recipient);
+            let is_meant = selection.has_try(Some(&pool), sender, recipient);
             if !is_meant || waiting.is_over(settings, now) {
                 return None;
             }
@@ -196,8 +196,7 @@ impl SenderStore for MemorySenders {
         let mut senders = self.senders();
         let before = senders.counts();
         let meant = senders.waiting.keys().filter(|(recipient, sender, pool)| {
-            pool.as_ref().is_some_and(|pool| selection.has_pool(pool))
-                || selection.has_names(sender, recipient)
+            selection.has_try(pool.as_ref(), sender, recipient)
         });
         let meant = meant.cloned().collect();
         senders.forget(meant);

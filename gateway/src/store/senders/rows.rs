@@ -340,8 +340,7 @@ pub(super) fn forget_waiting(
     let mut meant = Vec::new();
     while let Some(row) = rows.next()? {
         let (recipient, sender): (Box<str>, Box<str>) = (row.get(1)?, row.get(2)?);
-        let by_pool = pool_at(row, 3)?.is_some_and(|pool| selection.has_pool(&pool));
-        if by_pool || selection.has_names(&sender, &recipient) {
+        if selection.has_try(pool_at(row, 3)?.as_ref(), &sender, &recipient) {
             meant.push((row.get::<_, i64>(0)?, recipient, sender));
         }
     }

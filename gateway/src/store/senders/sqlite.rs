@@ -249,9 +249,8 @@ impl SenderStore for SqliteSenders {
         let open = self.lock();
         let read = || {
             let waiting = rows::waiting_rows(&open.connection, limit, |row| {
-                let is_meant = selection.has_pool(&row.pool)
-                    || selection.has_names(&row.sender, &row.recipient);
-                is_meant && !row.waiting.is_over(settings, now)
+                selection.has_try(Some(&row.pool), &row.sender, &row.recipient)
+                    && !row.waiting.is_over(settings, now)
             })?;
             let passed = rows::passed_rows(&open.connection, limit, |row| {
                 selection.has_pool(&row.pool) && row.passed.counts(settings, now)

@@ -5,7 +5,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | contract | `gateway_ebpf`, shared with the XDP program |
-//! | ground | [`net`], [`clock`], [`alarm`], [`pause`] |
+//! | ground | [`net`], [`clock`], [`alarm`], [`pause`], [`tls`] |
 //! | pure core (no sockets, no files, no clock) | [`list`], [`zone`], [`sender`], [`direction`], [`policy`], [`scan`], [`smtp`] |
 //! | adapters (one outside thing each) | [`feed`], [`host`], [`xdp`], [`audit`], [`store`], [`dns`], [`auth`] |
 //! | flow | [`engine`], [`refresh`], [`sight`] |
@@ -36,5 +36,6 @@ pub mod sender;
 pub mod sight;
 pub mod smtp;
 pub mod store;
+pub mod tls;
 pub mod xdp;
 pub mod zone;

@@ -10,7 +10,7 @@ use tracing::{error, info, warn};
 use super::Failure;
 use super::asking::hosts;
 use super::notify::notify;
-use super::run::{no_next_hop, sources};
+use super::run::{no_next_hop, no_tls, sources};
 use crate::admin;
 use crate::config::Config;
 use crate::dns::Names;
@@ -57,8 +57,11 @@ impl Reloader {
             "restart",
             needs_restart.map(|keys| format!("changes of {keys} need a restart")).as_deref(),
         );
+        let tls = self.front.set_settings(front_settings).map_err(no_tls);
+        tls.inspect_err(|fault| {
+            alarms.raise("tls", &format!("the earlier settings stay: {fault}"))
+        })?;
         self.sources.engine.set_settings(config.engine_settings());
-        self.front.set_settings(front_settings);
         drop(self.requests.send(Request::Limit(config.xdp.limits.clone())));
         let (in_force, lists) = oneshot::channel();
         // The thread is there until the daemon stops. A reload is over when its lists are in force: READY says so.

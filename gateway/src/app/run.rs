@@ -33,6 +33,7 @@ use crate::feed::Fetching;
 use crate::front::smtp::{Front, Stop, stopped};
 use crate::refresh::{self, Refresher, Request};
 use crate::sight::{Sight, TopTalkers};
+use crate::tls::TlsError;
 
 /// How long connections may take to finish after SIGTERM.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -86,12 +87,8 @@ pub async fn run(config: Config) -> Result<(), Failure> {
     tasks.spawn(tend_senders(Arc::clone(&engine), until_stop(&stopping)));
     // Until a zone has answered for its test entries it is not asked.
     zones.first_probes(config.dns.budget).await;
-    let front = Arc::new(Front::new(
-        front_settings,
-        Arc::clone(&engine),
-        refresher.known(),
-        alarms.clone(),
-    ));
+    let front = Front::new(front_settings, Arc::clone(&engine), refresher.known(), alarms.clone());
+    let front = Arc::new(front.map_err(no_tls)?);
     let top = TopTalkers::new(Clock::System);
     let sight = Sight::new(config.xdp.clone(), Arc::clone(&engine), top.clone(), Clock::System);
     let sources = Arc::new(admin::Sources {
@@ -116,7 +113,8 @@ pub async fn run(config: Config) -> Result<(), Failure> {
     let sight_thread = std::thread::Builder::new()
         .name("sight".to_owned())
         .spawn(move || sight.run(&sight_stopping))?;
-    tasks.spawn(Arc::clone(&front).watch_next_hop(stopping.clone()));
+    tasks.spawn(Arc::clone(&front).watch_next_hops(stopping.clone()));
+    tasks.spawn(Arc::clone(&front).watch_certificate(stopping.clone()));
     for (socket, listener) in sockets.listeners {
         info!(target: "start", "listening address={}", listener.address);
         tasks.spawn(Arc::clone(&front).serve(socket, listener, stopping.clone()));
@@ -162,6 +160,12 @@ pub(super) fn sources(config: &Config, alarms: &Alarms) -> refresh::Sources {
 /// The configuration of a daemon has one: see [`Config::load_for_daemon`].
 pub(super) fn no_next_hop() -> Failure {
     Failure::Internal("the configuration has no next hop".to_owned())
+}
+
+/// Who was promised TLS must not get mail in the clear.
+#[expect(clippy::needless_pass_by_value, reason = "it is what map_err gives")]
+pub(super) fn no_tls(error: TlsError) -> Failure {
+    Failure::Setup { text: format!("TLS: {error}"), hint: error.hint().to_owned() }
 }
 
 /// Lists that are silently no longer refreshed would be worse than a restart.

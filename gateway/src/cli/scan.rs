@@ -103,8 +103,7 @@ fn read_header(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
 
 /// Judges as the proxy does: its limits first, then the addresses.
 async fn judge(engine: &Engine, config: &Config, ip: IpAddr, header: &[u8]) -> Decision {
-    let client =
-        Client { address: SocketAddr::new(ip, 0), local: SocketAddr::from(([0, 0, 0, 0], 25)) };
+    let client = Client::new(SocketAddr::new(ip, 0), SocketAddr::from(([0, 0, 0, 0], 25)));
     if let Some(reply) = smtp::header_fault(header, &config.limits) {
         let (phase, verdict) = (Phase::Message, Verdict::Protocol);
         return engine.own(&client, phase, verdict, Action::RejectMessage, reply);

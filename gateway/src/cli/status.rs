@@ -105,12 +105,17 @@ fn show(status: &Value) -> Result<(), Failure> {
             text("/smtp/connections")
         ),
     )?;
-    let state = match status.pointer("/next_hop/up").and_then(Value::as_bool) {
-        Some(true) => output::coloured("up", Meaning::Good),
-        Some(false) => output::coloured("down", Meaning::Bad),
-        None => "not asked yet".to_owned(),
-    };
-    output::field("next hop", format_args!("{} {state}", text("/next_hop/address")))?;
+    for hop in items(status, "/next_hops") {
+        let state = match hop.get("up").and_then(Value::as_bool) {
+            Some(true) => output::coloured("up", Meaning::Good),
+            Some(false) => output::coloured("down", Meaning::Bad),
+            None => "not asked yet".to_owned(),
+        };
+        output::field(
+            "next hop",
+            format_args!("{} {state}", hop.get("address").map(plain).unwrap_or_default()),
+        )?;
+    }
     output::field(
         "audit",
         format_args!("{} written, {} lost", text("/audit/written"), text("/audit/lost")),

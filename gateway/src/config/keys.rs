@@ -1,5 +1,6 @@
 //! Every key that a configuration can have: for suggestions, for the reference, for the tests that hold both true.
 
+mod front;
 mod reputation;
 
 use strsim::damerau_levenshtein;
@@ -88,7 +89,7 @@ const fn key(
 }
 
 /// All tables, the top of the file first.
-pub(super) static TABLES: [TableKeys; 19] = [
+pub(super) static TABLES: [TableKeys; 21] = [
     TableKeys {
         name: "",
         heading: "",
@@ -126,7 +127,9 @@ pub(super) static TABLES: [TableKeys; 19] = [
             ),
             key("xdp", Words("as below"), "{ ports = [25] }", "See [xdp]."),
             key("listener", Words("none"), "[{ address = \"192.0.2.1:25\" }]", "See [[listener]]."),
+            key("tls", Words("none"), "{ certificate = \"mx1.pem\" }", "See [tls]."),
             key("next_hop", Words("none"), "{ address = \"127.0.0.1:10025\" }", "See [next_hop]."),
+            key("header", Words("as below"), "{ received = true }", "See [header]."),
             key("list", Words("none"), "[]", "See [[list]]."),
             key("acceptance", Words("none"), "[]", "See [[acceptance]]."),
             key("dns", Words("as below"), "{ budget = \"2s\" }", "See [dns]."),
@@ -253,40 +256,10 @@ pub(super) static TABLES: [TableKeys; 19] = [
             ),
         ],
     },
-    TableKeys {
-        name: "listener",
-        heading: "[[listener]]",
-        text: "An address on which mail is taken; there may be many.",
-        keys: &[
-            key("address", Required, "\"192.0.2.1:25\"", "IP address and port."),
-            key(
-                "direction",
-                Value("\"auto\""),
-                "\"inbound\"",
-                "`inbound`, `outbound`, or `auto`: told from the client by the lists of [[acceptance]]. A fixed one asks no DNS for it.",
-            ),
-            key(
-                "bare_newline",
-                Value("\"reject\""),
-                "\"normalise\"",
-                "A CR or LF that stands alone in a message: `reject` it, or `normalise` it to CRLF, which breaks signatures.",
-            ),
-        ],
-    },
-    TableKeys {
-        name: "next_hop",
-        heading: "[next_hop]",
-        text: "The mail server behind this one; `portcullis run` needs it.",
-        keys: &[
-            key("address", Required, "\"127.0.0.1:10025\"", "IP address and port."),
-            key(
-                "client",
-                Value("\"xclient\""),
-                "\"proxy\"",
-                "How it learns who the client is: `xclient`, `proxy` (PROXY protocol), or `none`. With `none` it sees every client as this host, so `recipient_domains` must be set, and a listener that is fixed to `outbound` needs an acceptance list.",
-            ),
-        ],
-    },
+    front::LISTENER,
+    front::TLS,
+    front::NEXT_HOP,
+    front::HEADER,
     reputation::ACCEPTANCE,
     TableKeys {
         name: "list",
@@ -455,6 +428,30 @@ pub(super) static TABLES: [TableKeys; 19] = [
                 Value("50"),
                 "50",
                 "Connections at the same time from one address.",
+            ),
+            key(
+                "connections_per_network",
+                Value("200"),
+                "200",
+                "Connections at the same time from one /24 of IPv4, or /48 of IPv6.",
+            ),
+            key(
+                "unknown_connections",
+                Words("four fifths of `connections`"),
+                "1000",
+                "Connections at the same time of clients of which nothing good is known: neither ours, nor on a good list, nor with mail that was delivered of late. However many strangers come, and however slow they are, the rest is left to the others.",
+            ),
+            key(
+                "tarpit",
+                Words("none"),
+                "\"10s\"",
+                "How long a client that a list, a zone or the score refuses waits for each reply, at most 30s.",
+            ),
+            key(
+                "tarpit_connections",
+                Value("100"),
+                "100",
+                "How many clients are kept waiting so at the same time; the others are refused at once.",
             ),
             key("command_line", Value("2048"), "\"2K\"", "Size of a command line."),
             key("commands", Value("10000"), "10000", "Commands in one session."),

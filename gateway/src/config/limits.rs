@@ -1,18 +1,37 @@
 //! The tables that are nothing but numbers: limits of clients and of networks.
 
+use std::time::Duration;
+
 use gateway_ebpf::limit::FloodAction;
 
 use super::reader::Reader;
-use super::values::{Wrong, choice, duration, integer, long_duration, size};
+use super::values::{Wrong, choice, duration, integer, long_duration, size, time_in};
 use crate::smtp::Limits;
 use crate::xdp;
 
 /// Reads `[limits]`. A lower bound is where the daemon would stop working, not where it becomes wise.
 pub(super) fn limits(mut reader: Reader<'_>) -> Limits {
     const MANY: usize = 1_000_000;
+    const SECOND: Duration = Duration::from_secs(1);
     let default = Limits::default();
+    let connections = reader.or("connections", default.connections, integer(1..=MANY));
+    let unknown = reader.optional("unknown_connections", integer(1..=MANY));
+    let tarpit = time_in(SECOND..=SECOND * 30, "like \"10s\", from 1s to 30s");
     let limits = Limits {
-        connections: reader.or("connections", default.connections, integer(1..=MANY)),
+        connections,
+        unknown_connections: unknown
+            .map_or_else(|| (connections - connections / 5).max(1), |at| at.value),
+        connections_per_network: reader.or(
+            "connections_per_network",
+            default.connections_per_network,
+            integer(1..=MANY),
+        ),
+        tarpit: reader.optional("tarpit", tarpit).map(|at| at.value),
+        tarpit_connections: reader.or(
+            "tarpit_connections",
+            default.tarpit_connections,
+            integer(1..=MANY),
+        ),
         connections_per_client: reader.or(
             "connections_per_client",
             default.connections_per_client,

@@ -1,36 +1,50 @@
-//! The two sides of mail: the tables `[[listener]]`, the table `[next_hop]`.
+//! The tables `[[listener]]`.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use super::fault::Place;
 use super::reader::{At, Reader};
-use super::values::{Wrong, choice, socket_address};
-use crate::direction::{Acceptance, Direction};
-use crate::front::{BareNewline, Listener, NextHop, PassClient};
+use super::resolve::values;
+use super::values::{Wrong, choice, own_prefix, socket_address, time_in};
+use crate::direction::Direction;
+use crate::front::{BareNewline, Listener, ListenerTls};
 use crate::net::reserved;
 
-/// Reads the tables `[[listener]]`, with the places where one is fixed to outbound.
-pub(super) fn listeners(readers: Vec<Reader<'_>>) -> (Vec<Listener>, Vec<Place>) {
+/// Whoever names clients can pretend to be any of them.
+const NAMES_CLIENTS: &str =
+    "whoever is in here can pretend to be any client; name your own hosts only";
+
+/// Where listeners are what others of the configuration have to know of.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    /// Fixed to outbound.
+    pub(super) outbound: Vec<Place>,
+    /// In need of a certificate.
+    pub(super) tls: Vec<Place>,
+    /// With passwords going through.
+    pub(super) auth: Vec<Place>,
+}
+
+/// Reads the tables `[[listener]]`.
+pub(super) fn listeners(readers: Vec<Reader<'_>>) -> (Vec<Listener>, Places) {
     let mut listeners: Vec<Listener> = Vec::new();
-    let mut outbound = Vec::new();
+    let mut places = Places::default();
     for mut reader in readers {
         let expected = "an IP address with a port, like \"0.0.0.0:25\"";
         let address = reader.required("address", expected, socket_address);
-        let direction = choice(&[
-            ("auto", None),
-            ("inbound", Some(Direction::Inbound)),
-            ("outbound", Some(Direction::Outbound)),
-        ]);
-        let direction = reader.optional("direction", direction);
-        if let Some(at) = direction.as_ref().filter(|at| at.value == Some(Direction::Outbound)) {
-            let address = address.as_ref().map(|address| address.value);
-            notice_strangers(&reader, at, address);
-            outbound.push(at.place.clone());
-        }
-        let direction = direction.and_then(|at| at.value);
+        let direction = direction(&mut reader, address.as_ref(), &mut places);
         let bare_newline =
             choice(&[("reject", BareNewline::Reject), ("normalise", BareNewline::Normalise)]);
         let bare_newline = reader.or("bare_newline", BareNewline::Reject, bare_newline);
+        let (tls, auth) = tls(&mut reader, &mut places);
+        let proxy_from = values(reader.each("proxy_from", own_prefix(NAMES_CLIENTS)));
+        let xclient_from = values(reader.each("xclient_from", own_prefix(NAMES_CLIENTS)));
+        let wait = time_in(
+            Duration::from_secs(1)..=Duration::from_secs(30),
+            "like \"6s\", from 1s to 30s: senders give up, and others wait for the place",
+        );
+        let greet_wait = reader.optional("greet_wait", wait).map(|at| at.value);
         if let Some(address) = address {
             let is_known = listeners.iter().any(|listener| listener.address == address.value);
             // Port 0 is a free one, another each time.
@@ -41,11 +55,58 @@ pub(super) fn listeners(readers: Vec<Reader<'_>>) -> (Vec<Listener>, Vec<Place>)
                     Wrong::expected(&found, "an address of its own for each listener"),
                 );
             }
-            listeners.push(Listener { address: address.value, direction, bare_newline });
+            listeners.push(Listener {
+                address: address.value,
+                direction,
+                bare_newline,
+                tls,
+                auth,
+                proxy_from,
+                xclient_from,
+                greet_wait,
+            });
         }
         reader.finish();
     }
-    (listeners, outbound)
+    (listeners, places)
+}
+
+fn direction(
+    reader: &mut Reader<'_>,
+    address: Option<&At<SocketAddr>>,
+    places: &mut Places,
+) -> Option<Direction> {
+    let direction = choice(&[
+        ("auto", None),
+        ("inbound", Some(Direction::Inbound)),
+        ("outbound", Some(Direction::Outbound)),
+    ]);
+    let direction = reader.optional("direction", direction);
+    if let Some(at) = direction.as_ref().filter(|at| at.value == Some(Direction::Outbound)) {
+        notice_strangers(reader, at, address.map(|address| address.value));
+        places.outbound.push(at.place.clone());
+    }
+    direction.and_then(|at| at.value)
+}
+
+fn tls(reader: &mut Reader<'_>, places: &mut Places) -> (ListenerTls, bool) {
+    let tls = choice(&[
+        ("off", ListenerTls::Off),
+        ("starttls", ListenerTls::Starttls),
+        ("implicit", ListenerTls::Implicit),
+    ]);
+    let tls = reader.optional("tls", tls).filter(|at| at.value != ListenerTls::Off);
+    places.tls.extend(tls.as_ref().map(|at| at.place.clone()));
+    let auth = reader.optional("auth", choice(&[("off", false), ("pass", true)]));
+    if let Some(auth) = auth.as_ref().filter(|auth| auth.value) {
+        if tls.is_none() {
+            let wrong =
+                Wrong::expected(&"\"pass\" without TLS", "tls = \"starttls\" or \"implicit\"");
+            reader.wrong_at(auth, wrong.hint("passwords must not cross the world in the clear"));
+        }
+        places.auth.push(auth.place.clone());
+    }
+    (tls.map_or(ListenerTls::Off, |at| at.value), auth.is_some_and(|auth| auth.value))
 }
 
 /// Says so where strangers can reach a listener that is there for our own senders.
@@ -59,92 +120,4 @@ fn notice_strangers(reader: &Reader<'_>, at: &At<Option<Direction>>, address: Op
         );
         reader.notice(at.key, at.place.clone(), text);
     }
-}
-
-/// What decides for whom mail is taken.
-#[derive(Debug)]
-pub(super) struct Relaying<'a> {
-    /// Whether there are `recipient_domains`.
-    pub(super) has_domains: bool,
-    /// Where listeners are fixed to outbound.
-    pub(super) outbound: &'a [Place],
-    /// The acceptance lists.
-    pub(super) acceptance: &'a [Acceptance],
-}
-
-impl Relaying<'_> {
-    /// Whether a list tells our own senders from others without reverse names.
-    fn knows_senders(&self) -> bool {
-        self.acceptance.iter().any(|list| {
-            list.direction == Direction::Outbound
-                && !(list.addresses.is_empty() && list.hosts.is_empty())
-        })
-    }
-}
-
-/// Reads `[next_hop]`. No open relay: a next hop that cannot see the client must not get mail for any domain (B0).
-pub(super) fn next_hop(
-    mut reader: Reader<'_>,
-    relaying: &Relaying<'_>,
-    listeners: &[Listener],
-) -> Option<NextHop> {
-    let expected = "the IP address and port of the mail server behind";
-    let address = reader.required("address", expected, socket_address);
-    if let Some(address) = &address {
-        let found = format!("\"{}\"", address.value);
-        if address.value.port() == 0 || address.value.ip().is_unspecified() {
-            reader.wrong_at(address, Wrong::expected(&found, "the address and port of one host"));
-        } else if listeners.iter().any(|listener| reaches(address.value, listener.address)) {
-            let wrong = Wrong::expected(&found, "another address than those of the listeners");
-            reader.wrong_at(address, wrong.hint("mail would go round in a loop"));
-        }
-    }
-    let client = choice(&[
-        ("xclient", PassClient::Xclient),
-        ("proxy", PassClient::Proxy),
-        ("none", PassClient::None),
-    ]);
-    let client = reader.optional("client", client);
-    if let Some(client) = &client
-        && client.value == PassClient::None
-        && !relaying.has_domains
-    {
-        let expected = "\"xclient\", \"proxy\" or recipient_domains";
-        let wrong = Wrong::expected(&"\"none\" without recipient_domains", expected);
-        reader.wrong_at(
-            client,
-            wrong.hint(
-                "the next hop would see every client as this host and relay for the whole world; \
-                 set recipient_domains = [\"example.org\"] at the top of the file, or let it see the client",
-            ),
-        );
-    }
-    if let Some(client) = &client
-        && client.value == PassClient::None
-        && let Some(place) = relaying.outbound.first()
-        && !relaying.knows_senders()
-    {
-        let found = format!("\"none\" with the outbound listener at {place}");
-        let expected = "an outbound [[acceptance]] list with addresses or hosts";
-        reader.wrong_at(
-            client,
-            Wrong::expected(&found, expected).hint(
-                "it would be an open relay for all who reach that listener, since the next hop sees every client as this host; \
-                 say who may send, or let the next hop see the client",
-            ),
-        );
-    }
-    reader.finish();
-    Some(NextHop {
-        address: address?.value,
-        client: client.map_or(PassClient::Xclient, |client| client.value),
-    })
-}
-
-/// Whether a connection to `target` ends at `listener`.
-fn reaches(target: SocketAddr, listener: SocketAddr) -> bool {
-    let (to, at) = (target.ip().to_canonical(), listener.ip().to_canonical());
-    // A socket on `::` takes IPv4, too.
-    let is_everywhere = at.is_unspecified() && (at.is_ipv6() || to.is_ipv4());
-    target.port() == listener.port() && (to == at || is_everywhere && to.is_loopback())
 }

@@ -6,10 +6,12 @@ mod dns;
 mod download;
 mod exempt;
 mod fault;
+mod header;
 mod keys;
 mod limits;
 mod listeners;
 mod lists;
+mod next_hop;
 mod parts;
 mod reader;
 mod reference;
@@ -18,6 +20,7 @@ mod score;
 mod senders;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod tree;
 mod values;
 mod zones;
@@ -32,12 +35,13 @@ pub use reference::reference;
 use gateway_ebpf::abi::KernelAction;
 
 use crate::direction::Acceptance;
-use crate::front::{Listener, NextHop};
+use crate::front::{HeaderConfig, Listener, NextHop};
 use crate::list::List;
 use crate::net::Prefix;
 use crate::policy::{EvidenceWeights, ReplyStyle, Thresholds};
 use crate::sender::{Greylist, HistorySettings, PromotionSettings};
 use crate::smtp::Limits;
+use crate::tls::Certificate;
 use crate::xdp;
 use crate::zone::Zone;
 
@@ -66,6 +70,10 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// Where accepted mail goes; only `portcullis run` needs it.
     pub next_hop: Option<NextHop>,
+    /// The certificate of this host, where it has one.
+    pub tls: Option<Certificate>,
+    /// What is written into the header of mail that goes on.
+    pub header: HeaderConfig,
     /// The lists, in the order in which they are written.
     pub lists: Vec<Arc<List>>,
     /// Which clients send which way, where a listener does not say it.

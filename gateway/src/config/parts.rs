@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Config;
 use crate::engine;
-use crate::front::smtp;
+use crate::front::{Listener, smtp};
 use crate::net::Prefix;
 use crate::policy::{DelayMode, Policy};
 use crate::refresh::Sources;
@@ -55,6 +55,8 @@ impl Config {
             hostname: self.hostname.clone(),
             next_hop: self.next_hop.clone()?,
             recipient_domains: (!domains.is_empty()).then(|| RecipientDomains::new(domains)),
+            certificate: self.tls.clone(),
+            header: self.header.clone(),
             limits: self.limits.clone(),
         })
     }
@@ -96,8 +98,15 @@ impl Config {
 
     /// The hosts that the configuration itself depends on.
     pub fn protected(&self) -> Vec<Prefix> {
-        let next_hop = self.next_hop.iter().map(|next_hop| Prefix::host(next_hop.address.ip()));
-        next_hop.chain(self.trusted_relays.iter().copied()).collect()
+        let next_hops = self.next_hop.iter().flat_map(|next_hop| &next_hop.addresses);
+        let next_hops = next_hops.map(|address| Prefix::host(address.ip()));
+        // Those who name clients are our own.
+        let named_by = |listener: &Listener| {
+            let Listener { proxy_from, xclient_from, .. } = listener.clone();
+            [proxy_from, xclient_from].concat()
+        };
+        let naming = self.listeners.iter().flat_map(named_by);
+        next_hops.chain(self.trusted_relays.iter().copied()).chain(naming).collect()
     }
 
     /// The folder for the last good copy of each list.

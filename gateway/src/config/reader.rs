@@ -94,6 +94,18 @@ impl<'f> Reader<'f> {
         Some(all)
     }
 
+    /// The one value of `key`, or the items of its array, without the wrong ones.
+    pub(super) fn one_or_each<T: PartialEq>(
+        &mut self,
+        key: &'static str,
+        parse: impl Fn(&Value) -> Parsed<T>,
+    ) -> Option<Vec<At<T>>> {
+        match self.table.get(key) {
+            Some(Node { value: Value::Array(_), .. }) => self.each(key, parse),
+            _ => self.optional(key, parse).map(|one| vec![one]),
+        }
+    }
+
     /// The table `name` in this one; an empty one where it is absent or no table.
     pub(super) fn table(&mut self, name: &'static str) -> Self {
         let path = joined(self.keys.name, name);

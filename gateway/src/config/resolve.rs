@@ -8,12 +8,15 @@ use gateway_ebpf::abi::{KernelAction, MAX_PORTS};
 use super::acceptance::acceptance;
 use super::dns::dns;
 use super::fault::{Fault, Faults, Findings, Notice, Place};
+use super::header::header;
 use super::limits::{limits, xdp_limits};
-use super::listeners::{Relaying, listeners, next_hop};
+use super::listeners::listeners;
 use super::lists::{Common, kernel_action, lists};
+use super::next_hop::{Relaying, next_hop};
 use super::reader::{At, Reader, table_keys};
 use super::score::score;
 use super::senders::{greylist, promotion};
+use super::tls::tls;
 use super::tree::{self, Table};
 use super::values::{
     Wrong, boolean, choice, domain, header_name, integer, interface, is_domain, own_prefix,
@@ -47,14 +50,19 @@ pub(super) fn resolve(
     let common = Common { folder, enforce, kernel, score_enabled: score.enabled };
     let (acceptance, ptr_domains) = acceptance(top.tables("acceptance"));
     let dns = dns(top.table("dns"), &[ptr_domains, ptr_weight]);
-    let (listeners, outbound) = listeners(top.tables("listener"));
+    let (listeners, places) = listeners(top.tables("listener"));
     let next_hop = if top.has("next_hop") {
-        let has_domains = !recipient_domains.is_empty();
-        let relaying = Relaying { has_domains, outbound: &outbound, acceptance: &acceptance };
-        next_hop(top.table("next_hop"), &relaying, &listeners)
+        let relaying = Relaying {
+            has_domains: !recipient_domains.is_empty(),
+            listeners: &listeners,
+            places: &places,
+            acceptance: &acceptance,
+        };
+        next_hop(top.table("next_hop"), folder, &relaying)
     } else {
         None
     };
+    let tls = tls(top.table("tls"), folder, &places.tls);
     let promotion = promotion(top.table("promotion"), enforce);
     let config = Config {
         file: file.to_owned(),
@@ -65,6 +73,8 @@ pub(super) fn resolve(
         xdp,
         listeners,
         next_hop,
+        tls,
+        header: header(top.table("header")),
         lists: lists(top.tables("list"), &common).into_iter().chain(auto(&promotion)).collect(),
         acceptance,
         dns,

@@ -32,6 +32,8 @@ pub enum RouteReason {
         /// The entry as it was written.
         entry: Arc<str>,
     },
+    /// The client has logged in at the next hop.
+    Authenticated,
     /// No acceptance list knows the client, so it is inbound.
     NoMatch,
     /// A list might know the client by its name, which DNS did not tell: inbound, until DNS answers.
@@ -109,6 +111,7 @@ impl fmt::Display for RouteReason {
         match self {
             Self::Listener => f.write_str("listener"),
             Self::Acceptance { list, entry } => write!(f, "acceptance:{list}/{entry}"),
+            Self::Authenticated => f.write_str("authenticated"),
             Self::NoMatch => f.write_str("no-match"),
             Self::DnsFault => f.write_str("dns-fault"),
         }

@@ -26,7 +26,7 @@ impl Engine {
         let membership = &lists.membership;
         let skipped = if settings.trusted_relays.iter().any(|relay| relay.contains(address)) {
             Some(Skipped::OwnRelay)
-        } else if let Some(range) = reserved(address).filter(|_range| hop != Hop::Connect) {
+        } else if let Some(range) = reserved(address).filter(|_range| !hop.is_client()) {
             Some(Skipped::Reserved(range))
         } else {
             membership.is_protected(address).then_some(Skipped::Protected)

@@ -34,6 +34,9 @@ impl std::fmt::Display for DecisionLine<'_> {
         }
         write!(f, " action={action} enforced={enforced}")?;
         write!(f, " client=[{}]:{}", self.client.address.ip(), self.client.address.port())?;
+        if let Some(peer) = self.client.peer() {
+            write!(f, " peer=[{peer}]")?;
+        }
         match &self.decision.offending {
             Some(offending) => write!(f, " offending=[{}] hop={}", offending.ip, offending.hop)?,
             None => write!(f, " offending=- hop=-")?,

@@ -129,7 +129,7 @@ impl Engine {
     ) -> MessageFacts {
         let MessageHead { client, route, envelope, header, .. } = message;
         let sightings = scan::sightings(header, &settings.scan_headers);
-        let client = self.listed(settings, lists, client.address.ip(), Hop::Connect, false);
+        let client = self.listed(settings, lists, client.address.ip(), client.hop(), false);
         let hops = sightings.iter().map(|seen| {
             self.listed(settings, lists, seen.address, seen.hop.clone(), seen.authenticated)
         });

@@ -48,6 +48,38 @@ pub struct Client {
     pub address: SocketAddr,
     /// Our end.
     pub local: SocketAddr,
+    /// Who told us of it; `None` where it is the peer itself.
+    pub named_by: Option<NamedBy>,
+}
+
+/// A host of our own that named the client of its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NamedBy {
+    /// By a PROXY header.
+    Proxy(IpAddr),
+    /// By XCLIENT.
+    Xclient(IpAddr),
+}
+
+impl Client {
+    /// A client that connected by itself.
+    pub const fn new(address: SocketAddr, local: SocketAddr) -> Self {
+        Self { address, local, named_by: None }
+    }
+
+    /// Where its address was seen.
+    pub const fn hop(&self) -> Hop {
+        match self.named_by {
+            None => Hop::Connect,
+            Some(NamedBy::Proxy(_)) => Hop::Proxy,
+            Some(NamedBy::Xclient(_)) => Hop::Xclient,
+        }
+    }
+
+    /// The peer of the connection, where that is another host.
+    pub fn peer(&self) -> Option<IpAddr> {
+        self.named_by.map(|(NamedBy::Proxy(peer) | NamedBy::Xclient(peer))| peer)
+    }
 }
 
 /// What an operator can say about how connections and messages are judged.
@@ -244,7 +276,8 @@ impl Engine {
     /// Takes as long as DNS does, and never longer than its budget.
     pub async fn judge_connection(&self, client: &Client, fixed: Option<Direction>) -> Decision {
         let settings = self.settings.load_full();
-        self.judge_client(&settings, &self.policy(&settings), client.address.ip(), fixed).await
+        let (address, hop) = (client.address.ip(), client.hop());
+        self.judge_client(&settings, &self.policy(&settings), address, hop, fixed).await
     }
 
     /// Judges `address` as if it connected now; nothing is counted or recorded. Whom the greylist would let in up to its
@@ -253,7 +286,7 @@ impl Engine {
         let settings = self.settings.load_full();
         let policy = self.policy(&settings).into_owned();
         let policy = Policy { delay_mode: DelayMode::Static, ..policy };
-        self.judge_client(&settings, &policy, address, None).await
+        self.judge_client(&settings, &policy, address, Hop::Connect, None).await
     }
 
     async fn judge_client(
@@ -261,13 +294,26 @@ impl Engine {
         settings: &Settings,
         policy: &Policy,
         address: IpAddr,
+        hop: Hop,
         fixed: Option<Direction>,
     ) -> Decision {
         let lists = self.lists.load_full();
         let deadline = Instant::now() + settings.dns_budget;
-        let facts = self.listed(settings, &lists, address, Hop::Connect, false);
+        let facts = self.listed(settings, &lists, address, hop, false);
         let (facts, about) = self.ask_about_client(policy, facts, fixed, deadline).await;
         decide_connect(policy, facts, about, lists.version, reference())
+    }
+
+    /// Whether anything good is known of `address`: it is our own, a list vouches for it, or mail of it was delivered of late.
+    ///
+    /// Nobody is asked, so that it can be told before anything is spent on a client.
+    pub fn is_known_good(&self, address: IpAddr) -> bool {
+        let (settings, lists) = (self.settings.load(), self.lists.load());
+        let facts = self.listed(&settings, &lists, address, Hop::Connect, false);
+        facts.skipped.is_some()
+            || facts.cleared_by().is_some()
+            || self.accepted.load().by_address(address).is_some_and(|it| it.direction.is_outbound())
+            || self.history.has_delivered(address, self.clock.now())
     }
 
     /// Judges `address` by the lists alone, as if it connected now; nothing is asked, counted or recorded.
@@ -341,14 +387,9 @@ impl Engine {
         self.decisions.count(decision);
         log::log(client, decision);
         self.remember(client, decision, &outcome);
-        let record = Record::new(
-            self.clock.now(),
-            client.address,
-            client.local,
-            envelope,
-            decision,
-            outcome,
-        );
+        let (now, Client { address, local, .. }) = (self.clock.now(), *client);
+        let record = Record::new(now, address, local, envelope, decision, outcome);
+        let record = Record { peer: client.peer(), ..record };
         self.audit.write(&record);
     }
 

@@ -3,4 +3,7 @@
 mod config;
 pub mod smtp;
 
-pub use config::{BareNewline, Listener, NextHop, PassClient};
+pub use config::{
+    BareNewline, HeaderConfig, Listener, ListenerTls, NextHop, NextHopTls, NextHopTlsMode,
+    PassClient,
+};

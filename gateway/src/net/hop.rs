@@ -11,16 +11,29 @@ use serde::{Serialize, Serializer};
 pub enum Hop {
     /// The peer of the TCP connection.
     Connect,
+    /// A PROXY header before the greeting.
+    Proxy,
+    /// An XCLIENT command.
+    Xclient,
     /// The n-th Received field, counted from the top, the first is 0.
     Received(u16),
     /// Another header field, by its configured name.
     Header(Arc<str>),
 }
 
+impl Hop {
+    /// Whether it is where a client itself is seen, and not a place in a message.
+    pub const fn is_client(&self) -> bool {
+        matches!(self, Self::Connect | Self::Proxy | Self::Xclient)
+    }
+}
+
 impl fmt::Display for Hop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Connect => f.write_str("connect"),
+            Self::Proxy => f.write_str("proxy"),
+            Self::Xclient => f.write_str("xclient"),
             Self::Received(index) => write!(f, "received[{index}]"),
             Self::Header(name) => write!(f, "header[{name}]"),
         }
@@ -35,7 +48,7 @@ impl Serialize for Hop {
 
 /// A text is no place where an address can be seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected `connect`, `received[NUMBER]` or `header[NAME]`")]
+#[error("expected `connect`, `proxy`, `xclient`, `received[NUMBER]` or `header[NAME]`")]
 pub struct HopError;
 
 impl FromStr for Hop {
@@ -46,6 +59,8 @@ impl FromStr for Hop {
         let (field, index) = text.strip_suffix(']').and_then(|text| text.split_once('[')).unzip();
         match (field, index) {
             (None, None) if text == "connect" => Ok(Self::Connect),
+            (None, None) if text == "proxy" => Ok(Self::Proxy),
+            (None, None) if text == "xclient" => Ok(Self::Xclient),
             (Some("received"), Some(index)) => {
                 index.parse().map(Self::Received).map_err(|_no_number| HopError)
             }
@@ -61,7 +76,13 @@ mod tests {
 
     #[test]
     fn what_is_shown_is_read_again() {
-        for hop in [Hop::Connect, Hop::Received(7), Hop::Header("X-Originating-IP".into())] {
+        for hop in [
+            Hop::Connect,
+            Hop::Proxy,
+            Hop::Xclient,
+            Hop::Received(7),
+            Hop::Header("X-Originating-IP".into()),
+        ] {
             assert_eq!(hop.to_string().parse(), Ok(hop));
         }
         for text in ["", "received", "received[x]", "received[1", "connect[0]", "from[1]"] {

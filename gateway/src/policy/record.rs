@@ -69,6 +69,8 @@ pub struct Record<'a> {
     pub client: IpAddr,
     /// Its port.
     pub client_port: u16,
+    /// The host of our own that named the client, where it was not the client itself that connected.
+    pub peer: Option<IpAddr>,
     /// The address on which it was received.
     pub local: SocketAddr,
     /// The first hop that is not one of our relays.
@@ -172,6 +174,7 @@ impl<'a> Record<'a> {
             enforced: decision.enforced,
             client: client.ip(),
             client_port: client.port(),
+            peer: None,
             local,
             logical_client: decision.logical_client,
             offending: decision.offending.as_ref(),

@@ -106,6 +106,14 @@ impl History {
         }
     }
 
+    /// Whether mail of an address was delivered of late.
+    pub fn has_delivered(&self, address: IpAddr, now: Timestamp) -> bool {
+        let half_life = self.settings.load().half_life;
+        let mut past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = past.addresses.get_mut(fold(address));
+        counts.is_some_and(|it| it.faded(half_life, now).delivered >= 0.5)
+    }
+
     /// What the past of an address says, each with its weight; what weighs nothing is left out.
     pub fn evidence(&self, address: IpAddr, now: Timestamp) -> Vec<(&'static str, i32)> {
         let address = fold(address);

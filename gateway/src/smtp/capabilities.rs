@@ -1,6 +1,6 @@
 //! What a next hop offers with EHLO, and what of it clients are offered.
 
-use super::{NextHopReply, XclientAttributes};
+use super::{NextHopReply, Xclient, XclientAttributes};
 
 /// An SMTP extension that passes through this front.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,27 @@ pub struct Capabilities {
     size: Option<u64>,
     /// What it lets us say about a client with XCLIENT; never shown to clients.
     pub xclient: XclientAttributes,
+    /// Whether it offers STARTTLS to us.
+    pub starttls: bool,
+    /// The mechanisms of AUTH, as it writes them; empty without.
+    pub auth: String,
+    /// Recipients of one message that it takes (RFC 9422); `None` where it does not say.
+    recipients: Option<usize>,
+}
+
+/// What clients are offered that is ours to give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// Octets of a message.
+    pub size: u64,
+    /// Recipients of a message.
+    pub recipients: usize,
+    /// STARTTLS.
+    pub starttls: bool,
+    /// AUTH as the next hop has it.
+    pub auth: bool,
+    /// XCLIENT.
+    pub xclient: bool,
 }
 
 impl Capabilities {
@@ -41,6 +62,23 @@ impl Capabilities {
             let keyword = words.next().unwrap_or_default().to_ascii_uppercase();
             let extension = match keyword.as_str() {
                 "8BITMIME" => Extension::EightBitMime,
+                "AUTH" => {
+                    let words: Vec<_> = words.filter(|word| is_mechanism(word)).collect();
+                    capabilities.auth = words.join(" ");
+                    continue;
+                }
+                "LIMITS" => {
+                    let most = words.find_map(|word| {
+                        let (name, most) = word.split_once('=')?;
+                        name.eq_ignore_ascii_case("RCPTMAX").then(|| most.parse().ok())?
+                    });
+                    capabilities.recipients = most.filter(|&most| most != 0);
+                    continue;
+                }
+                "STARTTLS" => {
+                    capabilities.starttls = true;
+                    continue;
+                }
                 "DSN" => Extension::Dsn,
                 "ENHANCEDSTATUSCODES" => Extension::EnhancedStatusCodes,
                 "SIZE" => {
@@ -71,43 +109,78 @@ impl Capabilities {
         self.size.map_or(ours, |theirs| theirs.min(ours))
     }
 
-    /// What a client is offered: PIPELINING and SIZE are ours to keep, the rest needs the next hop.
-    pub fn offered(&self, our_size: u64) -> Vec<String> {
+    /// Recipients of a message that both it and we take.
+    pub fn recipients(&self, ours: usize) -> usize {
+        self.recipients.map_or(ours, |theirs| theirs.min(ours))
+    }
+
+    /// What a client is offered: what is in `ours`, the rest as far as the next hop has it.
+    ///
+    /// CHUNKING needs none of it: what comes in pieces goes on as one.
+    pub fn offered(&self, ours: Offer) -> Vec<String> {
         let through = [
             (Extension::EightBitMime, "8BITMIME"),
             (Extension::SmtpUtf8, "SMTPUTF8"),
             (Extension::Dsn, "DSN"),
             (Extension::EnhancedStatusCodes, "ENHANCEDSTATUSCODES"),
         ];
-        let ours = ["PIPELINING".to_owned(), format!("SIZE {}", self.size(our_size))];
+        let auth = (ours.auth && !self.auth.is_empty()).then(|| format!("AUTH {}", self.auth));
         let through = through.into_iter().filter(|&(extension, _)| self.has(extension));
-        ours.into_iter().chain(through.map(|(_, keyword)| keyword.to_owned())).collect()
+        let always = [
+            "PIPELINING".to_owned(),
+            format!("SIZE {}", self.size(ours.size)),
+            "CHUNKING".to_owned(),
+            format!("LIMITS RCPTMAX={}", self.recipients(ours.recipients)),
+        ];
+        always
+            .into_iter()
+            .chain(ours.starttls.then(|| "STARTTLS".to_owned()))
+            .chain(ours.xclient.then(|| Xclient::OFFERED.to_owned()))
+            .chain(auth)
+            .chain(through.map(|(_, keyword)| keyword.to_owned()))
+            .collect()
     }
+}
+
+/// RFC 4422 section 3.1: what does not look like a mechanism is not shown to clients.
+fn is_mechanism(word: &str) -> bool {
+    let is_letter = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'_';
+    (1..=20).contains(&word.len()) && word.bytes().all(is_letter)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const PLAIN: Offer =
+        Offer { size: 1000, recipients: 100, starttls: false, auth: false, xclient: false };
+
     #[test]
     fn clients_are_offered_what_both_can_do() {
-        for (lines, expected) in [
-            (&[][..], &["PIPELINING", "SIZE 1000"][..]),
-            (&["SIZE"], &["PIPELINING", "SIZE 1000"]),
-            (&["SIZE 0"], &["PIPELINING", "SIZE 1000"]),
-            (&["SIZE 10"], &["PIPELINING", "SIZE 10"]),
-            (&["size 9999999", "Dsn"], &["PIPELINING", "SIZE 1000", "DSN"]),
+        let all = Offer { starttls: true, auth: true, xclient: true, ..PLAIN };
+        for (lines, ours, expected) in [
+            (&[][..], PLAIN, "PIPELINING|SIZE 1000|CHUNKING|LIMITS RCPTMAX=100"),
+            (&["SIZE"], PLAIN, "PIPELINING|SIZE 1000|CHUNKING|LIMITS RCPTMAX=100"),
+            (&["SIZE 0"], PLAIN, "PIPELINING|SIZE 1000|CHUNKING|LIMITS RCPTMAX=100"),
+            (&["SIZE 10"], PLAIN, "PIPELINING|SIZE 10|CHUNKING|LIMITS RCPTMAX=100"),
             (
-                &["STARTTLS", "AUTH PLAIN", "CHUNKING", "VRFY", "XCLIENT ADDR", "8BITMIME"],
-                &["PIPELINING", "SIZE 1000", "8BITMIME"],
+                &["size 9999999", "Dsn", "LIMITS MAILMAX=1 rcptmax=20"],
+                PLAIN,
+                "PIPELINING|SIZE 1000|CHUNKING|LIMITS RCPTMAX=20|DSN",
             ),
             (
-                &["SMTPUTF8", "ENHANCEDSTATUSCODES"],
-                &["PIPELINING", "SIZE 1000", "SMTPUTF8", "ENHANCEDSTATUSCODES"],
+                &["STARTTLS", "AUTH PLAIN", "CHUNKING", "VRFY", "XCLIENT ADDR", "8BITMIME"],
+                PLAIN,
+                "PIPELINING|SIZE 1000|CHUNKING|LIMITS RCPTMAX=100|8BITMIME",
+            ),
+            (
+                &["AUTH PLAIN SCRAM-SHA-256 ev=il", "SMTPUTF8", "ENHANCEDSTATUSCODES"],
+                all,
+                "PIPELINING|SIZE 1000|CHUNKING|LIMITS RCPTMAX=100|STARTTLS|XCLIENT NAME ADDR PORT PROTO HELO DESTADDR DESTPORT|AUTH PLAIN SCRAM-SHA-256|SMTPUTF8|ENHANCEDSTATUSCODES",
             ),
         ] {
             let capabilities = Capabilities::parse(lines.iter().copied());
-            assert_eq!(capabilities.offered(1000), expected, "{lines:?}");
+            assert_eq!(capabilities.offered(ours).join("|"), expected, "{lines:?}");
         }
     }
 }

@@ -2,13 +2,17 @@
 
 use std::mem;
 
+use memchr::memchr3;
+
 /// Turns what a client sends after DATA into content, in pieces of any size.
 ///
 /// Only CRLF, dot, CRLF ends the data; only behind a CRLF does a dot mean anything (RFC 5321 section 4.5.2).
 /// Whatever else a sender hopes will pass for the end at one of two mailers (SMTP smuggling) is content here.
+/// What comes in pieces of a known length (BDAT) has no end of its own, and its dots are dots.
 #[derive(Debug)]
 pub struct DataDecoder {
     state: State,
+    has_dots: bool,
     normalise: bool,
     line_limit: usize,
     line: usize,
@@ -36,6 +40,9 @@ pub enum DataFault {
     /// A line with more octets than the limit.
     #[error("line too long in the message")]
     LongLine,
+    /// A NUL.
+    #[error("NUL in the message, expected text")]
+    Nul,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,9 +62,23 @@ enum State {
 }
 
 impl DataDecoder {
-    /// A decoder at the start of a message; a bare CR or LF becomes CRLF, or without `normalise` a fault.
+    /// A decoder at the start of a message; a bare CR or LF becomes CRLF and a NUL nothing, or without `normalise` a fault.
     pub fn new(normalise: bool, line_limit: usize) -> Self {
-        Self { state: State::LineStart, normalise, line_limit, line: 0, fault: None }
+        let state = State::LineStart;
+        Self { state, has_dots: true, normalise, line_limit, line: 0, fault: None }
+    }
+
+    /// The same for a message that comes in pieces, with an end that is said elsewhere.
+    pub fn in_pieces(normalise: bool, line_limit: usize) -> Self {
+        Self { has_dots: false, ..Self::new(normalise, line_limit) }
+    }
+
+    /// Ends a message that came in pieces.
+    pub fn finish(&mut self, content: &mut Vec<u8>) {
+        if self.state == State::Cr {
+            self.bare(DataFault::BareCr, content);
+        }
+        self.state = State::Over;
     }
 
     /// The first fault found.
@@ -97,11 +118,17 @@ impl DataDecoder {
                 self.state = State::Text;
                 return self.octet(octet, content);
             }
-            (State::LineStart, b'.') => State::Dot,
+            (State::LineStart, b'.') if self.has_dots => State::Dot,
             (State::Dot, b'\r') => State::DotCr,
             (_, b'\r') => State::Cr,
             (_, b'\n') => {
                 self.bare(DataFault::BareLf, content);
+                State::Text
+            }
+            (_, 0) => {
+                if !self.normalise {
+                    self.fault.get_or_insert(DataFault::Nul);
+                }
                 State::Text
             }
             _ => {
@@ -133,7 +160,7 @@ impl DataDecoder {
 }
 
 fn text_length(octets: &[u8]) -> usize {
-    octets.iter().position(|&octet| octet == b'\r' || octet == b'\n').unwrap_or(octets.len())
+    memchr3(b'\r', b'\n', 0, octets).unwrap_or(octets.len())
 }
 
 /// Turns content back into what goes over the wire: a dot in front of every line that begins with one.
@@ -242,6 +269,44 @@ mod tests {
             let wire = [&[b'x'; 41][..], b"\r\n.\r\n"].concat();
             assert_eq!(decode([wire.as_slice()], normalise).fault, Some(DataFault::LongLine));
             assert_eq!(decode([&wire[1..]], normalise).fault, None);
+        }
+    }
+
+    #[test]
+    fn a_nul_is_no_text() {
+        for (wire, content, end) in [
+            (&b"a\0b\r\n.\r\n"[..], &b"ab\r\n"[..], true),
+            (b"a\r\n\0.\r\n", b"a\r\n.\r\n", false),
+            (b"a\r\n.\0\r\n", b"a\r\n\r\n", false),
+        ] {
+            let strict = decode([wire], false);
+            assert_eq!(strict.fault, Some(DataFault::Nul), "{}", wire.escape_ascii());
+            let normalised = decode([wire], true);
+            assert_eq!(
+                (normalised.end, normalised.fault, normalised.content.as_slice()),
+                (end, None, content),
+                "{}",
+                wire.escape_ascii()
+            );
+        }
+    }
+
+    #[test]
+    fn what_comes_in_pieces_keeps_its_dots() {
+        for (pieces, content, fault) in [
+            (&[&b".\r\n.."[..], b"\r\n.\r", b"\n"][..], &b".\r\n..\r\n.\r\n"[..], None),
+            (&[b"a\r"], b"a\r\n", Some(DataFault::BareCr)),
+            (&[b"a\n"], b"a\r\n", Some(DataFault::BareLf)),
+            (&[b"a"], b"a", None),
+        ] {
+            let mut decoder = DataDecoder::in_pieces(false, 40);
+            let mut found = Vec::new();
+            for piece in pieces {
+                let fed = decoder.feed(piece, &mut found);
+                assert_eq!(fed, Fed { consumed: piece.len(), end: false });
+            }
+            decoder.finish(&mut found);
+            assert_eq!((found.as_slice(), decoder.fault()), (content, fault));
         }
     }
 

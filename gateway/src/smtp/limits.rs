@@ -9,6 +9,14 @@ pub struct Limits {
     pub connections: usize,
     /// Connections at the same time from one IPv4 address, or from one /64 of IPv6: a single host has all of that.
     pub connections_per_client: usize,
+    /// Connections at the same time from one /24 of IPv4, or one /48 of IPv6.
+    pub connections_per_network: usize,
+    /// Connections at the same time of clients of which nothing good is known.
+    pub unknown_connections: usize,
+    /// How long a client that is refused waits for each reply; `None`: not at all.
+    pub tarpit: Option<Duration>,
+    /// Clients that wait so at the same time.
+    pub tarpit_connections: usize,
     /// Octets of a command line with its CRLF (RFC 5321 section 4.5.3.1.4 wants at least 512).
     pub command_line: usize,
     /// Commands in one session.
@@ -46,6 +54,10 @@ impl Default for Limits {
         Self {
             connections: 5000,
             connections_per_client: 50,
+            connections_per_network: 200,
+            unknown_connections: 4000,
+            tarpit: None,
+            tarpit_connections: 100,
             command_line: 2048,
             commands: 10_000,
             errors: 20,

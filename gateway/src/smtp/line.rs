@@ -27,6 +27,13 @@ impl LineBuffer {
         &mut self.octets
     }
 
+    /// Gives the memory back where nothing waits in it.
+    pub fn release(&mut self) {
+        if self.unread().is_empty() {
+            (self.octets, self.start) = (Vec::new(), 0);
+        }
+    }
+
     /// What nobody has read yet.
     pub fn unread(&self) -> &[u8] {
         self.octets.get(self.start..).unwrap_or_default()

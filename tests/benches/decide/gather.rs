@@ -97,7 +97,7 @@ fn runtime() -> Result<Runtime> {
 
 fn client(address: Ipv4Addr, port: u16) -> Client {
     let local = SocketAddr::from(([192, 0, 2, 1], 25));
-    Client { address: SocketAddr::from((address, port)), local }
+    Client::new(SocketAddr::from((address, port)), local)
 }
 
 /// An engine with all lists and zones, as the daemon has it.

@@ -13,6 +13,9 @@ const URL: &str = "url = \"https://lists.example.org/bad.txt\"";
 const SIGNED_AT: &str = "url = \"https://a.example/\"\nsignature = \"https://a.example/sig\"";
 const SIGNED_WITH: &str = "url = \"https://a.example/\"\npublic_key = \"RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3\"";
 
+const WITH_CERTIFICATE: &str = "[tls]\ncertificate = \"mx1.pem\"";
+const WITH_TLS: &str = "tls = \"starttls\"\n[tls]\ncertificate = \"mx1.pem\"";
+
 const OURS: &str = "addresses = [\"192.0.2.0/28\"]";
 
 const CRATE: &str = env!("CARGO_MANIFEST_DIR");
@@ -33,10 +36,11 @@ fn the_reference_is_up_to_date() {
 /// Each block of TOML in the documents is read as it is; then with a bogus key in each of its tables.
 #[test]
 fn every_example_in_the_documents_is_true() {
-    let pages = ["docs", "docs/lists", "docs/reputation"].into_iter().flat_map(|folder| {
-        let entries = std::fs::read_dir(Path::new(CRATE).join(folder)).unwrap();
-        entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file())
-    });
+    let pages =
+        ["docs", "docs/fronts", "docs/lists", "docs/reputation"].into_iter().flat_map(|folder| {
+            let entries = std::fs::read_dir(Path::new(CRATE).join(folder)).unwrap();
+            entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file())
+        });
     let readme = Path::new(CRATE).join("../README.md");
     let mut count = 0;
     for page in pages.chain(readme.exists().then_some(readme)) {
@@ -113,6 +117,10 @@ fn read_alone(
             ("list", "signature") if value.is_some() => SIGNED_WITH,
             ("list", "public_key") if value.is_some() => SIGNED_AT,
             ("acceptance", "name" | "direction" | "hosts" | "domains") => OURS,
+            ("listener", "tls") => WITH_CERTIFICATE,
+            ("listener", "auth") => WITH_TLS,
+            ("tls", "key") => "certificate = \"mx1.pem\"",
+            ("next_hop", "tls_verify") => "tls = \"required\"",
             ("score", "delay_from") => "reject_above = 600",
             ("score", "reject_above") => "delay_from = 500",
             _ => "",

@@ -1,14 +1,17 @@
-//! The client's socket: what it sent, what it is to be told.
+//! The client's connection: what it sent, what it is to be told.
 
 use std::fmt::Display;
+use std::io;
+use std::mem;
 use std::time::Duration;
 
-use rustix::net::RecvFlags;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 
-use crate::smtp::LineBuffer;
+use super::stream::Stream;
+use crate::smtp::{LineBuffer, is_proxy_header};
 
 /// Octets of replies that may wait for the end of a pipelined batch.
 const MAX_OUTPUT: usize = 16 * 1024;
@@ -17,29 +20,67 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// Octets of a leaving client that are read and forgotten.
 const MAX_LEFTOVERS: usize = 256 * 1024;
 
-/// The client's socket with its buffers.
+/// The client's connection with its buffers, which are given back while nothing is in them.
 #[derive(Debug)]
 pub(super) struct ClientStream {
-    stream: TcpStream,
+    stream: Stream,
     /// What it sent and nobody has read yet.
     pub(super) input: LineBuffer,
     output: Vec<u8>,
+    line_limit: usize,
 }
 
 /// The client closed the connection, or it broke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Gone;
 
+/// What a client said before it was spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Early {
+    /// A PROXY header, which it is not to send: somebody set up a load balancer and not us.
+    ProxyHeader,
+    /// Anything else.
+    Talk,
+}
+
 impl ClientStream {
     pub(super) fn new(stream: TcpStream, line_limit: usize) -> Self {
-        Self { stream, input: LineBuffer::new(line_limit), output: Vec::new() }
+        Self {
+            stream: Stream::Plain(stream),
+            input: LineBuffer::new(line_limit),
+            output: Vec::new(),
+            line_limit,
+        }
     }
 
-    /// Whether it sent something before it was greeted. Asks the system: the runtime may not have looked yet.
-    pub(super) fn spoke_early(&self) -> bool {
-        let mut octet = [0; 1];
-        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
-        matches!(rustix::net::recv(&self.stream, &mut octet, flags), Ok((1.., _length)))
+    /// Whether it is under TLS.
+    pub(super) const fn is_tls(&self) -> bool {
+        self.stream.is_tls()
+    }
+
+    /// What it said that nobody has read.
+    pub(super) fn early(&self) -> Option<Early> {
+        let mut octets = [0; 16];
+        let unread = self.input.unread();
+        let said = if unread.is_empty() {
+            let length = self.stream.peek(&mut octets).ok()?;
+            octets.get(..length)?
+        } else {
+            unread
+        };
+        Some(if is_proxy_header(said) { Early::ProxyHeader } else { Early::Talk })
+    }
+
+    /// Speaks TLS from here on. Whatever came in the clear and was not read is forgotten: it may be anybody's (RFC 3207
+    /// section 4.2).
+    pub(super) async fn secure(&mut self, acceptor: &TlsAcceptor) -> io::Result<()> {
+        self.input = LineBuffer::new(self.line_limit);
+        let Stream::Plain(socket) = mem::replace(&mut self.stream, Stream::Lost) else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        let secured = acceptor.accept(socket).await?;
+        self.stream = Stream::Tls(Box::new(secured.into()));
+        Ok(())
     }
 
     /// Queues a line.
@@ -59,18 +100,37 @@ impl ClientStream {
 
     /// Sends what is queued. Nothing is sent twice when this is cancelled.
     pub(super) async fn flush(&mut self) -> Result<(), Gone> {
+        if self.output.is_empty() {
+            return Ok(());
+        }
         while !self.output.is_empty() {
             let sent = self.stream.write(&self.output).await.map_err(|_broken| Gone)?;
             self.output.drain(..sent);
         }
-        Ok(())
+        self.output = Vec::new();
+        self.stream.flush().await.map_err(|_broken| Gone)
     }
 
     /// Reads up to `size` octets more. Nothing is lost when this is cancelled.
     pub(super) async fn fill(&mut self, size: usize) -> Result<(), Gone> {
-        match self.stream.read_buf(self.input.space(size)).await {
-            Ok(1..) => Ok(()),
-            Ok(0) | Err(_) => Err(Gone),
+        self.input.release();
+        loop {
+            // Who is silent needs no buffer.
+            if let Stream::Plain(socket) = &self.stream {
+                socket.readable().await.map_err(|_broken| Gone)?;
+                match socket.try_read_buf(self.input.space(size)) {
+                    Ok(1..) => return Ok(()),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        self.input.release();
+                    }
+                    Ok(0) | Err(_) => return Err(Gone),
+                }
+            } else {
+                return match self.stream.read_buf(self.input.space(size)).await {
+                    Ok(1..) => Ok(()),
+                    Ok(0) | Err(_) => Err(Gone),
+                };
+            }
         }
     }
 

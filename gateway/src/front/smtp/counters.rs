@@ -31,6 +31,7 @@ pub(super) struct Counters {
     pub(super) messages_relayed: Counter,
     pub(super) messages_refused: Counter,
     pub(super) next_hop_failures: Counter,
+    pub(super) tls_failures: Counter,
 }
 
 impl Counters {
@@ -47,6 +48,7 @@ impl Counters {
             messages_relayed: self.messages_relayed.get(),
             messages_refused: self.messages_refused.get(),
             next_hop_failures: self.next_hop_failures.get(),
+            tls_failures: self.tls_failures.get(),
         }
     }
 }
@@ -76,4 +78,6 @@ pub struct CountersSnapshot {
     pub messages_refused: u64,
     /// Times that the next hop could not be reached, or was lost.
     pub next_hop_failures: u64,
+    /// Handshakes of clients that came to nothing.
+    pub tls_failures: u64,
 }

@@ -13,8 +13,8 @@ use crate::engine::{Judged, MessageHead};
 use crate::front::BareNewline;
 use crate::policy::{Action, Decision, Envelope, Outcome, Phase, Reply, Verdict};
 use crate::smtp::{
-    DataDecoder, DataEncoder, DataFault, Limits, NextHopReply, fields, header_end, header_fault,
-    header_too_long, is_named,
+    DataDecoder, DataEncoder, DataFault, Fed, Limits, NextHopReply, header_end, header_fault,
+    header_too_long,
 };
 
 /// Octets that are read at once, and so about what is held back of a message.
@@ -27,8 +27,10 @@ const LONGEST_PROVING: Duration = Duration::from_mins(1);
 pub(super) const MOST_PROVING: usize = 64;
 
 /// A message on its way through.
-struct Message {
-    envelope: Envelope,
+pub(super) struct Message {
+    pub(super) envelope: Envelope,
+    /// Whether its header may have more than ASCII (RFC 6531).
+    pub(super) utf8: bool,
     decoder: DataDecoder,
     encoder: DataEncoder,
     /// Content that was not looked at yet.
@@ -36,7 +38,7 @@ struct Message {
     /// Octets of it in which no end of the header was found.
     searched: usize,
     /// The header block, kept since it may be judged again.
-    header: Vec<u8>,
+    pub(super) header: Vec<u8>,
     /// What waits to be sent to the next hop: sent only when more came, so that the end is never among it.
     held: Vec<u8>,
     octets: u64,
@@ -79,48 +81,36 @@ struct Refusal {
 }
 
 /// What ended a wait for more data.
-enum More {
+pub(super) enum More {
     Came,
     Gone,
     Interrupted(Interrupted),
     Timeout,
+    /// It was refused long ago, and goes on.
+    TooMuch,
 }
 
 impl Session {
     /// Takes the data of a message whose DATA the next hop has accepted.
-    pub(super) async fn receive(&mut self, envelope: Envelope) -> Flow {
+    pub(super) async fn receive(&mut self, envelope: Envelope, utf8: bool) -> Flow {
         let limits = &self.settings.limits;
-        let normalise = self.bare_newline == BareNewline::Normalise;
-        let mut message = Message {
-            envelope,
-            decoder: DataDecoder::new(normalise, limits.data_line),
-            encoder: DataEncoder::default(),
-            content: Vec::new(),
-            searched: 0,
-            header: Vec::new(),
-            held: Vec::new(),
-            octets: 0,
-            proved: None,
-            fate: Fate::Unknown,
-        };
+        let normalise = self.listener.bare_newline == BareNewline::Normalise;
+        let decoder = DataDecoder::new(normalise, limits.data_line);
+        let mut message = Message::new(envelope, utf8, decoder);
         loop {
-            let before = message.content.len();
-            let fed = message.decoder.feed(self.stream.input.unread(), &mut message.content);
+            let fed = message.feed(self.stream.input.unread());
             self.stream.input.consume(fed.consumed);
-            let new = message.content.len() - before;
-            message.octets += u64::try_from(new).unwrap_or(u64::MAX);
             self.look_at(&mut message, fed.end).await;
             if fed.end {
                 return self.finish(message).await;
             }
-            if message.octets > self.settings.limits.message.saturating_mul(2) {
-                // It was refused long ago, and goes on.
+            if message.is_far_too_long(&self.settings.limits) {
                 self.conclude(message);
                 return Flow::Close;
             }
             match self.more(&mut message).await {
                 More::Came => {}
-                More::Gone => return self.broken_off(message, None),
+                More::Gone | More::TooMuch => return self.broken_off(message, None),
                 More::Timeout => {
                     let reply = Reply::new(421, 4, 2, "timed out waiting for data");
                     return self.broken_off(message, Some(reply));
@@ -131,7 +121,7 @@ impl Session {
     }
 
     /// Judges and prepares what came.
-    async fn look_at(&mut self, message: &mut Message, end: bool) {
+    pub(super) async fn look_at(&mut self, message: &mut Message, end: bool) {
         if matches!(message.fate, Fate::Refused(_)) {
             message.content.clear();
             return;
@@ -206,14 +196,8 @@ impl Session {
         if let Some(reply) = reply {
             return message.refuse(&mut self.next_hop, Refusal::judged(decision, &reply));
         }
-        if let Some(field) = decision.header() {
-            let field = field.replace(char::is_control, "?");
-            message.encoder.encode(format!("{field}\r\n").as_bytes(), &mut message.held);
-        }
-        // What a sender wrote under our name is no word of ours.
-        for field in fields(&message.header).filter(|field| !is_named(field, Decision::HEADER)) {
-            message.encoder.encode(field, &mut message.held);
-        }
+        let header = self.header(message, &decision);
+        message.encoder.encode(&header, &mut message.held);
         message.fate = Fate::Pass(decision);
     }
 
@@ -227,7 +211,7 @@ impl Session {
     }
 
     /// The next hop answered in the middle of the data, or went away.
-    fn interrupted(&mut self, message: &mut Message, interruption: Interrupted) {
+    pub(super) fn interrupted(&mut self, message: &mut Message, interruption: Interrupted) {
         let own = |session: &Self, reply| {
             session.own(Phase::Message, Verdict::NextHop, Action::Defer, reply)
         };
@@ -258,12 +242,12 @@ impl Session {
     fn lost(&mut self, error: &NextHopError) -> Reply {
         self.next_hop = None;
         self.front.counters.next_hop_failures.add();
-        self.front.next_hop.doubt();
+        self.front.next_hops.doubt();
         error.reply()
     }
 
     /// Waits for more, and sends what was held so far: now it is not the end.
-    async fn more(&mut self, message: &mut Message) -> More {
+    pub(super) async fn more(&mut self, message: &mut Message) -> More {
         let more = self.more_from_client().await;
         let (More::Came, Some(next_hop)) = (&more, &mut self.next_hop) else { return more };
         if message.held.len() < PIECE {
@@ -279,7 +263,7 @@ impl Session {
         }
     }
 
-    async fn more_from_client(&mut self) -> More {
+    pub(super) async fn more_from_client(&mut self) -> More {
         let limits = &self.settings.limits;
         let (stream, next_hop) = (&mut self.stream, &mut self.next_hop);
         let wait = async {
@@ -305,7 +289,7 @@ impl Session {
     }
 
     /// The data is over: the last judgement, the dot, the next hop's answer.
-    async fn finish(&mut self, mut message: Message) -> Flow {
+    pub(super) async fn finish(&mut self, mut message: Message) -> Flow {
         self.prove(&mut message).await;
         let rules = self.front.engine.rules_version();
         if message.fate.judgement().is_some_and(|decision| decision.rules != rules) {
@@ -385,7 +369,7 @@ impl Session {
     }
 
     /// Tells the sender that its message went nowhere, and records why.
-    fn conclude(&mut self, message: Message) {
+    pub(super) fn conclude(&mut self, message: Message) {
         let Fate::Refused(refusal) = message.fate else { return };
         self.front.counters.messages_refused.add();
         self.stream.say_lines(&refusal.reply);
@@ -398,11 +382,17 @@ impl Session {
         self.front.engine.record(&self.client, Some(&message.envelope), &refusal.decision, outcome);
     }
 
-    /// The client went away, or fell silent, in the middle of its data: nothing was acknowledged, nothing goes on.
-    fn broken_off(&mut self, message: Message, reply: Option<Reply>) -> Flow {
+    /// The client went away, or fell silent, in the middle of its data.
+    pub(super) fn broken_off(&mut self, mut message: Message, reply: Option<Reply>) -> Flow {
+        self.give_up(&mut message, reply);
+        Flow::Close
+    }
+
+    /// Ends a message whose data has no end: nothing was acknowledged, nothing goes on.
+    pub(super) fn give_up(&mut self, message: &mut Message, reply: Option<Reply>) {
         self.next_hop = None;
         self.front.counters.messages_refused.add();
-        let decision = match message.fate {
+        let decision = match std::mem::replace(&mut message.fate, Fate::Unknown) {
             Fate::Refused(refusal) => refusal.decision,
             Fate::Pass(_) | Fate::Proving(_) | Fate::Unknown => {
                 let lost = Reply::new(421, 4, 2, "connection lost in the middle of the data");
@@ -419,11 +409,50 @@ impl Session {
             ..Outcome::default()
         };
         self.front.engine.record(&self.client, Some(&message.envelope), &decision, outcome);
-        Flow::Close
     }
 }
 
 impl Message {
+    /// One of which nothing is here yet.
+    pub(super) fn new(envelope: Envelope, utf8: bool, decoder: DataDecoder) -> Self {
+        Self {
+            envelope,
+            utf8,
+            decoder,
+            encoder: DataEncoder::default(),
+            content: Vec::new(),
+            searched: 0,
+            header: Vec::new(),
+            held: Vec::new(),
+            octets: 0,
+            proved: None,
+            fate: Fate::Unknown,
+        }
+    }
+
+    /// Takes octets from the wire.
+    pub(super) fn feed(&mut self, octets: &[u8]) -> Fed {
+        let before = self.content.len();
+        let fed = self.decoder.feed(octets, &mut self.content);
+        self.octets += u64::try_from(self.content.len() - before).unwrap_or(u64::MAX);
+        fed
+    }
+
+    /// Ends a message that came in pieces.
+    pub(super) fn end_pieces(&mut self) {
+        self.decoder.finish(&mut self.content);
+    }
+
+    /// Whether its sender will hear that it goes nowhere.
+    pub(super) const fn is_refused(&self) -> bool {
+        matches!(self.fate, Fate::Refused(_))
+    }
+
+    /// Whether its sender goes on long after it was refused for its size.
+    pub(super) const fn is_far_too_long(&self, limits: &Limits) -> bool {
+        self.octets > limits.message.saturating_mul(2)
+    }
+
     /// Drops the next hop with what it has of the message; the rest of the data is taken in and forgotten.
     fn refuse(&mut self, next_hop: &mut Option<NextHopConnection>, refusal: Refusal) {
         *next_hop = None;
@@ -466,7 +495,7 @@ impl Message {
         }
         self.decoder.fault().map(|fault| match fault {
             DataFault::BareCr | DataFault::BareLf => Reply::new(550, 6, 11, &fault.to_string()),
-            DataFault::LongLine => Reply::new(550, 6, 0, &fault.to_string()),
+            DataFault::LongLine | DataFault::Nul => Reply::new(550, 6, 0, &fault.to_string()),
         })
     }
 }

@@ -3,19 +3,27 @@
 mod client;
 mod connections;
 mod counters;
+mod header;
+mod login;
 mod message;
 mod next_hop;
-mod next_hop_state;
+mod opening;
 mod patience;
+mod pieces;
 mod session;
+mod stream;
+mod tarpit;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod transaction;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use moka::sync::Cache;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
@@ -24,21 +32,28 @@ use tokio::time::{sleep, sleep_until};
 use self::connections::{Connections, Full};
 use self::counters::Counters;
 pub use self::counters::CountersSnapshot;
-use self::next_hop_state::NextHopState;
-pub use self::next_hop_state::NextHopStatus;
+pub use self::next_hop::NextHopStatus;
+use self::next_hop::NextHops;
 pub use self::patience::{Stop, stopped};
-use self::session::Session;
-use super::{Listener, NextHop, PassClient};
+use self::session::{Entry, Session};
+use self::tarpit::Tarpit;
+use self::tls::Tls;
+use super::{HeaderConfig, Listener, NextHop, PassClient};
 use crate::alarm::Alarms;
 use crate::direction::{Route, RouteReason};
 use crate::engine::{Client, Engine};
 use crate::net::fold;
-use crate::policy::{Action, Outcome, Phase, Reply, Verdict};
+use crate::policy::{Action, Outcome, Phase, Verdict};
 use crate::refresh::Known;
 use crate::smtp::{Limits, Mailbox, RecipientDomains};
+use crate::tls::{Certificate, TlsError};
 
 /// How long sessions may take beyond the deadline of a stop to say goodbye.
 const GRACE: Duration = Duration::from_secs(2);
+/// Clients of which it is remembered that they can wait for a greeting.
+const MOST_PATIENT: u64 = 100_000;
+/// How long that is remembered.
+const PATIENT_FOR: Duration = Duration::from_hours(24);
 
 /// What the proxy is told by the configuration; a session keeps those that it began with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +62,10 @@ pub struct Settings {
     pub hostname: String,
     /// Where accepted mail goes.
     pub next_hop: NextHop,
+    /// The certificate of this host, where it has one.
+    pub certificate: Option<Certificate>,
+    /// What is written into the header of mail that goes on.
+    pub header: HeaderConfig,
     /// The domains for which mail is taken; `None` leaves that to the next hop, which then must know the client.
     pub recipient_domains: Option<RecipientDomains>,
     /// How much of everything a peer may use.
@@ -58,7 +77,9 @@ impl Settings {
     /// on, only those that an acceptance list names may, and others to listed domains alone (B0).
     fn accept_recipient(&self, recipient: &Mailbox, route: Option<&Route>) -> bool {
         let passes_on = self.next_hop.client != PassClient::None;
-        let is_named = |route: &Route| matches!(route.reason, RouteReason::Acceptance { .. });
+        let is_named = |route: &Route| {
+            matches!(route.reason, RouteReason::Acceptance { .. } | RouteReason::Authenticated)
+        };
         if route.is_some_and(|route| route.may_relay() && (passes_on || is_named(route))) {
             return true;
         }
@@ -77,33 +98,49 @@ pub struct Front {
     alarms: Alarms,
     connections: Arc<Connections>,
     known: Known,
-    next_hop: NextHopState,
+    next_hops: NextHops,
+    tls: Tls,
+    tarpit: Tarpit,
+    /// Who has waited for a greeting of late, and need not do so again.
+    patient: Cache<IpAddr, ()>,
     /// Room for messages that are held until their signature is verified.
     proving: Arc<Semaphore>,
     counters: Counters,
 }
 
 impl Front {
-    /// A proxy that serves nobody yet.
-    pub fn new(settings: Settings, engine: Arc<Engine>, known: Known, alarms: Alarms) -> Self {
-        Self {
-            settings: ArcSwap::from_pointee(settings),
+    /// A proxy that serves nobody yet; it reads the files that TLS needs.
+    pub fn new(
+        settings: Settings,
+        engine: Arc<Engine>,
+        known: Known,
+        alarms: Alarms,
+    ) -> Result<Self, TlsError> {
+        let patient = Cache::builder().max_capacity(MOST_PATIENT).time_to_live(PATIENT_FOR).build();
+        Ok(Self {
             engine,
-            next_hop: NextHopState::new(alarms.clone()),
+            next_hops: NextHops::new(&settings.next_hop, alarms.clone()),
+            tls: Tls::load(&settings, alarms.clone())?,
+            settings: ArcSwap::from_pointee(settings),
             alarms,
             connections: Arc::default(),
             known,
+            tarpit: Tarpit::default(),
+            patient,
             proving: Arc::new(Semaphore::new(message::MOST_PROVING)),
             counters: Counters::default(),
-        }
+        })
     }
 
-    /// Puts other settings in force, for connections from now on.
-    pub fn set_settings(&self, settings: Settings) {
+    /// Puts other settings in force, for connections from now on; where the files that TLS needs cannot be read, none of them.
+    pub fn set_settings(&self, settings: Settings) -> Result<(), TlsError> {
+        self.tls.set(&settings)?;
         let previous = self.settings.swap(Arc::new(settings));
-        if previous.next_hop != self.settings.load().next_hop {
-            self.next_hop.forget();
+        let settings = self.settings.load();
+        if previous.next_hop != settings.next_hop {
+            self.next_hops.set(&settings.next_hop);
         }
+        Ok(())
     }
 
     /// Our name in greetings, as it is now.
@@ -116,25 +153,31 @@ impl Front {
         self.counters.snapshot(self.connections.total())
     }
 
-    /// How the next hop is doing.
-    pub fn next_hop(&self) -> NextHopStatus {
-        self.next_hop.status(self.settings.load().next_hop.address)
+    /// How the next hops are doing.
+    pub fn next_hops(&self) -> Vec<NextHopStatus> {
+        self.next_hops.status()
     }
 
-    /// Asks the next hop every minute what it offers, sooner after trouble, until `stop`; one task for all listeners.
-    pub async fn watch_next_hop(self: Arc<Self>, mut stop: Stop) {
+    /// Asks the next hops every minute what they offer, sooner after trouble, until `stop`; one task for all listeners.
+    pub async fn watch_next_hops(self: Arc<Self>, mut stop: Stop) {
         loop {
             let settings = self.settings.load_full();
             tokio::select! {
-                () = self.next_hop.probe_and_wait(&settings) => {}
+                () = self.next_hops.probe_and_wait(&settings, self.tls.connector()) => {}
                 _deadline = stopped(&mut stop) => return,
             }
         }
     }
 
+    /// Takes up a new certificate whenever its files change, until `stop`.
+    pub async fn watch_certificate(self: Arc<Self>, stop: Stop) {
+        self.tls.watch(stop).await;
+    }
+
     /// Serves the connections of one listening socket until `stop`, then until all are finished or its deadline is over.
     pub async fn serve(self: Arc<Self>, socket: TcpListener, listener: Listener, mut stop: Stop) {
         let alarm = format!("listener:{}", listener.address);
+        let listener = Arc::new(listener);
         let mut sessions = JoinSet::new();
         let deadline = loop {
             tokio::select! {
@@ -171,25 +214,30 @@ impl Front {
     fn admit(
         self: &Arc<Self>,
         stream: TcpStream,
-        listener: &Listener,
+        listener: &Arc<Listener>,
         stop: &Stop,
     ) -> Option<Session> {
         let client = ends(&stream)?;
+        let peer = client.address.ip();
         let settings = self.settings.load_full();
         self.counters.connections.add();
-        if !self.known.tell(client.address.ip()) {
+        if !self.known.tell(peer) {
             self.counters.known_lost.add();
         }
-        match self.connections.admit(client.address.ip(), &settings.limits) {
-            Ok(place) => Some(Session::new(
-                Arc::clone(self),
-                settings,
-                stream,
-                client,
-                listener,
-                stop.clone(),
-                place,
-            )),
+        let is_proxied = listener.proxy_from.iter().any(|known| known.contains(peer));
+        let place = self.connections.admit(&settings.limits).and_then(|mut place| {
+            // Behind a load balancer the client is not known yet.
+            if !is_proxied {
+                place.claim(peer, self.engine.is_known_good(peer), &settings.limits)?;
+            }
+            Ok(place)
+        });
+        match place {
+            Ok(place) => {
+                let (listener, stop) = (Arc::clone(listener), stop.clone());
+                let entry = Entry { settings, listener, client, is_proxied, stop, place };
+                Some(Session::new(Arc::clone(self), stream, entry))
+            }
             Err(full) => {
                 self.turn_away(&stream, &client, full);
                 None
@@ -199,10 +247,7 @@ impl Front {
 
     /// Says that there is no room, and closes; costs no task, and never waits.
     fn turn_away(&self, stream: &TcpStream, client: &Client, full: Full) {
-        let reply = match full {
-            Full::All => Reply::new(421, 3, 2, "all connections are taken, try again later"),
-            Full::Client => Reply::new(421, 7, 0, "too many connections from your address"),
-        };
+        let reply = full.reply();
         self.counters.capacity.add();
         let decision = self.engine.own(
             client,
@@ -226,7 +271,7 @@ fn ends(stream: &TcpStream) -> Option<Client> {
     let (mut address, mut local) = (stream.peer_addr().ok()?, stream.local_addr().ok()?);
     address.set_ip(fold(address.ip()));
     local.set_ip(fold(local.ip()));
-    Some(Client { address, local })
+    Some(Client::new(address, local))
 }
 
 fn report_panic(finished: Result<(), JoinError>) {

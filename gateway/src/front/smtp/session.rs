@@ -1,5 +1,6 @@
 //! One session with one client: greeting, commands, goodbye.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,38 +12,57 @@ use super::next_hop::{Hello, NextHopConnection};
 use super::patience::Patience;
 use super::transaction::Transaction;
 use super::{Front, Settings, Stop};
-use crate::direction::{Direction, Route};
+use crate::direction::Route;
 use crate::engine::Client;
-use crate::front::{BareNewline, Listener};
-use crate::policy::{Action, Decision, Outcome, Phase, Reply, Verdict};
-use crate::smtp::{Capabilities, Command, CommandError, HelloName, LineFault};
+use crate::front::{Listener, ListenerTls};
+use crate::net::Prefix;
+use crate::policy::{Action, Decision, Phase, Reply, Verdict};
+use crate::smtp::{Capabilities, Command, CommandError, HelloName, Limits, LineFault, Offer};
 
 /// Octets that are read at once while waiting for commands.
-const PIECE: usize = 4096;
-/// Lines of a refused client that are answered before it is left.
-const REFUSED_LINES: usize = 10;
+pub(super) const PIECE: usize = 4096;
+/// Octets of a line in a login (RFC 4954 section 4).
+const LOGIN_LINE: usize = 12_288;
+
 /// One session with one client.
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) front: Arc<Front>,
     pub(super) settings: Arc<Settings>,
+    pub(super) listener: Arc<Listener>,
     pub(super) client: Client,
-    /// The way of all mail of the listener; `None` is told from the client.
-    direction: Option<Direction>,
+    /// The other end of the connection, whoever the client is.
+    pub(super) peer: IpAddr,
+    /// Whether the peer has to name the client first.
+    pub(super) is_proxied: bool,
     /// What was decided when the client connected; `None` before that.
     pub(super) connection: Option<Decision>,
-    pub(super) bare_newline: BareNewline,
     pub(super) stream: ClientStream,
     pub(super) patience: Patience,
     /// Open from the first MAIL on, over all transactions; without it an open transaction is lost.
     pub(super) next_hop: Option<NextHopConnection>,
     pub(super) hello: Option<Hello>,
+    /// The name that another host says the client greeted with.
+    pub(super) said_hello: Option<HelloName>,
+    /// Whether the next hop took its login; only the connection at hand knows of that.
+    pub(super) is_authenticated: bool,
     /// What the client was offered.
     pub(super) offered: Capabilities,
     pub(super) transaction: Option<Transaction>,
     commands: usize,
     errors: usize,
-    _place: Place,
+    pub(super) place: Place,
+}
+
+/// How a session begins.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) settings: Arc<Settings>,
+    pub(super) listener: Arc<Listener>,
+    pub(super) client: Client,
+    pub(super) is_proxied: bool,
+    pub(super) stop: Stop,
+    pub(super) place: Place,
 }
 
 /// Whether a session goes on.
@@ -53,7 +73,7 @@ pub(super) enum Flow {
 }
 
 /// What ends a wait for a command.
-enum Next {
+pub(super) enum Next {
     Line(Result<Vec<u8>, LineFault>),
     Gone,
     Stop,
@@ -61,37 +81,35 @@ enum Next {
 }
 
 impl Session {
-    pub(super) fn new(
-        front: Arc<Front>,
-        settings: Arc<Settings>,
-        stream: TcpStream,
-        client: Client,
-        listener: &Listener,
-        stop: Stop,
-        place: Place,
-    ) -> Self {
+    pub(super) fn new(front: Arc<Front>, stream: TcpStream, entry: Entry) -> Self {
+        let Entry { settings, listener, client, is_proxied, stop, place } = entry;
+        let line = settings.limits.command_line;
+        let line = if listener.auth { line.max(LOGIN_LINE) } else { line };
         Self {
+            peer: client.address.ip(),
             client,
-            direction: listener.direction,
+            is_proxied,
             connection: None,
-            bare_newline: listener.bare_newline,
-            stream: ClientStream::new(stream, settings.limits.command_line),
+            stream: ClientStream::new(stream, line),
             patience: Patience::new(stop, settings.limits.session_timeout),
             next_hop: None,
             hello: None,
+            said_hello: None,
+            is_authenticated: false,
             offered: Capabilities::default(),
             transaction: None,
             commands: 0,
             errors: 0,
             front,
             settings,
-            _place: place,
+            listener,
+            place,
         }
     }
 
     /// Serves the client from the judgement to the end.
     pub(super) async fn run(mut self) {
-        if self.greet().await == Flow::Continue {
+        if self.open().await == Flow::Continue {
             while self.step().await == Flow::Continue {}
         }
         self.abort();
@@ -99,98 +117,17 @@ impl Session {
         self.stream.hang_up().await;
     }
 
-    async fn greet(&mut self) -> Flow {
-        let front = Arc::clone(&self.front);
-        let mut decision = front.engine.judge_connection(&self.client, self.direction).await;
-        let is_open = !decision.effective().refuses() && !decision.trusts_client();
-        if is_open && self.stream.spoke_early() {
-            front.counters.early_talkers.add();
-            let reply = Reply::new(554, 5, 1, "you spoke before the greeting");
-            let own = self.own(Phase::Connect, Verdict::EarlyTalker, Action::Reject, reply);
-            // In a dry run it goes on, with what is known of it.
-            decision = Decision {
-                enforced: front.engine.enforces(),
-                score: decision.score,
-                route: decision.route,
-                addresses: decision.addresses,
-                ..own
-            };
-        }
-        match decision.effective() {
-            Action::Defer => {
-                front.counters.deferred.add();
-                self.answer_connection(&decision, Reply::new(421, 7, 1, "try again later"));
-                Flow::Close
-            }
-            Action::Reject | Action::RejectMessage => {
-                front.counters.refused.add();
-                let reply = Reply::new(554, 7, 1, "you are not allowed to connect");
-                self.answer_connection(&decision, reply);
-                self.wait_for_quit().await;
-                Flow::Close
-            }
-            Action::Accept | Action::Observe | Action::Tag | Action::Discard => {
-                let greeting = format!("220 {} ESMTP", self.settings.hostname);
-                self.stream.say(&greeting);
-                let outcome = Outcome { reply: Some(greeting), ..Outcome::default() };
-                self.front.engine.record(&self.client, None, &decision, outcome);
-                self.connection = Some(decision);
-                Flow::Continue
-            }
-        }
-    }
-
     /// Which way the client's mail goes.
     pub(super) fn route(&self) -> Option<&Route> {
         self.connection.as_ref().and_then(|connection| connection.route.as_ref())
     }
 
-    /// Says the reply of a decision, `otherwise` where it has none, and records it.
-    fn answer_connection(&mut self, decision: &Decision, otherwise: Reply) {
-        let reply = decision.reply.clone().unwrap_or(otherwise).to_string();
-        self.stream.say(&reply);
-        let outcome = Outcome { reply: Some(reply), ..Outcome::default() };
-        self.front.engine.record(&self.client, None, decision, outcome);
-    }
-
-    /// RFC 5321 section 3.1: after a 554 the client may only quit.
-    async fn wait_for_quit(&mut self) {
-        let wait = self.settings.limits.refused_timeout;
-        let stream = &mut self.stream;
-        let talk = async {
-            for _line in 0..REFUSED_LINES {
-                let line = loop {
-                    if let Some(line) = stream.input.next_line() {
-                        break line;
-                    }
-                    stream.flush().await?;
-                    stream.fill(PIECE).await?;
-                };
-                if matches!(line.as_deref().map(Command::parse), Ok(Ok(Command::Quit))) {
-                    stream.say(Reply::new(221, 0, 0, "bye"));
-                    return Ok(());
-                }
-                stream.say(Reply::new(503, 5, 1, "you are not allowed to connect, expected QUIT"));
-            }
-            Ok(())
-        };
-        let _outcome: Option<Result<(), Gone>> = self.patience.within(wait, talk).await;
-    }
-
     /// Waits for a command and answers it.
     async fn step(&mut self) -> Flow {
-        let line = match self.next_line().await {
+        let line = match self.next_line(self.transaction.is_none()).await {
             Next::Line(Ok(line)) => line,
             Next::Line(Err(fault)) => return self.faulty_line(fault),
-            Next::Gone => return Flow::Close,
-            Next::Stop => {
-                self.stream.say(Reply::new(421, 3, 2, "service is going down"));
-                return Flow::Close;
-            }
-            Next::Timeout => {
-                self.stream.say(Reply::new(421, 4, 2, "timed out waiting for a command"));
-                return Flow::Close;
-            }
+            ended => return self.no_line(&ended),
         };
         self.commands += 1;
         if self.commands > self.settings.limits.commands {
@@ -203,9 +140,20 @@ impl Session {
         }
     }
 
-    async fn next_line(&mut self) -> Next {
-        // Where mail is in hand, a stop waits for its end, up to the deadline.
-        let idle = self.transaction.is_none();
+    /// No line came, and none will be taken any more.
+    pub(super) fn no_line(&mut self, ended: &Next) -> Flow {
+        match ended {
+            Next::Line(_) | Next::Gone => {}
+            Next::Stop => self.stream.say(Reply::new(421, 3, 2, "service is going down")),
+            Next::Timeout => {
+                self.stream.say(Reply::new(421, 4, 2, "timed out waiting for a command"));
+            }
+        }
+        Flow::Close
+    }
+
+    /// Waits for a line; where mail is in hand, not `idle`, a stop waits for its end, up to the deadline.
+    pub(super) async fn next_line(&mut self, idle: bool) -> Next {
         if idle && self.patience.is_stopping() {
             return Next::Stop;
         }
@@ -234,7 +182,7 @@ impl Session {
         }
     }
 
-    fn faulty_line(&mut self, fault: LineFault) -> Flow {
+    pub(super) fn faulty_line(&mut self, fault: LineFault) -> Flow {
         match fault {
             // Where lines end is the one thing on which both sides must agree.
             LineFault::BareLf => self.break_off(Reply::new(554, 5, 2, &fault.to_string())),
@@ -246,6 +194,8 @@ impl Session {
 
     async fn command(&mut self, command: Command) -> Flow {
         match command {
+            Command::Auth(arguments) => return self.auth(&arguments).await,
+            Command::Bdat(piece) => return self.bdat(piece).await,
             Command::Data => return self.data().await,
             Command::Ehlo(name) => return self.ehlo(&name).await,
             Command::Helo(name) => {
@@ -253,7 +203,7 @@ impl Session {
                 self.stream.say(format!("250 {}", self.settings.hostname));
             }
             Command::Help => {
-                let text = "EHLO HELO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT";
+                let text = "EHLO HELO STARTTLS MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT";
                 self.stream.say(format!("214 2.0.0 {text}"));
             }
             Command::Mail(mail) => return self.mail(&mail).await,
@@ -268,7 +218,9 @@ impl Session {
                 self.reset().await;
                 self.stream.say(Reply::new(250, 0, 0, "ok"));
             }
+            Command::Starttls => return self.starttls().await,
             Command::Vrfy => self.stream.say(Reply::new(252, 0, 0, "send mail and see")),
+            Command::Xclient(said) => return self.xclient(said).await,
         }
         Flow::Continue
     }
@@ -278,7 +230,8 @@ impl Session {
         let front = Arc::clone(&self.front);
         let settings = Arc::clone(&self.settings);
         let wait = settings.limits.next_hop_timeout;
-        let asked = self.patience.within(wait, front.next_hop.capabilities(&settings)).await;
+        let capabilities = front.next_hops.capabilities(&settings, front.tls.connector());
+        let asked = self.patience.within(wait, capabilities).await;
         let Some(capabilities) = asked.flatten() else {
             front.counters.next_hop_failures.add();
             let reply = Reply::new(421, 3, 2, "next hop does not answer, try again later");
@@ -287,7 +240,7 @@ impl Session {
             return Flow::Close;
         };
         let mut lines = vec![self.settings.hostname.clone()];
-        lines.extend(capabilities.offered(self.settings.limits.message));
+        lines.extend(capabilities.offered(self.offer()));
         self.offered = capabilities;
         let last = lines.len() - 1;
         for (index, line) in lines.iter().enumerate() {
@@ -296,28 +249,47 @@ impl Session {
         Flow::Continue
     }
 
+    /// What is ours to offer to this client.
+    fn offer(&self) -> Offer {
+        let is_tls = self.stream.is_tls();
+        let Limits { message, recipients, .. } = self.settings.limits;
+        let may_name_clients = |known: &Prefix| known.contains(self.peer);
+        Offer {
+            size: message,
+            recipients,
+            starttls: self.listener.tls == ListenerTls::Starttls
+                && !is_tls
+                && self.front.tls.acceptor().is_some(),
+            auth: self.listener.auth && is_tls && !self.is_authenticated,
+            xclient: self.listener.xclient_from.iter().any(may_name_clients),
+        }
+    }
+
     /// Notes the name; the next hop learns it with the next transaction, on a connection of its own.
     fn greeted(&mut self, name: &HelloName, extended: bool) {
-        self.abort();
-        self.leave_next_hop();
-        self.offered = Capabilities::default();
+        self.forget_greeting();
+        let name = self.said_hello.as_ref().unwrap_or(name);
         self.hello = Some(Hello { name: name.as_str().to_owned(), extended });
     }
 
     /// Says a 5xx of our own; too many of them end the session.
     pub(super) fn refuse(&mut self, reply: Reply) -> Flow {
         self.front.counters.protocol_errors.add();
+        self.stream.say(reply);
+        self.count_error()
+    }
+
+    /// Counts an error of the client; too many of them end the session.
+    pub(super) fn count_error(&mut self) -> Flow {
         self.errors += 1;
         if self.errors > self.settings.limits.errors {
-            self.stream.say(reply);
             return self.break_off(Reply::new(421, 7, 0, "too many errors"));
         }
-        self.stream.say(reply);
         Flow::Continue
     }
 
     /// Ends the session because of the client's manners.
-    fn break_off(&mut self, reply: Reply) -> Flow {
+    pub(super) fn break_off(&mut self, reply: Reply) -> Flow {
         self.front.counters.protocol_errors.add();
         self.abort();
         let action = if reply.is_temporary() { Action::Defer } else { Action::Reject };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::next_hop::{Hello, NextHopConnection, NextHopError};
+use super::next_hop::{Hello, NextHopConnection, NextHopError, NextHops};
 use super::session::{Flow, Session};
 use crate::direction::Route;
 use crate::engine::MailSaid;
@@ -15,8 +15,9 @@ const RECORDED: usize = 320;
 /// A transaction that the next hop has begun.
 #[derive(Debug)]
 pub(super) struct Transaction {
-    envelope: Envelope,
-    utf8: bool,
+    pub(super) envelope: Envelope,
+    /// Whether it may have more than ASCII in its header (RFC 6531).
+    pub(super) utf8: bool,
     /// How many recipients were named, accepted or not.
     named: usize,
     /// Whether its end was recorded.
@@ -92,10 +93,11 @@ impl Session {
                 return Ok(Begun::Reply(reply));
             }
         }
-        let (settings, client) = (Arc::clone(&self.settings), self.client);
-        let connect = NextHopConnection::for_client(&settings, &client, hello);
-        let connected = self.patience.within(wait, connect).await;
-        let mut next_hop = connected.ok_or(NextHopError::Timeout)??;
+        if self.is_authenticated {
+            // Another connection knows nothing of the login.
+            return Err(NextHopError::Closed);
+        }
+        let mut next_hop = self.connect(hello).await?;
         if let Some(keyword) = mail.unsupported(&next_hop.capabilities) {
             if mail.unsupported(&self.offered).is_some() {
                 return Ok(Begun::Unsupported(keyword.to_owned()));
@@ -108,6 +110,18 @@ impl Session {
         let reply = answer.ok_or(NextHopError::Timeout)??;
         self.next_hop = Some(next_hop);
         Ok(Begun::Reply(reply))
+    }
+
+    /// A connection to a next hop that knows the client.
+    pub(super) async fn connect(
+        &mut self,
+        hello: &Hello,
+    ) -> Result<NextHopConnection, NextHopError> {
+        let (front, settings) = (Arc::clone(&self.front), Arc::clone(&self.settings));
+        let wait = settings.limits.next_hop_timeout;
+        let connector = front.tls.connector();
+        let connect = front.next_hops.connect(&settings, connector, &self.client, hello);
+        self.patience.within(wait, connect).await.ok_or(NextHopError::Timeout)?
     }
 
     pub(super) async fn rcpt(&mut self, rcpt: &Rcpt) -> Flow {
@@ -192,20 +206,31 @@ impl Session {
     }
 
     pub(super) async fn data(&mut self) -> Flow {
+        match self.begin_data().await {
+            Ok(transaction) => {
+                self.stream.say("354 end data with <CR><LF>.<CR><LF>");
+                self.receive(transaction.envelope, transaction.utf8).await
+            }
+            Err(flow) => flow,
+        }
+    }
+
+    /// Has the next hop wait for the data of the transaction, which is over with that; else the client was told why not.
+    pub(super) async fn begin_data(&mut self) -> Result<Transaction, Flow> {
         let Some(transaction) = &self.transaction else {
-            return self.refuse(Reply::new(503, 5, 1, "send MAIL first"));
+            return Err(self.refuse(Reply::new(503, 5, 1, "send MAIL first")));
         };
         if self.next_hop.is_none() {
             self.say_lost();
             self.transaction = None;
-            return Flow::Continue;
+            return Err(Flow::Continue);
         }
         if transaction.envelope.recipients.is_empty() {
-            return self.refuse(Reply::new(554, 5, 1, "no valid recipients"));
+            return Err(self.refuse(Reply::new(554, 5, 1, "no valid recipients")));
         }
         let Some(reply) = self.ask("DATA").await else {
             self.transaction = None;
-            return Flow::Continue;
+            return Err(Flow::Continue);
         };
         if reply.code != 354 {
             if reply.is_positive() {
@@ -214,13 +239,9 @@ impl Session {
             } else {
                 self.pass_on(&reply);
             }
-            return Flow::Continue;
+            return Err(Flow::Continue);
         }
-        self.stream.say("354 end data with <CR><LF>.<CR><LF>");
-        match self.transaction.take() {
-            Some(transaction) => self.receive(transaction.envelope).await,
-            None => Flow::Continue,
-        }
+        self.transaction.take().ok_or(Flow::Continue)
     }
 
     /// Asks the next hop; `None` when it is lost, which the client has been told then.
@@ -249,7 +270,7 @@ impl Session {
     fn next_hop_lost(&mut self, error: &NextHopError) {
         self.next_hop = None;
         self.front.counters.next_hop_failures.add();
-        self.front.next_hop.doubt();
+        self.front.next_hops.doubt();
         let reply = error.reply();
         self.stream.say(&reply);
         let decision = self.own(Phase::Message, Verdict::NextHop, Action::Defer, reply);
@@ -274,8 +295,11 @@ impl Session {
 
     /// Leaves a next hop that has nothing in hand.
     pub(super) fn leave_next_hop(&mut self) {
-        if let Some(next_hop) = self.next_hop.take() {
+        let Some(next_hop) = self.next_hop.take() else { return };
+        if self.is_authenticated {
             tokio::spawn(next_hop.quit());
+        } else {
+            NextHops::give_back(&self.settings, next_hop);
         }
     }
 

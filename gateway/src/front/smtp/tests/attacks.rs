@@ -85,7 +85,9 @@ async fn everything_in_one_packet() {
         .dialogue(
             "S: 250-mx.example
              S: 250-PIPELINING
-             S: 250 SIZE
+             S: 250-SIZE
+             S: 250-CHUNKING
+             S: 250 LIMITS
              S: 250 2.0.0 ok
              S: 250 2.0.0 ok
              S: 354

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::peer::{Peer, Script};
 use super::site::{Site, of_messages, until};
-use crate::front::{NextHop, PassClient};
+use crate::front::PassClient;
 use crate::list::ListAction;
 use crate::smtp::{Limits, RecipientDomains};
 
@@ -33,6 +33,8 @@ async fn clean_mail_arrives_as_it_was_sent() {
          S: 250-mx.example
          S: 250-PIPELINING
          S: 250-SIZE 5000
+         S: 250-CHUNKING
+         S: 250-LIMITS RCPTMAX=1000
          S: 250-8BITMIME
          S: 250 DSN
          C: MAIL FROM:<a@client.example> SIZE=100 BODY=8BITMIME
@@ -197,6 +199,9 @@ async fn commands_out_of_order() {
          C: AUTH PLAIN
          S: 502 5.5.1
          C: BDAT 3 LAST
+         S: 503 5.5.1 send MAIL
+         C: X
+         C: XCLIENT ADDR=192.0.2.7
          S: 502 5.5.1
          C: VRFY b
          S: 252
@@ -324,7 +329,7 @@ async fn recipients_elsewhere_are_refused_where_domains_are_enforced() {
     for client in [PassClient::None, PassClient::Xclient] {
         let peer = Peer::start(postfix()).await;
         let site = Site::start(&peer, |settings, _| {
-            settings.next_hop = NextHop { client, ..settings.next_hop };
+            settings.next_hop.client = client;
             settings.recipient_domains = Some(RecipientDomains::new(["ours.example"]));
         })
         .await;

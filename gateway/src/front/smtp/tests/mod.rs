@@ -3,5 +3,7 @@
 mod attacks;
 mod dialogues;
 mod next_hop;
+mod openings;
 mod peer;
+mod pieces;
 mod site;

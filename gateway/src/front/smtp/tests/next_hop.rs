@@ -196,7 +196,7 @@ async fn without_xclient_nothing_is_relayed() {
     assert!(peer.mail().is_empty());
     assert_eq!(site.alarms.list()[0].about, "next-hop");
     assert!(site.alarms.list()[0].text.contains("XCLIENT with ADDR not offered"));
-    assert_eq!(site.front.next_hop().up, Some(false));
+    assert_eq!(site.front.next_hops()[0].up, Some(false));
     site.finish().await;
 }
 
@@ -205,21 +205,32 @@ async fn an_unused_port_defers_and_recovers() {
     let peer = Peer::start(good()).await;
     let site = Site::start(&peer, |settings, _| {
         // Nothing listens on port 1 of a loopback address of our own.
-        settings.next_hop.address = "127.0.0.123:1".parse().unwrap();
+        settings.next_hop.addresses = vec!["127.0.0.123:1".parse().unwrap()];
     })
     .await;
     site.dialogue("S: 220\nC: EHLO x\nS: 421 4.3.2\nS: EOF").await;
     site.dialogue("S: 220\nC: HELO x\nS: 250\nC: MAIL FROM:<>\nS: 451 4.4.1").await;
     assert_eq!(site.alarms.list().len(), 1);
-    assert_eq!(site.front.next_hop().up, Some(false));
+    assert_eq!(site.front.next_hops()[0].up, Some(false));
 
     let mut settings = (*site.front.settings.load_full()).clone();
-    settings.next_hop.address = peer.address;
-    site.front.set_settings(settings);
-    let watch = tokio::spawn(Arc::clone(&site.front).watch_next_hop(site.stop.subscribe()));
-    until("the next hop is up", || site.front.next_hop().up == Some(true)).await;
+    settings.next_hop.addresses = vec![peer.address];
+    site.front.set_settings(settings).unwrap();
+    let watch = tokio::spawn(Arc::clone(&site.front).watch_next_hops(site.stop.subscribe()));
+    until("the next hop is up", || site.front.next_hops()[0].up == Some(true)).await;
     assert!(site.alarms.list().is_empty());
-    site.dialogue("S: 220\nC: EHLO x\nS: 250-\nS: 250-\nS: 250 \nC: MAIL FROM:<>\nS: 250").await;
+    site.dialogue(
+        "S: 220
+         C: EHLO x
+         S: 250-mx.example
+         S: 250-PIPELINING
+         S: 250-SIZE
+         S: 250-CHUNKING
+         S: 250 LIMITS
+         C: MAIL FROM:<>
+         S: 250",
+    )
+    .await;
     let records = site.finish().await;
     watch.await.unwrap();
     assert_eq!(of_messages(&records).len(), 1);

@@ -18,7 +18,7 @@ use crate::audit::Writer;
 use crate::clock::Clock;
 use crate::engine::{self, Engine};
 use crate::front::smtp::{Front, Settings};
-use crate::front::{BareNewline, Listener, NextHop, PassClient};
+use crate::front::{HeaderConfig, Listener, NextHop, NextHopTls, PassClient};
 use crate::list::{Class, HopScope, List, ListAction, Loaded, Membership, Origin, Part};
 use crate::net::Prefix;
 use crate::policy::Policy;
@@ -64,14 +64,22 @@ impl Site {
         let address = socket.local_addr().unwrap();
         let mut settings = Settings {
             hostname: "mx.example".to_owned(),
-            next_hop: NextHop { address: peer.address, client: PassClient::Xclient },
+            next_hop: NextHop {
+                addresses: vec![peer.address],
+                client: PassClient::Xclient,
+                tls: NextHopTls::OFF,
+            },
+            certificate: None,
+            // What is written into headers is the matter of tests of its own.
+            header: HeaderConfig { received: false, ..HeaderConfig::default() },
             recipient_domains: None,
             limits: Limits::default(),
         };
-        let mut listener = Listener { address, direction: None, bare_newline: BareNewline::Reject };
+        let mut listener = Listener::new(address);
         change(&mut settings, &mut listener);
         let front =
-            Arc::new(Front::new(settings, Arc::clone(&engine), Known::default(), alarms.clone()));
+            Front::new(settings, Arc::clone(&engine), Known::default(), alarms.clone()).unwrap();
+        let front = Arc::new(front);
         let (stop, stopped) = watch::channel(None);
         let server = tokio::spawn(Arc::clone(&front).serve(socket, listener, stopped));
         Self { address, front, engine, alarms, stop, server, audit, _folder: folder }
@@ -201,6 +209,12 @@ impl Client {
     /// Quits, and closes the connection as soon as the proxy has.
     pub(super) async fn leave(mut self) {
         self.dialogue("C: QUIT\nS: 221\nS: EOF").await;
+    }
+
+    /// The same for a client that was refused.
+    pub(super) async fn leave_refused(mut self) {
+        self.dialogue("C: QUIT").await;
+        while self.line().await != "EOF" {}
     }
 
     /// From the greeting to the 354 for a message from `a@client.example` to `b@ours.example`.

@@ -129,7 +129,11 @@ impl Session {
                 self.wait_for_quit().await;
                 Flow::Close
             }
-            Action::Accept | Action::Observe | Action::Tag | Action::Discard => {
+            Action::Accept
+            | Action::Observe
+            | Action::Tag
+            | Action::Quarantine
+            | Action::Discard => {
                 let greeting = format!("220 {} ESMTP", self.settings.hostname);
                 self.stream.say(&greeting);
                 let outcome = Outcome { reply: Some(greeting), ..Outcome::default() };

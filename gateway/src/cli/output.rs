@@ -68,7 +68,7 @@ pub(super) enum Meaning {
 pub(super) const fn meaning(action: Action) -> Meaning {
     match action {
         Action::Accept | Action::Observe | Action::Tag => Meaning::Good,
-        Action::Defer => Meaning::Doubtful,
+        Action::Quarantine | Action::Defer => Meaning::Doubtful,
         Action::Discard | Action::RejectMessage | Action::Reject => Meaning::Bad,
     }
 }

@@ -71,7 +71,7 @@ struct Add {
     /// A pattern for answers, such as `127.0.0.[2..9]*600`; may be given more than once
     #[arg(long = "match", value_name = "PATTERN")]
     patterns: Vec<String>,
-    /// reject, defer, score, observe, tag, reject-message or discard; accept for good zones
+    /// reject, defer, score, observe, tag, quarantine, reject-message or discard; accept for good zones
     #[arg(long)]
     action: Option<String>,
     /// What a listing adds to the score

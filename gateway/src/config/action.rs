@@ -26,6 +26,7 @@ pub(super) fn bad_actions() -> Vec<ListAction> {
         ListAction::Score(Weight::default()),
         ListAction::Observe,
         ListAction::Tag,
+        ListAction::Quarantine,
         ListAction::RejectMessage,
         ListAction::Discard,
     ]
@@ -78,9 +79,6 @@ pub(super) fn hops(reader: &mut Reader<'_>) -> Option<HopScope> {
 fn one_action(value: &Value, allowed: &Allowed) -> Parsed<ListAction> {
     let words: Vec<_> = allowed.actions.iter().map(|action| (action.name(), *action)).collect();
     choice(&words)(value).map_err(|wrong| match (value, allowed.class) {
-        (Value::Text(word), _) if word == "quarantine" => {
-            wrong.hint("\"quarantine\" comes with a later version")
-        }
         (Value::Text(_), Some(class)) => {
             let all: Vec<_> = words.iter().map(|(word, _)| *word).collect();
             Wrong::expected(value, format_args!("one of {} for class \"{class}\"", all.join(", ")))

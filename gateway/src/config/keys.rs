@@ -361,7 +361,7 @@ pub(super) static TABLES: [TableKeys; 21] = [
                 "action",
                 Words("`reject` for bad classes, `accept` for good ones"),
                 "\"tag\"",
-                "Good lists `accept`. Bad ones act at connect (`reject`: 5xx, `defer`: 4xx, `score`: add `weight`) or at the message (`observe`: record, `tag`: add a header field, `reject-message`: 5xx after the data, `discard`: accept and delete).",
+                "Good lists `accept`. Bad ones act at connect (`reject`: 5xx, `defer`: 4xx, `score`: add `weight`) or at the message (`observe`: record, `tag`: add a header field, `quarantine`: accept and keep here, `reject-message`: 5xx after the data, `discard`: accept and delete).",
             ),
             key(
                 "weight",

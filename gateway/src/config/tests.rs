@@ -195,6 +195,7 @@ fn what_a_list_does_follows_from_its_class() {
         ("class = \"open-proxy\"\naction = \"defer\"", ListAction::Defer, Connect, Off),
         ("class = \"global-bad\"\naction = \"score\"\nweight = -50", score, Connect, Off),
         ("class = \"global-bad\"\naction = \"tag\"", ListAction::Tag, All, Off),
+        ("class = \"open-proxy\"\naction = \"quarantine\"", ListAction::Quarantine, All, Off),
         (
             "class = \"global-bad\"\naction = \"tag\"\nhops = \"connect\"",
             ListAction::Tag,

@@ -74,6 +74,8 @@ pub enum ListAction {
     Observe,
     /// Add a header field to the message.
     Tag,
+    /// Accept the message and keep it until somebody releases it.
+    Quarantine,
     /// Accept and delete the message: only where the configuration says so in words.
     Discard,
     /// Answer the connection with a 4xx.
@@ -92,6 +94,7 @@ impl ListAction {
             Self::Score(_) => "score",
             Self::Observe => "observe",
             Self::Tag => "tag",
+            Self::Quarantine => "quarantine",
             Self::Discard => "discard",
             Self::Defer => "defer",
             Self::RejectMessage => "reject-message",
@@ -115,7 +118,10 @@ impl ListAction {
 
     /// Whether it decides when the header of a message is there.
     pub const fn acts_at_message(self) -> bool {
-        matches!(self, Self::Observe | Self::Tag | Self::Discard | Self::RejectMessage)
+        matches!(
+            self,
+            Self::Observe | Self::Tag | Self::Quarantine | Self::Discard | Self::RejectMessage
+        )
     }
 }
 

@@ -15,6 +15,8 @@ pub enum Action {
     Observe,
     /// Let in with a header field that says why.
     Tag,
+    /// Accepted, and kept here until somebody releases it.
+    Quarantine,
     /// Accepted and deleted, because the configuration says so in words.
     Discard,
     /// Answered with a 4xx.
@@ -27,10 +29,11 @@ pub enum Action {
 
 impl Action {
     /// All actions, for counters that must have a slot for each.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Accept,
         Self::Observe,
         Self::Tag,
+        Self::Quarantine,
         Self::Discard,
         Self::Defer,
         Self::RejectMessage,
@@ -43,6 +46,7 @@ impl Action {
             Self::Accept => "accept",
             Self::Observe => "observe",
             Self::Tag => "tag",
+            Self::Quarantine => "quarantine",
             Self::Discard => "discard",
             Self::Defer => "defer",
             Self::RejectMessage => "reject-message",
@@ -62,6 +66,7 @@ impl From<ListAction> for Action {
             ListAction::Accept | ListAction::Score(_) => Self::Accept,
             ListAction::Observe => Self::Observe,
             ListAction::Tag => Self::Tag,
+            ListAction::Quarantine => Self::Quarantine,
             ListAction::Discard => Self::Discard,
             ListAction::Defer => Self::Defer,
             ListAction::RejectMessage => Self::RejectMessage,

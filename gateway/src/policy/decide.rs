@@ -214,7 +214,10 @@ fn reply(policy: &Policy, decision: &Decision, as_client: bool) -> Option<Reply>
         (Action::Defer, Phase::Recipient | Phase::Message) => 451,
         (Action::Reject, _) if as_client => 554,
         (Action::Reject | Action::RejectMessage, _) => 550,
-        (Action::Accept | Action::Observe | Action::Tag | Action::Discard, _) => return None,
+        (
+            Action::Accept | Action::Observe | Action::Tag | Action::Quarantine | Action::Discard,
+            _,
+        ) => return None,
     };
     let words = match (code, decision.verdict, &decision.greylisted) {
         (_, Verdict::DnsTempfail, _) => DNS_UNAVAILABLE.to_owned(),
@@ -265,6 +268,7 @@ mod tests {
             "accept" => ListAction::Accept,
             "observe" => ListAction::Observe,
             "tag" => ListAction::Tag,
+            "quarantine" => ListAction::Quarantine,
             "discard" => ListAction::Discard,
             "defer" => ListAction::Defer,
             "reject" => ListAction::Reject,
@@ -547,7 +551,26 @@ mod tests {
                 &[&["a open-proxy reject-message dry"], &["b local-bad tag"]],
                 "sys-deny-ip tag received[1]",
             ),
+            ("quarantine", &["a local-bad quarantine"], &[], "sys-deny-ip quarantine connect"),
+            (
+                "quarantine is more than a tag",
+                &["a local-bad tag"],
+                &[&["b open-proxy quarantine"]],
+                "open-proxy quarantine received[0]",
+            ),
+            (
+                "what is refused is not kept",
+                &["a local-bad quarantine"],
+                &[&["b open-proxy reject-message"]],
+                "open-proxy reject-message received[0] 550",
+            ),
             ("discard", &["a local-bad discard"], &[], "sys-deny-ip discard connect"),
+            (
+                "discard is written in words, and stands",
+                &["a local-bad quarantine"],
+                &[&["b open-proxy discard"]],
+                "open-proxy discard received[0]",
+            ),
         ] {
             let mut addresses = vec![facts(1, Hop::Connect, client)];
             let hops = (2_u8..).zip(0_u16..).zip(hops);

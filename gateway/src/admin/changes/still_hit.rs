@@ -79,6 +79,7 @@ const fn would_be(action: Action) -> Option<&'static str> {
     match action {
         Action::Accept | Action::Observe => None,
         Action::Tag => Some("tagged"),
+        Action::Quarantine => Some("quarantined"),
         Action::Discard => Some("discarded"),
         Action::Defer => Some("deferred"),
         Action::RejectMessage | Action::Reject => Some("refused"),
@@ -164,6 +165,12 @@ mod tests {
                 ListAction::Tag,
                 true,
                 "tagged: 198.51.100.9 (received[1]) is on bad (local-bad): 198.51.100.0/24",
+            ),
+            (
+                Class::GlobalBad,
+                ListAction::Quarantine,
+                true,
+                "quarantined: 198.51.100.9 (received[1]) is on bad (global-bad): 198.51.100.0/24",
             ),
             (
                 Class::GlobalBad,

@@ -222,11 +222,11 @@ fn faults_of_lists() {
         ),
         (
             "class = \"local-bad\"\naction = \"accept\"",
-            "\"accept\", expected one of reject, defer, score, observe, tag, reject-message, discard for class \"local-bad\"",
+            "\"accept\", expected one of reject, defer, score, observe, tag, quarantine, reject-message, discard for class \"local-bad\"",
         ),
         (
-            "class = \"local-bad\"\naction = \"quarantine\"",
-            "\"quarantine\", expected one of reject, defer, score, observe, tag, reject-message, discard hint: \"quarantine\" comes with a later version",
+            "class = \"local-good\"\naction = \"quarantine\"",
+            "\"quarantine\", expected one of accept for class \"local-good\"",
         ),
         (
             "class = \"local-bad\"\naction = \"score\"",

@@ -27,6 +27,7 @@ fn what_a_zone_does_follows_from_its_class() {
         (GOOD.to_owned(), ListAction::Accept, HopScope::All),
         (format!("{GOOD}\naction = \"score\"\nweight = -300"), score(-300), HopScope::Connect),
         (format!("{BAD}\naction = \"tag\""), ListAction::Tag, HopScope::All),
+        (format!("{BAD}\naction = \"quarantine\""), ListAction::Quarantine, HopScope::All),
         (
             format!("{BAD}\naction = \"score\"\nmatch = [\"127.0.0.2*600\"]"),
             score(0),
@@ -85,10 +86,6 @@ fn faults_of_zones() {
         (
             format!("{GOOD}\naction = \"reject\""),
             "5:zone.action: \"reject\", expected one of accept, score for class \"third-party-good\"",
-        ),
-        (
-            format!("{BAD}\naction = \"quarantine\""),
-            "5:zone.action: \"quarantine\", expected one of reject, defer, score, observe, tag, reject-message, discard hint: \"quarantine\" comes with a later version",
         ),
         (
             format!("{BAD}\naction = \"score\"\nmatch = [\"127.0.0.2*600\", \"127.0.0.3\"]"),

@@ -536,6 +536,8 @@ fn decision_reply(decision: &Decision) -> Option<Reply> {
     let words = |otherwise| decision.reply.clone().unwrap_or(otherwise);
     match decision.effective() {
         Action::Accept | Action::Observe | Action::Tag => None,
+        // Until the store is there: the message may come again, and nothing is lost.
+        Action::Quarantine => Some(Reply::new(451, 3, 0, "quarantine not ready, try again later")),
         // The configuration says so in words: no other way leads here.
         Action::Discard => Some(Reply::new(250, 0, 0, "ok")),
         Action::Defer => Some(words(Reply::new(451, 7, 1, "try again later"))),

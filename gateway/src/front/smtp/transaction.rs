@@ -173,7 +173,11 @@ impl Session {
         let envelope =
             Envelope { recipients: vec![capped(&recipient)], ..transaction.envelope.clone() };
         let reply = match decision.effective() {
-            Action::Accept | Action::Observe | Action::Tag | Action::Discard => None,
+            Action::Accept
+            | Action::Observe
+            | Action::Tag
+            | Action::Quarantine
+            | Action::Discard => None,
             Action::Defer => Some(Reply::new(451, 7, 1, "try again later")),
             Action::Reject | Action::RejectMessage => Some(Reply::new(550, 7, 1, "refused")),
         };

@@ -90,10 +90,13 @@ replays! {
     list: "list",
     next_hop: "next-hop",
     parse: "parse",
+    pieces: "pieces",
+    proxy_header: "proxy-header",
     received: "received",
     reference: "reference",
     reply: "reply",
     stream: "stream",
     table_v4: "table-v4",
     table_v6: "table-v6",
+    xclient: "xclient",
 }

@@ -12,8 +12,8 @@ mod input;
 mod targets;
 
 use targets::{
-    build, command, config, dialogue, formats, header, line, list, next_hop, parse, received,
-    reference, reply, stream, table,
+    build, command, config, dialogue, formats, header, line, list, next_hop, parse, pieces,
+    proxy_header, received, reference, reply, stream, table, xclient,
 };
 
 /// Something that takes hostile octets, and what it promises about them.
@@ -26,7 +26,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 17] = [
+pub const TARGETS: [Target; 20] = [
     Target { name: "build-v4", run: build::v4 },
     Target { name: "build-v6", run: build::v6 },
     Target { name: "command", run: command::run },
@@ -38,12 +38,15 @@ pub const TARGETS: [Target; 17] = [
     Target { name: "list", run: list::run },
     Target { name: "next-hop", run: next_hop::run },
     Target { name: "parse", run: parse::run },
+    Target { name: "pieces", run: pieces::run },
+    Target { name: "proxy-header", run: proxy_header::run },
     Target { name: "received", run: received::run },
     Target { name: "reference", run: reference::run },
     Target { name: "reply", run: reply::run },
     Target { name: "stream", run: stream::run },
     Target { name: "table-v4", run: table::v4 },
     Target { name: "table-v6", run: table::v6 },
+    Target { name: "xclient", run: xclient::run },
 ];
 
 /// The target called `name`.

@@ -17,6 +17,7 @@ use crate::front::smtp::{CountersSnapshot, Front, NextHopStatus};
 use crate::pause::PauseReport;
 use crate::policy::{Action, Verdict};
 use crate::refresh;
+use crate::rights;
 use crate::sight::TopTalkers;
 use crate::store::SenderCounts;
 use crate::xdp::{self, Attachment, Counters};
@@ -45,6 +46,8 @@ pub struct Sources {
     pub zones: Zones,
     /// The configuration in force.
     pub config: ArcSwap<Config>,
+    /// What this process may do.
+    pub rights: rights::Report,
     /// What is wrong now.
     pub alarms: Alarms,
     /// Who changes lists, rules and the kernel filter.
@@ -69,6 +72,7 @@ pub struct Status {
     zones: Vec<ZoneStatus>,
     senders: SenderCounts,
     audit: WriterStatus,
+    rights: rights::Report,
     alarms: Vec<Alarm>,
 }
 
@@ -110,6 +114,7 @@ impl Sources {
             zones: self.zones.status(),
             senders: self.senders(),
             audit: self.engine.audit().status(),
+            rights: self.rights.clone(),
             alarms: self.alarms.list(),
         }
     }

@@ -88,30 +88,34 @@ fn senders(config: &Config, alarms: &Alarms) -> Arc<dyn SenderStore> {
     }
 }
 
-/// Looks after the store of senders: what it holds back goes to the disk within a second, and what has expired goes.
-pub(super) async fn tend_senders(engine: Arc<Engine>, stop: impl Future<Output = ()>) {
+/// Looks after the store of senders until it is aborted: what it holds back goes to the disk within a second, and what has
+/// expired goes.
+pub(super) async fn tend_senders(engine: Arc<Engine>) {
     const FLUSH_EVERY: Duration = Duration::from_secs(1);
     /// Ten minutes.
     const EXPIRE_EVERY: u32 = 600;
-    let keep_tending = async {
-        for second in 1_u32.. {
-            tokio::time::sleep(FLUSH_EVERY).await;
-            let Some(senders) = engine.asks().senders.clone() else { return };
-            let (greylist, now) = (engine.greylist_settings(), Clock::System.now());
-            let tended = tokio::task::spawn_blocking(move || {
-                if second.is_multiple_of(EXPIRE_EVERY) {
-                    senders.expire(&greylist, now)?;
-                }
-                senders.flush()
-            });
-            if let Ok(Err(error)) = tended.await {
-                warn!(target: "senders", "some of them wait anew: {error}");
-            }
+    for second in 1_u32.. {
+        tokio::time::sleep(FLUSH_EVERY).await;
+        tend(&engine, second.is_multiple_of(EXPIRE_EVERY)).await;
+    }
+}
+
+/// Writes what the store of senders holds back.
+pub(super) async fn flush_senders(engine: &Engine) {
+    tend(engine, false).await;
+}
+
+async fn tend(engine: &Engine, expire: bool) {
+    let Some(senders) = engine.asks().senders.clone() else { return };
+    let (greylist, now) = (engine.greylist_settings(), Clock::System.now());
+    let tended = tokio::task::spawn_blocking(move || {
+        if expire {
+            senders.expire(&greylist, now)?;
         }
-    };
-    tokio::select! {
-        () = keep_tending => {}
-        () = stop => {}
+        senders.flush()
+    });
+    if let Ok(Err(error)) = tended.await {
+        warn!(target: "senders", "some of them wait anew: {error}");
     }
 }
 

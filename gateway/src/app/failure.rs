@@ -4,6 +4,7 @@ use std::io;
 
 use crate::admin::{AdminError, ClientError};
 use crate::config::Faults;
+use crate::tls::TlsError;
 
 /// Why a command or the daemon could not do what it was asked; the codes are those of sysexits(3).
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +51,13 @@ pub enum Failure {
 fn told(faults: &Faults) -> String {
     let count = faults.0.len();
     format!("the configuration cannot be used, faults: {count}\n{faults}")
+}
+
+impl From<TlsError> for Failure {
+    /// Who was promised TLS must not get mail in the clear.
+    fn from(error: TlsError) -> Self {
+        Self::Setup { text: format!("TLS: {error}"), hint: error.hint().to_owned() }
+    }
 }
 
 impl Failure {

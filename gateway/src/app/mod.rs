@@ -1,15 +1,20 @@
 //! The application: puts the parts together, reloads them, stops them.
 
 mod asking;
+mod begin;
 mod descriptors;
 mod failure;
+mod hand_over;
+mod held;
 mod log;
 mod notify;
 mod reload;
 mod run;
 mod signals;
 mod sockets;
+mod take_over;
 
+pub use begin::{Begun, account, begin};
 pub use failure::Failure;
 pub use log::start_log;
 pub use run::run;

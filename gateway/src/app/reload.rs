@@ -1,5 +1,6 @@
 //! SIGHUP: the configuration is read again, and what can change in a running daemon changes.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
@@ -10,17 +11,20 @@ use tracing::{error, info, warn};
 use super::Failure;
 use super::asking::hosts;
 use super::notify::notify;
-use super::run::{no_next_hop, no_tls, sources};
+use super::run::{no_next_hop, sources};
 use crate::admin;
 use crate::config::Config;
 use crate::dns::Names;
 use crate::front::smtp::Front;
 use crate::refresh::Request;
+use crate::rights::Reach;
 
 /// Everything that a reload touches.
 pub(super) struct Reloader {
     /// The one of the start, which the sockets and all else are bound by that only a restart can change.
     pub(super) started: Config,
+    /// The files that this process reaches; `None` where it reaches all that its user does.
+    pub(super) reach: Option<Reach>,
     pub(super) requests: Sender<Request>,
     pub(super) sources: Arc<admin::Sources>,
     pub(super) front: Arc<Front>,
@@ -52,15 +56,11 @@ impl Reloader {
         for notice in notices {
             warn!(target: "reload", "{notice}");
         }
-        let needs_restart = config.needs_restart(&self.started);
-        alarms.set(
-            "restart",
-            needs_restart.map(|keys| format!("changes of {keys} need a restart")).as_deref(),
-        );
-        let tls = self.front.set_settings(front_settings).map_err(no_tls);
+        let tls = self.front.set_settings(front_settings);
         tls.inspect_err(|fault| {
-            alarms.raise("tls", &format!("the earlier settings stay: {fault}"))
+            alarms.raise("tls", &format!("the earlier settings stay: {fault}; {}", fault.hint()));
         })?;
+        alarms.set("restart", self.needs_restart(&config).as_deref());
         self.sources.engine.set_settings(config.engine_settings());
         drop(self.requests.send(Request::Limit(config.xdp.limits.clone())));
         let (in_force, lists) = oneshot::channel();
@@ -71,5 +71,23 @@ impl Reloader {
         drop(self.requests.send(Request::Reload(sources, in_force)));
         drop(lists.await);
         Ok(())
+    }
+
+    /// What of `config` only a restart can put in force: keys, and files that this process can no longer reach.
+    fn needs_restart(&self, config: &Config) -> Option<String> {
+        let keys = config.needs_restart(&self.started);
+        let keys = keys.map(|keys| format!("changes of {keys} need a restart"));
+        let is_beyond =
+            |file: &&PathBuf| self.reach.as_ref().is_some_and(|reach| !reach.can_read(file));
+        let beyond = config.reads.iter().filter(is_beyond);
+        let beyond: Vec<_> = beyond.map(|file| file.display().to_string()).collect();
+        let files = (!beyond.is_empty()).then(|| {
+            format!(
+                "{} cannot be read before a restart, since Landlock keeps the daemon to the folders that its configuration named at the start",
+                beyond.join(", ")
+            )
+        });
+        let both: Vec<_> = keys.into_iter().chain(files).collect();
+        (!both.is_empty()).then(|| both.join("; "))
     }
 }

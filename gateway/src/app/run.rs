@@ -1,29 +1,29 @@
 //! The life of the daemon: everything is bound before anything is served, the kernel is filled before it is switched on.
 
-use std::fs::{self, File};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::sync::mpsc::channel;
 
 use arc_swap::ArcSwap;
-use rustix::fs::{FlockOperation, flock};
 use sd_notify::NotifyState;
+use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tracing::{error, info};
+use tracing::{info, warn};
 
 use super::Failure;
-use super::asking::{Asking, asking, hosts, tend_senders};
+use super::asking::{Asking, asking, flush_senders, hosts, tend_senders};
+use super::begin::{Begun, lock};
 use super::descriptors::raise_limit;
+use super::hand_over::{HandOver, Step};
+use super::held::{Held, Writing};
 use super::notify::notify;
 use super::reload::Reloader;
 use super::signals::{Asked, Signals};
-use super::sockets::Sockets;
-use crate::admin;
+use crate::admin::{self, AdminSocket};
 use crate::alarm::Alarms;
 use crate::audit;
 use crate::clock::Clock;
@@ -33,18 +33,33 @@ use crate::feed::Fetching;
 use crate::front::smtp::{Front, Stop, stopped};
 use crate::refresh::{self, Refresher, Request};
 use crate::sight::{Sight, TopTalkers};
-use crate::tls::TlsError;
 
-/// How long connections may take to finish after SIGTERM.
-const DRAIN: Duration = Duration::from_secs(30);
-
-/// Runs the daemon until it is told to stop.
-pub async fn run(config: Config) -> Result<(), Failure> {
+/// Runs the daemon, which has given up its rights, until it is told to stop or another has taken over.
+pub async fn run(config: Config, begun: Begun) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     let front_settings = config.front_settings().ok_or_else(no_next_hop)?;
-    let _lock = lock(&config.state_dir)?;
-    let sockets = Sockets::bind(&config).await?;
+    let Begun { sockets, lock: locked, mut earlier, rights, reach } = begun;
+    // As long as an earlier daemon can still go on.
+    Front::look_at_tls(&front_settings)?;
+    let offered: Vec<OwnedFd> = sockets
+        .0
+        .iter()
+        .map(|(socket, _)| Ok(socket.try_clone()?.into()))
+        .collect::<io::Result<_>>()?;
+    if let Some(earlier) = &mut earlier {
+        earlier.release()?;
+    }
+    let lock = match locked {
+        Some(lock) => lock,
+        None => lock(&config.state_dir)?,
+    };
+    let admin_socket = AdminSocket::bind(&config.admin_socket).await?;
     let alarms = Alarms::default();
+    let mut hand_over = HandOver::offer(&config.state_dir, offered)
+        .inspect_err(
+            |error| warn!(target: "hand-over", "nobody can take over from this daemon: {error}"),
+        )
+        .ok();
     raise_limit(config.limits.connections, &alarms);
     let audit = audit::Writer::open(&config.audit_file, alarms.clone()).map_err(|error| {
         Failure::Setup {
@@ -84,16 +99,17 @@ pub async fn run(config: Config) -> Result<(), Failure> {
     tasks.spawn(zones.clone().run(until_stop(&stopping)));
     names.set(hosts(&config));
     tasks.spawn(names.clone().run(until_stop(&stopping)));
-    tasks.spawn(tend_senders(Arc::clone(&engine), until_stop(&stopping)));
+    // Until the last session has ended: what it tells of its sender goes to the disk, too.
+    let tending = tokio::spawn(tend_senders(Arc::clone(&engine)));
     // Until a zone has answered for its test entries it is not asked.
     zones.first_probes(config.dns.budget).await;
     let front = Front::new(front_settings, Arc::clone(&engine), refresher.known(), alarms.clone());
-    let front = Arc::new(front.map_err(no_tls)?);
+    let front = Arc::new(front?);
     let top = TopTalkers::new(Clock::System);
     let sight = Sight::new(config.xdp.clone(), Arc::clone(&engine), top.clone(), Clock::System);
     let sources = Arc::new(admin::Sources {
         started: Instant::now(),
-        engine,
+        engine: Arc::clone(&engine),
         rules: refresher.status(),
         xdp: config.xdp.clone(),
         attachments: refresher.attachments(),
@@ -102,51 +118,120 @@ pub async fn run(config: Config) -> Result<(), Failure> {
         fetching,
         zones,
         config: ArcSwap::from_pointee(config.clone()),
+        rights,
         alarms: alarms.clone(),
         requests: requests.clone(),
     });
-    let refresh_alarms = alarms.clone();
-    let refresh_thread = std::thread::Builder::new()
-        .name("refresh".to_owned())
-        .spawn(move || refresh(refresher, &inbox, &refresh_alarms))?;
-    let (stop_sight, sight_stopping) = channel();
-    let sight_thread = std::thread::Builder::new()
-        .name("sight".to_owned())
-        .spawn(move || sight.run(&sight_stopping))?;
     tasks.spawn(Arc::clone(&front).watch_next_hops(stopping.clone()));
     tasks.spawn(Arc::clone(&front).watch_certificate(stopping.clone()));
-    for (socket, listener) in sockets.listeners {
+    for (socket, listener) in sockets.0 {
         info!(target: "start", "listening address={}", listener.address);
+        let socket = TcpListener::from_std(socket)?;
         tasks.spawn(Arc::clone(&front).serve(socket, listener, stopping.clone()));
     }
-    // Served to the very end: `status` is how an operator sees what a stop still waits for.
-    let admin = tokio::spawn(admin::serve(sockets.admin, Arc::clone(&sources)));
+    let writing = Writing::start(refresher, (requests.clone(), inbox), sight, alarms.clone())?;
+    let mut held = Some(Held::new(lock, Some(writing), admin_socket, Arc::clone(&sources)));
     notify(&[NotifyState::Ready]);
     info!(target: "start", "ready version={} pid={}", env!("CARGO_PKG_VERSION"), std::process::id());
-    let reloader = Reloader { started: config, requests, sources, front, names };
-    while signals.next().await == Asked::Reload {
-        reloader.reload().await;
+    if let Some(earlier) = earlier
+        && let Err(error) = earlier.serving()
+    {
+        warn!(target: "start", "the earlier daemon does not hear that this one serves: {error}");
     }
+    let reloader = Reloader { started: config, reach, requests, sources, front, names };
+    let mut end = End::Stop;
+    loop {
+        let asked = tokio::select! {
+            asked = signals.next() => asked,
+            step = asked_to_hand_over(&mut hand_over) => match step {
+                Step::Release(done) => {
+                    if let Some(held) = held.take() {
+                        held.give_up().await;
+                    }
+                    // Who asked may be gone already, which the next step says.
+                    done.send(()).unwrap_or_default();
+                    continue;
+                }
+                Step::Serving => {
+                    end = End::HandedOver;
+                    break;
+                }
+                Step::Lost => {
+                    alarms.raise(HAND_OVER, HALF_WAY);
+                    held = reclaim(&reloader).await;
+                    continue;
+                }
+            },
+        };
+        match asked {
+            Asked::Reload => reloader.reload().await,
+            Asked::Stop => break,
+        }
+    }
+    let drain = reloader.sources.config.load().drain;
     info!(
         target: "stop",
-        "stopping: connections may finish for {} s, a second signal ends them; what is in the kernel stays",
-        DRAIN.as_secs()
+        "{}: connections may finish for {} s, a second signal ends them; what is in the kernel stays",
+        end.word(),
+        drain.as_secs()
     );
     notify(&[NotifyState::Stopping]);
-    stop.send_replace(Some(Instant::now() + DRAIN));
+    stop.send_replace(Some(Instant::now() + drain));
     tokio::select! {
         () = async { while tasks.join_next().await.is_some() {} } => {}
         () = async { while signals.next().await == Asked::Reload {} } => {}
     }
-    // The thread has nothing to lose, and is gone already where it had died.
-    drop(reloader.requests.send(Request::Stop));
-    drop(refresh_thread.join());
-    drop(stop_sight);
-    drop(sight_thread.join());
-    admin.abort();
+    tending.abort();
+    flush_senders(&engine).await;
+    if let Some(held) = held {
+        held.give_up().await;
+    }
+    if let Some(hand_over) = hand_over.filter(|_hand_over| end == End::Stop) {
+        hand_over.withdraw();
+    }
     audit.close();
     info!(target: "stop", "stopped");
     Ok(())
+}
+
+/// Takes back what a daemon had that died before it served: commands can ask again.
+async fn reclaim(reloader: &Reloader) -> Option<Held> {
+    let config = &reloader.started;
+    let lock = lock(&config.state_dir);
+    let lock = lock.inspect_err(|error| warn!(target: "hand-over", "{error}")).ok()?;
+    let admin = AdminSocket::bind(&config.admin_socket).await;
+    let admin = admin.inspect_err(|error| warn!(target: "hand-over", "{error}")).ok()?;
+    Some(Held::new(lock, None, admin, Arc::clone(&reloader.sources)))
+}
+
+/// The subject of the alarm of a hand-over.
+const HAND_OVER: &str = "hand-over";
+
+/// What is so when the daemon that took over is gone before it served anybody.
+const HALF_WAY: &str = "the daemon that took over died before it served; this one takes mail by its last rules, which change no more: start `portcullis run --take-over` again, or restart";
+
+/// Why the daemon ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Stop,
+    HandedOver,
+}
+
+impl End {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Stop => "stopping",
+            Self::HandedOver => "handed over",
+        }
+    }
+}
+
+/// What the daemon that takes over asks for next; never anything where nobody can take over.
+async fn asked_to_hand_over(hand_over: &mut Option<HandOver>) -> Step {
+    match hand_over {
+        Some(hand_over) => hand_over.next().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// What rules are made of, with the zones that people added.
@@ -160,36 +245,4 @@ pub(super) fn sources(config: &Config, alarms: &Alarms) -> refresh::Sources {
 /// The configuration of a daemon has one: see [`Config::load_for_daemon`].
 pub(super) fn no_next_hop() -> Failure {
     Failure::Internal("the configuration has no next hop".to_owned())
-}
-
-/// Who was promised TLS must not get mail in the clear.
-#[expect(clippy::needless_pass_by_value, reason = "it is what map_err gives")]
-pub(super) fn no_tls(error: TlsError) -> Failure {
-    Failure::Setup { text: format!("TLS: {error}"), hint: error.hint().to_owned() }
-}
-
-/// Lists that are silently no longer refreshed would be worse than a restart.
-fn refresh(refresher: Refresher, inbox: &Receiver<Request>, alarms: &Alarms) {
-    if catch_unwind(AssertUnwindSafe(|| refresher.run(inbox))).is_err() {
-        error!(target: "refresh", "died");
-        alarms
-            .raise("refresh", "lists are no longer read, the last rules stay: restart the daemon");
-    }
-}
-
-/// Makes sure that no other daemon keeps its state in the same folder. The lock goes with the process.
-fn lock(state_dir: &Path) -> Result<File, Failure> {
-    let path = state_dir.join("lock");
-    let file = fs::create_dir_all(state_dir).and_then(|()| File::create(&path));
-    let file = file.map_err(|error| Failure::Setup {
-        text: format!("cannot write {}: {error}", path.display()),
-        hint: "make the folder writable, or set `state_dir` to another path".to_owned(),
-    })?;
-    flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_locked| {
-        Failure::Unavailable {
-            text: format!("another daemon keeps its state in {}", state_dir.display()),
-            hint: "stop it first, or give this one another `state_dir`".to_owned(),
-        }
-    })?;
-    Ok(file)
 }

@@ -124,6 +124,18 @@ fn show(status: &Value) -> Result<(), Failure> {
         "senders",
         format_args!("{} waiting, {} passing", text("/senders/waiting"), text("/senders/passed")),
     )?;
+    let user = status.pointer("/rights/user").and_then(Value::as_str);
+    let uid = text("/rights/uid");
+    let user = user.map_or_else(|| format!("user number {uid}"), ToOwned::to_owned);
+    let meaning = if uid == "0" { Meaning::Doubtful } else { Meaning::Good };
+    output::field(
+        "runs as",
+        format_args!(
+            "{}; files out of reach (Landlock): {}",
+            output::coloured(user, meaning),
+            text("/rights/landlock")
+        ),
+    )?;
     output::headline("Lists")?;
     for list in items(status, "/rules/lists") {
         output::line(format_args!(

@@ -39,7 +39,7 @@ pub(super) fn download(reader: &mut Reader<'_>, folder: &Path) -> Option<Arc<Dow
     let timeout = reader.or("timeout", TIMEOUT, duration);
     let max_size = reader.or("max_size", MAX_SIZE, size(1..=SIZE_LIMIT));
     let proxy = reader.optional("proxy", proxy).map(|at| at.value);
-    let ca_file = reader.optional("ca_file", text).map(|at| folder.join(at.value));
+    let ca_file = reader.file("ca_file", folder).map(|at| at.value);
     let sha256 = reader.optional("sha256", sha256).map(|at| at.value);
     let signature = signature(reader);
     let url = url?.value;

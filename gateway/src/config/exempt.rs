@@ -22,6 +22,7 @@ pub(super) fn exempt_domains(reader: &mut Reader<'_>, folder: &Path) -> Vec<Stri
     let mut domains = values(reader.each("exempt_domains", recipient_domain));
     if let Some(at) = reader.optional("exempt_file", text) {
         let path: Arc<Path> = folder.join(&at.value).into();
+        reader.reads(&path);
         match read_regular(&path, MOST_OCTETS) {
             Ok(text) => domains.extend(lines(reader, &path, &text)),
             Err(error) => {

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A line of a configuration file.
@@ -90,6 +90,7 @@ impl fmt::Display for Notice {
 pub(super) struct Findings {
     faults: RefCell<Vec<Fault>>,
     notices: RefCell<Vec<Notice>>,
+    files: RefCell<Vec<PathBuf>>,
 }
 
 impl Findings {
@@ -99,6 +100,19 @@ impl Findings {
 
     pub(super) fn notice(&self, notice: Notice) {
         self.notices.borrow_mut().push(notice);
+    }
+
+    /// Notes a file or folder that the configuration names, to be read now or later.
+    pub(super) fn file(&self, file: &Path) {
+        self.files.borrow_mut().push(file.to_owned());
+    }
+
+    /// The files and folders that were named so far, each once.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        let mut files = self.files.borrow().clone();
+        files.sort_unstable();
+        files.dedup();
+        files
     }
 
     /// The notices where there is no fault, else the faults.

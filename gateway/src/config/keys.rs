@@ -108,6 +108,25 @@ pub(super) static TABLES: [TableKeys; 21] = [
                 "Where the daemon keeps what must outlive it.",
             ),
             key(
+                "user",
+                Words("the one that starts it"),
+                "\"portcullis\"",
+                "The user that the daemon becomes once its ports are bound and its folders are made; only root can become another. `state_dir` and the pins are given to it. See [rights](rights.md).",
+            ),
+            key("group", Words("the user's"), "\"mail\"", "The group that it becomes with `user`."),
+            key(
+                "landlock",
+                Value("true"),
+                "false",
+                "Whether files that the daemon does not need are put out of its reach, where the kernel can (Landlock, Linux 5.13).",
+            ),
+            key(
+                "drain",
+                Value("\"30s\""),
+                "\"1m\"",
+                "How long connections may take to finish when the daemon stops, or hands its sockets over.",
+            ),
+            key(
                 "trusted_relays",
                 Value("[]"),
                 "[\"192.0.2.10\", \"2001:db8:1::/64\"]",

@@ -9,7 +9,7 @@ use super::action::{Allowed, action, bad_actions, hops};
 use super::download::{download, guard};
 use super::reader::{At, Reader};
 use super::tree::Value;
-use super::values::{Parsed, Wrong, boolean, choice, label, list_name, text};
+use super::values::{Parsed, Wrong, boolean, choice, label, list_name};
 use crate::list::{AUTO, Class, Format, List, ListAction, Source};
 
 /// What holds for all lists.
@@ -129,8 +129,8 @@ fn source(reader: &mut Reader<'_>, folder: &Path) -> Source {
         let wrong = Wrong::expected(&format!("`{second}` beside `{first}`"), "one of them");
         reader.wrong(second, reader.place().clone(), wrong);
     }
-    let file = reader.optional("file", text).map(|at| Source::File(folder.join(at.value)));
-    let all = reader.optional("folder", text).map(|at| Source::Folder(folder.join(at.value)));
+    let file = reader.file("file", folder).map(|at| Source::File(at.value));
+    let all = reader.file("folder", folder).map(|at| Source::Folder(at.value));
     let url = download(reader, folder).map(Source::Url);
     file.or(all).or(url).unwrap_or(Source::Put)
 }

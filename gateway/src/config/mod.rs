@@ -13,6 +13,7 @@ mod listeners;
 mod lists;
 mod next_hop;
 mod parts;
+mod reach;
 mod reader;
 mod reference;
 mod resolve;
@@ -27,6 +28,7 @@ mod zones;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use fault::{Fault, Faults, Notice, Place};
 pub use parts::SaidOfZones;
@@ -57,6 +59,12 @@ pub struct Config {
     pub hostname: String,
     /// Where the daemon keeps what must outlive it.
     pub state_dir: PathBuf,
+    /// What the daemon may do once it has begun.
+    pub rights: RightsConfig,
+    /// How long connections may take to finish when the daemon stops.
+    pub drain: Duration,
+    /// The files and folders that it names to be read, sorted.
+    pub reads: Vec<PathBuf>,
     /// Hosts whose Received fields are believed.
     pub trusted_relays: Vec<Prefix>,
     /// False: everything is recorded, nothing is refused. Each list says so, too.
@@ -139,6 +147,17 @@ pub struct ScanConfig {
     pub headers: Vec<Arc<str>>,
     /// Whether a client on a good list clears the addresses in its messages, too.
     pub good_client_skips_headers: bool,
+}
+
+/// What the daemon may do once it has begun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RightsConfig {
+    /// The user that it runs as; `None` for the one that starts it.
+    pub user: Option<String>,
+    /// The group that it runs as; `None` for the user's.
+    pub group: Option<String>,
+    /// Whether files that it does not need are put out of its reach.
+    pub landlock: bool,
 }
 
 /// What the daemon says, and how.

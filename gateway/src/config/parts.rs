@@ -124,6 +124,9 @@ impl Config {
             ("[audit]", self.audit_file != running.audit_file),
             ("[log]", self.log != running.log),
             ("state_dir", self.state_dir != running.state_dir),
+            ("user", self.rights.user != running.rights.user),
+            ("group", self.rights.group != running.rights.group),
+            ("landlock", self.rights.landlock != running.rights.landlock),
         ];
         let keys: Vec<_> =
             changed.iter().filter(|(_key, changed)| *changed).map(|(key, _)| *key).collect();

@@ -1,9 +1,11 @@
 //! Takes keys out of a table one by one, records what is wrong with each, goes on.
 
+use std::path::{Path, PathBuf};
+
 use super::fault::{Fault, Findings, Notice, Place};
 use super::keys::{TABLES, TableKeys};
 use super::tree::{Node, Table, Value, joined};
-use super::values::{Parsed, Wrong};
+use super::values::{Parsed, Wrong, text};
 
 /// A value with the key and the place from which it was read.
 #[derive(Clone, Debug)]
@@ -156,6 +158,19 @@ impl<'f> Reader<'f> {
             }
         }
         readers
+    }
+
+    /// The file or folder that `key` names, noted as one that is read; a relative one begins in `folder`.
+    pub(super) fn file(&mut self, key: &'static str, folder: &Path) -> Option<At<PathBuf>> {
+        let At { value, key, place } = self.optional(key, text)?;
+        let path = folder.join(value);
+        self.reads(&path);
+        Some(At { value: path, key, place })
+    }
+
+    /// Notes a file or folder that is read now or later.
+    pub(super) fn reads(&self, path: &Path) {
+        self.findings.file(path);
     }
 
     /// Whether `key` is there and not yet read.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use gateway_ebpf::abi::{KernelAction, MAX_PORTS};
 
@@ -19,11 +20,11 @@ use super::senders::{greylist, promotion};
 use super::tls::tls;
 use super::tree::{self, Table};
 use super::values::{
-    Wrong, boolean, choice, domain, header_name, integer, interface, is_domain, own_prefix,
-    recipient_domain, refuse_text, text,
+    Wrong, account, boolean, choice, domain, duration, header_name, integer, interface, is_domain,
+    own_prefix, recipient_domain, refuse_text, text,
 };
 use super::zones::zones;
-use super::{Config, LogConfig, LogFormat, PromotionConfig, ScanConfig};
+use super::{Config, LogConfig, LogFormat, PromotionConfig, RightsConfig, ScanConfig};
 use crate::list::{AUTO, Class, List, ListAction};
 use crate::policy::ReplyStyle;
 use crate::xdp;
@@ -43,6 +44,8 @@ pub(super) fn resolve(
     let folder = file.parent().unwrap_or_else(|| Path::new(""));
     let mut top = Reader::new(table_keys(""), place, root, &findings);
     let state_dir = path(&mut top, "state_dir", folder, "/var/lib/portcullis");
+    let rights = rights(&mut top);
+    let drain = top.or("drain", DRAIN, duration);
     let enforce = top.or("enforce", true, boolean);
     let recipient_domains = values(top.each("recipient_domains", recipient_domain));
     let (xdp, kernel) = xdp(top.table("xdp"), folder, &state_dir, enforce);
@@ -89,10 +92,27 @@ pub(super) fn resolve(
         admin_socket: admin_socket(top.table("admin"), folder),
         audit_file: audit_file(top.table("audit"), folder, &state_dir),
         log: log(top.table("log")),
+        rights,
+        drain,
         state_dir,
+        reads: findings.files(),
     };
     top.finish();
     findings.finish().map(|notices| (config, notices))
+}
+
+/// How long connections may take to finish.
+const DRAIN: Duration = Duration::from_secs(30);
+
+fn rights(top: &mut Reader<'_>) -> RightsConfig {
+    let user = top.optional("user", account).map(|at| at.value);
+    let group = top.optional("group", account);
+    if let Some(group) = group.as_ref().filter(|_group| user.is_none()) {
+        let text = "without `user` the group is left as it is";
+        top.notice(group.key, group.place.clone(), text);
+    }
+    let group = group.map(|at| at.value);
+    RightsConfig { user, group, landlock: top.or("landlock", true, boolean) }
 }
 
 /// Where the daemon of `file` answers, as far as `root` tells; what is wrong elsewhere does not matter for it.

@@ -197,6 +197,17 @@ pub(super) fn socket_address(value: &Value) -> Parsed<SocketAddr> {
     })
 }
 
+/// The name of a user or group, as useradd(8) takes it; a number would be one that nobody gave a name, and so nobody's.
+pub(super) fn account(value: &Value) -> Parsed<String> {
+    let name = text(value)?;
+    let is_name = name.len() <= 32
+        && name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        && name.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"._-".contains(&octet));
+    is_name
+        .then_some(name)
+        .ok_or_else(|| Wrong::expected(value, "the name of a user or group, like \"portcullis\""))
+}
+
 /// A name in DNS, in lower case.
 pub(super) fn domain(value: &Value) -> Parsed<String> {
     let name = text(value)?;

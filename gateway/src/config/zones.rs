@@ -101,6 +101,7 @@ fn key(reader: &mut Reader<'_>, folder: &Path) -> Key {
         |value: &Value| text(value).map_err(|_shown| Wrong::new("expected a file name in quotes"));
     let at = reader.optional("key_file", file).ok_or(Unreadable)?;
     let path = folder.join(&at.value);
+    reader.reads(&path);
     let text = read_regular(&path, MOST_KEY_FILE).map_err(|error| {
         let expected = "a readable file with the access key in its first line";
         reader.wrong_at(&at, Wrong::expected(&error, expected));

@@ -212,7 +212,7 @@ mod tests {
             ("long", [&b"PROXY TCP4 "[..], &[b'1'; 200]].concat(), Err(ProxyFault::Malformed)),
             ("datagram", v2(1, 0x12, &[0; 12]), Err(ProxyFault::NoAddress)),
             ("unix", v2(1, 0x31, &[0; 216]), Err(ProxyFault::NoAddress)),
-            ("huge", v2(1, 0x11, &[0; 60_000]), Err(ProxyFault::Malformed)),
+            ("huge", v2(1, 0x11, &vec![0; 60_000]), Err(ProxyFault::Malformed)),
         ] {
             assert_eq!(read_proxy_header(&octets), expected, "{name}");
         }

@@ -18,6 +18,7 @@ use super::XdpError;
 use super::memory::{self, LINE_BYTES, MMAPABLE};
 use super::pins::{self, Pins};
 use super::plan::Entries;
+use super::table_pin;
 use super::tables::{failed, open};
 
 /// The tables of both families, and what the one for IPv6 leaves over.
@@ -31,6 +32,8 @@ pub(super) struct Base {
 struct Table {
     shape: MapShape,
     holder: ArrayOfMaps<MapData, MapData>,
+    /// The one in force.
+    table: MapData,
     header: Header,
 }
 
@@ -49,6 +52,7 @@ impl Base {
             };
             let table = filled(shape, &built.map_err(too_many(0))?)?;
             let holder = holder(shape, &table)?;
+            table_pin::put(pins, shape, &table)?;
             holder.pin(pins.map(shape)).map_err(|error| pin_failed(shape, error))?;
         }
         Ok(())
@@ -108,9 +112,21 @@ impl Base {
         Ok(())
     }
 
+    /// Makes sure that the tables are pinned, which those of an earlier version are not.
+    pub(super) fn keep_pinned(&self, pins: &Pins) -> Result<(), XdpError> {
+        for Table { shape, table, .. } in [&self.v4, &self.v6] {
+            let pinned = MapData::from_pin(pins.table(*shape)).and_then(|table| table.info());
+            let ours = table.info().map_err(failed(*shape))?.id();
+            if !pinned.is_ok_and(|pinned| pinned.id() == ours) {
+                table_pin::put(pins, *shape, table)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Puts the new tables in the place of the old ones, each in one step. The grace period of the kernel makes this take a
     /// while, so it is not for a thread that has to answer.
-    pub(super) fn switch(&mut self, update: Update) -> Result<(), XdpError> {
+    pub(super) fn switch(&mut self, update: Update, pins: &Pins) -> Result<(), XdpError> {
         for (table, new) in [(&mut self.v4, update.v4), (&mut self.v6, update.v6)] {
             let Some(new) = new else { continue };
             match new.holder {
@@ -119,7 +135,9 @@ impl Base {
                 }
                 None => table.holder.set(0, &new.table, 0).map_err(failed(table.shape))?,
             }
+            table.table = new.table;
             table.header = new.built.header;
+            table_pin::keep(pins, table.shape)?;
         }
         Ok(())
     }
@@ -169,7 +187,7 @@ impl Base {
     /// The tables themselves, with the names of the maps that hold them.
     pub(super) fn maps(&self) -> Result<[(MapShape, MapData); 2], XdpError> {
         let table = |table: &Table| {
-            let data = table.holder.get(&0, 0).map_err(failed(table.shape))?;
+            let data = table_pin::share(&table.table).map_err(failed(table.shape))?;
             Ok::<_, XdpError>((table.shape, data))
         };
         Ok([table(&self.v4)?, table(&self.v6)?])
@@ -178,22 +196,25 @@ impl Base {
 
 /// Why what is pinned as a table is none.
 pub(super) fn fault(pins: &Pins, shape: MapShape) -> Option<String> {
-    let table = match open::<ArrayOfMaps<MapData, MapData>>(pins, shape)
-        .and_then(|holder| holder.get(&0, 0).map_err(failed(shape)))
-    {
-        Ok(table) => table,
-        Err(error) => return Some(error.to_string()),
-    };
-    verify(&table).err()
+    match held(pins, shape) {
+        Ok(table) => verify(&table).err(),
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+/// The table in force.
+fn held(pins: &Pins, shape: MapShape) -> Result<MapData, XdpError> {
+    let holder = MapData::from_pin(pins.map(shape)).map_err(failed(shape))?;
+    table_pin::open(pins, shape, &holder)
 }
 
 impl Table {
     fn open(pins: &Pins, shape: MapShape) -> Result<Self, XdpError> {
         let holder: ArrayOfMaps<MapData, MapData> = open(pins, shape)?;
-        let table = holder.get(&0, 0).map_err(failed(shape))?;
+        let table = held(pins, shape)?;
         let header =
             verify(&table).map_err(|reason| XdpError::Table { map: shape.name, reason })?;
-        Ok(Self { shape, holder, header })
+        Ok(Self { shape, holder, table, header })
     }
 
     fn prepare(
@@ -219,8 +240,9 @@ impl Table {
     }
 
     fn read(&self) -> Result<Read, XdpError> {
-        let table = self.holder.get(&0, 0).map_err(failed(self.shape))?;
-        Map::from_map_data(table).and_then(Array::try_from).map(Read).map_err(failed(self.shape))
+        let table = table_pin::share(&self.table);
+        let table = table.and_then(Map::from_map_data).and_then(Array::try_from);
+        table.map(Read).map_err(failed(self.shape))
     }
 }
 
@@ -254,6 +276,12 @@ impl Update {
     /// Whether the program must be loaded anew.
     pub(super) fn needs_program(&self) -> bool {
         self.grown().next().is_some()
+    }
+
+    /// Pins the new tables beside those in force.
+    pub(super) fn pin_tables(&self, pins: &Pins) -> Result<(), XdpError> {
+        let mut both = [&self.v4, &self.v6].into_iter().flatten();
+        both.try_for_each(|new| table_pin::put_beside(pins, new.shape, &new.table))
     }
 
     /// Pins the holders of tables of another size beside those in force.
@@ -408,6 +436,7 @@ fn too_many(found: usize) -> impl Fn(BuildError) -> XdpError {
     move |BuildError::TooMany| XdpError::DoesNotFit { what: "bad rules", found, most: MAX_BAD }
 }
 
-fn pin_failed(shape: MapShape, error: aya::pin::PinError) -> XdpError {
+/// What could not be pinned.
+pub(super) fn pin_failed(shape: MapShape, error: aya::pin::PinError) -> XdpError {
     failed(shape)(MapError::PinError { name: Some(shape.name.to_owned()), error })
 }

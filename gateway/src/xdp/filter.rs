@@ -146,6 +146,7 @@ impl Filter {
             loaded => loaded?,
         };
         let tables = Tables::open(&pins)?;
+        tables.bad.keep_pinned(&pins)?;
         let slots = tables.counting.slots()?;
         let control = ControlMap::open(&pins)?;
         let refusals = Refusals::open(&pins, config)?;
@@ -326,8 +327,9 @@ impl Filter {
     /// Switches to new tables; when one has outgrown its size, with a program that knows the new one.
     fn switch(&mut self, update: Update) -> Result<(), XdpError> {
         self.tables.bad.write_leftovers(&update)?;
+        update.pin_tables(&self.pins)?;
         if !update.needs_program() {
-            return self.tables.bad.switch(update);
+            return self.tables.bad.switch(update, &self.pins);
         }
         update.pin(&self.pins)?;
         let loaded = load(&self.config, |shape| update.path(&self.pins, shape));
@@ -339,7 +341,7 @@ impl Filter {
         self.log = Printer::start(&mut ebpf);
         // Before anything can fail: whoever looks then sees that another program runs than this one, and attaches it.
         self.ebpf = ebpf;
-        self.tables.bad.switch(update)?;
+        self.tables.bad.switch(update, &self.pins)?;
         if !self.attachments.is_empty() {
             for attachment in self.attach()? {
                 tracing::info!(

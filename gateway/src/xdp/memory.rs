@@ -65,6 +65,40 @@ pub(super) fn create_holder(table: &MapData) -> Result<MapData, MapError> {
     MapData::from_fd(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// The start of `union bpf_attr` as `BPF_MAP_LOOKUP_ELEM` reads it.
+#[repr(C)]
+struct MapLookup {
+    map_fd: u32,
+    gap: u32,
+    key: u64,
+    value: u64,
+    flags: u64,
+}
+
+/// The number of the map that `holder`, made by [`create_holder`], holds; who has no right to open it by that may still know it.
+pub(super) fn held(holder: &MapData) -> Result<u32, MapError> {
+    let (key, mut value) = (0_u32, 0_u32);
+    let attributes = MapLookup {
+        map_fd: holder.fd().as_fd().as_raw_fd().cast_unsigned(),
+        gap: 0,
+        key: ptr::from_ref(&key).expose_provenance() as u64,
+        value: ptr::from_mut(&mut value).expose_provenance() as u64,
+        flags: 0,
+    };
+    if holder.info()?.value_size() != 4 || holder.info()?.key_size() != 4 {
+        return Err(io::Error::from(io::ErrorKind::InvalidData).into());
+    }
+    let command = bpf_cmd::BPF_MAP_LOOKUP_ELEM as libc::c_long;
+    let bytes = size_of::<MapLookup>();
+    // SAFETY: the kernel reads the attributes and a key of four bytes, and writes a value of four bytes, as was checked.
+    let result =
+        unsafe { libc::syscall(libc::SYS_bpf, command, ptr::from_ref(&attributes), bytes) };
+    if result < 0 {
+        return Err(io::Error::last_os_error().into());
+    }
+    Ok(value)
+}
+
 /// Writes `lines` into a table that nobody reads yet.
 pub(super) fn fill(table: &MapData, lines: &[Line]) -> Result<(), MapError> {
     let memory = Memory::new(table, lines.len())?;

@@ -8,7 +8,8 @@
 //! | `attach` | on which interfaces does it run, in which mode, and why? |
 //! | `interface` | which interface is meant, and what runs there already? |
 //! | `vlan` | where can no answer be sent, since the tag is not in the frame? |
-//! | `pins`, `links` | what survives the daemon, and may it be trusted? |
+//! | `pins`, `links`, `table_pin` | what survives the daemon, and may it be trusted? |
+//! | `ownership` | whose is it? |
 //! | `tables` | what do the kernel's maps hold? |
 //! | `control` | what does the program ask first? |
 //! | `base` | how do the tables of bad prefixes get there, and how are they switched? |
@@ -54,6 +55,7 @@ mod links;
 mod log;
 mod memory;
 mod moment;
+mod ownership;
 mod pcapng;
 mod pins;
 mod plan;
@@ -62,6 +64,7 @@ mod program;
 mod references;
 mod refusals;
 mod slots;
+mod table_pin;
 mod tables;
 mod tries;
 mod vlan;
@@ -78,5 +81,6 @@ pub use filter::{
     Filter, KernelRule, SyncReport, detach, is_pinned, pinned_list, read_counters, read_pinned,
 };
 pub use inspect::{Inspection, KeptMap, Running, TableFacts, inspect};
+pub use ownership::{give_pins, make_pin_folder};
 pub use pcapng::PcapngWriter;
 pub use references::{KernelReference, References};

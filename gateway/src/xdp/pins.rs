@@ -71,6 +71,16 @@ impl Pins {
         self.folder.join(format!("{}-new", shape.name))
     }
 
+    /// Where the table in force is pinned that the map `shape` holds.
+    pub(super) fn table(&self, shape: MapShape) -> PathBuf {
+        self.folder.join(format!("{}-table", shape.name))
+    }
+
+    /// Where a table is pinned that is to take its place.
+    pub(super) fn new_table(&self, shape: MapShape) -> PathBuf {
+        self.folder.join(format!("{}-table-new", shape.name))
+    }
+
     /// Where the link to an interface is pinned.
     pub(super) fn link(&self, interface: &str, mode: RunsIn) -> LinkPin {
         LinkPin::new(&self.folder, interface, mode)
@@ -92,8 +102,15 @@ impl Pins {
         }
         for folder in self.folders().rev() {
             match fs::remove_dir(folder) {
-                // The outer folder may hold pins of another version.
-                Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => break,
+                // The outer folder may hold pins of another version, or lie where root alone removes anything: empty it harms nobody.
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::DirectoryNotEmpty | ErrorKind::PermissionDenied
+                    ) =>
+                {
+                    break;
+                }
                 Err(error) if error.kind() != ErrorKind::NotFound => {
                     return Err(XdpError::path(folder, error));
                 }
@@ -117,15 +134,19 @@ impl Pins {
 
     /// Removes the maps, for a filter that came to nothing.
     pub(super) fn remove_maps(&self) -> Result<(), XdpError> {
-        map::ALL.into_iter().try_for_each(|shape| remove(&self.map(shape)))
+        map::ALL.into_iter().try_for_each(|shape| {
+            let pins = [self.map(shape), self.table(shape), self.new_table(shape)];
+            pins.iter().try_for_each(|pin| remove(pin))
+        })
     }
 
     /// The folder that is configured, and in it that of this version.
-    fn folders(&self) -> impl DoubleEndedIterator<Item = &Path> {
+    pub(super) fn folders(&self) -> impl DoubleEndedIterator<Item = &Path> {
         [self.folder.parent(), Some(self.folder.as_path())].into_iter().flatten()
     }
 
-    fn files(&self) -> Result<Vec<PathBuf>, XdpError> {
+    /// All that is pinned.
+    pub(super) fn files(&self) -> Result<Vec<PathBuf>, XdpError> {
         let entries = match fs::read_dir(&self.folder) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries.map_err(|error| XdpError::path(&self.folder, error))?,
@@ -193,7 +214,11 @@ pub(super) fn remove(path: &Path) -> Result<(), XdpError> {
 }
 
 /// Mounts a BPF filesystem at its usual place when `folder` is to lie there and there is none.
-fn mount_bpffs(folder: &Path) -> Result<(), XdpError> {
+pub(super) fn mount_bpffs(folder: &Path) -> Result<(), XdpError> {
+    // A service manager may show the daemon this folder alone.
+    if is_on_bpffs(folder)? {
+        return Ok(());
+    }
     if folder.starts_with(BPFFS) {
         let failed = |error: io::Error| XdpError::path(Path::new(BPFFS), error);
         // Two daemons that start at once must not mount one over the other.
@@ -225,7 +250,8 @@ fn refuse_foreign(folder: &Path) -> Result<(), XdpError> {
     Err(XdpError::ForeignFolder { path: folder.to_owned() })
 }
 
-fn is_bpffs(path: &Path) -> Result<bool, XdpError> {
+/// Whether `path` lies on a BPF filesystem.
+pub(super) fn is_bpffs(path: &Path) -> Result<bool, XdpError> {
     let found =
         rustix::fs::statfs(path).map_err(|error| XdpError::path(path, io::Error::from(error)))?;
     Ok(u64::try_from(found.f_type).is_ok_and(|number| number == BPFFS_MAGIC))

@@ -10,11 +10,14 @@ pub(crate) mod line;
 pub(crate) mod list;
 pub(crate) mod next_hop;
 pub(crate) mod parse;
+pub(crate) mod pieces;
+pub(crate) mod proxy_header;
 pub(crate) mod received;
 pub(crate) mod reference;
 pub(crate) mod reply;
 pub(crate) mod stream;
 pub(crate) mod table;
+pub(crate) mod xclient;
 
 /// Whatever a peer sent, this goes over the wire as one line.
 fn single_line(text: &str) {

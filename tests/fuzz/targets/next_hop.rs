@@ -1,6 +1,6 @@
 //! Any lines for the next hop's replies: bounded, safe to pass on, and the same when read again.
 
-use gateway::smtp::{Capabilities, LineBuffer, ReplyParser, xclient_command};
+use gateway::smtp::{Capabilities, LineBuffer, Offer, ReplyParser, xclient_command};
 
 use super::single_line;
 
@@ -43,10 +43,12 @@ pub(crate) fn run(octets: &[u8]) {
 
         // What it offers becomes what we say to clients and to it.
         let capabilities = Capabilities::from_reply(&reply);
-        for offered in capabilities.offered(1000) {
+        let ours = Offer { size: 1000, recipients: 100, starttls: true, auth: true, xclient: true };
+        for offered in capabilities.offered(ours) {
             single_line(&offered);
-            assert!(offered.is_ascii() && offered.len() < 30, "{offered:?}");
+            assert!(offered.is_ascii() && offered.len() < 8 + MOST_TEXT, "{offered:?}");
         }
+        assert!((1..=100).contains(&capabilities.recipients(100)));
         assert!(capabilities.size(1000) <= 1000);
         let hello = String::from_utf8_lossy(&line);
         let client = ([192, 0, 2, 7], 4711).into();

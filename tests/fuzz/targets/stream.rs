@@ -17,6 +17,7 @@ pub(crate) fn run(octets: &[u8]) {
     let normalise = kind & 1 != 0;
     let whole = decoded(sent, sent.len().max(1), normalise);
     assert_eq!(whole, decoded(sent, size, normalise), "pieces of {size}");
+    assert!(!whole.content.contains(&0), "a NUL");
     // Whatever another mailer takes for a newline, what goes on has only one kind of them, and one end.
     let text = whole.content.split(|octet| *octet == b'\n');
     let mut text = text.collect::<Vec<_>>();

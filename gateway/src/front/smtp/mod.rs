@@ -132,6 +132,11 @@ impl Front {
         })
     }
 
+    /// What is wrong with the files that TLS needs.
+    pub fn look_at_tls(settings: &Settings) -> Result<(), TlsError> {
+        Tls::load(settings, Alarms::default()).map(drop)
+    }
+
     /// Puts other settings in force, for connections from now on; where the files that TLS needs cannot be read, none of them.
     pub fn set_settings(&self, settings: Settings) -> Result<(), TlsError> {
         self.tls.set(&settings)?;

@@ -132,8 +132,8 @@ impl Session {
         }
         self.forget_greeting();
         let mut address = self.client.address;
-        address.set_ip(said.address.unwrap_or(address.ip()));
-        address.set_port(said.port.unwrap_or(address.port()));
+        address.set_ip(said.address.unwrap_or_else(|| address.ip()));
+        address.set_port(said.port.unwrap_or_else(|| address.port()));
         self.client = Client { address, named_by: Some(NamedBy::Xclient(peer)), ..self.client };
         self.said_hello = said.hello;
         if self.claim() == Flow::Close { Flow::Close } else { self.greet().await }
@@ -166,7 +166,11 @@ impl Session {
                 self.refuse_connection(&decision).await;
                 Flow::Close
             }
-            Action::Accept | Action::Observe | Action::Tag | Action::Quarantine | Action::Discard => {
+            Action::Accept
+            | Action::Observe
+            | Action::Tag
+            | Action::Quarantine
+            | Action::Discard => {
                 let greeting = format!("220 {} ESMTP", self.settings.hostname);
                 self.stream.say(&greeting);
                 let outcome = Outcome { reply: Some(greeting), ..Outcome::default() };

@@ -113,10 +113,7 @@ impl Session {
     }
 
     /// A connection to a next hop that knows the client.
-    pub(super) async fn connect(
-        &mut self,
-        hello: &Hello,
-    ) -> Result<NextHopConnection, NextHopError> {
+    pub(super) async fn connect(&self, hello: &Hello) -> Result<NextHopConnection, NextHopError> {
         let (front, settings) = (Arc::clone(&self.front), Arc::clone(&self.settings));
         let wait = settings.limits.next_hop_timeout;
         let connector = front.tls.connector();

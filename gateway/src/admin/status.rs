@@ -16,6 +16,7 @@ use crate::feed::Fetching;
 use crate::front::smtp::{CountersSnapshot, Front, NextHopStatus};
 use crate::pause::PauseReport;
 use crate::policy::{Action, Verdict};
+use crate::quarantine::{Quarantine, QuarantineStatus};
 use crate::refresh;
 use crate::sight::TopTalkers;
 use crate::store::SenderCounts;
@@ -43,6 +44,8 @@ pub struct Sources {
     pub fetching: Arc<Fetching>,
     /// The zones, and how they are.
     pub zones: Zones,
+    /// The messages that are held back.
+    pub quarantine: Arc<Quarantine>,
     /// The configuration in force.
     pub config: ArcSwap<Config>,
     /// What is wrong now.
@@ -68,6 +71,7 @@ pub struct Status {
     decisions: Vec<Decisions>,
     zones: Vec<ZoneStatus>,
     senders: SenderCounts,
+    quarantine: QuarantineStatus,
     audit: WriterStatus,
     alarms: Vec<Alarm>,
 }
@@ -109,6 +113,7 @@ impl Sources {
             decisions: self.decisions(),
             zones: self.zones.status(),
             senders: self.senders(),
+            quarantine: self.quarantine.status(),
             audit: self.engine.audit().status(),
             alarms: self.alarms.list(),
         }

@@ -5,6 +5,7 @@ mod descriptors;
 mod failure;
 mod log;
 mod notify;
+mod quarantine;
 mod reload;
 mod run;
 mod signals;

@@ -20,6 +20,7 @@ use super::Failure;
 use super::asking::{Asking, asking, hosts, tend_senders};
 use super::descriptors::raise_limit;
 use super::notify::notify;
+use super::quarantine::tend_quarantine;
 use super::reload::Reloader;
 use super::signals::{Asked, Signals};
 use super::sockets::Sockets;
@@ -31,6 +32,7 @@ use crate::config::{Config, SaidOfZones};
 use crate::engine::Engine;
 use crate::feed::Fetching;
 use crate::front::smtp::{Front, Stop, stopped};
+use crate::quarantine::Quarantine;
 use crate::refresh::{self, Refresher, Request};
 use crate::sight::{Sight, TopTalkers};
 use crate::tls::TlsError;
@@ -87,7 +89,15 @@ pub async fn run(config: Config) -> Result<(), Failure> {
     tasks.spawn(tend_senders(Arc::clone(&engine), until_stop(&stopping)));
     // Until a zone has answered for its test entries it is not asked.
     zones.first_probes(config.dns.budget).await;
-    let front = Front::new(front_settings, Arc::clone(&engine), refresher.known(), alarms.clone());
+    let quarantine = quarantine(&config, &alarms);
+    tasks.spawn(tend_quarantine(Arc::clone(&quarantine), audit.clone(), until_stop(&stopping)));
+    let front = Front::new(
+        front_settings,
+        Arc::clone(&engine),
+        refresher.known(),
+        Arc::clone(&quarantine),
+        alarms.clone(),
+    );
     let front = Arc::new(front.map_err(no_tls)?);
     let top = TopTalkers::new(Clock::System);
     let sight = Sight::new(config.xdp.clone(), Arc::clone(&engine), top.clone(), Clock::System);
@@ -101,6 +111,7 @@ pub async fn run(config: Config) -> Result<(), Failure> {
         top,
         fetching,
         zones,
+        quarantine,
         config: ArcSwap::from_pointee(config.clone()),
         alarms: alarms.clone(),
         requests: requests.clone(),
@@ -147,6 +158,18 @@ pub async fn run(config: Config) -> Result<(), Failure> {
     audit.close();
     info!(target: "stop", "stopped");
     Ok(())
+}
+
+/// The quarantine; where something is to go there it is tried at once, so that an operator learns early what is wrong.
+fn quarantine(config: &Config, alarms: &Alarms) -> Arc<Quarantine> {
+    let held = &config.quarantine;
+    let settings = held.settings.clone();
+    let quarantine = Quarantine::open(&held.folder, settings, alarms.clone(), Clock::System);
+    if config.uses_quarantine() {
+        // What is wrong is an alarm, and no reason not to carry mail.
+        drop(quarantine.check());
+    }
+    quarantine
 }
 
 /// What rules are made of, with the zones that people added.

@@ -124,6 +124,14 @@ fn show(status: &Value) -> Result<(), Failure> {
         "senders",
         format_args!("{} waiting, {} passing", text("/senders/waiting"), text("/senders/passed")),
     )?;
+    output::field(
+        "quarantine",
+        format_args!(
+            "{} messages, {} octets",
+            text("/quarantine/messages"),
+            text("/quarantine/octets")
+        ),
+    )?;
     output::headline("Lists")?;
     for list in items(status, "/rules/lists") {
         output::line(format_args!(

@@ -13,6 +13,7 @@ mod listeners;
 mod lists;
 mod next_hop;
 mod parts;
+mod quarantine;
 mod reader;
 mod reference;
 mod resolve;
@@ -39,6 +40,7 @@ use crate::front::{HeaderConfig, Listener, NextHop};
 use crate::list::List;
 use crate::net::Prefix;
 use crate::policy::{EvidenceWeights, ReplyStyle, Thresholds};
+use crate::quarantine as held;
 use crate::sender::{Greylist, HistorySettings, PromotionSettings};
 use crate::smtp::Limits;
 use crate::tls::Certificate;
@@ -98,6 +100,8 @@ pub struct Config {
     pub scan: ScanConfig,
     /// The Unix socket on which the commands reach the daemon.
     pub admin_socket: PathBuf,
+    /// Where messages in quarantine are, and how many.
+    pub quarantine: QuarantineConfig,
     /// Where decisions are recorded.
     pub audit_file: PathBuf,
     /// What the daemon says.
@@ -139,6 +143,15 @@ pub struct ScanConfig {
     pub headers: Vec<Arc<str>>,
     /// Whether a client on a good list clears the addresses in its messages, too.
     pub good_client_skips_headers: bool,
+}
+
+/// Where messages in quarantine are, and how many.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuarantineConfig {
+    /// The folder.
+    pub folder: PathBuf,
+    /// How much it may hold, for how long.
+    pub settings: held::Settings,
 }
 
 /// What the daemon says, and how.

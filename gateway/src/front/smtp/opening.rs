@@ -166,7 +166,11 @@ impl Session {
                 self.refuse_connection(&decision).await;
                 Flow::Close
             }
-            Action::Accept | Action::Observe | Action::Tag | Action::Quarantine | Action::Discard => {
+            Action::Accept
+            | Action::Observe
+            | Action::Tag
+            | Action::Quarantine
+            | Action::Discard => {
                 let greeting = format!("220 {} ESMTP", self.settings.hostname);
                 self.stream.say(&greeting);
                 let outcome = Outcome { reply: Some(greeting), ..Outcome::default() };

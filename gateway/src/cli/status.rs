@@ -136,6 +136,14 @@ fn show(status: &Value) -> Result<(), Failure> {
             text("/rights/landlock")
         ),
     )?;
+    output::field(
+        "quarantine",
+        format_args!(
+            "{} messages, {} octets",
+            text("/quarantine/messages"),
+            text("/quarantine/octets")
+        ),
+    )?;
     output::headline("Lists")?;
     for list in items(status, "/rules/lists") {
         output::line(format_args!(

@@ -317,6 +317,7 @@ impl Session {
                     next_hop: Some(reply.summary()),
                     rules_at_end: Some(rules),
                     octets: Some(message.octets),
+                    ..Outcome::default()
                 };
                 self.front.engine.record(&self.client, Some(&message.envelope), &decision, outcome);
             }
@@ -378,6 +379,7 @@ impl Session {
             next_hop: refusal.next_hop,
             rules_at_end: Some(self.front.engine.rules_version()),
             octets: Some(message.octets),
+            ..Outcome::default()
         };
         self.front.engine.record(&self.client, Some(&message.envelope), &refusal.decision, outcome);
     }

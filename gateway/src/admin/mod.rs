@@ -10,5 +10,5 @@ mod status;
 pub use client::{ClientError, Method, Unanswered, get, put, send};
 pub use fault::Fault;
 pub use lookup::LookupAnswer;
-pub use server::{AdminError, AdminSocket, serve};
+pub use server::{AdminSocket, serve};
 pub use status::{Decisions, Sources, Status};

@@ -6,6 +6,8 @@ pub mod postfix_policy;
 mod service;
 pub mod smtp;
 mod socket;
+#[cfg(test)]
+mod testing;
 mod unix_socket;
 
 use std::sync::Arc;

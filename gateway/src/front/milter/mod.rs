@@ -4,6 +4,8 @@ mod client;
 mod counters;
 mod message;
 mod session;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

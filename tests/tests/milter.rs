@@ -8,10 +8,16 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use harness::dns_server::{DnsServer, Record};
 use harness::needs;
 use harness::postfix::{Options, Postfix};
 use harness::smtp_client::SmtpClient;
 use harness::stage::Stage;
+use mail_auth::common::crypto::Ed25519Key;
+use mail_auth::common::headers::HeaderWriter as _;
+use mail_auth::dkim::DkimSigner;
 use serde_json::Value;
 
 const LONG: Duration = Duration::from_secs(20);
@@ -21,20 +27,25 @@ const BAD: &str = "198.51.100.66";
 const PUT_OFF: &str = "198.51.100.77";
 const TAGGED: &str = "198.18.50.1";
 const DISCARDED: &str = "198.18.60.1";
+const KEPT: &str = "198.18.70.1";
 const SUSPECT: &str = "198.18.0.50";
 
-const LISTS: [(&str, &str, &str, &str); 6] = [
+const SPAMMER: &str = "198.18.80.1";
+
+const LISTS: [(&str, &str, &str, &str); 8] = [
     ("bad", "local-bad", "label = \"Our own list\"", BAD),
     ("put-off", "global-bad", "action = \"defer\"", PUT_OFF),
     ("proxies", "open-proxy", "action = \"reject-message\"", "198.18.99.0/24"),
     ("tagged", "global-bad", "action = \"tag\"", "198.18.50.0/24"),
     ("gone", "global-bad", "action = \"discard\"", "198.18.60.0/24"),
+    ("kept", "global-bad", "action = \"quarantine\"", "198.18.70.0/24"),
     ("suspects", "global-bad", "action = \"score\"\nweight = 550", SUSPECT),
+    ("spammers", "global-bad", "action = \"score\"\nweight = 700", SPAMMER),
 ];
 
 /// A daemon that is a milter and nothing else, on the edge host, with the lists above.
 fn stage(top: &str, milter: &str) -> Stage {
-    let senders = [CLEAN, BAD, PUT_OFF, TAGGED, DISCARDED, SUSPECT];
+    let senders = [CLEAN, BAD, PUT_OFF, TAGGED, DISCARDED, KEPT, SUSPECT, SPAMMER];
     let senders = senders.map(|sender| sender.parse().unwrap());
     let mut config = format!(
         "hostname = \"mx1.example.org\"\nstate_dir = \"{{dir}}/state\"\n{top}\n[xdp]\nmode = \"off\"\n\
@@ -309,4 +320,92 @@ fn too_long_a_header_is_refused_whole() {
     let found = stage.records(CLEAN, "message", 3).unwrap();
     assert!(found.iter().all(|record| record["code"] == "protocol"), "{found:#?}");
     assert_eq!(stage.status_number("/milter/protocol_errors").unwrap(), 3);
+}
+
+#[test]
+fn a_message_is_kept_where_the_mail_server_keeps_such() {
+    let Some(packages) = packages() else { return };
+    let stage = stage("", TCP);
+    let _daemon = stage.start().unwrap();
+    let postfix = asking(&stage, &packages);
+    let reply = deliver(&mut greeted(&stage, KEPT), "Subject: kept\n\nbody\n");
+    assert!(reply.starts_with("250 2.0.0 Ok: queued as"), "{reply}");
+    let found = record(&stage, KEPT, "message");
+    assert_eq!((&found["action"], &found["reply"]), (&"quarantine".into(), &Value::Null));
+    let queue_id = found["queue_id"].as_str().unwrap();
+    postfix.wait_for_log(&[queue_id, "milter-hold: END-OF-MESSAGE"], LONG).unwrap();
+    assert_eq!(postfix.held().unwrap(), 1);
+    deliver(&mut greeted(&stage, CLEAN), "Subject: other\n\nbody\n");
+    let delivered = postfix.wait_for_delivered(1, LONG).unwrap();
+    assert!(delivered[0].contains("Subject: other"), "{delivered:?}");
+    assert_eq!(stage.status_number("/milter/messages_quarantined").unwrap(), 1);
+}
+
+#[test]
+fn what_the_configuration_writes_into_headers() {
+    let Some(packages) = packages() else { return };
+    let header = "[header]\nauthentication_results = true\nsubject_prefix = \"[SUSPECT] \"";
+    let stage = stage(header, TCP);
+    let _daemon = stage.start().unwrap();
+    let postfix = asking(&stage, &packages);
+    let forged = "Authentication-Results: mx1.example.org; forged=pass\nAuthentication-Results: other.example; spf=pass\nSubject: hello\n world\nTo: b\n\nbody\n";
+    deliver(&mut greeted(&stage, TAGGED), forged);
+    let tagged = postfix.wait_for_delivered(1, LONG).unwrap().remove(0);
+    let expected = "\nAuthentication-Results: mx1.example.org;\n\tx-portcullis=fail policy.code=global-deny-ip policy.ip=198.18.50.1";
+    let at = |text: &str| tagged.find(text).unwrap_or_else(|| panic!("`{text}` in {tagged}"));
+    assert!(at("Received: from sender.example.com") < at(expected), "{tagged}");
+    assert!(at(expected) < at("\nX-Portcullis-Verdict: "), "{tagged}");
+    assert!(
+        at("\nX-Portcullis-Verdict: ") < at("\nAuthentication-Results: other.example"),
+        "{tagged}"
+    );
+    assert!(tagged.contains("\nSubject: [SUSPECT] hello\n world\nTo: b\n"), "{tagged}");
+    assert!(!tagged.contains("forged"), "{tagged}");
+    deliver(&mut greeted(&stage, TAGGED), "To: b\n\nbody\n");
+    let both = postfix.wait_for_delivered(2, LONG).unwrap();
+    assert!(both.iter().any(|message| message.contains("\nSubject: [SUSPECT]\n")), "{both:?}");
+}
+
+/// `MESSAGE` with a signature of `example.com`, and the record of its key.
+fn signed() -> (String, Record) {
+    let key = Ed25519Key::from_pkcs8_der(&Ed25519Key::generate_pkcs8().unwrap()).unwrap();
+    let record = format!("v=DKIM1; k=ed25519; p={}", STANDARD.encode(key.public_key()));
+    let signature = DkimSigner::from_key(key)
+        .domain("example.com")
+        .selector("key")
+        .headers(["From", "To", "Subject"])
+        .sign(MESSAGE.as_bytes())
+        .unwrap();
+    (format!("{}{MESSAGE}", signature.to_header()), Record::txt(record))
+}
+
+const MESSAGE: &str =
+    "From: a@example.com\r\nTo: b@example.org\r\nSubject:  c\r\n\td\r\n\r\nbody\r\n\r\n.dot\r\n";
+
+/// S3.7: header and body come from the mail server just as they were signed.
+#[test]
+fn a_signature_exempts_from_the_score() {
+    let Some(packages) = packages() else { return };
+    let top = "[dns]\nresolvers = [\"127.0.0.1:53\"]\nbudget = \"1s\"\n[score]\nconnect = false\nexempt_domains = [\"example.com\"]";
+    let stage = stage(top, TCP);
+    let dns = stage.edge.run(|| DnsServer::start("127.0.0.1:53".parse().unwrap()));
+    let dns = dns.unwrap().unwrap();
+    let (proved, key) = signed();
+    dns.add("key._domainkey.example.com", key);
+    let _daemon = stage.start().unwrap();
+    let postfix = asking(&stage, &packages);
+    let mut client = greeted(&stage, SPAMMER);
+    for (name, message, expected) in [
+        ("signed", proved.clone(), "250 2.0.0 Ok: queued as"),
+        ("not signed", MESSAGE.to_owned(), "554 5.7.1 you are not allowed to connect"),
+        ("altered", proved.replace("body", "other"), "554 5.7.1 you are not allowed to connect"),
+        ("too long", proved.replace("body\r\n", &"0123456789\r\n".repeat(100_000)), "554 5.7.1"),
+        ("signed again", proved, "250 2.0.0 Ok: queued as"),
+    ] {
+        let reply = deliver(&mut client, &message);
+        assert!(reply.starts_with(expected), "{name}: {reply}");
+    }
+    postfix.wait_for_delivered(2, LONG).unwrap();
+    let found = stage.records(SPAMMER, "message", 5).unwrap().remove(0);
+    assert_eq!((&found["code"], &found["exempt"]), (&"exempt".into(), &"example.com".into()));
 }

@@ -24,20 +24,22 @@ const PUT_OFF: &str = "198.51.100.77";
 const PROXY: &str = "198.18.99.1";
 const TAGGED: &str = "198.18.50.1";
 const DISCARDED: &str = "198.18.60.1";
+const KEPT: &str = "198.18.70.1";
 const SUSPECT: &str = "198.18.0.50";
 
-const LISTS: [(&str, &str, &str, &str); 6] = [
+const LISTS: [(&str, &str, &str, &str); 7] = [
     ("bad", "local-bad", "label = \"Our own list\"", BAD),
     ("put-off", "global-bad", "action = \"defer\"", PUT_OFF),
     ("proxies", "open-proxy", "action = \"reject-message\"", "198.18.99.0/24"),
     ("tagged", "global-bad", "action = \"tag\"", "198.18.50.0/24"),
     ("gone", "global-bad", "action = \"discard\"", "198.18.60.0/24"),
+    ("kept", "global-bad", "action = \"quarantine\"", "198.18.70.0/24"),
     ("suspects", "global-bad", "action = \"score\"\nweight = 550", SUSPECT),
 ];
 
 /// A daemon that is a policy service and nothing else, on the edge host, with the lists above.
 fn stage(top: &str) -> Stage {
-    let senders = [CLEAN, BAD, PUT_OFF, PROXY, TAGGED, DISCARDED, SUSPECT];
+    let senders = [CLEAN, BAD, PUT_OFF, PROXY, TAGGED, DISCARDED, KEPT, SUSPECT];
     let senders = senders.map(|sender| sender.parse().unwrap());
     let mut config = format!(
         "hostname = \"mx1.example.org\"\nstate_dir = \"{{dir}}/state\"\n{top}\n[xdp]\nmode = \"off\"\n\
@@ -140,6 +142,11 @@ fn clients_hear_what_is_decided_in_postfix_s_frame() {
     }
     let delivered = postfix.wait_for_delivered(2, LONG).unwrap();
     assert!(delivered.iter().any(|message| message.contains("X-Portcullis-Verdict: System denied IP; code=global-deny-ip; address=198.18.50.1; hop=connect; list=\"tagged\"")), "{delivered:?}");
+    let reply = deliver(&stage, KEPT, ONE);
+    assert!(reply.starts_with("250 2.0.0 Ok: queued as"), "{reply}");
+    postfix.wait_for_log(&["NOQUEUE: hold: RCPT", KEPT], LONG).unwrap();
+    assert_eq!(postfix.held().unwrap(), 1);
+    assert_eq!(record(&stage, KEPT, "message")["action"], "quarantine");
     assert_eq!(record(&stage, DISCARDED, "message")["action"], "discard");
     assert_eq!(record(&stage, TAGGED, "message")["action"], "tag");
     // Of a message that goes on, whoever sees its header has the record.

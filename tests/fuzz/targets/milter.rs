@@ -1,6 +1,8 @@
 //! Any octets of a mail server that asks the milter, in any pieces: the same dialogue, bounded, and answers of one frame each.
 
-use gateway::milter::{Answer, Command, Dialogue, Event, FrameBuffer, Terms};
+use gateway::milter::{
+    Answer, Command, Dialogue, Event, FrameBuffer, OwnFields, Terms, edits, forged,
+};
 use gateway::policy::Reply;
 
 use crate::input::Input;
@@ -13,7 +15,7 @@ const RECIPIENTS: usize = 2;
 /// Octets of a frame's length.
 const LENGTH: usize = 4;
 
-const OWN_FIELD: &str = "X-Portcullis-Verdict";
+const NAME: &str = "Subject";
 
 pub(crate) fn run(octets: &[u8]) {
     let mut input = Input::new(octets);
@@ -27,7 +29,7 @@ pub(crate) fn run(octets: &[u8]) {
 /// What became of `sent`, in a form that can be compared.
 fn dialogue(sent: &[u8], size: usize, needs_body: bool) -> Vec<String> {
     let mut buffer = FrameBuffer::new(FRAME_LIMIT);
-    let mut dialogue = Dialogue::new(OWN_FIELD, HEADER_LIMIT, RECIPIENTS, needs_body);
+    let mut dialogue = Dialogue::new(HEADER_LIMIT, RECIPIENTS, needs_body);
     let mut told = Vec::new();
     for piece in sent.chunks(size) {
         buffer.space(piece.len()).extend_from_slice(piece);
@@ -72,8 +74,9 @@ fn answer(dialogue: &mut Dialogue, event: Event) {
         Answer::Continue,
         Answer::Reply(Reply::new(550, 7, 1, &text)),
         Answer::Quarantine(text.clone()),
-        Answer::AddField { name: OWN_FIELD, value: text },
-        Answer::DeleteField { name: OWN_FIELD, number: 1 },
+        Answer::AddField { name: NAME, value: text.clone().into() },
+        Answer::ChangeField { name: NAME, number: 1, value: text.into() },
+        Answer::DeleteField { name: NAME, number: 1 },
     ] {
         frame(&answer, terms);
     }
@@ -84,6 +87,10 @@ fn answer(dialogue: &mut Dialogue, event: Event) {
     assert!(message.envelope.recipients.len() <= RECIPIENTS);
     let lines = header.split_inclusive(|octet| *octet == b'\n');
     assert!(lines.into_iter().all(|line| line.ends_with(b"\r\n")), "{}", header.escape_ascii());
+    let own = OwnFields { subject_prefix: Some("[x] "), ..OwnFields::default() };
+    for edit in edits(header, forged(header, Some("mx.example")), own) {
+        frame(&edit, terms);
+    }
 }
 
 /// Whatever is said in it, an answer is one frame, whose texts end where they should.
@@ -103,6 +110,9 @@ fn frame(answer: &Answer, terms: Option<Terms>) {
     if let Some((count, data)) = texts {
         assert_eq!(data.iter().filter(|octet| **octet == 0).count(), count);
         assert!(data.ends_with(b"\0"));
-        assert!(!data.contains(&b'\n') && !data.contains(&b'\r'), "{}", data.escape_ascii());
+        // A field may have several lines, each begun by a blank.
+        let mut lines = data.split(|octet| *octet == b'\n').skip(1);
+        let is_folded = lines.all(|line| matches!(line.first(), Some(b' ' | b'\t')));
+        assert!(is_folded && !data.contains(&b'\r'), "{}", data.escape_ascii());
     }
 }

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use super::super::testing::Judge;
-use super::super::{ServiceSocket, UnixSocket};
+use super::super::{HeaderConfig, ServiceSocket, UnixSocket};
 use super::{Milter, Settings};
 use crate::alarm::Alarms;
 use crate::list::ListAction;
@@ -28,6 +28,7 @@ const OTHER: &[u8] = b"other.example\x006\x12\x67IPv6:2001:db8::7\0";
 const REJECT: ListAction = ListAction::Reject;
 const MESSAGE: ListAction = ListAction::RejectMessage;
 const TAG: ListAction = ListAction::Tag;
+const QUARANTINE: ListAction = ListAction::Quarantine;
 const DISCARD: ListAction = ListAction::Discard;
 
 /// A milter that is served, with its engine.
@@ -42,8 +43,14 @@ struct Site {
 impl Site {
     async fn start(connections: usize) -> Self {
         let judge = Judge::new();
-        let settings =
-            Settings { direction: None, connections, limits: Limits::default(), needs_body: false };
+        let settings = Settings {
+            direction: None,
+            connections,
+            hostname: "mx.example".to_owned(),
+            header: HeaderConfig { authentication_results: true, ..HeaderConfig::default() },
+            limits: Limits::default(),
+            needs_body: false,
+        };
         let milter = Milter::new(settings, Arc::clone(&judge.engine), Alarms::default());
         let milter = Arc::new(milter);
         let folder = tempfile::tempdir().unwrap();
@@ -125,13 +132,14 @@ impl MailServer {
 #[tokio::test]
 async fn rules_that_change_while_a_message_comes_in() {
     for (first, second, expected) in [
-        (vec![], vec![], "c"),
+        (vec![], vec![], "ic"),
         (vec![], vec![("198.51.100.7", MESSAGE)], "y"),
         (vec![], vec![("198.51.100.7", REJECT)], "y"),
-        (vec![], vec![("192.0.2.99", TAG)], "ic"),
-        (vec![("192.0.2.99", TAG)], vec![], "c"),
+        (vec![], vec![("192.0.2.99", TAG)], "iic"),
+        (vec![("192.0.2.99", TAG)], vec![], "ic"),
         (vec![("192.0.2.99", TAG)], vec![("192.0.2.99", DISCARD)], "d"),
-        (vec![("192.0.2.99", DISCARD)], vec![("192.0.2.99", TAG)], "ic"),
+        (vec![("192.0.2.99", DISCARD)], vec![("192.0.2.99", TAG)], "iic"),
+        (vec![], vec![("192.0.2.99", QUARANTINE)], "qc"),
     ] {
         let site = Site::start(10).await;
         site.judge.set_lists(&first, 1);
@@ -158,14 +166,19 @@ async fn forged_fields_go_from_the_last_to_the_first() {
     let mut server = site.up_to_header(CLIENT).await;
     let lines: &[(u8, &[u8], &str)] = &[
         (b'L', b"X-Portcullis-Verdict\0 one\0", ""),
-        (b'L', b"Subject\0 a\0", ""),
+        (b'L', b"Authentication-Results\0 other.example; a=pass\0", ""),
+        (b'L', b"Authentication-Results\0 mx.example; a=pass\0", ""),
         (b'L', b"x-portcullis-verdict\0 two\0", ""),
         (b'N', b"", "c"),
     ];
     server.dialogue(lines).await;
     server.say(b'E', b"").await;
-    for number in [2, 1] {
-        let expected = [&[0, 0, 0, number], &b"X-Portcullis-Verdict\0\0"[..]].concat();
+    for (number, name) in [
+        (2, &b"X-Portcullis-Verdict"[..]),
+        (2, b"Authentication-Results"),
+        (1, b"X-Portcullis-Verdict"),
+    ] {
+        let expected = [&[0, 0, 0, number], name, b"\0\0"].concat();
         assert_eq!(server.hear().await, (b'm', expected));
     }
     let (code, data) = server.hear().await;
@@ -173,6 +186,13 @@ async fn forged_fields_go_from_the_last_to_the_first() {
     assert_eq!(code, b'i');
     assert!(
         data.starts_with("\\x00\\x00\\x00\\x01X-Portcullis-Verdict\\x00 System denied IP; code=sys-deny-ip; address=198.51.100.7; hop=connect;"),
+        "{data}"
+    );
+    let (code, data) = server.hear().await;
+    let data = data.escape_ascii().to_string();
+    assert_eq!(code, b'i');
+    assert!(
+        data.starts_with("\\x00\\x00\\x00\\x01Authentication-Results\\x00 mx.example;\\n\\tx-portcullis=fail policy.code=sys-deny-ip"),
         "{data}"
     );
     assert_eq!(server.hear().await, (b'c', Vec::new()));
@@ -190,7 +210,7 @@ async fn a_mail_server_of_2004_is_served_as_well() {
         (b'R', b"<b@example.org>\0", "c"),
         (b'L', b"X-Portcullis-Verdict\0forged\0", "c"),
         (b'N', b"", "c"),
-        (b'E', b"", "mhc"),
+        (b'E', b"", "mhhc"),
         (b'Q', b"", ""),
     ];
     server.dialogue(lines).await;
@@ -208,7 +228,7 @@ async fn one_connection_serves_many_messages_and_clients() {
     server.up_to_header().await;
     server.dialogue(&[(b'L', b"A\0b\0", ""), (b'A', b"", "")]).await;
     server.up_to_header().await;
-    server.dialogue(&[(b'N', b"", "c"), (b'E', b"", "c"), (b'K', b"", "")]).await;
+    server.dialogue(&[(b'N', b"", "c"), (b'E', b"", "ic"), (b'K', b"", "")]).await;
     let lines: &[(u8, &[u8], &str)] = &[
         (b'C', OTHER, "c"),
         (b'M', b"<a@example.com>\0", "y"),
@@ -287,7 +307,7 @@ async fn a_stop_waits_for_messages_and_for_nothing_else() {
     let mut busy = site.up_to_header(CLIENT).await;
     site.stop.send_replace(Some(Instant::now() + WAIT));
     assert!(idle.is_left().await);
-    busy.dialogue(&[(b'N', b"", "c"), (b'E', b"", "c")]).await;
+    busy.dialogue(&[(b'N', b"", "c"), (b'E', b"", "ic")]).await;
     assert!(busy.is_left().await);
     timeout(WAIT, site.server).await.expect("an end in time").unwrap();
     assert!(!site.folder.path().join("m").exists());

@@ -85,8 +85,10 @@ fn faults_of_services() {
         ),
         &[
             &format!(
-                "3:milter.address: \"{long}\", expected a path of at most 107 octets, for a Unix socket"
+                "3:milter.address: \"unix:/{}\"…, expected a path of at most 107 octets, for a Unix socket",
+                "x".repeat(74)
             ),
+            "5:postfix_policy.address: \"unix:\", expected a path of at most 107 octets, for a Unix socket",
             "6:postfix_policy.socket_mode: \"0060\", expected the permissions of a file like \"0660\", with 6 for its owner",
         ],
     );

@@ -11,10 +11,10 @@ use super::sockets::Open;
 use crate::alarm::Alarms;
 use crate::config::Config;
 use crate::engine::Engine;
+use crate::front::Fronts;
 use crate::front::milter::Milter;
 use crate::front::postfix_policy::PolicyService;
 use crate::front::smtp::{Front, Stop};
-use crate::front::Fronts;
 use crate::refresh::Known;
 use crate::tls::TlsError;
 

@@ -146,7 +146,7 @@ pub async fn run(config: Config, begun: Begun) -> Result<(), Failure> {
                 }
                 Step::Lost => {
                     alarms.raise(HAND_OVER, HALF_WAY);
-                    held = reclaim(&reloader).await;
+                    held = reclaim(&reloader);
                     continue;
                 }
             },
@@ -183,7 +183,7 @@ pub async fn run(config: Config, begun: Begun) -> Result<(), Failure> {
 }
 
 /// Takes back what a daemon had that died before it served: commands can ask again.
-async fn reclaim(reloader: &Reloader) -> Option<Held> {
+fn reclaim(reloader: &Reloader) -> Option<Held> {
     let config = &reloader.started;
     let lock = lock(&config.state_dir);
     let lock = lock.inspect_err(|error| warn!(target: "hand-over", "{error}")).ok()?;
@@ -192,7 +192,6 @@ async fn reclaim(reloader: &Reloader) -> Option<Held> {
     Some(Held::new(lock, None, admin, Arc::clone(&reloader.sources)))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is what map_err gives")]
 fn admin_failure(error: UnixSocketError) -> Failure {
     Failure::of_socket(&error, "[admin] socket")
 }

@@ -177,7 +177,8 @@ fn take(handed: &mut Vec<TcpListener>, address: SocketAddr) -> Option<TcpListene
 
 /// The one that is bound to `path`, whatever it was taken for.
 fn take_unix(handed: &mut Vec<TcpListener>, path: &Path) -> Option<UnixListener> {
-    let as_unix = |socket: &TcpListener| Some(UnixListener::from(OwnedFd::from(socket.try_clone().ok()?)));
+    let as_unix =
+        |socket: &TcpListener| Some(UnixListener::from(OwnedFd::from(socket.try_clone().ok()?)));
     let is_it = |socket: &TcpListener| {
         let address = as_unix(socket).and_then(|socket| socket.local_addr().ok());
         address.is_some_and(|address| address.as_pathname() == Some(path))

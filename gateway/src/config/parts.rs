@@ -1,6 +1,6 @@
 //! The parts of the configuration, each as the module that it is for wants it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Config;
@@ -120,6 +120,16 @@ impl Config {
             connections: service.connections,
             limits: self.limits.clone(),
         })
+    }
+
+    /// The paths at which the daemon makes sockets: for its commands, and for the mail servers that ask.
+    pub fn socket_paths(&self) -> Vec<&Path> {
+        let services = [&self.milter, &self.postfix_policy].into_iter().flatten();
+        let of_services = services.filter_map(|service| match &service.endpoint {
+            Endpoint::Tcp(_) => None,
+            Endpoint::Unix { path, .. } => Some(path.as_path()),
+        });
+        std::iter::once(self.admin_socket.as_path()).chain(of_services).collect()
     }
 
     /// The connections that all fronts may have at the same time.

@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
-use super::unix_socket::SocketName;
 use super::UnixSocket;
+use super::unix_socket::SocketName;
 
 /// The bound socket of a service.
 #[derive(Debug)]

@@ -54,9 +54,9 @@ impl Site {
         let milter = Milter::new(settings, Arc::clone(&judge.engine), Alarms::default());
         let milter = Arc::new(milter);
         let folder = tempfile::tempdir().unwrap();
-        let socket = UnixSocket::bind(&folder.path().join("m"), 0o600).await.unwrap();
+        let socket = UnixSocket::bind(&folder.path().join("m"), 0o600).unwrap();
         let (stop, stopped) = watch::channel(None);
-        let serve = Arc::clone(&milter).serve(ServiceSocket::Unix(socket), stopped);
+        let serve = Arc::clone(&milter).serve(ServiceSocket::unix(socket).unwrap(), stopped);
         Self { judge, milter, stop, server: tokio::spawn(serve), folder }
     }
 

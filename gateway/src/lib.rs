@@ -6,7 +6,7 @@
 //! |---|---|
 //! | contract | `gateway_ebpf`, shared with the XDP program |
 //! | ground | [`net`], [`clock`], [`alarm`], [`pause`], [`tls`] |
-//! | pure core (no sockets, no files, no clock) | [`list`], [`zone`], [`sender`], [`direction`], [`policy`], [`scan`], [`smtp`] |
+//! | pure core (no sockets, no files, no clock) | [`list`], [`zone`], [`sender`], [`direction`], [`policy`], [`scan`], [`smtp`], [`milter`], [`postfix_policy`] |
 //! | adapters (one outside thing each) | [`feed`], [`host`], [`xdp`], [`audit`], [`store`], [`quarantine`], [`dns`], [`auth`], [`rights`] |
 //! | flow | [`engine`], [`refresh`], [`sight`] |
 //! | fronts | [`front`] |
@@ -27,9 +27,11 @@ pub mod feed;
 pub mod front;
 pub mod host;
 pub mod list;
+pub mod milter;
 pub mod net;
 pub mod pause;
 pub mod policy;
+pub mod postfix_policy;
 pub mod quarantine;
 pub mod refresh;
 pub mod rights;

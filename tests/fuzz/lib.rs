@@ -12,8 +12,8 @@ mod input;
 mod targets;
 
 use targets::{
-    build, command, config, dialogue, formats, header, line, list, next_hop, parse, pieces,
-    proxy_header, received, reference, reply, stream, table, xclient,
+    build, command, config, dialogue, formats, header, line, list, milter, next_hop, parse, pieces,
+    policy, proxy_header, received, reference, reply, stream, table, xclient,
 };
 
 /// Something that takes hostile octets, and what it promises about them.
@@ -26,7 +26,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 20] = [
+pub const TARGETS: [Target; 22] = [
     Target { name: "build-v4", run: build::v4 },
     Target { name: "build-v6", run: build::v6 },
     Target { name: "command", run: command::run },
@@ -36,9 +36,11 @@ pub const TARGETS: [Target; 20] = [
     Target { name: "header", run: header::run },
     Target { name: "line", run: line::run },
     Target { name: "list", run: list::run },
+    Target { name: "milter", run: milter::run },
     Target { name: "next-hop", run: next_hop::run },
     Target { name: "parse", run: parse::run },
     Target { name: "pieces", run: pieces::run },
+    Target { name: "policy", run: policy::run },
     Target { name: "proxy-header", run: proxy_header::run },
     Target { name: "received", run: received::run },
     Target { name: "reference", run: reference::run },

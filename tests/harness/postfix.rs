@@ -107,6 +107,12 @@ impl Postfix {
         files.iter().map(|file| Ok(fs::read_to_string(file)?)).collect()
     }
 
+    /// How many messages wait in the hold queue until somebody releases them.
+    pub fn held(&self) -> Result<usize> {
+        let folder = self.folder.path().join("queue/hold");
+        Ok(fs::read_dir(folder)?.filter_map(io::Result::ok).count())
+    }
+
     /// Waits until `count` messages are delivered; all of them.
     pub fn wait_for_delivered(&self, count: usize, within: Duration) -> Result<Vec<String>> {
         wait_for(&format!("{count} delivered messages"), within, || {

@@ -11,5 +11,5 @@ mod status;
 pub use client::{ClientError, Method, Unanswered, copy, get, put, send, send_within};
 pub use fault::Fault;
 pub use lookup::LookupAnswer;
-pub use server::{AdminError, AdminSocket, serve};
+pub use server::{AdminSocket, serve};
 pub use status::{Decisions, Sources, Status};

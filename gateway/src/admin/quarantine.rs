@@ -145,7 +145,11 @@ async fn release(
 ) -> Result<Json<Released>, Fault> {
     let id = meant(&id)?;
     let author = on_one_line(&said.author);
-    let released = sources.front.release(&id, &author).await;
+    let Some(front) = &sources.fronts.smtp else {
+        let hint = "add a [[listener]] with its [next_hop], and restart the daemon";
+        return Err(Fault::new(StatusCode::CONFLICT, "there is no next hop").hint(hint));
+    };
+    let released = front.release(&id, &author).await;
     released.map(Json).map_err(|error| match error {
         ReleaseError::Quarantine(error) => refused(&error),
         ReleaseError::NextHop(_) => Fault::new(StatusCode::BAD_GATEWAY, error)

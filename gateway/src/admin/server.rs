@@ -1,9 +1,7 @@
 //! Serves the HTTP API on a unix socket.
 
-use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -15,71 +13,23 @@ use tokio::net::unix::SocketAddr;
 use tokio::net::{UnixListener, UnixStream};
 
 use super::{Fault, Sources, Status, changes, lookup, quarantine};
+use crate::front::{SocketName, UnixSocket, UnixSocketError};
 use crate::sight::TopReport;
 
-/// Why the admin socket is not to be had.
-#[derive(Debug, thiserror::Error)]
-pub enum AdminError {
-    /// Another daemon answers there.
-    #[error("another daemon answers at {}", path.display())]
-    Taken {
-        /// The socket.
-        path: PathBuf,
-    },
-    /// Something that is no socket has the name.
-    #[error("{} is no socket, expected none or a stale one", path.display())]
-    NotASocket {
-        /// What has the name.
-        path: PathBuf,
-    },
-    /// The system refuses.
-    #[error("cannot listen at {}: {error}", path.display())]
-    Io {
-        /// The socket.
-        path: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
-}
-
-/// The bound socket; dropping it takes its name away, if the name is still its own.
+/// The bound socket of the API; dropping it takes its name away, if the name is still its own.
 #[derive(Debug)]
 pub struct AdminSocket {
     listener: UnixListener,
-    path: PathBuf,
-    inode: u64,
+    _name: SocketName,
 }
 
 impl AdminSocket {
-    /// Makes the socket, for the owner and the group alone; a stale one of an earlier daemon is replaced.
-    pub async fn bind(path: &Path) -> Result<Self, AdminError> {
-        let fail = |error| AdminError::Io { path: path.to_owned(), error };
-        if let Ok(metadata) = fs::symlink_metadata(path) {
-            if !metadata.file_type().is_socket() {
-                return Err(AdminError::NotASocket { path: path.to_owned() });
-            }
-            if UnixStream::connect(path).await.is_ok() {
-                return Err(AdminError::Taken { path: path.to_owned() });
-            }
-            fs::remove_file(path).map_err(fail)?;
-        }
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(fail)?;
-        }
-        let listener = UnixListener::bind(path).map_err(fail)?;
-        fs::set_permissions(path, Permissions::from_mode(0o660)).map_err(fail)?;
-        let inode = fs::symlink_metadata(path).map_err(fail)?.ino();
-        Ok(Self { listener, path: path.to_owned(), inode })
-    }
-}
-
-impl Drop for AdminSocket {
-    fn drop(&mut self) {
-        let named = fs::symlink_metadata(&self.path);
-        if named.is_ok_and(|named| named.file_type().is_socket() && named.ino() == self.inode) {
-            // A name that is gone in the meantime is what is wanted.
-            drop(fs::remove_file(&self.path));
-        }
+    /// Makes the socket, for the owner and the group alone; a stale one of an earlier daemon is replaced. Must be called within a
+    /// runtime.
+    pub fn bind(path: &Path) -> Result<Self, UnixSocketError> {
+        let fail = |error| UnixSocketError::Io { path: path.to_owned(), error };
+        let (listener, name) = UnixSocket::bind(path, 0o660)?.into_parts().map_err(fail)?;
+        Ok(Self { listener, _name: name })
     }
 }
 

@@ -13,7 +13,8 @@ use crate::config::Config;
 use crate::dns::{ZoneStatus, Zones};
 use crate::engine::Engine;
 use crate::feed::Fetching;
-use crate::front::smtp::{CountersSnapshot, Front, NextHopStatus};
+use crate::front::smtp::NextHopStatus;
+use crate::front::{Fronts, milter, postfix_policy, smtp};
 use crate::pause::PauseReport;
 use crate::policy::{Action, Verdict};
 use crate::quarantine::{Quarantine, QuarantineStatus};
@@ -37,8 +38,8 @@ pub struct Sources {
     pub xdp: xdp::Config,
     /// Where it is attached.
     pub attachments: Arc<ArcSwap<Vec<Attachment>>>,
-    /// The SMTP proxy.
-    pub front: Arc<Front>,
+    /// The fronts.
+    pub fronts: Fronts,
     /// Who the kernel filter has most to do with.
     pub top: TopTalkers,
     /// The lists that are fetched.
@@ -69,7 +70,11 @@ pub struct Status {
     paused: Option<PauseReport>,
     rules: Arc<refresh::Status>,
     xdp: XdpStatus,
-    smtp: CountersSnapshot,
+    /// `null` where there is no listener; so with the other fronts.
+    smtp: Option<smtp::CountersSnapshot>,
+    milter: Option<milter::CountersSnapshot>,
+    postfix_policy: Option<postfix_policy::CountersSnapshot>,
+    /// Empty where there is no listener.
     next_hops: Vec<NextHopStatus>,
     decisions: Vec<Decisions>,
     zones: Vec<ZoneStatus>,
@@ -106,14 +111,16 @@ impl Sources {
         Status {
             version: env!("CARGO_PKG_VERSION"),
             pid: std::process::id(),
-            hostname: self.front.hostname(),
+            hostname: self.config.load().hostname.clone(),
             uptime_s: self.started.elapsed().as_secs(),
             enforce: self.engine.enforces(),
             paused: self.paused(),
             rules: self.rules.load_full(),
             xdp: self.xdp(),
-            smtp: self.front.counters(),
-            next_hops: self.front.next_hops(),
+            smtp: self.fronts.smtp.as_ref().map(|front| front.counters()),
+            milter: self.fronts.milter.as_ref().map(|front| front.counters()),
+            postfix_policy: self.fronts.postfix_policy.as_ref().map(|front| front.counters()),
+            next_hops: self.fronts.smtp.iter().flat_map(|front| front.next_hops()).collect(),
             decisions: self.decisions(),
             zones: self.zones.status(),
             senders: self.senders(),

@@ -84,7 +84,7 @@ pub(super) fn lock(state_dir: &Path) -> Result<File, Failure> {
 /// Makes what `account` could not make, and gives it what an earlier daemon left as root.
 fn make_folders(config: &Config, account: &Account) -> Result<(), Failure> {
     rights::own_state(&config.state_dir, account)?;
-    if let Some(folder) = config.admin_socket.parent() {
+    for folder in config.socket_paths().into_iter().filter_map(Path::parent) {
         rights::make_folder(folder, account)?;
     }
     rights::own_file(&config.audit_file, account)?;
@@ -104,7 +104,7 @@ fn make_own_folders(config: &Config) -> Result<(), Failure> {
         text: format!("cannot write {}: {error}", state_dir.display()),
         hint: "make the folder writable, or set `state_dir` to another path".to_owned(),
     })?;
-    if let Some(folder) = config.admin_socket.parent() {
+    for folder in config.socket_paths().into_iter().filter_map(Path::parent) {
         // What is wrong with it is said when the socket is bound.
         std::fs::create_dir_all(folder).unwrap_or_default();
     }

@@ -2,8 +2,9 @@
 
 use std::io;
 
-use crate::admin::{AdminError, ClientError};
+use crate::admin::ClientError;
 use crate::config::Faults;
+use crate::front::UnixSocketError;
 use crate::tls::TlsError;
 
 /// Why a command or the daemon could not do what it was asked; the codes are those of sysexits(3).
@@ -110,17 +111,20 @@ impl From<ClientError> for Failure {
     }
 }
 
-impl From<AdminError> for Failure {
-    fn from(error: AdminError) -> Self {
-        let hint = match &error {
-            AdminError::Taken { .. } => {
-                "stop it first, or give this one another `[admin] socket` and `state_dir`"
+impl Failure {
+    /// A Unix socket, which the configuration has at `key`, is not to be had.
+    pub(super) fn of_socket(error: &UnixSocketError, key: &str) -> Self {
+        let hint = match error {
+            UnixSocketError::Taken { .. } => {
+                format!("stop it first, or give this one another `{key}` and `state_dir`")
             }
-            AdminError::NotASocket { .. } => "remove it, or set `[admin] socket` to another path",
-            AdminError::Io { .. } => {
-                "run as root, or set `[admin] socket` to a path that this user can write"
+            UnixSocketError::NotASocket { .. } => {
+                format!("remove it, or set `{key}` to another path")
+            }
+            UnixSocketError::Io { .. } => {
+                format!("run as root, or set `{key}` to a path that this user can write")
             }
         };
-        Self::Unavailable { text: error.to_string(), hint: hint.to_owned() }
+        Self::Unavailable { text: error.to_string(), hint }
     }
 }

@@ -4,6 +4,7 @@ mod asking;
 mod begin;
 mod descriptors;
 mod failure;
+mod fronts;
 mod hand_over;
 mod held;
 mod log;

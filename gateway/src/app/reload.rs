@@ -8,14 +8,14 @@ use sd_notify::NotifyState;
 use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
-use super::Failure;
 use super::asking::hosts;
 use super::notify::notify;
-use super::run::{no_next_hop, sources};
+use super::run::sources;
+use super::{Failure, fronts};
 use crate::admin;
 use crate::config::Config;
 use crate::dns::Names;
-use crate::front::smtp::Front;
+use crate::front::Fronts;
 use crate::refresh::Request;
 use crate::rights::Reach;
 
@@ -27,7 +27,7 @@ pub(super) struct Reloader {
     pub(super) reach: Option<Reach>,
     pub(super) requests: Sender<Request>,
     pub(super) sources: Arc<admin::Sources>,
-    pub(super) front: Arc<Front>,
+    pub(super) fronts: Fronts,
     pub(super) names: Names,
 }
 
@@ -51,13 +51,11 @@ impl Reloader {
             let faults = faults.to_string().replace('\n', "; ");
             alarms.raise("config", &format!("the earlier configuration stays: {faults}"));
         })?;
-        let front_settings = config.front_settings().ok_or_else(no_next_hop)?;
         alarms.clear("config");
         for notice in notices {
             warn!(target: "reload", "{notice}");
         }
-        let tls = self.front.set_settings(front_settings);
-        tls.inspect_err(|fault| {
+        fronts::set_settings(&self.fronts, &config).inspect_err(|fault| {
             alarms.raise("tls", &format!("the earlier settings stay: {fault}; {}", fault.hint()));
         })?;
         alarms.set("restart", self.needs_restart(&config).as_deref());

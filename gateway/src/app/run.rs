@@ -1,20 +1,16 @@
 //! The life of the daemon: everything is bound before anything is served, the kernel is filled before it is switched on.
 
-use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
 use arc_swap::ArcSwap;
 use sd_notify::NotifyState;
-use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::Failure;
 use super::asking::{Asking, asking, flush_senders, hosts, tend_senders};
 use super::begin::{Begun, lock};
 use super::descriptors::raise_limit;
@@ -24,6 +20,7 @@ use super::notify::notify;
 use super::quarantine::tend_quarantine;
 use super::reload::Reloader;
 use super::signals::{Asked, Signals};
+use super::{Failure, fronts};
 use crate::admin::{self, AdminSocket};
 use crate::alarm::Alarms;
 use crate::audit;
@@ -31,6 +28,7 @@ use crate::clock::Clock;
 use crate::config::{Config, SaidOfZones};
 use crate::engine::Engine;
 use crate::feed::Fetching;
+use crate::front::UnixSocketError;
 use crate::front::smtp::{Front, Stop, stopped};
 use crate::quarantine::Quarantine;
 use crate::refresh::{self, Refresher, Request};
@@ -39,15 +37,11 @@ use crate::sight::{Sight, TopTalkers};
 /// Runs the daemon, which has given up its rights, until it is told to stop or another has taken over.
 pub async fn run(config: Config, begun: Begun) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
-    let front_settings = config.front_settings().ok_or_else(no_next_hop)?;
     let Begun { sockets, lock: locked, mut earlier, rights, reach } = begun;
     // As long as an earlier daemon can still go on.
-    Front::look_at_tls(&front_settings)?;
-    let offered: Vec<OwnedFd> = sockets
-        .0
-        .iter()
-        .map(|(socket, _)| Ok(socket.try_clone()?.into()))
-        .collect::<io::Result<_>>()?;
+    if let Some(front_settings) = config.front_settings() {
+        Front::look_at_tls(&front_settings)?;
+    }
     if let Some(earlier) = &mut earlier {
         earlier.release()?;
     }
@@ -55,14 +49,15 @@ pub async fn run(config: Config, begun: Begun) -> Result<(), Failure> {
         Some(lock) => lock,
         None => lock(&config.state_dir)?,
     };
-    let admin_socket = AdminSocket::bind(&config.admin_socket).await?;
+    let admin_socket = AdminSocket::bind(&config.admin_socket).map_err(admin_failure)?;
+    let sockets = sockets.open()?;
     let alarms = Alarms::default();
-    let mut hand_over = HandOver::offer(&config.state_dir, offered)
+    let mut hand_over = HandOver::offer(&config.state_dir, sockets.shared()?)
         .inspect_err(
             |error| warn!(target: "hand-over", "nobody can take over from this daemon: {error}"),
         )
         .ok();
-    raise_limit(config.limits.connections, &alarms);
+    raise_limit(config.connections(), &alarms);
     let audit = audit::Writer::open(&config.audit_file, alarms.clone()).map_err(|error| {
         Failure::Setup {
             text: format!("cannot write {}: {error}", config.audit_file.display()),
@@ -107,14 +102,7 @@ pub async fn run(config: Config, begun: Begun) -> Result<(), Failure> {
     zones.first_probes(config.dns.budget).await;
     let quarantine = quarantine(&config, &alarms);
     tasks.spawn(tend_quarantine(Arc::clone(&quarantine), audit.clone(), until_stop(&stopping)));
-    let front = Front::new(
-        front_settings,
-        Arc::clone(&engine),
-        refresher.known(),
-        Arc::clone(&quarantine),
-        alarms.clone(),
-    );
-    let front = Arc::new(front?);
+    let fronts = fronts::fronts(&config, &engine, refresher.known(), &quarantine, &alarms)?;
     let top = TopTalkers::new(Clock::System);
     let sight = Sight::new(config.xdp.clone(), Arc::clone(&engine), top.clone(), Clock::System);
     let sources = Arc::new(admin::Sources {
@@ -123,7 +111,7 @@ pub async fn run(config: Config, begun: Begun) -> Result<(), Failure> {
         rules: refresher.status(),
         xdp: config.xdp.clone(),
         attachments: refresher.attachments(),
-        front: Arc::clone(&front),
+        fronts: fronts.clone(),
         top,
         fetching,
         zones,
@@ -133,13 +121,7 @@ pub async fn run(config: Config, begun: Begun) -> Result<(), Failure> {
         alarms: alarms.clone(),
         requests: requests.clone(),
     });
-    tasks.spawn(Arc::clone(&front).watch_next_hops(stopping.clone()));
-    tasks.spawn(Arc::clone(&front).watch_certificate(stopping.clone()));
-    for (socket, listener) in sockets.0 {
-        info!(target: "start", "listening address={}", listener.address);
-        let socket = TcpListener::from_std(socket)?;
-        tasks.spawn(Arc::clone(&front).serve(socket, listener, stopping.clone()));
-    }
+    fronts::serve(&fronts, sockets, &mut tasks, &stopping)?;
     let writing = Writing::start(refresher, (requests.clone(), inbox), sight, alarms.clone())?;
     let mut held = Some(Held::new(lock, Some(writing), admin_socket, Arc::clone(&sources)));
     notify(&[NotifyState::Ready]);
@@ -149,7 +131,7 @@ pub async fn run(config: Config, begun: Begun) -> Result<(), Failure> {
     {
         warn!(target: "start", "the earlier daemon does not hear that this one serves: {error}");
     }
-    let reloader = Reloader { started: config, reach, requests, sources, front, names };
+    let reloader = Reloader { started: config, reach, requests, sources, fronts, names };
     let mut end = End::Stop;
     loop {
         let asked = tokio::select! {
@@ -169,7 +151,7 @@ pub async fn run(config: Config, begun: Begun) -> Result<(), Failure> {
                 }
                 Step::Lost => {
                     alarms.raise(HAND_OVER, HALF_WAY);
-                    held = reclaim(&reloader).await;
+                    held = reclaim(&reloader);
                     continue;
                 }
             },
@@ -206,13 +188,17 @@ pub async fn run(config: Config, begun: Begun) -> Result<(), Failure> {
 }
 
 /// Takes back what a daemon had that died before it served: commands can ask again.
-async fn reclaim(reloader: &Reloader) -> Option<Held> {
+fn reclaim(reloader: &Reloader) -> Option<Held> {
     let config = &reloader.started;
     let lock = lock(&config.state_dir);
     let lock = lock.inspect_err(|error| warn!(target: "hand-over", "{error}")).ok()?;
-    let admin = AdminSocket::bind(&config.admin_socket).await;
+    let admin = AdminSocket::bind(&config.admin_socket).map_err(admin_failure);
     let admin = admin.inspect_err(|error| warn!(target: "hand-over", "{error}")).ok()?;
     Some(Held::new(lock, None, admin, Arc::clone(&reloader.sources)))
+}
+
+fn admin_failure(error: UnixSocketError) -> Failure {
+    Failure::of_socket(&error, "[admin] socket")
 }
 
 /// The subject of the alarm of a hand-over.
@@ -263,9 +249,4 @@ pub(super) fn sources(config: &Config, alarms: &Alarms) -> refresh::Sources {
     let text = format!("zones that were added are not asked: {}", faults.join("; "));
     alarms.set("added-zones", (!faults.is_empty()).then_some(text.as_str()));
     refresh::Sources { added_zones, ..config.sources() }
-}
-
-/// The configuration of a daemon has one: see [`Config::load_for_daemon`].
-pub(super) fn no_next_hop() -> Failure {
-    Failure::Internal("the configuration has no next hop".to_owned())
 }

@@ -3,6 +3,8 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
 
 use listenfd::ListenFd;
 use rustix::net::sockopt::{set_ipv6_v6only, set_socket_reuseaddr};
@@ -11,34 +13,131 @@ use tracing::info;
 
 use super::Failure;
 use crate::config::Config;
-use crate::front::Listener;
+use crate::front::{self, Endpoint, Listener, ServiceSocket, UnixSocket};
 
 /// Connections that may wait to be accepted; the system caps it.
 const BACKLOG: i32 = 1024;
 
 /// The listening sockets of the daemon, each with what the configuration says of it.
 #[derive(Debug)]
-pub(super) struct Sockets(pub(super) Vec<(TcpListener, Listener)>);
+pub(super) struct Sockets {
+    listeners: Vec<(TcpListener, Listener)>,
+    services: [Option<Service>; 2],
+}
+
+/// The socket of a service.
+#[derive(Debug)]
+enum Service {
+    Tcp(TcpListener),
+    /// One at a path is bound by whom the daemon has become, who can then take its name away.
+    Unix {
+        key: &'static str,
+        path: PathBuf,
+        mode: u32,
+        handed: Option<UnixListener>,
+    },
+}
 
 impl Sockets {
-    /// A socket for each listener of `config`: the one of `handed` with its address, otherwise a new one. What is left over of
-    /// `handed` is closed.
+    /// A socket for each listener and service of `config`: the one of `handed` with its address, otherwise a new one. What is left
+    /// over of `handed` is closed.
     pub(super) fn bind(config: &Config, mut handed: Vec<TcpListener>) -> Result<Self, Failure> {
-        let mut sockets = Vec::new();
+        let mut listeners = Vec::new();
         for listener in &config.listeners {
             let socket = match take(&mut handed, listener.address) {
                 Some(socket) => socket,
-                None => listen_on(listener.address, &config.listeners)?,
+                None => listen_on(listener.address, &config.listeners, LISTENER)?,
             };
-            sockets.push((socket, listener.clone()));
+            listeners.push((socket, listener.clone()));
         }
+        let services = [
+            service(config.milter.as_ref(), MILTER, &mut handed)?,
+            service(config.postfix_policy.as_ref(), POSTFIX_POLICY, &mut handed)?,
+        ];
         for left in handed {
             let address =
                 left.local_addr().map_or_else(|error| error.to_string(), |it| it.to_string());
             info!(target: "start", "no longer listening address={address}");
         }
-        Ok(Self(sockets))
+        Ok(Self { listeners, services })
     }
+
+    /// Binds those that are still to be bound. Must be called within a runtime.
+    pub(super) fn open(self) -> Result<Open, Failure> {
+        let [milter, postfix_policy] = self.services;
+        let open = |service: Option<Service>| service.map(Service::open).transpose();
+        Ok(Open {
+            listeners: self.listeners,
+            milter: open(milter)?,
+            postfix_policy: open(postfix_policy)?,
+        })
+    }
+}
+
+impl Service {
+    fn open(self) -> Result<ServiceSocket, Failure> {
+        match self {
+            Self::Tcp(socket) => Ok(ServiceSocket::tcp(socket)?),
+            Self::Unix { key, path, mode, handed } => {
+                let socket = match handed {
+                    Some(handed) => UnixSocket::adopt(handed, &path),
+                    None => UnixSocket::bind(&path, mode),
+                };
+                let socket = socket.map_err(|error| Failure::of_socket(&error, key))?;
+                Ok(ServiceSocket::unix(socket)?)
+            }
+        }
+    }
+}
+
+/// The sockets, all of them bound.
+#[derive(Debug)]
+pub(super) struct Open {
+    pub(super) listeners: Vec<(TcpListener, Listener)>,
+    pub(super) milter: Option<ServiceSocket>,
+    pub(super) postfix_policy: Option<ServiceSocket>,
+}
+
+impl Open {
+    /// The same sockets once more, for a daemon that takes over.
+    pub(super) fn shared(&self) -> io::Result<Vec<OwnedFd>> {
+        let of_listeners = self.listeners.iter().map(|(socket, _)| Ok(socket.try_clone()?.into()));
+        let services = [&self.milter, &self.postfix_policy].into_iter().flatten();
+        of_listeners.chain(services.map(ServiceSocket::share)).collect()
+    }
+}
+
+const LISTENER: &str = "[[listener]] address";
+const MILTER: &str = "[milter] address";
+const POSTFIX_POLICY: &str = "[postfix_policy] address";
+
+/// The socket of a service, where the configuration has one at `key`.
+fn service(
+    service: Option<&front::Service>,
+    key: &'static str,
+    handed: &mut Vec<TcpListener>,
+) -> Result<Option<Service>, Failure> {
+    Ok(match service.map(|service| &service.endpoint) {
+        None => None,
+        Some(Endpoint::Tcp(address)) => Some(Service::Tcp(match take(handed, *address) {
+            Some(socket) => socket,
+            None => listen_on(*address, &[], key)?,
+        })),
+        Some(Endpoint::Unix { path, mode }) => {
+            let (path, mode, handed) = (path.clone(), *mode, take_unix(handed, path));
+            Some(Service::Unix { key, path, mode, handed })
+        }
+    })
+}
+
+/// The addresses at which a socket may be handed over.
+fn addresses(config: &Config) -> Vec<SocketAddr> {
+    let services = [&config.milter, &config.postfix_policy].into_iter().flatten();
+    let of_services = services.filter_map(|service| match service.endpoint {
+        Endpoint::Tcp(address) => Some(address),
+        Endpoint::Unix { .. } => None,
+    });
+    config.listeners.iter().map(|listener| listener.address).chain(of_services).collect()
 }
 
 /// The sockets that a service manager hands over (`sd_listen_fds(3)`); one that is for no listener is a fault.
@@ -48,8 +147,7 @@ pub(super) fn from_service_manager(config: &Config) -> Result<Vec<TcpListener>, 
     for index in 0..handed.len() {
         let socket = handed.take_tcp_listener(index).ok().flatten();
         let address = socket.as_ref().and_then(|socket| socket.local_addr().ok());
-        let is_ours = |address: SocketAddr| config.listeners.iter().any(|it| it.address == address);
-        if !address.is_some_and(is_ours) {
+        if !address.is_some_and(|address| addresses(config).contains(&address)) {
             return Err(unmatched(address, config));
         }
         sockets.extend(socket);
@@ -58,7 +156,7 @@ pub(super) fn from_service_manager(config: &Config) -> Result<Vec<TcpListener>, 
 }
 
 fn unmatched(address: Option<SocketAddr>, config: &Config) -> Failure {
-    let expected: Vec<_> = config.listeners.iter().map(|it| it.address.to_string()).collect();
+    let expected: Vec<_> = addresses(config).iter().map(ToString::to_string).collect();
     let found = address.map_or_else(
         || "a socket that does not listen for TCP".to_owned(),
         |address| format!("a socket that listens on {address}"),
@@ -77,23 +175,36 @@ fn take(handed: &mut Vec<TcpListener>, address: SocketAddr) -> Option<TcpListene
     handed.iter().position(is_it).map(|index| handed.swap_remove(index))
 }
 
-fn listen_on(address: SocketAddr, all: &[Listener]) -> Result<TcpListener, Failure> {
+/// The one that is bound to `path`, whatever it was taken for.
+fn take_unix(handed: &mut Vec<TcpListener>, path: &Path) -> Option<UnixListener> {
+    let as_unix =
+        |socket: &TcpListener| Some(UnixListener::from(OwnedFd::from(socket.try_clone().ok()?)));
+    let is_it = |socket: &TcpListener| {
+        let address = as_unix(socket).and_then(|socket| socket.local_addr().ok());
+        address.is_some_and(|address| address.as_pathname() == Some(path))
+    };
+    let index = handed.iter().position(is_it)?;
+    Some(UnixListener::from(OwnedFd::from(handed.swap_remove(index))))
+}
+
+/// Listens on the address that the configuration has at `key`.
+fn listen_on(address: SocketAddr, all: &[Listener], key: &str) -> Result<TcpListener, Failure> {
     try_listen(address, all).map_err(|error| Failure::Unavailable {
         text: format!("cannot listen on {address}: {error}"),
-        hint: hint(&error).to_owned(),
+        hint: hint(&error, key),
     })
 }
 
-fn hint(error: &io::Error) -> &'static str {
+fn hint(error: &io::Error, key: &str) -> String {
     match error.kind() {
-        io::ErrorKind::AddrInUse => "see with `ss -ltnp` who has the port",
+        io::ErrorKind::AddrInUse => "see with `ss -ltnp` who has the port".to_owned(),
         io::ErrorKind::PermissionDenied => {
-            "ports below 1024 are root's, or need CAP_NET_BIND_SERVICE"
+            "ports below 1024 are root's, or need CAP_NET_BIND_SERVICE".to_owned()
         }
         io::ErrorKind::AddrNotAvailable => {
-            "give an address of this host, or 0.0.0.0 or [::] for all"
+            "give an address of this host, or 0.0.0.0 or [::] for all".to_owned()
         }
-        _ => "correct `[[listener]] address`",
+        _ => format!("correct `{key}`"),
     }
 }
 

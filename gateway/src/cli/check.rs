@@ -58,5 +58,10 @@ fn show(config: &Config) -> Result<(), Failure> {
     let (lists, listeners) = (config.lists.len(), config.listeners.len());
     let file = config.file.display();
     let well = output::coloured("in order", Meaning::Good);
-    output::line(format_args!("{file} is {well}: lists {lists}, listeners {listeners}"))
+    let services = [("milter", &config.milter), ("postfix_policy", &config.postfix_policy)];
+    let services = services
+        .into_iter()
+        .filter_map(|(name, service)| Some(format!(", {name} {}", service.as_ref()?.endpoint)));
+    let services = services.collect::<String>();
+    output::line(format_args!("{file} is {well}: lists {lists}, listeners {listeners}{services}"))
 }

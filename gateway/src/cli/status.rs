@@ -97,25 +97,7 @@ fn show(status: &Value) -> Result<(), Failure> {
             text("/rules/good")
         ),
     )?;
-    output::field(
-        "connections",
-        format_args!(
-            "{} now, {} in all",
-            text("/smtp/connections_active"),
-            text("/smtp/connections")
-        ),
-    )?;
-    for hop in items(status, "/next_hops") {
-        let state = match hop.get("up").and_then(Value::as_bool) {
-            Some(true) => output::coloured("up", Meaning::Good),
-            Some(false) => output::coloured("down", Meaning::Bad),
-            None => "not asked yet".to_owned(),
-        };
-        output::field(
-            "next hop",
-            format_args!("{} {state}", hop.get("address").map(plain).unwrap_or_default()),
-        )?;
-    }
+    show_fronts(status, &text)?;
     output::field(
         "audit",
         format_args!("{} written, {} lost", text("/audit/written"), text("/audit/lost")),
@@ -196,6 +178,31 @@ fn show(status: &Value) -> Result<(), Failure> {
             plain(&alarm["since"])
         );
         output::line(output::coloured(line, Meaning::Bad))?;
+    }
+    Ok(())
+}
+
+/// What comes over each front that there is.
+fn show_fronts(status: &Value, text: &impl Fn(&str) -> String) -> Result<(), Failure> {
+    for (key, name) in
+        [("smtp", "connections"), ("milter", "milter"), ("postfix_policy", "policy service")]
+    {
+        if status.get(key).is_some_and(Value::is_object) {
+            let now = text(&format!("/{key}/connections_active"));
+            let all = text(&format!("/{key}/connections"));
+            output::field(name, format_args!("{now} now, {all} in all"))?;
+        }
+    }
+    for hop in items(status, "/next_hops") {
+        let state = match hop.get("up").and_then(Value::as_bool) {
+            Some(true) => output::coloured("up", Meaning::Good),
+            Some(false) => output::coloured("down", Meaning::Bad),
+            None => "not asked yet".to_owned(),
+        };
+        output::field(
+            "next hop",
+            format_args!("{} {state}", hop.get("address").map(plain).unwrap_or_default()),
+        )?;
     }
     Ok(())
 }

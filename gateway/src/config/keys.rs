@@ -2,6 +2,7 @@
 
 mod front;
 mod reputation;
+mod services;
 
 use strsim::damerau_levenshtein;
 
@@ -89,7 +90,7 @@ const fn key(
 }
 
 /// All tables, the top of the file first.
-pub(super) static TABLES: [TableKeys; 22] = [
+pub(super) static TABLES: [TableKeys; 24] = [
     TableKeys {
         name: "",
         heading: "",
@@ -149,6 +150,13 @@ pub(super) static TABLES: [TableKeys; 22] = [
             key("tls", Words("none"), "{ certificate = \"mx1.pem\" }", "See [tls]."),
             key("next_hop", Words("none"), "{ address = \"127.0.0.1:10025\" }", "See [next_hop]."),
             key("header", Words("as below"), "{ received = true }", "See [header]."),
+            key("milter", Words("none"), "{ address = \"127.0.0.1:8891\" }", "See [milter]."),
+            key(
+                "postfix_policy",
+                Words("none"),
+                "{ address = \"unix:/run/portcullis/policy.sock\" }",
+                "See [postfix_policy].",
+            ),
             key("list", Words("none"), "[]", "See [[list]]."),
             key("acceptance", Words("none"), "[]", "See [[acceptance]]."),
             key("dns", Words("as below"), "{ budget = \"2s\" }", "See [dns]."),
@@ -280,6 +288,8 @@ pub(super) static TABLES: [TableKeys; 22] = [
     front::TLS,
     front::NEXT_HOP,
     front::HEADER,
+    services::MILTER,
+    services::POSTFIX_POLICY,
     reputation::ACCEPTANCE,
     TableKeys {
         name: "list",

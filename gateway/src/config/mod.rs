@@ -20,6 +20,7 @@ mod reference;
 mod resolve;
 mod score;
 mod senders;
+mod services;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -38,7 +39,7 @@ pub use reference::reference;
 use gateway_ebpf::abi::KernelAction;
 
 use crate::direction::Acceptance;
-use crate::front::{HeaderConfig, Listener, NextHop};
+use crate::front::{HeaderConfig, Listener, NextHop, Service};
 use crate::list::List;
 use crate::net::Prefix;
 use crate::policy::{EvidenceWeights, ReplyStyle, Thresholds};
@@ -78,12 +79,16 @@ pub struct Config {
     pub xdp: xdp::Config,
     /// The addresses to listen on.
     pub listeners: Vec<Listener>,
-    /// Where accepted mail goes; only `portcullis run` needs it.
+    /// Where accepted mail goes; only `portcullis run` with a listener needs it.
     pub next_hop: Option<NextHop>,
     /// The certificate of this host, where it has one.
     pub tls: Option<Certificate>,
     /// What is written into the header of mail that goes on.
     pub header: HeaderConfig,
+    /// The milter, where there is one.
+    pub milter: Option<Service>,
+    /// The policy service of Postfix, where there is one.
+    pub postfix_policy: Option<Service>,
     /// The lists, in the order in which they are written.
     pub lists: Vec<Arc<List>>,
     /// Which clients send which way, where a listener does not say it.
@@ -195,20 +200,20 @@ impl Config {
     /// Reads `path` and what lies in `conf.d` beside it, with the keys of zones and exempt domains in files that it names;
     /// lists and other such files are not opened.
     pub fn load(path: &Path) -> Result<(Self, Vec<Notice>), Faults> {
-        Self::load_with(path, &[])
+        Self::load_with(path, false)
     }
 
-    /// The same for a daemon, which needs a listener and a next hop, too.
+    /// The same for a daemon, which needs a front, too, and a next hop for what listeners take.
     pub fn load_for_daemon(path: &Path) -> Result<(Self, Vec<Notice>), Faults> {
-        Self::load_with(path, &["listener", "next_hop"])
+        Self::load_with(path, true)
     }
 
-    fn load_with(path: &Path, needed: &[&'static str]) -> Result<(Self, Vec<Notice>), Faults> {
+    fn load_with(path: &Path, for_daemon: bool) -> Result<(Self, Vec<Notice>), Faults> {
         // What is written relative to the file must not depend on where the reader of a record stands.
         let path = std::path::absolute(path).unwrap_or_else(|_empty| path.to_owned());
         let findings = fault::Findings::default();
         let root = tree::read_files(&path, &findings);
-        resolve::resolve(&path, root, needed, findings)
+        resolve::resolve(&path, root, for_daemon, findings)
     }
 
     /// A zone from one table `[[zone]]` in a text of its own.

@@ -1,11 +1,11 @@
 //! The parts of the configuration, each as the module that it is for wants it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Config;
 use crate::engine;
-use crate::front::{Listener, smtp};
+use crate::front::{Endpoint, Listener, Service, milter, postfix_policy, smtp};
 use crate::list::ListAction;
 use crate::net::Prefix;
 use crate::policy::{DelayMode, Policy};
@@ -49,7 +49,7 @@ impl Config {
         }
     }
 
-    /// What the proxy does; `None` without a next hop, which [`Config::load_for_daemon`] does not let through.
+    /// What the proxy does; `None` without a next hop, which a daemon with listeners always has.
     pub fn front_settings(&self) -> Option<smtp::Settings> {
         let domains = &self.recipient_domains;
         Some(smtp::Settings {
@@ -97,6 +97,50 @@ impl Config {
         said
     }
 
+    /// What the milter does; `None` where there is none.
+    pub fn milter_settings(&self) -> Option<milter::Settings> {
+        let service = self.milter.as_ref()?;
+        Some(milter::Settings {
+            direction: service.direction,
+            connections: service.connections,
+            hostname: self.hostname.clone(),
+            header: self.header.clone(),
+            limits: self.limits.clone(),
+            // Only a signature that can make a difference is worth the body of a message.
+            needs_body: self.score.enabled
+                && self.score.message
+                && !self.score.exempt_domains.is_empty(),
+        })
+    }
+
+    /// What the policy service does; `None` where there is none.
+    pub fn postfix_policy_settings(&self) -> Option<postfix_policy::Settings> {
+        let service = self.postfix_policy.as_ref()?;
+        Some(postfix_policy::Settings {
+            direction: service.direction,
+            connections: service.connections,
+            limits: self.limits.clone(),
+        })
+    }
+
+    /// The paths at which the daemon makes sockets: for its commands, and for the mail servers that ask.
+    pub fn socket_paths(&self) -> Vec<&Path> {
+        let services = [&self.milter, &self.postfix_policy].into_iter().flatten();
+        let of_services = services.filter_map(|service| match &service.endpoint {
+            Endpoint::Tcp(_) => None,
+            Endpoint::Unix { path, .. } => Some(path.as_path()),
+        });
+        std::iter::once(self.admin_socket.as_path()).chain(of_services).collect()
+    }
+
+    /// The connections that all fronts may have at the same time.
+    pub fn connections(&self) -> usize {
+        let services = [&self.milter, &self.postfix_policy].into_iter().flatten();
+        let of_services = services.map(|service| service.connections).sum::<usize>();
+        let of_listeners = if self.listeners.is_empty() { 0 } else { self.limits.connections };
+        of_listeners.saturating_add(of_services)
+    }
+
     /// The hosts that the configuration itself depends on.
     pub fn protected(&self) -> Vec<Prefix> {
         let next_hops = self.next_hop.iter().flat_map(|next_hop| &next_hop.addresses);
@@ -126,6 +170,11 @@ impl Config {
         let changed = [
             ("[xdp]", !self.xdp.is_same_filter(&running.xdp)),
             ("[[listener]]", self.listeners != running.listeners),
+            ("[milter]", endpoint(self.milter.as_ref()) != endpoint(running.milter.as_ref())),
+            (
+                "[postfix_policy]",
+                endpoint(self.postfix_policy.as_ref()) != endpoint(running.postfix_policy.as_ref()),
+            ),
             ("[dns]", self.dns != running.dns),
             ("[admin]", self.admin_socket != running.admin_socket),
             ("[quarantine] folder", self.quarantine.folder != running.quarantine.folder),
@@ -140,6 +189,11 @@ impl Config {
             changed.iter().filter(|(_key, changed)| *changed).map(|(key, _)| *key).collect();
         (!keys.is_empty()).then(|| keys.join(", "))
     }
+}
+
+/// Where a service is asked, if there is one.
+fn endpoint(service: Option<&Service>) -> Option<&Endpoint> {
+    service.map(|service| &service.endpoint)
 }
 
 /// What people said of zones by commands.

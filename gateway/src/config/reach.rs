@@ -33,9 +33,8 @@ impl Config {
         let pins = (self.xdp.mode != Mode::Off).then(|| self.xdp.pin_dir.clone());
         let own = [self.state_dir.clone(), self.quarantine.folder.clone()];
         let write = own.into_iter().chain(pins);
-        let write = write.chain(
-            [&self.audit_file, &self.admin_socket].into_iter().flat_map(|path| around(path)),
-        );
+        let made = self.socket_paths().into_iter().chain([self.audit_file.as_path()]);
+        let write = write.chain(made.flat_map(around));
         Reach { read: once(read), write: once(write) }
     }
 }

@@ -18,6 +18,7 @@ use super::quarantine::quarantine;
 use super::reader::{At, Reader, table_keys};
 use super::score::score;
 use super::senders::{greylist, promotion};
+use super::services::{service, taken};
 use super::tls::tls;
 use super::tree::{self, Table};
 use super::values::{
@@ -35,12 +36,12 @@ use crate::zone::Zone;
 pub(super) fn resolve(
     file: &Path,
     root: Table,
-    needed: &[&'static str],
+    for_daemon: bool,
     findings: Findings,
 ) -> Result<(Config, Vec<Notice>), Faults> {
     let place = Place { file: file.into(), line: 0 };
-    for table in needed.iter().filter(|table| !root.contains_key(**table)) {
-        findings.fault(missing_table(&place, table));
+    if for_daemon && let Some(missing) = missing_table(&place, &root) {
+        findings.fault(missing);
     }
     let folder = file.parent().unwrap_or_else(|| Path::new(""));
     let mut top = Reader::new(table_keys(""), place, root, &findings);
@@ -67,6 +68,15 @@ pub(super) fn resolve(
         None
     };
     let tls = tls(top.table("tls"), folder, &places.tls);
+    let mut milter = None;
+    if top.has("milter") {
+        milter = service(top.table("milter"), folder, &taken(&listeners, None));
+    }
+    let mut postfix_policy = None;
+    if top.has("postfix_policy") {
+        let taken = taken(&listeners, milter.as_ref());
+        postfix_policy = service(top.table("postfix_policy"), folder, &taken);
+    }
     let promotion = promotion(top.table("promotion"), enforce);
     let limits = limits(top.table("limits"));
     let config = Config {
@@ -80,6 +90,8 @@ pub(super) fn resolve(
         next_hop,
         tls,
         header: header(top.table("header")),
+        milter,
+        postfix_policy,
         lists: lists(top.tables("list"), &common).into_iter().chain(auto(&promotion)).collect(),
         acceptance,
         dns,
@@ -127,18 +139,27 @@ pub(super) fn admin_socket_alone(file: &Path, root: Table) -> PathBuf {
     admin_socket(top.table("admin"), folder)
 }
 
-/// What the daemon needs and the other commands do not.
-fn missing_table(place: &Place, table: &str) -> Fault {
-    let hint = match table {
-        "listener" => "add [[listener]] with address = \"0.0.0.0:25\"",
-        _ => "add [next_hop] with the address of the mail server behind",
+/// What the daemon needs and the other commands do not: a front, and a next hop for what listeners take.
+fn missing_table(place: &Place, root: &Table) -> Option<Fault> {
+    let has = |table: &str| root.contains_key(table);
+    let (table, expected, hint) = if has("listener") {
+        if has("next_hop") {
+            return None;
+        }
+        let hint = "add [next_hop] with the address of the mail server behind";
+        ("next_hop", "it for the mail of [[listener]]", hint)
+    } else if has("milter") || has("postfix_policy") {
+        return None;
+    } else {
+        let hint = "add [[listener]] with address = \"0.0.0.0:25\" and [next_hop], or [milter] inside a mail server";
+        ("listener", "it, [milter] or [postfix_policy] for `portcullis run`", hint)
     };
-    Fault {
+    Some(Fault {
         place: place.clone(),
         key: table.to_owned(),
-        text: "missing, expected it for `portcullis run`".to_owned(),
+        text: format!("missing, expected {expected}"),
         hint: Some(hint.to_owned()),
-    }
+    })
 }
 
 /// Reads one table `[[zone]]` from a text of its own; what is wrong with it in one line.
@@ -298,19 +319,20 @@ fn scan(mut reader: Reader<'_>) -> ScanConfig {
     config
 }
 
+/// What `sun_path` holds beside its final NUL (unix(7)).
+pub(super) const LONGEST_SOCKET: usize = 107;
+
 fn admin_socket(mut reader: Reader<'_>, folder: &Path) -> PathBuf {
-    /// What `sun_path` holds beside its final NUL (unix(7)).
-    const LONGEST: usize = 107;
     let at = reader.optional("socket", text);
     let socket = at
         .as_ref()
         .map_or_else(|| PathBuf::from("/run/portcullis/admin.sock"), |at| folder.join(&at.value));
     let length = socket.as_os_str().len();
     if let Some(at) = at
-        && length > LONGEST
+        && length > LONGEST_SOCKET
     {
         let found = format!("{} with {length} octets", socket.display());
-        let expected = format!("a path of at most {LONGEST}, for a Unix socket");
+        let expected = format!("a path of at most {LONGEST_SOCKET}, for a Unix socket");
         reader.wrong_at(&at, Wrong::expected(&found, expected));
     }
     reader.finish();

@@ -14,7 +14,8 @@ use proptest::prelude::*;
 use super::fault::Findings;
 use super::keys::TABLES;
 use super::*;
-use crate::front::PassClient;
+use crate::direction::Direction;
+use crate::front::{Endpoint, PassClient};
 use crate::list::{HopScope, ListAction, Source, Weight};
 
 const FILE: &str = "/etc/portcullis/portcullis.toml";
@@ -23,13 +24,13 @@ const FILE: &str = "/etc/portcullis/portcullis.toml";
 const HOSTNAME: &str = "hostname = \"mx1.example.org\"\n";
 
 fn read(text: &str) -> Result<(Config, Vec<Notice>), Faults> {
-    read_needing(text, &[])
+    read_for(text, false)
 }
 
-fn read_needing(text: &str, needed: &[&'static str]) -> Result<(Config, Vec<Notice>), Faults> {
+fn read_for(text: &str, for_daemon: bool) -> Result<(Config, Vec<Notice>), Faults> {
     let findings = Findings::default();
     let root = tree::parse(&Path::new(FILE).into(), text, &findings);
-    resolve::resolve(Path::new(FILE), root, needed, findings)
+    resolve::resolve(Path::new(FILE), root, for_daemon, findings)
 }
 
 /// Reads `text` after a line that names the host, so that its first line is line 2.
@@ -306,17 +307,69 @@ fn drop_ins_are_merged() {
 }
 
 #[test]
-fn the_daemon_needs_a_listener_and_a_next_hop() {
+fn the_daemon_needs_a_front() {
+    const LISTENER: &str = "[[listener]]\naddress = \"127.0.0.1:25\"\n";
+    const NEXT_HOP: &str = "[next_hop]\naddress = \"127.0.0.1:26\"\n";
+    const MILTER: &str = "[milter]\naddress = \"127.0.0.1:27\"\n";
+    const POLICY: &str = "[postfix_policy]\naddress = \"unix:/run/p\"\n";
     for (text, expected) in [
-        ("", &["listener", "next_hop"][..]),
-        ("[next_hop]\naddress = \"127.0.0.1:26\"", &["listener"]),
-        ("[[listener]]\naddress = \"127.0.0.1:25\"", &["next_hop"]),
+        (String::new(), &["listener"][..]),
+        (NEXT_HOP.to_owned(), &["listener"]),
+        (LISTENER.to_owned(), &["next_hop"]),
+        (format!("{LISTENER}{MILTER}"), &["next_hop"]),
+        (format!("{LISTENER}{NEXT_HOP}"), &[]),
+        (MILTER.to_owned(), &[]),
+        (POLICY.to_owned(), &[]),
+        (format!("{MILTER}{POLICY}{NEXT_HOP}"), &[]),
         // All faults at once: what is missing beside what is wrong.
-        ("[[listener]]\naddress = \"x\"", &["next_hop", "listener.address"]),
+        (LISTENER.replace("127.0.0.1:25", "x"), &["next_hop", "listener.address"]),
     ] {
-        let faults = read_needing(&format!("{HOSTNAME}{text}"), &["listener", "next_hop"]);
-        let keys: Vec<_> = faults.unwrap_err().0.into_iter().map(|fault| fault.key).collect();
+        let faults = match read_for(&format!("{HOSTNAME}{text}"), true) {
+            Ok(_) => Vec::new(),
+            Err(Faults(faults)) => faults,
+        };
+        let keys: Vec<_> = faults.into_iter().map(|fault| fault.key).collect();
         assert_eq!(keys, expected, "{text}");
+    }
+}
+
+#[test]
+fn services_are_read() {
+    let config = config(
+        "[milter]\naddress = \"unix:run/milter.sock\"\nsocket_mode = \"0666\"\ndirection = \"inbound\"\n\
+         [postfix_policy]\naddress = \"[::1]:8892\"\nconnections = 7",
+    );
+    let path = "/etc/portcullis/run/milter.sock".into();
+    assert_eq!(
+        config.milter,
+        Some(Service {
+            endpoint: Endpoint::Unix { path, mode: 0o666 },
+            direction: Some(Direction::Inbound),
+            connections: 1000,
+        })
+    );
+    let endpoint = Endpoint::Tcp("[::1]:8892".parse().unwrap());
+    assert_eq!(config.postfix_policy, Some(Service { endpoint, direction: None, connections: 7 }));
+    assert_eq!(config.connections(), 1007);
+    assert!(!config.milter_settings().unwrap().needs_body);
+    let restarts = |change: &str| {
+        let text = format!("[milter]\naddress = \"127.0.0.1:1\"\n{change}");
+        self::config(&text).needs_restart(&self::config("[milter]\naddress = \"127.0.0.1:1\""))
+    };
+    assert_eq!(restarts("connections = 3\ndirection = \"inbound\""), None);
+    assert_eq!(
+        restarts("[postfix_policy]\naddress = \"127.0.0.1:2\"").as_deref(),
+        Some("[postfix_policy]")
+    );
+    for (score, needs_body) in [
+        ("exempt_domains = [\"example.com\"]", true),
+        ("exempt_domains = [\"example.com\"]\nmessage = false", false),
+        ("exempt_domains = [\"example.com\"]\nenabled = false", false),
+        ("", false),
+    ] {
+        let text = format!("[milter]\naddress = \"127.0.0.1:1\"\n[score]\n{score}");
+        let settings = self::config(&text).milter_settings().unwrap();
+        assert_eq!(settings.needs_body, needs_body, "{score}");
     }
 }
 
@@ -329,7 +382,7 @@ proptest! {
     #[test]
     fn toml_never_panics(lines in proptest::collection::vec((
         prop::sample::select(TABLES.iter().flat_map(|table| table.keys).collect::<Vec<_>>()),
-        prop::sample::select(vec!["", "[xdp]", "[[list]]", "[score]", "[[zone]]", "[dns]", "[score.evidence]", "[greylist]", "[promotion]", "[[acceptance]]", "[limits]", "[[listener]]", "[next_hop]", "[list]", "[[xdp]]"]),
+        prop::sample::select(vec!["", "[xdp]", "[[list]]", "[score]", "[[zone]]", "[dns]", "[score.evidence]", "[greylist]", "[promotion]", "[[acceptance]]", "[limits]", "[[listener]]", "[next_hop]", "[milter]", "[postfix_policy]", "[list]", "[[xdp]]"]),
         prop::sample::select(vec!["1", "-1", "\"\"", "\"é\"", "[]", "[[]]", "{}", "true", "1.5", "2024-01-01", "99999999999999999999", "[\"x\", 1]", "\"1K\"", "'''x\n'''", "=", "[{ a = 1 }]"]),
     ), 0..12)) {
         let lines: Vec<_> = lines.iter().map(|(key, heading, value)| format!("{heading}\n{} = {value}\n", key.name)).collect();

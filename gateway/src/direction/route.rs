@@ -32,7 +32,7 @@ pub enum RouteReason {
         /// The entry as it was written.
         entry: Arc<str>,
     },
-    /// The client has logged in at the next hop.
+    /// Its user has logged in: at the next hop, or at the mail server that asks.
     Authenticated,
     /// No acceptance list knows the client, so it is inbound.
     NoMatch,

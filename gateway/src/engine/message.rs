@@ -105,6 +105,18 @@ impl Engine {
         }
     }
 
+    /// Judges a message of which only the envelope is known: its client, by the lists and zones that act at the message.
+    ///
+    /// The score has no say: who is exempt from it, only the header tells.
+    pub async fn judge_envelope(&self, message: MessageHead<'_>) -> Decision {
+        let (settings, lists) = (self.settings.load_full(), self.lists.load_full());
+        let policy = self.policy(&settings).into_owned();
+        let policy = Policy { thresholds: None, ..policy };
+        let deadline = Instant::now() + settings.dns_budget;
+        let facts = self.message_facts(&settings, &lists, &policy, message, deadline).await;
+        decide_message(&policy, facts, lists.version, reference())
+    }
+
     /// Whether `message` has a signature of `domain`, as exempt domains are written, over all of it.
     ///
     /// `None` where DNS did not tell.

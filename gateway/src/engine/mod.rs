@@ -23,13 +23,13 @@ pub use self::message::{Judged, MessageHead};
 pub use self::recipient::MailSaid;
 use crate::audit;
 use crate::clock::Clock;
-use crate::direction::{Acceptance, Accepted, Direction};
+use crate::direction::{Acceptance, Accepted, Direction, Route, RouteReason};
 use crate::list::{List, Membership};
-use crate::net::{Hop, Prefix};
+use crate::net::{Hop, Prefix, Ptr};
 use crate::pause::Pause;
 use crate::policy::{
-    Action, AddressFacts, Cause, ClientFacts, Decision, DelayMode, Envelope, MessageFacts, Outcome,
-    Phase, Policy, Record, Reference, Reply, Verdict, decide_connect, decide_message,
+    Action, AddressFacts, Cause, ClientFacts, Decision, DelayMode, Envelope, Front, MessageFacts,
+    Outcome, Phase, Policy, Record, Reference, Reply, Verdict, decide_connect, decide_message,
 };
 use crate::sender::{
     Event, Greylist, History, HistorySettings, Pool, Promotion, PromotionSettings, Promotions,
@@ -46,10 +46,12 @@ const MOST_PROMOTIONS: usize = 1000;
 pub struct Client {
     /// The client, IPv4-mapped addresses folded.
     pub address: SocketAddr,
-    /// Our end.
+    /// Our end, or that of the mail server that asks.
     pub local: SocketAddr,
     /// Who told us of it; `None` where it is the peer itself.
     pub named_by: Option<NamedBy>,
+    /// By which front it came.
+    pub front: Front,
 }
 
 /// A host of our own that named the client of its connection.
@@ -62,9 +64,9 @@ pub enum NamedBy {
 }
 
 impl Client {
-    /// A client that connected by itself.
+    /// A client that connected by itself, to the SMTP front.
     pub const fn new(address: SocketAddr, local: SocketAddr) -> Self {
-        Self { address, local, named_by: None }
+        Self { address, local, named_by: None, front: Front::Smtp }
     }
 
     /// Where its address was seen.
@@ -280,6 +282,17 @@ impl Engine {
         self.judge_client(&settings, &self.policy(&settings), address, hop, fixed).await
     }
 
+    /// Judges the connection of a client whose user has logged in at the mail server that asks: it is one of our own, and
+    /// nobody is asked about it.
+    pub fn judge_authenticated(&self, client: &Client) -> Decision {
+        let (settings, lists) = (self.settings.load(), self.lists.load());
+        let facts = self.listed(&settings, &lists, client.address.ip(), Hop::Connect, true);
+        let (direction, reason) = (Direction::Outbound, RouteReason::Authenticated);
+        let route = Some(Route { direction, reason, ptr: Ptr::NotAsked });
+        let about = ClientFacts { route, evidence: Vec::new() };
+        decide_connect(&self.policy(&settings), facts, about, lists.version, reference())
+    }
+
     /// Judges `address` as if it connected now; nothing is counted or recorded. Whom the greylist would let in up to its
     /// recipients is told as deferred: who is not known there has to wait.
     pub async fn look_up(&self, address: IpAddr) -> Decision {
@@ -389,7 +402,7 @@ impl Engine {
         self.remember(client, decision, &outcome);
         let (now, Client { address, local, .. }) = (self.clock.now(), *client);
         let record = Record::new(now, address, local, envelope, decision, outcome);
-        let record = Record { peer: client.peer(), ..record };
+        let record = Record { peer: client.peer(), front: Some(client.front), ..record };
         self.audit.write(&record);
     }
 

@@ -1,5 +1,6 @@
-//! What an operator can say about listeners, next hops and what is written into mail on its way.
+//! What an operator can say about each front.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -132,5 +133,40 @@ pub struct HeaderConfig {
 impl Default for HeaderConfig {
     fn default() -> Self {
         Self { received: true, authentication_results: false, subject_prefix: None }
+    }
+}
+
+/// A service that a mail server asks: the milter, or the Postfix policy service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Where it is asked.
+    pub endpoint: Endpoint,
+    /// Which way the mail goes that it is asked about; `None` is told from the client.
+    pub direction: Option<Direction>,
+    /// Connections of mail servers at the same time.
+    pub connections: usize,
+}
+
+/// Where a service is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// An address and port.
+    Tcp(SocketAddr),
+    /// A Unix socket.
+    Unix {
+        /// Its path.
+        path: PathBuf,
+        /// Who may connect, as the permission bits of a file.
+        mode: u32,
+    },
+}
+
+impl fmt::Display for Endpoint {
+    /// As the configuration has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix { path, .. } => write!(f, "unix:{}", path.display()),
+        }
     }
 }

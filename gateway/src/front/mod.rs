@@ -1,9 +1,31 @@
-//! Fronts: how mail reaches the engine.
+//! Fronts: how mail, or a question about mail, reaches the engine.
 
 mod config;
+pub mod milter;
+pub mod postfix_policy;
+mod service;
 pub mod smtp;
+mod socket;
+#[cfg(test)]
+mod testing;
+mod unix_socket;
+
+use std::sync::Arc;
 
 pub use config::{
-    BareNewline, HeaderConfig, Listener, ListenerTls, NextHop, NextHopTls, NextHopTlsMode,
-    PassClient,
+    BareNewline, Endpoint, HeaderConfig, Listener, ListenerTls, NextHop, NextHopTls,
+    NextHopTlsMode, PassClient, Service,
 };
+pub use socket::ServiceSocket;
+pub use unix_socket::{SocketName, UnixSocket, UnixSocketError};
+
+/// The fronts of one daemon, at least one of them.
+#[derive(Clone, Debug, Default)]
+pub struct Fronts {
+    /// The SMTP proxy.
+    pub smtp: Option<Arc<smtp::Front>>,
+    /// The milter.
+    pub milter: Option<Arc<milter::Milter>>,
+    /// The policy service.
+    pub postfix_policy: Option<Arc<postfix_policy::PolicyService>>,
+}

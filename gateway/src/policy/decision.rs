@@ -91,6 +91,24 @@ impl Decision {
         if self.enforced { self.action } else { Action::Accept }
     }
 
+    /// What the sender is told; `None` where the mail goes on, or is accepted to be kept or deleted.
+    pub fn refusal(&self) -> Option<Reply> {
+        let otherwise = match (self.effective(), self.phase) {
+            (
+                Action::Accept
+                | Action::Observe
+                | Action::Tag
+                | Action::Quarantine
+                | Action::Discard,
+                _,
+            ) => return None,
+            (Action::Defer, Phase::Connect) => Reply::new(421, 7, 1, "try again later"),
+            (Action::Defer, _) => Reply::new(451, 7, 1, "try again later"),
+            (Action::Reject | Action::RejectMessage, _) => Reply::new(554, 7, 1, "refused"),
+        };
+        Some(self.reply.clone().unwrap_or(otherwise))
+    }
+
     /// The field for a message that is tagged, without its CRLF.
     pub fn header(&self) -> Option<String> {
         let tagged = self.effective() == Action::Tag;

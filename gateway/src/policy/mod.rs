@@ -6,6 +6,7 @@ mod decide;
 mod decision;
 mod facts;
 mod finding;
+mod front;
 mod record;
 mod replay;
 mod reply;
@@ -22,6 +23,7 @@ pub use decide::{
 };
 pub use decision::{Cause, Decision, Greylisted, Offending, Phase};
 pub use facts::{AddressFacts, ClientFacts, MessageFacts, Skipped, Unanswered};
+pub use front::Front;
 pub use record::{
     AddressRecord, Envelope, KernelFacts, ListingRecord, MatchRecord, Outcome, Record, SCHEMA,
     UnansweredRecord,

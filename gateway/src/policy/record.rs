@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use serde::Serialize;
 
 use super::{
-    Action, AddressFacts, Band, Cause, Decision, Evidence, Greylisted, Offending, Phase, Reference,
-    Skipped, Unanswered, Verdict,
+    Action, AddressFacts, Band, Cause, Decision, Evidence, Front, Greylisted, Offending, Phase,
+    Reference, Skipped, Unanswered, Verdict,
 };
 use crate::clock::{Expiry, Timestamp};
 use crate::direction::Route;
@@ -46,6 +46,8 @@ pub struct Outcome {
     pub octets: Option<u64>,
     /// Whether the message lies in quarantine now, by the decision's reference.
     pub quarantined: bool,
+    /// The name of the message in the queue of the mail server that asked, where it told.
+    pub queue_id: Option<String>,
 }
 
 /// One decision as the audit trail keeps it.
@@ -57,6 +59,8 @@ pub struct Record<'a> {
     pub time: Timestamp,
     /// The name of the decision, also in the reply.
     pub reference: &'a Reference,
+    /// By which front the connection came; `None` where it ended in the kernel.
+    pub front: Option<Front>,
     /// When the decision was taken.
     pub phase: Phase,
     /// The outcome for people.
@@ -125,11 +129,13 @@ pub struct Record<'a> {
     pub envelope: Option<&'a Envelope>,
     /// The size of the message.
     pub octets: Option<u64>,
+    /// The name of the message in the queue of the mail server that asked; `None` for the proxy, which has no queue.
+    pub queue_id: Option<String>,
     /// What the client was told.
     pub reply: Option<String>,
     /// The name of the message in quarantine; `None` where it is not kept there.
     pub quarantine: Option<&'a Reference>,
-    /// What the next hop said in the end.
+    /// What the next hop said in the end; `None` where another mail server decides about that.
     pub next_hop: Option<String>,
     /// What the kernel did; `None` where it was the daemon.
     pub kernel: Option<KernelFacts>,
@@ -171,6 +177,7 @@ impl<'a> Record<'a> {
             schema: SCHEMA,
             time,
             reference: &decision.reference,
+            front: None,
             phase: decision.phase,
             verdict: decision.verdict,
             code: decision.verdict.code(),
@@ -205,6 +212,7 @@ impl<'a> Record<'a> {
             addresses_total: decision.addresses.len(),
             envelope,
             octets: outcome.octets,
+            queue_id: outcome.queue_id,
             reply: outcome.reply.or_else(|| decision.reply.as_ref().map(ToString::to_string)),
             quarantine: outcome.quarantined.then_some(&decision.reference),
             next_hop: outcome.next_hop,

@@ -6,7 +6,7 @@ use super::{TableKeys, key};
 pub(super) const LISTENER: TableKeys = TableKeys {
     name: "listener",
     heading: "[[listener]]",
-    text: "An address on which mail is taken; there may be many.",
+    text: "An address on which mail is taken; there may be many. `portcullis run` needs one of them, or [milter], or [postfix_policy].",
     keys: &[
         key("address", Required, "\"192.0.2.1:25\"", "IP address and port."),
         key(

@@ -64,6 +64,44 @@ fn faults_of_unknown_keys() {
 }
 
 #[test]
+fn faults_of_services() {
+    let address =
+        "an IP address with a port, or a Unix socket like \"unix:/run/portcullis/milter.sock\"";
+    check_faults("[milter]", &[&format!("2:milter.address: missing, expected {address}")]);
+    check_faults(
+        "[milter]\naddress = \"/run/m\"\nsocket_mode = \"9\"\ndirection = \"up\"\nconnections = 0\nport = 1",
+        &[
+            "3:milter.address: \"/run/m\", expected an IP address with a port, or a Unix socket hint: write \"unix:/run/m\"",
+            "4:milter.socket_mode: \"9\", expected the permissions of a file like \"0660\", with 6 for its owner",
+            "5:milter.direction: \"up\", expected one of auto, inbound, outbound",
+            "6:milter.connections: 0, expected a number from 1 to 1000000",
+            "7:milter.port: unknown key, expected one of address, socket_mode, direction, connections",
+        ],
+    );
+    let long = format!("unix:/{}", "x".repeat(107));
+    check_faults(
+        &format!(
+            "[milter]\naddress = \"{long}\"\n[postfix_policy]\naddress = \"unix:\"\nsocket_mode = \"0060\""
+        ),
+        &[
+            &format!(
+                "3:milter.address: \"unix:/{}\"…, expected a path of at most 107 octets, for a Unix socket",
+                "x".repeat(74)
+            ),
+            "5:postfix_policy.address: \"unix:\", expected a path of at most 107 octets, for a Unix socket",
+            "6:postfix_policy.socket_mode: \"0060\", expected the permissions of a file like \"0660\", with 6 for its owner",
+        ],
+    );
+    check_faults(
+        "[[listener]]\naddress = \"127.0.0.1:25\"\n[milter]\naddress = \"127.0.0.1:25\"\n[postfix_policy]\naddress = \"127.0.0.1:25\"",
+        &[
+            "5:milter.address: \"127.0.0.1:25\" again, expected an address of its own for each front",
+            "7:postfix_policy.address: \"127.0.0.1:25\" again, expected an address of its own for each front",
+        ],
+    );
+}
+
+#[test]
 fn faults_of_the_filter() {
     check_faults(
         "[xdp]\ninterfaces = [\"eth 0\"]\nmode = \"fast\"\naction = \"deny\"\nports = [0, 25, 25, \"smtp\", 65536]",

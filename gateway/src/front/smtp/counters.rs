@@ -6,14 +6,14 @@ use serde::Serialize;
 
 /// One number that only grows.
 #[derive(Debug, Default)]
-pub(super) struct Counter(AtomicU64);
+pub(in crate::front) struct Counter(AtomicU64);
 
 impl Counter {
-    pub(super) fn add(&self) {
+    pub(in crate::front) fn add(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn get(&self) -> u64 {
+    pub(in crate::front) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }

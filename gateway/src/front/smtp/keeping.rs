@@ -74,10 +74,10 @@ impl Session {
         self.stream.say(&reply);
         let outcome = Outcome {
             reply: Some(reply.to_string()),
-            next_hop: None,
             rules_at_end: Some(rules),
             octets: Some(message.octets),
             quarantined: true,
+            ..Outcome::default()
         };
         self.front.engine.record(&self.client, Some(&message.envelope), &decision, outcome);
     }

@@ -333,7 +333,7 @@ impl Session {
                     next_hop: Some(reply.summary()),
                     rules_at_end: Some(rules),
                     octets: Some(message.octets),
-                    quarantined: false,
+                    ..Outcome::default()
                 };
                 self.front.engine.record(&self.client, Some(&message.envelope), &decision, outcome);
             }
@@ -398,7 +398,7 @@ impl Session {
             next_hop: refusal.next_hop,
             rules_at_end: Some(self.front.engine.rules_version()),
             octets: Some(message.octets),
-            quarantined: false,
+            ..Outcome::default()
         };
         self.front.engine.record(&self.client, Some(&message.envelope), &refusal.decision, outcome);
     }

@@ -32,10 +32,12 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, sleep_until};
 
 use self::connections::{Connections, Full};
+pub(super) use self::counters::Counter;
 use self::counters::Counters;
 pub use self::counters::CountersSnapshot;
 pub use self::next_hop::NextHopStatus;
 use self::next_hop::NextHops;
+pub(super) use self::patience::Patience;
 pub use self::patience::{Stop, stopped};
 pub use self::release::{RecipientOutcome, ReleaseError, Released};
 use self::session::{Entry, Session};

@@ -54,7 +54,7 @@ impl Session {
             Some(Ok(Proxied::Client { client, local })) => {
                 self.front.alarms.clear("proxy-protocol");
                 let named_by = Some(NamedBy::Proxy(peer));
-                self.client = Client { address: client, local, named_by };
+                self.client = Client { named_by, ..Client::new(client, local) };
             }
             Some(Ok(Proxied::Itself)) => {}
             // It only looked whether the port is open.

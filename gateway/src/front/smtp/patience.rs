@@ -17,29 +17,29 @@ pub async fn stopped(stop: &mut Stop) -> Instant {
 
 /// The patience of one session.
 #[derive(Debug)]
-pub(super) struct Patience {
+pub(in crate::front) struct Patience {
     stop: Stop,
     end: Instant,
 }
 
 impl Patience {
     /// For a session that begins now and may take `length` in all.
-    pub(super) fn new(stop: Stop, length: Duration) -> Self {
+    pub(in crate::front) fn new(stop: Stop, length: Duration) -> Self {
         Self { stop, end: Instant::now() + length }
     }
 
     /// Whether a stop was asked for.
-    pub(super) fn is_stopping(&self) -> bool {
+    pub(in crate::front) fn is_stopping(&self) -> bool {
         self.stop.borrow().is_some()
     }
 
     /// Waits until a stop is asked for.
-    pub(super) async fn stopping(&self) {
+    pub(in crate::front) async fn stopping(&self) {
         stopped(&mut self.stop.clone()).await;
     }
 
     /// What `work` brings, or `None` when it takes longer than `wait` or than the session may.
-    pub(super) async fn within<T>(
+    pub(in crate::front) async fn within<T>(
         &self,
         wait: Duration,
         work: impl Future<Output = T>,

@@ -33,7 +33,7 @@ struct Table {
     shape: MapShape,
     holder: ArrayOfMaps<MapData, MapData>,
     /// The one in force.
-    table: MapData,
+    data: MapData,
     header: Header,
 }
 
@@ -114,7 +114,7 @@ impl Base {
 
     /// Makes sure that the tables are pinned, which those of an earlier version are not.
     pub(super) fn keep_pinned(&self, pins: &Pins) -> Result<(), XdpError> {
-        for Table { shape, table, .. } in [&self.v4, &self.v6] {
+        for Table { shape, data: table, .. } in [&self.v4, &self.v6] {
             let pinned = MapData::from_pin(pins.table(*shape)).and_then(|table| table.info());
             let ours = table.info().map_err(failed(*shape))?.id();
             if !pinned.is_ok_and(|pinned| pinned.id() == ours) {
@@ -135,7 +135,7 @@ impl Base {
                 }
                 None => table.holder.set(0, &new.table, 0).map_err(failed(table.shape))?,
             }
-            table.table = new.table;
+            table.data = new.table;
             table.header = new.built.header;
             table_pin::keep(pins, table.shape)?;
         }
@@ -187,7 +187,7 @@ impl Base {
     /// The tables themselves, with the names of the maps that hold them.
     pub(super) fn maps(&self) -> Result<[(MapShape, MapData); 2], XdpError> {
         let table = |table: &Table| {
-            let data = table_pin::share(&table.table).map_err(failed(table.shape))?;
+            let data = table_pin::share(&table.data).map_err(failed(table.shape))?;
             Ok::<_, XdpError>((table.shape, data))
         };
         Ok([table(&self.v4)?, table(&self.v6)?])
@@ -211,10 +211,9 @@ fn held(pins: &Pins, shape: MapShape) -> Result<MapData, XdpError> {
 impl Table {
     fn open(pins: &Pins, shape: MapShape) -> Result<Self, XdpError> {
         let holder: ArrayOfMaps<MapData, MapData> = open(pins, shape)?;
-        let table = held(pins, shape)?;
-        let header =
-            verify(&table).map_err(|reason| XdpError::Table { map: shape.name, reason })?;
-        Ok(Self { shape, holder, table, header })
+        let data = held(pins, shape)?;
+        let header = verify(&data).map_err(|reason| XdpError::Table { map: shape.name, reason })?;
+        Ok(Self { shape, holder, data, header })
     }
 
     fn prepare(
@@ -240,7 +239,7 @@ impl Table {
     }
 
     fn read(&self) -> Result<Read, XdpError> {
-        let table = table_pin::share(&self.table);
+        let table = table_pin::share(&self.data);
         let table = table.and_then(Map::from_map_data).and_then(Array::try_from);
         table.map(Read).map_err(failed(self.shape))
     }

@@ -1,0 +1,1 @@
+//! The files for service managers, checked by systemd's own tool.

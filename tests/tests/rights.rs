@@ -1,7 +1,6 @@
 //! What the daemon may do once it has begun: who it is, what the kernel lets it do, which files it reaches.
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
     clippy::panic,
     reason = "helpers of tests fail the test that uses them"
 )]
@@ -159,7 +158,7 @@ fn what_root_left_behind_is_taken_up_by_the_user() {
     assert_eq!(of_all_threads(&daemon, "Uid"), ["0 0 0 0"]);
     assert!(daemon.log().contains("runs as root"), "{}", daemon.log());
     daemon.kill().unwrap();
-    stage.configure(&site.clone().top("user = \"nobody\"").config().unwrap()).unwrap();
+    stage.configure(&site.top("user = \"nobody\"").config().unwrap()).unwrap();
     // Its folder is the operator's business, the audit file in it, too.
     chown(stage.home.path(), Some(NOBODY), None).unwrap();
     for name in ["admin.sock", "audit.jsonl"] {
@@ -212,6 +211,77 @@ fn a_daemon_that_was_never_root_needs_only_what_the_service_manager_gives() {
     stage.home.write("bad.txt", &many("198.51.100.67", 500)).unwrap();
     wait_until_refused(&stage, "198.51.100.67", true);
     assert_eq!(stage.alarm("xdp-rules").unwrap(), None);
+}
+
+/// The daemon has no rights in the kernel at all: root puts the filter there, and the daemon keeps it up to date.
+#[test]
+fn a_daemon_without_capabilities_keeps_up_to_date_what_root_has_attached() {
+    if !needs::root() || !needs::program("setpriv") {
+        return;
+    }
+    let site = Site::with_kernel().top("user = \"nobody\"").list(
+        "bad",
+        "local-bad",
+        "",
+        "198.51.100.66\n",
+    );
+    let stage = site.stage(&["198.51.100.66", "198.51.100.67", "198.18.1.2"]).unwrap();
+    stage.home.give_to(NOBODY).unwrap();
+    let port = "--ambient-caps=+net_bind_service";
+    let starter = [
+        "setpriv",
+        "--reuid=65534",
+        "--regid=65534",
+        "--clear-groups",
+        "--inh-caps=+net_bind_service",
+        port,
+        "--bounding-set=-all,+net_bind_service",
+        "--",
+    ];
+    let start = || stage.home.start_with(stage.home.command_by(&starter), &[]).unwrap();
+    let attach = || stage.home.cli(&["xdp", "attach"]).unwrap();
+    // Without a filter the daemon decides everything, and says why.
+    let daemon = start();
+    stage.wait_for_alarm("xdp", "`portcullis xdp attach`").unwrap();
+    let code =
+        |address: &str| stage.connect(address.parse().unwrap()).unwrap().reply().unwrap().code;
+    assert_eq!((code("198.51.100.66"), code("198.18.1.2")), (554, 220));
+    // Not beside a daemon.
+    let output = attach();
+    assert_eq!(output.status.code(), Some(69), "{output:?}");
+    assert!(daemon.terminate().unwrap().success());
+    let output = attach();
+    assert!(output.status.success(), "{output:?}");
+    assert!(refused(&stage, "198.51.100.66"), "before there is a daemon");
+    let daemon = start();
+    assert_eq!(of_all_threads(&daemon, "CapEff"), [format!("{:016x}", 0)]);
+    assert_eq!(of_all_threads(&daemon, "CapPrm"), [format!("{:016x}", 0)]);
+    let status = stage.status().unwrap();
+    assert_eq!(status["xdp"]["mode"], "native", "{}", daemon.log());
+    assert_eq!(status["xdp"]["interfaces"][0]["adopted"], true);
+    assert_eq!(stage.alarm("xdp").unwrap(), None);
+    // Tables change places as often as is wanted, to and fro.
+    for round in 0..4 {
+        let (bad, good) = if round % 2 == 0 { ("67", "66") } else { ("66", "67") };
+        stage.home.write("bad.txt", &many(&format!("198.51.100.{bad}"), 100 + round)).unwrap();
+        wait_until_refused(&stage, &format!("198.51.100.{bad}"), true);
+        wait_until_refused(&stage, &format!("198.51.100.{good}"), false);
+        assert_eq!(stage.alarm("xdp-rules").unwrap(), None, "{round}: {}", daemon.log());
+    }
+    // A table that has to grow is root's business; the daemon decides by the new list meanwhile.
+    let before = stage.home.cli_json(&["xdp", "status", "--json"]).unwrap()["tables"].clone();
+    stage.home.write("bad.txt", &many("198.51.100.67", 300_000)).unwrap();
+    stage.wait_for_alarm("xdp-rules", "have outgrown the tables").unwrap();
+    assert_eq!(code("198.51.100.67"), 554);
+    assert!(refused(&stage, "198.51.100.66"), "the old table stays");
+    assert!(daemon.terminate().unwrap().success());
+    assert!(attach().status.success());
+    let daemon = start();
+    assert!(refused(&stage, "198.51.100.67"), "{}", daemon.log());
+    assert_eq!(stage.alarm("xdp-rules").unwrap(), None, "{}", daemon.log());
+    let after = stage.home.cli_json(&["xdp", "status", "--json"]).unwrap()["tables"].clone();
+    assert_ne!(before[0]["lines"], after[0]["lines"]);
+    assert!(daemon.terminate().unwrap().success());
 }
 
 #[test]

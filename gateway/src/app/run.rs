@@ -135,6 +135,7 @@ pub async fn run(config: Config, begun: Begun) -> Result<(), Failure> {
     });
     tasks.spawn(Arc::clone(&front).watch_next_hops(stopping.clone()));
     tasks.spawn(Arc::clone(&front).watch_certificate(stopping.clone()));
+    tasks.spawn(Arc::clone(&front).watch_majority(stopping.clone()));
     for (socket, listener) in sockets.0 {
         info!(target: "start", "listening address={}", listener.address);
         let socket = TcpListener::from_std(socket)?;

@@ -27,7 +27,11 @@ impl Sockets {
         let mut sockets = Vec::new();
         for listener in &config.listeners {
             let socket = match take(&mut handed, listener.address) {
-                Some(socket) => socket,
+                Some(socket) => {
+                    // Whoever made it may want to wait in it; the runtime must not.
+                    socket.set_nonblocking(true)?;
+                    socket
+                }
                 None => listen_on(listener.address, &config.listeners)?,
             };
             sockets.push((socket, listener.clone()));

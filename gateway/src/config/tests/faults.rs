@@ -58,7 +58,7 @@ fn faults_of_unknown_keys() {
         &[
             "3:xdp.modes: unknown key, expected one of interfaces, mode, ports, action, refuse_text, answers_per_second, answers_per_network, flood, events_per_second, pin_dir, filter_proxied_ports hint: did you mean `mode`?",
             "4:xdp.enforce: unknown key, expected one of interfaces, mode, ports, action, refuse_text, answers_per_second, answers_per_network, flood, events_per_second, pin_dir, filter_proxied_ports hint: `enforce` belongs to the top of the file or [[list]] or [[zone]]",
-            "5:xdp.foo: unknown key, expected one of interfaces, mode, ports, action, refuse_text, answers_per_second, answers_per_network, flood, events_per_second, pin_dir",
+            "5:xdp.foo: unknown key, expected one of interfaces, mode, ports, action, refuse_text, answers_per_second, answers_per_network, flood, events_per_second, pin_dir, filter_proxied_ports",
         ],
     );
 }

@@ -114,6 +114,7 @@ mod tests {
         let mut majority = Majority::default();
         let shown: Vec<_> = (0..10).map(|_| window(&mut majority, 0, 500)).collect();
         assert!(shown.iter().all(|shown| !matches!(shown, Shown::Majority { .. })), "{shown:?}");
-        assert_eq!(window(&mut majority, 250, 500), Shown::Unknown);
+        let half = window(&mut majority, 250, 500);
+        assert!(!matches!(half, Shown::Majority { .. }), "{half:?}");
     }
 }

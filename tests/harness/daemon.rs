@@ -1,13 +1,15 @@
 //! The daemon as a process: started with a configuration of its own, watched, signalled, stopped.
 
 use std::env;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io;
 use std::io::ErrorKind::{Interrupted, WouldBlock};
 use std::net::Shutdown;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -78,25 +80,44 @@ impl Home {
 
     /// Starts the daemon and waits until it says that it is ready.
     pub fn start(&self) -> Result<Daemon> {
-        let socket = self.path().join("notify");
-        match fs::remove_file(&socket) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
-        }
+        self.start_with(self.command(), &[])
+    }
+
+    /// The same with further arguments of `run`, by `command`, which ends in the name of the daemon's program.
+    pub fn start_with(&self, command: Command, arguments: &[&str]) -> Result<Daemon> {
+        let mut daemon = self.spawn_with(command, arguments)?;
+        daemon.wait_for_notification("READY=1", PATIENCE)?;
+        Ok(daemon)
+    }
+
+    /// The same, without waiting.
+    pub fn spawn_with(&self, mut command: Command, arguments: &[&str]) -> Result<Daemon> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        // One for each start, for two daemons may run at the same time.
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let socket = self.path().join(format!("notify-{number}"));
         let notify = UnixDatagram::bind(&socket)?;
+        // Whoever it becomes.
+        fs::set_permissions(&socket, Permissions::from_mode(0o666))?;
         let log = File::options().append(true).create(true).open(self.path().join(LOG))?;
-        let child = self
-            .command()
+        let child = command
             .args(["run", "--config"])
             .arg(self.path().join(CONFIG))
+            .args(arguments)
             .env("NOTIFY_SOCKET", &socket)
-            .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()?;
-        let mut daemon = Daemon { child, log: self.path().join(LOG), notify };
-        daemon.wait_for_notification("READY=1", PATIENCE)?;
-        Ok(daemon)
+        Ok(Daemon { child, log: self.path().join(LOG), notify })
+    }
+
+    /// Lets the user `uid` have the folder with all that is in it.
+    pub fn give_to(&self, uid: u32) -> Result<()> {
+        chown(self.path(), Some(uid), None)?;
+        for entry in fs::read_dir(self.path())? {
+            chown(entry?.path(), Some(uid), None)?;
+        }
+        Ok(())
     }
 
     /// Runs one command of the command line to its end, with this configuration.
@@ -154,12 +175,20 @@ impl Home {
             .with_context(|| format!("audit records: {:?}", self.audit()))
     }
 
-    fn command(&self) -> Command {
-        let Some(netns) = &self.netns else {
-            return Command::new(&self.binary);
-        };
-        let mut command = Command::new("nsenter");
-        command.arg(format!("--net={netns}")).arg("--").arg(&self.binary);
+    /// The program in its network namespace, not yet started, without arguments.
+    pub fn command(&self) -> Command {
+        self.command_by(&[])
+    }
+
+    /// The same, started by another program with its arguments, `["setpriv", "--reuid=1"]` for one.
+    pub fn command_by(&self, starter: &[&str]) -> Command {
+        let netns = self.netns.iter().map(|netns| format!("--net={netns}"));
+        let entered = netns.flat_map(|netns| ["nsenter".to_owned(), netns, "--".to_owned()]);
+        let words = entered.chain(starter.iter().map(|word| (*word).to_owned()));
+        let words: Vec<_> = words.chain([self.binary.display().to_string()]).collect();
+        let mut words = words.iter();
+        let mut command = Command::new(words.next().map_or("", String::as_str));
+        command.args(words).stdin(Stdio::null());
         command
     }
 }

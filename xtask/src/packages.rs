@@ -32,6 +32,7 @@ pub(crate) const TESTS: &[Package] = &[
     package("swaks", "mail from a client that is not ours"),
     package("nftables", "takes the sets that lists are written as"),
     package("python3", "mail from its smtplib, and an older kernel's refusals"),
+    package("systemd", "checks the unit files"),
     ETHTOOL,
 ];
 

@@ -51,6 +51,11 @@ pub fn begin(config: &Config, take_over: bool) -> Result<Begun, Failure> {
         handed.into_iter().chain(from_service_manager(config)?).collect();
     let sockets = Sockets::bind(config, handed)?;
     let needed = if config.xdp.mode == Mode::Off { NOTHING } else { KERNEL_FILTER };
+    if let Some(account) = &account {
+        for what in config.reads.iter().filter_map(|file| account.unreadable(file)) {
+            warn!(target: "start", "{what}; `portcullis check` says what to do");
+        }
+    }
     rights::give_up(account.as_ref(), needed)?;
     let reach = config.rights.landlock.then(|| config.reach().existing());
     let confinement = reach.as_ref().map_or(Ok(Confinement::Off), rights::confine)?;
@@ -58,6 +63,25 @@ pub fn begin(config: &Config, take_over: bool) -> Result<Begun, Failure> {
     tell(&rights);
     let is_confined = matches!(confinement, Confinement::Full | Confinement::Partial(_));
     Ok(Begun { sockets, lock, earlier, rights, reach: reach.filter(|_reach| is_confined) })
+}
+
+/// Does what takes rights for a filter that a daemon without any is to keep up to date, and becomes the user that this daemon is.
+/// The lock says that none runs meanwhile.
+pub fn begin_attach(config: &Config) -> Result<File, Failure> {
+    let account = account(config)?;
+    match account.as_ref().filter(|_account| geteuid().is_root()) {
+        Some(account) => make_folders(config, account)?,
+        None => make_own_folders(config)?,
+    }
+    let lock = lock(&config.state_dir).map_err(|failure| match failure {
+        Failure::Unavailable { text, .. } => Failure::Unavailable {
+            text,
+            hint: "stop it first: the filter goes on without it".to_owned(),
+        },
+        other => other,
+    })?;
+    rights::give_up(account.as_ref(), KERNEL_FILTER)?;
+    Ok(lock)
 }
 
 /// Whom the daemon is to become; `None` where it stays who it is.
@@ -87,6 +111,9 @@ fn make_folders(config: &Config, account: &Account) -> Result<(), Failure> {
     for folder in config.socket_paths().into_iter().filter_map(Path::parent) {
         rights::make_folder(folder, account)?;
     }
+    if config.uses_quarantine() {
+        rights::make_folder(&config.quarantine.folder, account)?;
+    }
     rights::own_file(&config.audit_file, account)?;
     if config.xdp.mode != Mode::Off
         && let Err(error) = xdp::give_pins(&config.xdp, account.uid(), account.gid())
@@ -107,6 +134,10 @@ fn make_own_folders(config: &Config) -> Result<(), Failure> {
     for folder in config.socket_paths().into_iter().filter_map(Path::parent) {
         // What is wrong with it is said when the socket is bound.
         std::fs::create_dir_all(folder).unwrap_or_default();
+    }
+    if config.uses_quarantine() {
+        // As above, for the quarantine.
+        std::fs::create_dir_all(&config.quarantine.folder).unwrap_or_default();
     }
     if config.xdp.mode != Mode::Off {
         // As above, for the pins.

@@ -52,6 +52,7 @@ pub(super) fn serve(
     if let Some(front) = &fronts.smtp {
         tasks.spawn(Arc::clone(front).watch_next_hops(stop.clone()));
         tasks.spawn(Arc::clone(front).watch_certificate(stop.clone()));
+        tasks.spawn(Arc::clone(front).watch_majority(stop.clone()));
         for (socket, listener) in listeners {
             info!(target: "start", "listening address={}", listener.address);
             let socket = TcpListener::from_std(socket)?;

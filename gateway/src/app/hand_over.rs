@@ -7,6 +7,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -33,8 +34,12 @@ pub(super) enum Step {
 #[derive(Debug)]
 pub(super) struct HandOver {
     steps: mpsc::Receiver<Step>,
+    offered: Offered,
     path: PathBuf,
 }
+
+/// The sockets that are handed over; none any more once the daemon ends, since each keeps its port open.
+type Offered = Arc<Mutex<Vec<OwnedFd>>>;
 
 impl HandOver {
     /// Offers `sockets` to whoever takes over from the daemon of `state_dir`; whose lock this process has.
@@ -48,10 +53,12 @@ impl HandOver {
         let path = socket_of(state_dir);
         let name = Name::bind(&path)?;
         let (sender, steps) = mpsc::channel(1);
+        let offered = Arc::new(Mutex::new(sockets));
+        let sockets = Arc::clone(&offered);
         thread::Builder::new()
             .name("hand-over".to_owned())
             .spawn(move || serve(name, &sockets, &sender))?;
-        Ok(Self { steps, path })
+        Ok(Self { steps, offered, path })
     }
 
     /// The next thing that is asked for; waits for ever where nobody can ask any more.
@@ -62,10 +69,18 @@ impl HandOver {
         }
     }
 
-    /// Takes the name away, when the daemon stops and nobody has taken over.
-    pub(super) fn withdraw(self) {
-        drop(fs::remove_file(self.path));
+    /// Offers nothing any more: this daemon ends. `handed_over` says whether another has taken over, and the name with it.
+    pub(super) fn withdraw(self, handed_over: bool) {
+        held(&self.offered).clear();
+        if !handed_over {
+            // Where it is gone already, that is what is wanted.
+            drop(fs::remove_file(self.path));
+        }
     }
+}
+
+fn held(offered: &Offered) -> MutexGuard<'_, Vec<OwnedFd>> {
+    offered.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The bound socket with its name.
@@ -93,7 +108,7 @@ impl Name {
 }
 
 /// Ends with the process, or when it has handed over.
-fn serve(mut name: Name, sockets: &[OwnedFd], steps: &mpsc::Sender<Step>) {
+fn serve(mut name: Name, sockets: &Offered, steps: &mpsc::Sender<Step>) {
     /// After a fault of the system, so that it is not asked without a pause.
     const REST: Duration = Duration::from_secs(1);
     loop {
@@ -116,11 +131,7 @@ fn serve(mut name: Name, sockets: &[OwnedFd], steps: &mpsc::Sender<Step>) {
 }
 
 /// One hand-over, from the greeting to the end.
-fn hand_over(
-    stream: &UnixStream,
-    sockets: &[OwnedFd],
-    steps: &mpsc::Sender<Step>,
-) -> io::Result<()> {
+fn hand_over(stream: &UnixStream, sockets: &Offered, steps: &mpsc::Sender<Step>) -> io::Result<()> {
     let peer = socket_peercred(stream)?;
     if !peer.uid.is_root() && peer.uid != geteuid() {
         return Err(io::Error::other(format!("user number {} asks for it", peer.uid.as_raw())));
@@ -130,29 +141,36 @@ fn hand_over(
     greet(stream, sockets)?;
     info!(target: "hand-over", "process {} has the listening sockets, too", peer.pid.as_raw_pid());
     expect(stream, "release")?;
-    let gone = |_closed| io::Error::other("this daemon stops");
     let (done, released) = oneshot::channel();
-    steps.blocking_send(Step::Release(done)).map_err(gone)?;
+    steps.blocking_send(Step::Release(done)).map_err(stops)?;
     // Lost only where the daemon stops; then there is no state to give up any more.
-    released.blocking_recv().map_err(|_stopped| io::Error::other("this daemon stops"))?;
+    released.blocking_recv().map_err(stops)?;
     let over = (&*stream).write_all(b"released\n").and_then(|()| {
         // It reads its lists and fills the kernel now, for as long as that takes: a death is told by the end of the connection.
         stream.set_read_timeout(None)?;
         expect(stream, "serving")
     });
     let step = if over.is_ok() { Step::Serving } else { Step::Lost };
-    steps.blocking_send(step).map_err(gone)?;
+    steps.blocking_send(step).map_err(stops)?;
     over
 }
 
-fn greet(stream: &UnixStream, sockets: &[OwnedFd]) -> io::Result<()> {
+fn stops<T>(_closed: T) -> io::Error {
+    io::Error::other("this daemon stops")
+}
+
+fn greet(stream: &UnixStream, sockets: &Offered) -> io::Result<()> {
+    let sockets = held(sockets);
+    if sockets.is_empty() {
+        return Err(stops(()));
+    }
     let greeting =
         Greeting { version: env!("CARGO_PKG_VERSION").to_owned(), pid: std::process::id() };
     let line = serde_json::to_string(&greeting)? + "\n";
     let fds: Vec<BorrowedFd<'_>> = sockets.iter().map(OwnedFd::as_fd).collect();
     let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_SOCKETS))];
     let mut control = SendAncillaryBuffer::new(&mut space);
-    if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(&fds)) {
+    if !control.push(SendAncillaryMessage::ScmRights(&fds)) {
         return Err(io::Error::other("too many listeners"));
     }
     sendmsg(stream, &[IoSlice::new(line.as_bytes())], &mut control, SendFlags::NOSIGNAL)?;

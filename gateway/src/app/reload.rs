@@ -1,6 +1,6 @@
 //! SIGHUP: the configuration is read again, and what can change in a running daemon changes.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
@@ -16,6 +16,7 @@ use crate::admin;
 use crate::config::Config;
 use crate::dns::Names;
 use crate::front::Fronts;
+use crate::list::Source;
 use crate::refresh::Request;
 use crate::rights::Reach;
 
@@ -46,7 +47,7 @@ impl Reloader {
     async fn try_reload(&self) -> Result<(), Failure> {
         let alarms = &self.sources.alarms;
         let loaded = Config::load_for_daemon(&self.started.file);
-        let (config, notices) = loaded.inspect_err(|faults| {
+        let (mut config, notices) = loaded.inspect_err(|faults| {
             // One line, like every alarm.
             let faults = faults.to_string().replace('\n', "; ");
             alarms.raise("config", &format!("the earlier configuration stays: {faults}"));
@@ -59,6 +60,7 @@ impl Reloader {
             alarms.raise("tls", &format!("the earlier settings stay: {fault}; {}", fault.hint()));
         })?;
         alarms.set("restart", self.needs_restart(&config).as_deref());
+        self.keep_lists_within_reach(&mut config);
         self.sources.engine.set_settings(config.engine_settings());
         self.sources.quarantine.set_settings(config.quarantine.settings.clone());
         drop(self.requests.send(Request::Limit(config.xdp.limits.clone())));
@@ -72,13 +74,27 @@ impl Reloader {
         Ok(())
     }
 
+    /// A list whose new source is out of reach stays as it is: empty would be worse than late.
+    fn keep_lists_within_reach(&self, config: &mut Config) {
+        let running = self.sources.config.load();
+        for list in &mut config.lists {
+            let (Source::File(path) | Source::Folder(path)) = &list.source else { continue };
+            let former = running.lists.iter().find(|former| former.name == list.name);
+            if let Some(former) = former.filter(|_former| self.is_beyond(path)) {
+                *list = Arc::clone(former);
+            }
+        }
+    }
+
+    fn is_beyond(&self, file: &Path) -> bool {
+        self.reach.as_ref().is_some_and(|reach| !reach.can_read(file))
+    }
+
     /// What of `config` only a restart can put in force: keys, and files that this process can no longer reach.
     fn needs_restart(&self, config: &Config) -> Option<String> {
         let keys = config.needs_restart(&self.started);
         let keys = keys.map(|keys| format!("changes of {keys} need a restart"));
-        let is_beyond =
-            |file: &&PathBuf| self.reach.as_ref().is_some_and(|reach| !reach.can_read(file));
-        let beyond = config.reads.iter().filter(is_beyond);
+        let beyond = config.reads.iter().filter(|file| self.is_beyond(file));
         let beyond: Vec<_> = beyond.map(|file| file.display().to_string()).collect();
         let files = (!beyond.is_empty()).then(|| {
             format!(

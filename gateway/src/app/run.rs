@@ -169,6 +169,9 @@ pub async fn run(config: Config, begun: Begun) -> Result<(), Failure> {
         drain.as_secs()
     );
     notify(&[NotifyState::Stopping]);
+    if let Some(hand_over) = hand_over {
+        hand_over.withdraw(end == End::HandedOver);
+    }
     stop.send_replace(Some(Instant::now() + drain));
     tokio::select! {
         () = async { while tasks.join_next().await.is_some() {} } => {}
@@ -178,9 +181,6 @@ pub async fn run(config: Config, begun: Begun) -> Result<(), Failure> {
     flush_senders(&engine).await;
     if let Some(held) = held {
         held.give_up().await;
-    }
-    if let Some(hand_over) = hand_over.filter(|_hand_over| end == End::Stop) {
-        hand_over.withdraw();
     }
     audit.close();
     info!(target: "stop", "stopped");

@@ -45,7 +45,11 @@ impl Sockets {
         let mut listeners = Vec::new();
         for listener in &config.listeners {
             let socket = match take(&mut handed, listener.address) {
-                Some(socket) => socket,
+                Some(socket) => {
+                    // Whoever made it may want to wait in it; the runtime must not.
+                    socket.set_nonblocking(true)?;
+                    socket
+                }
                 None => listen_on(listener.address, &config.listeners, LISTENER)?,
             };
             listeners.push((socket, listener.clone()));

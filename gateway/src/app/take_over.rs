@@ -30,7 +30,7 @@ pub(super) const MOST_SOCKETS: usize = 253;
 pub(super) const MOST_LINE: usize = 4096;
 
 /// How long one step may take. To give up the state an earlier daemon may have to finish reading a list.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Where a daemon hands over.
 pub(super) fn socket_of(state_dir: &Path) -> PathBuf {

@@ -8,7 +8,9 @@ use serde::Serialize;
 use super::offline::{self, Lists};
 use super::output::{self, Meaning};
 use super::{Exit, Failure};
+use crate::app;
 use crate::config::{Config, Faults};
+use crate::rights::Account;
 
 /// Arguments of `check`.
 #[derive(Debug, Args)]
@@ -28,8 +30,17 @@ struct Answer {
 pub(super) fn run(options: &Options, path: &Path) -> Result<Exit, Failure> {
     match Config::load_for_daemon(path) {
         Ok((config, notices)) => {
+            let account = app::account(&config).map_err(Failure::from);
+            if let Err(error) = &account
+                && options.json
+            {
+                let faults = vec![error.to_string()];
+                output::json(&Answer { ok: false, faults, notices: Vec::new() })?;
+            }
+            let account = account?;
             let notices = notices.iter().map(ToString::to_string);
-            let notices: Vec<_> = notices.chain(list_notices(&config)).collect();
+            let unreadable = account.iter().flat_map(|account| unreadable(&config, account));
+            let notices: Vec<_> = notices.chain(list_notices(&config)).chain(unreadable).collect();
             if options.json {
                 output::json(&Answer { ok: true, faults: Vec::new(), notices })?;
             } else {
@@ -52,6 +63,16 @@ pub(super) fn run(options: &Options, path: &Path) -> Result<Exit, Failure> {
 fn list_notices(config: &Config) -> Vec<String> {
     let lists = Lists::open(config);
     config.lists.iter().filter_map(|list| offline::notice(&lists.load(list).1)).collect()
+}
+
+/// Files that were read at the start by whoever started it, and which a reload cannot read.
+fn unreadable(config: &Config, account: &Account) -> Vec<String> {
+    let told =
+        config.reads.iter().chain([&config.file]).filter_map(|file| account.unreadable(file));
+    told.map(|what| {
+        format!("{what}, so that a reload cannot: give it a group that the user is in, or let the service manager pass it on (`LoadCredential=`)")
+    })
+    .collect()
 }
 
 fn show(config: &Config) -> Result<(), Failure> {

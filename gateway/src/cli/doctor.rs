@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::output::{self, Meaning};
 use super::{Exit, Failure};
 use crate::config::Config;
+use crate::rights::{self, Confinement, Reach};
 use crate::xdp;
 use crate::xdp::probe::{self, Finding, InterfaceFindings};
 
@@ -30,7 +31,8 @@ struct Answer {
 
 pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
     let config = config_or_default(config);
-    let features = probe::host(&config);
+    let mut features = probe::host(&config);
+    features.extend(landlock());
     let interfaces = probe::interfaces(&config);
     let of_interfaces = interfaces.iter().flat_map(|interface| &interface.findings);
     let answer = Answer {
@@ -46,6 +48,28 @@ pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
         show(&answer)?;
     }
     Ok(if answer.ok { Exit::Done } else { Exit::Missing })
+}
+
+/// Whether files can be put out of the daemon's reach: tried on a thread that reaches nothing afterwards, and ends.
+fn landlock() -> Option<Finding> {
+    let tried = std::thread::spawn(|| rights::confine(&Reach::default())).join().ok()?;
+    let (works, found) = match tried {
+        Ok(confinement) => {
+            (confinement == Confinement::Full, confinement.reason().map(ToOwned::to_owned))
+        }
+        Err(error) => (false, Some(error.to_string())),
+    };
+    Some(Finding {
+        name: "files out of reach (Landlock)",
+        since: Some("5.13".to_owned()),
+        works: Some(works),
+        found,
+        optional: true,
+        without: "the daemon reaches all files that its user does",
+        remedy:
+            "a kernel with CONFIG_SECURITY_LANDLOCK, and `landlock` among those that `lsm=` names"
+                .to_owned(),
+    })
 }
 
 /// A host is looked at before it has a configuration, too.

@@ -238,6 +238,12 @@ pub(super) static TABLES: [TableKeys; 24] = [
                 "\"/sys/fs/bpf/portcullis\"",
                 "The folder of a BPF file system that keeps the filter while the daemon is away.",
             ),
+            key(
+                "filter_proxied_ports",
+                Value("false"),
+                "true",
+                "Whether lists and the flood limiter may act in the kernel on the port of a listener with `proxy_from`, which is refused otherwise: the SYNs there carry the address of the load balancer. See [behind a load balancer](fronts/load-balancer.md).",
+            ),
         ],
     },
     TableKeys {

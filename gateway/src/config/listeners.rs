@@ -24,6 +24,8 @@ pub(super) struct Places {
     pub(super) tls: Vec<Place>,
     /// With passwords going through.
     pub(super) auth: Vec<Place>,
+    /// Behind a load balancer, with their ports.
+    pub(super) proxied: Vec<(Place, u16)>,
 }
 
 /// Reads the tables `[[listener]]`.
@@ -38,7 +40,11 @@ pub(super) fn listeners(readers: Vec<Reader<'_>>) -> (Vec<Listener>, Places) {
             choice(&[("reject", BareNewline::Reject), ("normalise", BareNewline::Normalise)]);
         let bare_newline = reader.or("bare_newline", BareNewline::Reject, bare_newline);
         let (tls, auth) = tls(&mut reader, &mut places);
-        let proxy_from = values(reader.each("proxy_from", own_prefix(NAMES_CLIENTS)));
+        let proxy_from = reader.each("proxy_from", own_prefix(NAMES_CLIENTS));
+        if let (Some(first), Some(address)) = (proxy_from.iter().flatten().next(), &address) {
+            places.proxied.push((first.place.clone(), address.value.port()));
+        }
+        let proxy_from = values(proxy_from);
         let xclient_from = values(reader.each("xclient_from", own_prefix(NAMES_CLIENTS)));
         let wait = time_in(
             Duration::from_secs(1)..=Duration::from_secs(30),

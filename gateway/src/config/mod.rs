@@ -13,6 +13,7 @@ mod listeners;
 mod lists;
 mod next_hop;
 mod parts;
+mod proxied;
 mod quarantine;
 mod reach;
 mod reader;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::listeners::Places;
 use super::reader::{At, Reader};
-use super::values::{Wrong, boolean, choice, domain, socket_address, text};
+use super::values::{Wrong, boolean, choice, domain, socket_address};
 use crate::direction::{Acceptance, Direction};
 use crate::front::{Listener, NextHop, NextHopTls, NextHopTlsMode, PassClient};
 
@@ -137,7 +137,7 @@ fn tls(
     }
     let default = mode == NextHopTlsMode::Required;
     let name = reader.optional("tls_name", domain).map(|at| at.value);
-    let ca_file = reader.optional("tls_ca_file", text).map(|at| folder.join(at.value));
+    let ca_file = reader.file("tls_ca_file", folder).map(|at| at.value);
     if let Some(place) = places.auth.first()
         && !is_local
         && mode != NextHopTlsMode::Required

@@ -24,10 +24,6 @@ impl Config {
     pub fn reach(&self) -> Reach {
         let named = env_paths().chain(REPLACED.map(PathBuf::from));
         let named = named.chain(self.reads.iter().cloned()).chain([self.file.clone()]);
-        let certificate =
-            self.tls.iter().flat_map(|tls| [tls.certificate.clone(), tls.key.clone()]);
-        let authorities = self.next_hop.iter().filter_map(|next_hop| next_hop.tls.ca_file.clone());
-        let named = named.chain(certificate).chain(authorities);
         let read =
             SYSTEM.map(PathBuf::from).into_iter().chain(named.flat_map(|path| around(&path)));
         let pins = (self.xdp.mode != Mode::Off).then(|| self.xdp.pin_dir.clone());

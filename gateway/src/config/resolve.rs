@@ -14,6 +14,7 @@ use super::limits::{limits, xdp_limits};
 use super::listeners::listeners;
 use super::lists::{Common, kernel_action, lists};
 use super::next_hop::{Relaying, next_hop};
+use super::proxied::{self, Proxied};
 use super::quarantine::quarantine;
 use super::reader::{At, Reader, table_keys};
 use super::score::score;
@@ -50,7 +51,9 @@ pub(super) fn resolve(
     let drain = top.or("drain", DRAIN, duration);
     let enforce = top.or("enforce", true, boolean);
     let recipient_domains = values(top.each("recipient_domains", recipient_domain));
-    let (xdp, kernel) = xdp(top.table("xdp"), folder, &state_dir, enforce);
+    let mut filter = top.table("xdp");
+    let is_wanted = filter.or("filter_proxied_ports", false, boolean);
+    let (xdp, kernel) = xdp(filter, folder, &state_dir, enforce);
     let (score, history, ptr_weight) = score(top.table("score"), folder);
     let common = Common { folder, enforce, kernel, score_enabled: score.enabled };
     let (acceptance, ptr_domains) = acceptance(top.tables("acceptance"));
@@ -113,6 +116,8 @@ pub(super) fn resolve(
         reads: findings.files(),
     };
     top.finish();
+    let proxied = Proxied { listeners: &places.proxied, xdp: &config.xdp, is_wanted };
+    proxied::check(&proxied, &config.lists, &findings);
     findings.finish().map(|notices| (config, notices))
 }
 

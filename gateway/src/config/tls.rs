@@ -4,24 +4,20 @@ use std::path::Path;
 
 use super::fault::Place;
 use super::reader::Reader;
-use super::values::{Wrong, choice, text};
+use super::values::{Wrong, choice};
 use crate::tls::{Certificate, TlsVersion};
 
 /// Reads `[tls]`, which the listeners at `needed` cannot do without. The files are read when the daemon starts.
 pub(super) fn tls(mut reader: Reader<'_>, folder: &Path, needed: &[Place]) -> Option<Certificate> {
-    let certificate = reader.optional("certificate", text);
-    let key = reader.optional("key", text);
+    let certificate = reader.file("certificate", folder);
+    let key = reader.file("key", folder);
     let version = choice(&[("1.2", TlsVersion::V1_2), ("1.3", TlsVersion::V1_3)]);
     let min_version = reader.or("min_version", TlsVersion::V1_2, version);
     let found = match (certificate, key) {
         (Some(certificate), key) => {
             // Many keep both in one file.
             let key = key.map_or_else(|| certificate.value.clone(), |key| key.value);
-            Some(Certificate {
-                certificate: folder.join(certificate.value),
-                key: folder.join(key),
-                min_version,
-            })
+            Some(Certificate { certificate: certificate.value, key, min_version })
         }
         (None, Some(key)) => {
             let wrong =

@@ -317,6 +317,11 @@ impl Engine {
         decide_connect(policy, facts, about, lists.version, reference())
     }
 
+    /// Whether `address` is one of our own relays.
+    pub fn is_trusted_relay(&self, address: IpAddr) -> bool {
+        self.settings.load().trusted_relays.iter().any(|relay| relay.contains(address))
+    }
+
     /// Whether anything good is known of `address`: it is our own, a list vouches for it, or mail of it was delivered of late.
     ///
     /// Nobody is asked, so that it can be told before anything is spent on a client.

@@ -133,7 +133,7 @@ mod tests {
             ("root", None, "user `root`, expected one that is not root"),
             ("no-such-user", None, "user `no-such-user`, expected one that this host knows"),
             ("nobody", Some("no-such"), "group `no-such`, expected one that this host knows"),
-            ("a\0b", None, "cannot look up users"),
+            ("a\0b", None, "user `a\0b`, expected one that this host knows"),
         ] {
             let found = match Account::find(user, group) {
                 Ok(_account) => "Ok".to_owned(),

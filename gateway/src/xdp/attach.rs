@@ -67,6 +67,28 @@ pub(super) fn attach(program: &mut Xdp, config: &Config, pins: &Pins) -> Vec<Att
     attachments
 }
 
+/// Where a program runs that another process has put there, by the pinned links; nothing is changed.
+pub(super) fn found(config: &Config, pins: &Pins) -> Vec<Attachment> {
+    interfaces(config).into_iter().map(|name| found_on(name, pins)).collect()
+}
+
+fn found_on(name: String, pins: &Pins) -> Attachment {
+    let running = interface::index(&name).and_then(interface::running_program).ok().flatten();
+    let is_ours = |mode: &RunsIn| {
+        let link = pins.link(&name, *mode).open().and_then(|link| link.info());
+        running.is_some() && link.is_ok_and(|link| Some(link.program_id()) == running)
+    };
+    let mode = [RunsIn::Native, RunsIn::Generic].into_iter().find(is_ours);
+    let reason = "the filter does not run there, and the daemon has no rights to put it there: run `portcullis xdp attach` as root";
+    Attachment {
+        replies: vlan::hidden(&name).is_empty(),
+        reason: mode.is_none().then(|| reason.to_owned()),
+        mode: mode.unwrap_or(RunsIn::Off),
+        adopted: mode.is_some(),
+        interface: name,
+    }
+}
+
 /// Puts the program behind the pinned links that still lead to their interfaces; all others wait for [`attach`].
 pub(super) fn take_over_pinned(program: &mut Xdp, pins: &Pins) -> Result<(), XdpError> {
     for pin in pins.links()? {

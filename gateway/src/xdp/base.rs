@@ -26,6 +26,8 @@ pub(super) struct Base {
     v4: Table,
     v6: Table,
     leftovers: LpmTrie<MapData, [u8; 20], [u8; 4]>,
+    /// Whether new tables are made, or else spare ones filled, which are there already.
+    makes_tables: bool,
 }
 
 /// The table of one family.
@@ -33,7 +35,7 @@ struct Table {
     shape: MapShape,
     holder: ArrayOfMaps<MapData, MapData>,
     /// The one in force.
-    table: MapData,
+    data: MapData,
     header: Header,
 }
 
@@ -64,7 +66,23 @@ impl Base {
             v4: Table::open(pins, map::BAD_V4)?,
             v6: Table::open(pins, map::BAD_V6)?,
             leftovers: open(pins, map::LEFT_V6)?,
+            makes_tables: true,
         })
+    }
+
+    /// Fills spare tables from now on, as a process must that cannot make any.
+    pub(super) const fn use_spares(&mut self) {
+        self.makes_tables = false;
+    }
+
+    /// Pins an empty table beside each one in force, for a process that uses them.
+    pub(super) fn make_spares(&self, pins: &Pins) -> Result<(), XdpError> {
+        for table in [&self.v4, &self.v6] {
+            let lines = table.header.shape.lines();
+            let spare = memory::create_table(lines).map_err(failed(table.shape))?;
+            table_pin::put_beside(pins, table.shape, &spare)?;
+        }
+        Ok(())
     }
 
     /// How many prefixes the tables were made from.
@@ -74,17 +92,18 @@ impl Base {
     }
 
     /// Builds the tables that differ from those in force; nothing changes for the program yet.
-    pub(super) fn prepare(&self, bad: &Entries) -> Result<Update, XdpError> {
+    pub(super) fn prepare(&self, bad: &Entries, pins: &Pins) -> Result<Update, XdpError> {
+        let spares = (!self.makes_tables).then_some(pins);
         let (v4, v6) = bad.split_at(bad.partition_point(|(prefix, _)| prefix.address().is_ipv4()));
         Ok(Update {
-            v4: self.v4.prepare(v4, |rows, made| {
+            v4: self.v4.prepare(v4, spares, |rows, made| {
                 let entries = rows_of(v4, rows, |address| match address {
                     IpAddr::V4(v4) => Some(v4.to_bits()),
                     IpAddr::V6(_) => None,
                 })?;
                 build_v4(&entries, rows, made).map_err(too_many(entries.len()))
             })?,
-            v6: self.v6.prepare(v6, |rows, made| {
+            v6: self.v6.prepare(v6, spares, |rows, made| {
                 let entries = rows_of(v6, rows, |address| match address {
                     IpAddr::V4(_) => None,
                     IpAddr::V6(v6) => Some(v6.to_bits()),
@@ -92,6 +111,11 @@ impl Base {
                 build_v6(&entries, rows, made, MAX_LEFTOVERS).map_err(too_many(entries.len()))
             })?,
         })
+    }
+
+    /// Pins the new tables beside those in force, where they are not there already.
+    pub(super) fn pin_tables(&self, update: &Update, pins: &Pins) -> Result<(), XdpError> {
+        if self.makes_tables { update.pin_tables(pins) } else { Ok(()) }
     }
 
     /// Writes what the new tables leave over, which no program sees before the tables are switched.
@@ -114,7 +138,7 @@ impl Base {
 
     /// Makes sure that the tables are pinned, which those of an earlier version are not.
     pub(super) fn keep_pinned(&self, pins: &Pins) -> Result<(), XdpError> {
-        for Table { shape, table, .. } in [&self.v4, &self.v6] {
+        for Table { shape, data: table, .. } in [&self.v4, &self.v6] {
             let pinned = MapData::from_pin(pins.table(*shape)).and_then(|table| table.info());
             let ours = table.info().map_err(failed(*shape))?.id();
             if !pinned.is_ok_and(|pinned| pinned.id() == ours) {
@@ -135,9 +159,13 @@ impl Base {
                 }
                 None => table.holder.set(0, &new.table, 0).map_err(failed(table.shape))?,
             }
-            table.table = new.table;
+            let former = std::mem::replace(&mut table.data, new.table);
             table.header = new.built.header;
             table_pin::keep(pins, table.shape)?;
+            if !self.makes_tables {
+                // Nobody reads it any more: the kernel has waited for those who did.
+                table_pin::put_beside(pins, table.shape, &former)?;
+            }
         }
         Ok(())
     }
@@ -187,7 +215,7 @@ impl Base {
     /// The tables themselves, with the names of the maps that hold them.
     pub(super) fn maps(&self) -> Result<[(MapShape, MapData); 2], XdpError> {
         let table = |table: &Table| {
-            let data = table_pin::share(&table.table).map_err(failed(table.shape))?;
+            let data = table_pin::share(&table.data).map_err(failed(table.shape))?;
             Ok::<_, XdpError>((table.shape, data))
         };
         Ok([table(&self.v4)?, table(&self.v6)?])
@@ -211,15 +239,15 @@ fn held(pins: &Pins, shape: MapShape) -> Result<MapData, XdpError> {
 impl Table {
     fn open(pins: &Pins, shape: MapShape) -> Result<Self, XdpError> {
         let holder: ArrayOfMaps<MapData, MapData> = open(pins, shape)?;
-        let table = held(pins, shape)?;
-        let header =
-            verify(&table).map_err(|reason| XdpError::Table { map: shape.name, reason })?;
-        Ok(Self { shape, holder, table, header })
+        let data = held(pins, shape)?;
+        let header = verify(&data).map_err(|reason| XdpError::Table { map: shape.name, reason })?;
+        Ok(Self { shape, holder, data, header })
     }
 
     fn prepare(
         &self,
         bad: &[(crate::net::Prefix, RuleValue)],
+        spares: Option<&Pins>,
         build: impl FnOnce(&mut Rows, Made) -> Result<build::Table, XdpError>,
     ) -> Result<Option<New>, XdpError> {
         if digest(self.header.seed, bad) == self.header.digest {
@@ -233,14 +261,22 @@ impl Table {
             digest: digest(seed, bad),
         };
         let built = build(&mut Rows::new(), made)?;
-        let table = filled(self.shape, &built)?;
+        let table = match spares {
+            None => filled(self.shape, &built)?,
+            Some(pins) => {
+                let lines = built.header.shape.lines();
+                let table = table_pin::spare(pins, self.shape, &self.data, lines)?;
+                memory::fill(&table, &built.lines).map_err(failed(self.shape))?;
+                table
+            }
+        };
         let grown = built.header.shape != self.header.shape;
         let holder = grown.then(|| holder(self.shape, &table)).transpose()?;
         Ok(Some(New { shape: self.shape, built, table, holder }))
     }
 
     fn read(&self) -> Result<Read, XdpError> {
-        let table = table_pin::share(&self.table);
+        let table = table_pin::share(&self.data);
         let table = table.and_then(Map::from_map_data).and_then(Array::try_from);
         table.map(Read).map_err(failed(self.shape))
     }
@@ -279,7 +315,7 @@ impl Update {
     }
 
     /// Pins the new tables beside those in force.
-    pub(super) fn pin_tables(&self, pins: &Pins) -> Result<(), XdpError> {
+    fn pin_tables(&self, pins: &Pins) -> Result<(), XdpError> {
         let mut both = [&self.v4, &self.v6].into_iter().flatten();
         both.try_for_each(|new| table_pin::put_beside(pins, new.shape, &new.table))
     }

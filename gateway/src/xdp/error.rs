@@ -107,6 +107,24 @@ pub enum XdpError {
     /// Somebody captures already.
     #[error("another capture is going on, expected one at a time")]
     CaptureTaken,
+    /// A process without rights finds nothing that it could use.
+    #[error(
+        "{path}: {reason}; without CAP_BPF a filter is used that `portcullis xdp attach`, run as root, has put there"
+    )]
+    NotAttached {
+        /// The folder for the pins.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A process without rights cannot make a larger table.
+    #[error(
+        "map {map}: the bad prefixes have outgrown the tables that `portcullis xdp attach` made; stop the daemon, run that as root again, and start it"
+    )]
+    Outgrown {
+        /// The map that holds the table.
+        map: &'static str,
+    },
     /// Nothing is pinned, so no filter runs.
     #[error("{path}: nothing is pinned there, expected the maps of a running filter")]
     NothingPinned {

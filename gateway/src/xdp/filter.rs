@@ -8,6 +8,7 @@ use aya::Ebpf;
 use aya::programs::Xdp;
 use gateway_ebpf::abi::{KernelAction, PROGRAM};
 use gateway_ebpf::dated::DatedRule;
+use rustix::thread::{CapabilitySet, capabilities};
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
@@ -37,7 +38,8 @@ use crate::net::{Prefix, fold};
 pub struct Filter {
     config: Config,
     pins: Pins,
-    ebpf: Ebpf,
+    /// The loaded program; `None` in a process without the rights to load one, which keeps the maps of one that runs.
+    ebpf: Option<Ebpf>,
     tables: Tables,
     slots: Slots,
     control: ControlMap,
@@ -134,8 +136,15 @@ impl Serialize for KernelRule {
 
 impl Filter {
     /// Loads the program, and makes its maps or adopts those of an earlier daemon. It runs nowhere yet.
+    ///
+    /// A process that may not do so opens the maps of the program that `portcullis xdp attach` has put on the interfaces, and
+    /// keeps them in step: only what needs a map of another size is not for it. Linux 5.19 lets it, also where BPF is switched
+    /// off for those without rights.
     pub fn open(config: &Config) -> Result<Self, XdpError> {
         let pins = Pins::new(config);
+        if !may_make_maps() {
+            return Self::open_attached(config, pins);
+        }
         let adopted = pins.prepare()?;
         let made = if adopted { Ok(()) } else { Base::create(&pins) };
         let mut ebpf = match made.and_then(|()| load(config, |shape| pins.map(shape))) {
@@ -145,8 +154,28 @@ impl Filter {
             }
             loaded => loaded?,
         };
+        let log = Printer::start(&mut ebpf);
+        let filter = Self::with_maps(config, pins, Some(ebpf), adopted)?;
+        filter.tables.bad.keep_pinned(&filter.pins)?;
+        Ok(Self { log, ..filter })
+    }
+
+    fn open_attached(config: &Config, pins: Pins) -> Result<Self, XdpError> {
+        if let Some(reason) = pins.unusable()? {
+            return Err(XdpError::NotAttached { path: pins.folder().to_owned(), reason });
+        }
+        let mut filter = Self::with_maps(config, pins, None, true)?;
+        filter.tables.bad.use_spares();
+        Ok(filter)
+    }
+
+    fn with_maps(
+        config: &Config,
+        pins: Pins,
+        ebpf: Option<Ebpf>,
+        adopted: bool,
+    ) -> Result<Self, XdpError> {
         let tables = Tables::open(&pins)?;
-        tables.bad.keep_pinned(&pins)?;
         let slots = tables.counting.slots()?;
         let control = ControlMap::open(&pins)?;
         let refusals = Refusals::open(&pins, config)?;
@@ -154,6 +183,7 @@ impl Filter {
         Ok(Self {
             config: config.clone(),
             pins,
+            ebpf,
             tables,
             slots,
             control,
@@ -164,9 +194,13 @@ impl Filter {
             boot: Boot::now(),
             dated: false,
             next_expiry: None,
-            log: Printer::start(&mut ebpf),
-            ebpf,
+            log: None,
         })
+    }
+
+    /// Leaves spare tables for a process without rights, which then can replace those in force.
+    pub fn make_spares(&self) -> Result<(), XdpError> {
+        self.tables.bad.make_spares(&self.pins)
     }
 
     /// Makes the kernel hold exactly `rules`, and filter for exactly the addresses `own`.
@@ -253,7 +287,7 @@ impl Filter {
         let (delta, base, update) = if let Some((delta, base)) = small {
             (delta, base, Update::default())
         } else {
-            let update = self.tables.bad.prepare(&lasting)?;
+            let update = self.tables.bad.prepare(&lasting, &self.pins)?;
             let delta = changes::delta(&[], &lasting, &expiring).unwrap_or_default();
             (delta, Arc::clone(&lasting), update)
         };
@@ -285,9 +319,9 @@ impl Filter {
         self.tables.good.write(&good_plan)?;
         self.tables.delta.write(&delta_plan, &delta)?;
         self.switch(update)?;
-        if !is_known {
+        if !is_known && let Some(ebpf) = &mut self.ebpf {
             // An earlier daemon's program may ask tables that were outgrown since: nothing that it needs besides goes first.
-            let program = self.ebpf.program_mut(PROGRAM).ok_or_else(no_program)?;
+            let program = ebpf.program_mut(PROGRAM).ok_or_else(no_program)?;
             attach::take_over_pinned(program.try_into().map_err(refused)?, &self.pins)?;
         }
         self.tables.delta.remove(&delta_plan, &delta)?;
@@ -327,7 +361,7 @@ impl Filter {
     /// Switches to new tables; when one has outgrown its size, with a program that knows the new one.
     fn switch(&mut self, update: Update) -> Result<(), XdpError> {
         self.tables.bad.write_leftovers(&update)?;
-        update.pin_tables(&self.pins)?;
+        self.tables.bad.pin_tables(&update, &self.pins)?;
         if !update.needs_program() {
             return self.tables.bad.switch(update, &self.pins);
         }
@@ -340,7 +374,7 @@ impl Filter {
         update.keep_pins(&self.pins)?;
         self.log = Printer::start(&mut ebpf);
         // Before anything can fail: whoever looks then sees that another program runs than this one, and attaches it.
-        self.ebpf = ebpf;
+        self.ebpf = Some(ebpf);
         self.tables.bad.switch(update, &self.pins)?;
         if !self.attachments.is_empty() {
             for attachment in self.attach()? {
@@ -361,17 +395,27 @@ impl Filter {
         let mute = attach::without_replies(&self.config);
         self.tables.set_mute(&mute)?;
         self.control.change(|control| control.mutes = u32::from(!mute.is_empty()))?;
-        let program = self.ebpf.program_mut(PROGRAM).ok_or_else(no_program)?;
-        let program = program.try_into().map_err(refused)?;
-        self.attachments = attach::attach(program, &self.config, &self.pins);
+        self.attachments = match &mut self.ebpf {
+            Some(ebpf) => {
+                let program = ebpf.program_mut(PROGRAM).ok_or_else(no_program)?;
+                let program = program.try_into().map_err(refused)?;
+                attach::attach(program, &self.config, &self.pins)
+            }
+            None => attach::found(&self.config, &self.pins),
+        };
         Ok(self.attachments.clone())
     }
 
     /// Attaches again where an interface came, went and came back, or the default route moved; `None` when all is as it
     /// was.
     pub fn attach_again(&mut self) -> Result<Option<Vec<Attachment>>, XdpError> {
-        let program = self.program()?.info().map_err(refused)?.id();
-        if attach::is_intact(program, &self.config, &self.attachments) {
+        let is_intact = if self.ebpf.is_some() {
+            let program = self.program()?.info().map_err(refused)?.id();
+            attach::is_intact(program, &self.config, &self.attachments)
+        } else {
+            attach::found(&self.config, &self.pins) == self.attachments
+        };
+        if is_intact {
             return Ok(None);
         }
         self.attach().map(Some)
@@ -414,14 +458,20 @@ impl Filter {
 
     /// The loaded program, for tests that run it on packets of their own.
     pub fn program(&self) -> Result<&Xdp, XdpError> {
-        let program = self.ebpf.program(PROGRAM).ok_or_else(no_program)?;
-        program.try_into().map_err(refused)
+        let program = self.ebpf.as_ref().and_then(|ebpf| ebpf.program(PROGRAM));
+        program.ok_or_else(no_program)?.try_into().map_err(refused)
     }
 
     /// Takes the program from all interfaces, and removes all that it left behind.
     pub fn detach(self) -> Result<(), XdpError> {
         remove_all(&self.pins)
     }
+}
+
+/// Whether this process may make maps and load programs (Linux 5.8; `CAP_SYS_ADMIN` has always been enough).
+fn may_make_maps() -> bool {
+    let enough = CapabilitySet::BPF | CapabilitySet::SYS_ADMIN;
+    capabilities(None).is_ok_and(|held| held.effective.intersects(enough))
 }
 
 /// What [`Filter::detach`] does, for a process that has no filter open.

@@ -49,6 +49,18 @@ impl Pins {
         self.check_maps()
     }
 
+    /// Why what is pinned here cannot be used as it is; nothing is made or removed.
+    pub(super) fn unusable(&self) -> Result<Option<String>, XdpError> {
+        if !self.exist()? {
+            return Ok(Some("nothing is pinned there".to_owned()));
+        }
+        self.folders().try_for_each(refuse_foreign)?;
+        let fault = map::ALL.into_iter().find_map(|shape| {
+            self.fault(shape).map(|fault| format!("map {}: {fault}", shape.name))
+        });
+        Ok(fault)
+    }
+
     /// Whether a filter was pinned here and not detached since.
     pub(super) fn exist(&self) -> Result<bool, XdpError> {
         let path = self.map(map::BAD_V4);

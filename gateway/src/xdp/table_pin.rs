@@ -48,6 +48,26 @@ pub(super) fn keep(pins: &Pins, shape: MapShape) -> Result<(), XdpError> {
     fs::rename(&new, pins.table(shape)).map_err(|error| XdpError::path(&new, error))
 }
 
+/// A table of `lines` lines that is pinned beside the one in force and that nobody reads: what a process without the right to
+/// make tables has to fill.
+pub(super) fn spare(
+    pins: &Pins,
+    shape: MapShape,
+    in_force: &MapData,
+    lines: u32,
+) -> Result<MapData, XdpError> {
+    let info = |table: &MapData| table.info().map_err(failed(shape));
+    let missing = |_error| XdpError::NotAttached {
+        path: pins.new_table(shape),
+        reason: "there is no spare table".to_owned(),
+    };
+    let spare = MapData::from_pin(pins.new_table(shape)).map_err(missing)?;
+    if info(&spare)?.id() == info(in_force)?.id() || info(&spare)?.max_entries() != lines {
+        return Err(XdpError::Outgrown { map: shape.name });
+    }
+    Ok(spare)
+}
+
 /// Another hold on the same table.
 pub(super) fn share(table: &MapData) -> Result<MapData, MapError> {
     MapData::from_fd(table.fd().as_fd().try_clone_to_owned()?)

@@ -1,5 +1,6 @@
 //! `portcullis xdp`: the kernel filter by itself, whether or not a daemon runs.
 
+mod attach;
 mod capture;
 mod detach;
 mod stats;
@@ -27,6 +28,8 @@ pub(super) enum Command {
     Why(why::Options),
     /// Write the packets that the filter drops or answers to a file for tcpdump
     Capture(capture::Options),
+    /// Put the filter on the interfaces and fill it, for a daemon that runs without capabilities and keeps it up to date then
+    Attach,
     /// Take the filter from all interfaces and remove all that it left in the kernel
     Detach,
 }
@@ -39,6 +42,7 @@ pub(super) fn run(command: &Command, file: &Path) -> Result<Exit, Failure> {
         Command::Top(options) => top::run(options, &config),
         Command::Why(options) => why::run(options, &config),
         Command::Capture(options) => capture::run(options, &config),
+        Command::Attach => attach::run(&config),
         Command::Detach => detach::run(&config),
     }
 }

@@ -1,6 +1,6 @@
 //! Configurations with what is wrong with them.
 
-use super::{FILE, TABLES, check_faults, list, read, read_hosted};
+use super::{FILE, TABLES, check_faults, check_notices, list, read, read_hosted};
 use crate::config::Faults;
 
 #[test]
@@ -56,9 +56,9 @@ fn faults_of_unknown_keys() {
     check_faults(
         "[xdp]\nmodes = 1\nenforce = false\nfoo = 1",
         &[
-            "3:xdp.modes: unknown key, expected one of interfaces, mode, ports, action, refuse_text, answers_per_second, answers_per_network, flood, events_per_second, pin_dir hint: did you mean `mode`?",
-            "4:xdp.enforce: unknown key, expected one of interfaces, mode, ports, action, refuse_text, answers_per_second, answers_per_network, flood, events_per_second, pin_dir hint: `enforce` belongs to the top of the file or [[list]] or [[zone]]",
-            "5:xdp.foo: unknown key, expected one of interfaces, mode, ports, action, refuse_text, answers_per_second, answers_per_network, flood, events_per_second, pin_dir",
+            "3:xdp.modes: unknown key, expected one of interfaces, mode, ports, action, refuse_text, answers_per_second, answers_per_network, flood, events_per_second, pin_dir, filter_proxied_ports hint: did you mean `mode`?",
+            "4:xdp.enforce: unknown key, expected one of interfaces, mode, ports, action, refuse_text, answers_per_second, answers_per_network, flood, events_per_second, pin_dir, filter_proxied_ports hint: `enforce` belongs to the top of the file or [[list]] or [[zone]]",
+            "5:xdp.foo: unknown key, expected one of interfaces, mode, ports, action, refuse_text, answers_per_second, answers_per_network, flood, events_per_second, pin_dir, filter_proxied_ports",
         ],
     );
 }
@@ -409,4 +409,52 @@ fn more_lists_than_the_kernel_can_count() {
         &all(255),
         &["1019:list.name: \"l254\", list number 255, expected at most 254 lists"],
     );
+}
+
+/// O12: behind a load balancer the kernel sees one address alone.
+#[test]
+fn the_kernel_does_not_act_where_a_load_balancer_hides_its_clients() {
+    let listener = "[[listener]]\naddress = \"[::]:25\"\nproxy_from = [\"192.0.2.1\"]\n";
+    let reject = "[[list]]\nname = \"a\"\nclass = \"local-bad\"\nfile = \"a.txt\"\n";
+    let fault = |what: &str| {
+        format!(
+            "4:listener.proxy_from: port 25 is filtered in the kernel, where a load balancer hides its clients ({what}), \
+             expected kernel = \"off\" or \"count\" for them, or [xdp] ports without 25 \
+             hint: the daemon judges the clients by the same lists; filter_proxied_ports = true in [xdp] filters all the \
+             same, for those who come past the load balancer"
+        )
+    };
+    let drop = "[xdp.flood]\naction = \"drop\"\n";
+    for (text, expected) in [
+        (reject.to_owned(), Some("list a")),
+        (format!("{reject}kernel = \"count\"\n"), None),
+        (format!("{reject}action = \"tag\"\n"), None),
+        (format!("{reject}enforce = false\n"), None),
+        (drop.to_owned(), Some("[xdp.flood] action = \"drop\"")),
+        (format!("{reject}{drop}"), Some("list a, [xdp.flood] action = \"drop\"")),
+        (format!("{reject}[xdp]\nports = [26]\n"), None),
+        (format!("{reject}[xdp]\nmode = \"off\"\n"), None),
+        (format!("{reject}[xdp]\nfilter_proxied_ports = true\n"), None),
+        (String::new(), None),
+    ] {
+        let expected: Vec<_> = expected.iter().map(|what| fault(what)).collect();
+        let expected: Vec<_> = expected.iter().map(String::as_str).collect();
+        check_faults(&format!("{listener}{text}"), &expected);
+    }
+    let direct = listener.replace("proxy_from", "xclient_from");
+    check_faults(&format!("{direct}{reject}"), &[]);
+}
+
+#[test]
+fn faults_of_rights() {
+    check_faults(
+        "user = \"a b\"\ngroup = \"1000\"\nlandlock = 1\ndrain = \"0s\"",
+        &[
+            "2:user: \"a b\", expected the name of a user or group, like \"portcullis\"",
+            "3:group: \"1000\", expected the name of a user or group, like \"portcullis\"",
+            "4:landlock: 1, expected true or false",
+            "5:drain: \"0s\", expected a time like \"10s\", \"5m\" or \"1h\", from 1s to 24h",
+        ],
+    );
+    check_notices("group = \"mail\"", &["2:group: without `user` the group is left as it is"]);
 }

@@ -6,6 +6,7 @@ mod counters;
 mod header;
 mod keeping;
 mod login;
+mod majority;
 mod message;
 mod next_hop;
 mod opening;
@@ -21,7 +22,7 @@ mod tls;
 mod transaction;
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -35,6 +36,7 @@ use self::connections::{Connections, Full};
 pub(super) use self::counters::Counter;
 use self::counters::Counters;
 pub use self::counters::CountersSnapshot;
+use self::majority::{Majority, Shown};
 pub use self::next_hop::NextHopStatus;
 use self::next_hop::NextHops;
 pub(super) use self::patience::Patience;
@@ -107,6 +109,7 @@ pub struct Front {
     next_hops: NextHops,
     tls: Tls,
     tarpit: Tarpit,
+    majority: Mutex<Majority>,
     /// Who has waited for a greeting of late, and need not do so again.
     patient: Cache<IpAddr, ()>,
     quarantine: Arc<Quarantine>,
@@ -134,6 +137,7 @@ impl Front {
             connections: Arc::default(),
             known,
             tarpit: Tarpit::default(),
+            majority: Mutex::default(),
             patient,
             quarantine,
             proving: Arc::new(Semaphore::new(message::MOST_PROVING)),
@@ -188,6 +192,34 @@ impl Front {
         self.tls.watch(stop).await;
     }
 
+    /// Says, each minute until `stop`, when one address makes most of the connections: then it is hardly that of a client.
+    pub async fn watch_majority(self: Arc<Self>, mut stop: Stop) {
+        const WINDOW: Duration = Duration::from_mins(1);
+        loop {
+            tokio::select! {
+                () = sleep(WINDOW) => self.tell_majority(),
+                _deadline = stopped(&mut stop) => return,
+            }
+        }
+    }
+
+    fn tell_majority(&self) {
+        const ALARM: &str = "one-address";
+        let shown = self.majority.lock().unwrap_or_else(PoisonError::into_inner).turn();
+        match shown {
+            Shown::Majority { address, count, total } => {
+                tracing::debug!(target: "smtp", "one-address address={address} count={count} total={total}");
+                // The same words each minute, so that they are told once.
+                let text = format!(
+                    "{address} makes most connections: is there NAT or a load balancer before this host? Lists, limits and score then judge it in the place of the senders: let it name the clients (`proxy_from`), or put it into `trusted_relays`"
+                );
+                self.alarms.raise(ALARM, &text);
+            }
+            Shown::None => self.alarms.clear(ALARM),
+            Shown::Unknown => {}
+        }
+    }
+
     /// Serves the connections of one listening socket until `stop`, then until all are finished or its deadline is over.
     pub async fn serve(self: Arc<Self>, socket: TcpListener, listener: Listener, mut stop: Stop) {
         let alarm = format!("listener:{}", listener.address);
@@ -239,6 +271,9 @@ impl Front {
             self.counters.known_lost.add();
         }
         let is_proxied = listener.proxy_from.iter().any(|known| known.contains(peer));
+        if !is_proxied && !peer.is_loopback() && !self.engine.is_trusted_relay(peer) {
+            self.majority.lock().unwrap_or_else(PoisonError::into_inner).note(peer);
+        }
         let place = self.connections.admit(&settings.limits).and_then(|mut place| {
             // Behind a load balancer the client is not known yet.
             if !is_proxied {

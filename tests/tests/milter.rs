@@ -5,11 +5,14 @@
     reason = "helpers of tests fail the test that uses them"
 )]
 
+use std::fs::File;
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use harness::deadline::wait_for;
 use harness::dns_server::{DnsServer, Record};
 use harness::needs;
 use harness::postfix::{Options, Postfix};
@@ -273,6 +276,45 @@ fn without_the_daemon_mail_waits() {
     let _idle = greeted(&stage, CLEAN);
     daemon.terminate().unwrap();
     assert!(!socket.exists());
+}
+
+/// A daemon that takes over has the socket of the earlier one, which takes nothing away when it goes.
+#[test]
+fn a_socket_is_handed_over() {
+    let Some(packages) = packages() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("milter.sock");
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(folder.path(), open).unwrap();
+    let stage =
+        stage("", &format!("address = \"unix:{}\"\nsocket_mode = \"0666\"", socket.display()));
+    let mut earlier = stage.start().unwrap();
+    let postfix = postfix(&stage, &packages, &format!("unix:{}", socket.display()));
+    let mut busy = greeted(&stage, CLEAN);
+    assert!(busy.command("MAIL FROM:<a@example.com>").unwrap().is_positive());
+    let mut later = stage.home.cli_command(&["run", "--take-over"]);
+    let log = File::create(stage.home.path().join("later.log")).unwrap();
+    let mut later = later.stdout(Stdio::null()).stderr(log).spawn().unwrap();
+    let served = wait_for("another daemon", LONG, || {
+        let pid = stage.status_number("/pid").unwrap_or_default();
+        Ok((pid == u64::from(later.id())).then_some(()))
+    });
+    let delivered = served.and_then(|()| {
+        // What the earlier one has in hand it finishes.
+        assert!(busy.command("RCPT TO:<b@example.org>")?.is_positive());
+        busy.command("DATA")?;
+        busy.send_raw(b"Subject: a\r\n\r\nbody\r\n.\r\n")?;
+        assert!(busy.reply()?.is_positive());
+        earlier.wait(LONG)?;
+        assert!(socket.exists());
+        let reply = deliver(&mut greeted(&stage, CLEAN), "Subject: b\n\nbody\n");
+        assert!(reply.starts_with("250 2.0.0 Ok: queued as"), "{reply}");
+        postfix.wait_for_delivered(2, LONG)
+    });
+    later.kill().unwrap();
+    later.wait().unwrap();
+    let log = std::fs::read_to_string(stage.home.path().join("later.log")).unwrap();
+    delivered.unwrap_or_else(|error| panic!("{error:#}:\n{log}"));
 }
 
 #[test]

@@ -28,8 +28,8 @@ use crate::clock::Clock;
 use crate::config::{Config, SaidOfZones};
 use crate::engine::Engine;
 use crate::feed::Fetching;
-use crate::front::UnixSocketError;
 use crate::front::smtp::{Front, Stop, stopped};
+use crate::front::{HandedOver, UnixSocketError};
 use crate::quarantine::Quarantine;
 use crate::refresh::{self, Refresher, Request};
 use crate::sight::{Sight, TopTalkers};
@@ -51,6 +51,7 @@ pub async fn run(config: Config, begun: Begun) -> Result<(), Failure> {
     };
     let admin_socket = AdminSocket::bind(&config.admin_socket).map_err(admin_failure)?;
     let sockets = sockets.open()?;
+    let paths = sockets.names();
     let alarms = Alarms::default();
     let mut hand_over = HandOver::offer(&config.state_dir, sockets.shared()?)
         .inspect_err(
@@ -168,6 +169,9 @@ pub async fn run(config: Config, begun: Begun) -> Result<(), Failure> {
         end.word(),
         drain.as_secs()
     );
+    if end == End::HandedOver {
+        paths.iter().for_each(HandedOver::set);
+    }
     notify(&[NotifyState::Stopping]);
     if let Some(hand_over) = hand_over {
         hand_over.withdraw(end == End::HandedOver);

@@ -13,7 +13,7 @@ use tracing::info;
 
 use super::Failure;
 use crate::config::Config;
-use crate::front::{self, Endpoint, Listener, ServiceSocket, UnixSocket};
+use crate::front::{self, Endpoint, HandedOver, Listener, ServiceSocket, UnixSocket};
 
 /// Connections that may wait to be accepted; the system caps it.
 const BACKLOG: i32 = 1024;
@@ -103,6 +103,12 @@ pub(super) struct Open {
 }
 
 impl Open {
+    /// Where it is told that the names of sockets are handed over.
+    pub(super) fn names(&self) -> Vec<HandedOver> {
+        let services = [&self.milter, &self.postfix_policy].into_iter().flatten();
+        services.filter_map(ServiceSocket::handed_over).collect()
+    }
+
     /// The same sockets once more, for a daemon that takes over.
     pub(super) fn shared(&self) -> io::Result<Vec<OwnedFd>> {
         let of_listeners = self.listeners.iter().map(|(socket, _)| Ok(socket.try_clone()?.into()));

@@ -17,7 +17,8 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use rustix::net::sockopt::socket_domain;
+use rustix::net::{AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use serde::{Deserialize, Serialize};
 use tracing::info;
 
@@ -131,9 +132,10 @@ fn greeted(stream: &UnixStream) -> io::Result<(Greeting, Vec<TcpListener>)> {
         }
     }
     // Nothing else is to become a listener of ours.
+    let families = [AddressFamily::INET, AddressFamily::INET6, AddressFamily::UNIX];
     sockets.retain(|socket| {
         rustix::net::sockopt::socket_acceptconn(socket).unwrap_or(false)
-            && socket.local_addr().is_ok()
+            && socket_domain(socket).is_ok_and(|family| families.contains(&family))
     });
     let greeting = line.get(..received.bytes).unwrap_or_default();
     let greeting = serde_json::from_slice(greeting.trim_ascii()).map_err(io::Error::other)?;

@@ -17,7 +17,7 @@ pub use config::{
     NextHopTlsMode, PassClient, Service,
 };
 pub use socket::ServiceSocket;
-pub use unix_socket::{SocketName, UnixSocket, UnixSocketError};
+pub use unix_socket::{HandedOver, SocketName, UnixSocket, UnixSocketError};
 
 /// The fronts of one daemon, at least one of them.
 #[derive(Clone, Debug, Default)]

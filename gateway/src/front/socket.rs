@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use super::UnixSocket;
-use super::unix_socket::SocketName;
+use super::unix_socket::{HandedOver, SocketName};
 
 /// The bound socket of a service.
 #[derive(Debug)]
@@ -19,7 +19,6 @@ pub struct ServiceSocket(Bound);
 #[derive(Debug)]
 enum Bound {
     Tcp(TcpListener),
-    /// In this order they are dropped.
     Unix(UnixListener, SocketName),
 }
 
@@ -40,6 +39,14 @@ impl ServiceSocket {
         match &self.0 {
             Bound::Tcp(listener) => listener.as_fd().try_clone_to_owned(),
             Bound::Unix(listener, _name) => listener.as_fd().try_clone_to_owned(),
+        }
+    }
+
+    /// Where it is told that its name is handed over; `None` where it has none.
+    pub fn handed_over(&self) -> Option<HandedOver> {
+        match &self.0 {
+            Bound::Tcp(_) => None,
+            Bound::Unix(_listener, name) => Some(name.handed_over()),
         }
     }
 

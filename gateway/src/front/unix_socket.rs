@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
@@ -41,12 +43,23 @@ pub struct UnixSocket {
     name: SocketName,
 }
 
-/// The name of a socket; dropping it takes the name away, if it is still its own and nobody else takes connections there. So it
-/// is to be dropped after the socket.
+/// The name of a socket; dropping it takes the name away, if it is still its own and was not handed over.
 #[derive(Debug)]
 pub struct SocketName {
     path: PathBuf,
     inode: u64,
+    is_handed_over: HandedOver,
+}
+
+/// Whether a name is somebody else's from now on.
+#[derive(Clone, Debug, Default)]
+pub struct HandedOver(Arc<AtomicBool>);
+
+impl HandedOver {
+    /// Another daemon serves the very same socket, and has use for its name.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 impl UnixSocket {
@@ -75,7 +88,8 @@ impl UnixSocket {
         let fail = |error| UnixSocketError::Io { path: path.to_owned(), error };
         listener.set_nonblocking(true).map_err(fail)?;
         let inode = fs::symlink_metadata(path).map_err(fail)?.ino();
-        Ok(Self { listener, name: SocketName { path: path.to_owned(), inode } })
+        let (path, is_handed_over) = (path.to_owned(), HandedOver::default());
+        Ok(Self { listener, name: SocketName { path, inode, is_handed_over } })
     }
 
     /// The socket for the runtime within which this is called, and its name.
@@ -89,6 +103,11 @@ impl SocketName {
     pub fn path(&self) -> &Path {
         &self.path
     }
+
+    /// Where it is told that the name is handed over.
+    pub fn handed_over(&self) -> HandedOver {
+        self.is_handed_over.clone()
+    }
 }
 
 impl Drop for SocketName {
@@ -96,8 +115,7 @@ impl Drop for SocketName {
         let named = fs::symlink_metadata(&self.path);
         let is_own =
             named.is_ok_and(|named| named.file_type().is_socket() && named.ino() == self.inode);
-        // A daemon that has taken over serves the very same socket.
-        if is_own && !is_served(&self.path) {
+        if is_own && !self.is_handed_over.0.load(Ordering::Relaxed) {
             // A name that is gone in the meantime is what is wanted.
             drop(fs::remove_file(&self.path));
         }
@@ -149,6 +167,7 @@ mod tests {
         let first = UnixSocket::bind(&path, 0o660).unwrap();
         let shared = first.listener.try_clone().unwrap();
         let second = UnixSocket::adopt(shared, &path).unwrap();
+        first.name.handed_over().set();
         drop(first);
         assert!(is_served(&path));
         drop(second);

@@ -7,7 +7,7 @@
 //! | contract | `gateway_ebpf`, shared with the XDP program |
 //! | ground | [`net`], [`clock`], [`alarm`], [`pause`], [`tls`] |
 //! | pure core (no sockets, no files, no clock) | [`list`], [`zone`], [`sender`], [`direction`], [`policy`], [`scan`], [`smtp`] |
-//! | adapters (one outside thing each) | [`feed`], [`host`], [`xdp`], [`audit`], [`store`], [`dns`], [`auth`], [`rights`] |
+//! | adapters (one outside thing each) | [`feed`], [`host`], [`xdp`], [`audit`], [`store`], [`quarantine`], [`dns`], [`auth`], [`rights`] |
 //! | flow | [`engine`], [`refresh`], [`sight`] |
 //! | fronts | [`front`] |
 //! | application | [`config`], [`admin`], [`app`], [`cli`] |
@@ -30,6 +30,7 @@ pub mod list;
 pub mod net;
 pub mod pause;
 pub mod policy;
+pub mod quarantine;
 pub mod refresh;
 pub mod rights;
 pub mod scan;

@@ -1,12 +1,12 @@
 //! Asks the daemon over its admin socket.
 
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::Bytes;
-use hyper::{Request, StatusCode};
+use hyper::body::{Bytes, Incoming};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use tokio::net::UnixStream;
@@ -24,7 +24,7 @@ const ANSWER_LIMIT: usize = 64 << 20;
 
 /// Gets `path` from the daemon behind `socket`; the answer is JSON.
 pub async fn get(socket: &Path, path: &str) -> Result<serde_json::Value, ClientError> {
-    ask(socket, Method::GET, path, Vec::new()).await
+    ask(PATIENCE, socket, Method::GET, path, Vec::new()).await
 }
 
 /// Sends `wanted` as JSON to `path` of the daemon behind `socket`; the answer is JSON, too.
@@ -34,9 +34,47 @@ pub async fn send(
     path: &str,
     wanted: &impl Serialize,
 ) -> Result<serde_json::Value, ClientError> {
+    send_within(PATIENCE, socket, method, path, wanted).await
+}
+
+/// The same for what may take the daemon longer than usual.
+pub async fn send_within(
+    patience: Duration,
+    socket: &Path,
+    method: Method,
+    path: &str,
+    wanted: &impl Serialize,
+) -> Result<serde_json::Value, ClientError> {
     let body = serde_json::to_vec(wanted);
     let body = body.map_err(|error| unanswered(socket, Trouble::Json(error)))?;
-    ask(socket, method, path, body).await
+    ask(patience, socket, method, path, body).await
+}
+
+/// Writes the octets at `path` of the daemon behind `socket` to `out` as they come, however many they are.
+pub async fn copy(socket: &Path, path: &str, out: &mut impl Write) -> Result<(), ClientError> {
+    let wanted = request(socket, Method::GET, path, Vec::new())?;
+    let fail = |trouble| unanswered(socket, trouble);
+    let mut response = match timeout(PATIENCE, respond(socket, wanted)).await {
+        Ok(response) => response.map_err(fail)?,
+        Err(_elapsed) => return Err(fail(Trouble::Slow)),
+    };
+    if !response.status().is_success() {
+        let status = response.status();
+        let body = Limited::new(response.into_body(), ANSWER_LIMIT).collect().await;
+        let body = body.map_err(|error| fail(Trouble::Body(error)))?.to_bytes();
+        return Err(refused(socket, status, &body));
+    }
+    loop {
+        let frame = timeout(PATIENCE, response.body_mut().frame()).await;
+        match frame.map_err(|_elapsed| fail(Trouble::Slow))? {
+            None => return Ok(()),
+            Some(Err(error)) => return Err(fail(Trouble::Http(error))),
+            Some(Ok(frame)) => {
+                let Some(octets) = frame.data_ref() else { continue };
+                out.write_all(octets).map_err(|error| fail(Trouble::Out(error)))?;
+            }
+        }
+    }
 }
 
 /// Sends `octets` to `path` of the daemon behind `socket`; the answer is JSON.
@@ -45,23 +83,18 @@ pub async fn put(
     path: &str,
     octets: Vec<u8>,
 ) -> Result<serde_json::Value, ClientError> {
-    ask(socket, Method::PUT, path, octets).await
+    ask(PATIENCE, socket, Method::PUT, path, octets).await
 }
 
 async fn ask(
+    patience: Duration,
     socket: &Path,
     method: Method,
     path: &str,
     body: Vec<u8>,
 ) -> Result<serde_json::Value, ClientError> {
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header("host", "portcullis")
-        .header("content-type", "application/json")
-        .body(Full::new(Bytes::from(body)));
-    let request = request.map_err(|error| unanswered(socket, Trouble::Request(error)))?;
-    let answer = match timeout(PATIENCE, exchange(socket, request)).await {
+    let request = request(socket, method, path, body)?;
+    let answer = match timeout(patience, exchange(socket, request)).await {
         Ok(answer) => answer.map_err(|trouble| unanswered(socket, trouble)),
         Err(_elapsed) => Err(unanswered(socket, Trouble::Slow)),
     };
@@ -70,13 +103,46 @@ async fn ask(
         return serde_json::from_slice(&body)
             .map_err(|error| unanswered(socket, Trouble::Json(error)));
     }
-    Err(match serde_json::from_slice::<Fault>(&body) {
+    Err(refused(socket, status, &body))
+}
+
+fn request(
+    socket: &Path,
+    method: Method,
+    path: &str,
+    body: Vec<u8>,
+) -> Result<Request<Full<Bytes>>, ClientError> {
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("host", "portcullis")
+        .header("content-type", "application/json")
+        .body(Full::new(Bytes::from(body)));
+    request.map_err(|error| unanswered(socket, Trouble::Request(error)))
+}
+
+/// What an answer that is no success says.
+fn refused(socket: &Path, status: StatusCode, body: &[u8]) -> ClientError {
+    match serde_json::from_slice::<Fault>(body) {
         Ok(fault) => ClientError::Refused(fault.with(status)),
         Err(_no_fault) => {
-            let text = String::from_utf8_lossy(&body).into_owned();
+            let text = String::from_utf8_lossy(body).into_owned();
             unanswered(socket, Trouble::Status(status, text))
         }
-    })
+    }
+}
+
+/// The beginning of the answer; the rest comes over a connection that a task of its own serves.
+async fn respond(
+    socket: &Path,
+    request: Request<Full<Bytes>>,
+) -> Result<Response<Incoming>, Trouble> {
+    let stream = UnixStream::connect(socket).await.map_err(Trouble::Connect)?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    // How it ends is told by the body.
+    drop(tokio::spawn(connection));
+    Ok(sender.send_request(request).await?)
 }
 
 async fn exchange(
@@ -156,10 +222,12 @@ enum Trouble {
     Closed,
     #[error("its answer is longer than 64 MiB")]
     Long,
-    #[error("it took longer than 10 s")]
+    #[error("it took too long")]
     Slow,
     #[error("it answered {0}: {1}")]
     Status(StatusCode, String),
+    #[error("cannot write what it answered: {0}")]
+    Out(io::Error),
     #[error("no JSON: {0}")]
     Json(serde_json::Error),
 }

@@ -4,10 +4,11 @@ mod changes;
 mod client;
 mod fault;
 mod lookup;
+mod quarantine;
 mod server;
 mod status;
 
-pub use client::{ClientError, Method, Unanswered, get, put, send};
+pub use client::{ClientError, Method, Unanswered, copy, get, put, send, send_within};
 pub use fault::Fault;
 pub use lookup::LookupAnswer;
 pub use server::{AdminError, AdminSocket, serve};

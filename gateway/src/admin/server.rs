@@ -14,7 +14,7 @@ use axum::{Json, Router};
 use tokio::net::unix::SocketAddr;
 use tokio::net::{UnixListener, UnixStream};
 
-use super::{Fault, Sources, Status, changes, lookup};
+use super::{Fault, Sources, Status, changes, lookup, quarantine};
 use crate::sight::TopReport;
 
 /// Why the admin socket is not to be had.
@@ -103,6 +103,7 @@ pub async fn serve(socket: AdminSocket, sources: Arc<Sources>) -> io::Result<()>
         .route("/api/v1/xdp/top", get(top))
         .route("/api/v1/lookup/{ip}", get(lookup::show))
         .merge(changes::routes())
+        .merge(quarantine::routes())
         .fallback(async || Fault::new(StatusCode::NOT_FOUND, "there is nothing at this path"))
         .with_state(sources);
     axum::serve(socket, router).await

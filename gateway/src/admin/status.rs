@@ -16,6 +16,7 @@ use crate::feed::Fetching;
 use crate::front::smtp::{CountersSnapshot, Front, NextHopStatus};
 use crate::pause::PauseReport;
 use crate::policy::{Action, Verdict};
+use crate::quarantine::{Quarantine, QuarantineStatus};
 use crate::refresh;
 use crate::rights;
 use crate::sight::TopTalkers;
@@ -44,6 +45,8 @@ pub struct Sources {
     pub fetching: Arc<Fetching>,
     /// The zones, and how they are.
     pub zones: Zones,
+    /// The messages that are held back.
+    pub quarantine: Arc<Quarantine>,
     /// The configuration in force.
     pub config: ArcSwap<Config>,
     /// What this process may do.
@@ -71,6 +74,7 @@ pub struct Status {
     decisions: Vec<Decisions>,
     zones: Vec<ZoneStatus>,
     senders: SenderCounts,
+    quarantine: QuarantineStatus,
     audit: WriterStatus,
     rights: rights::Report,
     alarms: Vec<Alarm>,
@@ -113,6 +117,7 @@ impl Sources {
             decisions: self.decisions(),
             zones: self.zones.status(),
             senders: self.senders(),
+            quarantine: self.quarantine.status(),
             audit: self.engine.audit().status(),
             rights: self.rights.clone(),
             alarms: self.alarms.list(),

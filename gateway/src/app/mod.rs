@@ -8,6 +8,7 @@ mod hand_over;
 mod held;
 mod log;
 mod notify;
+mod quarantine;
 mod reload;
 mod run;
 mod signals;

@@ -62,6 +62,7 @@ impl Reloader {
         })?;
         alarms.set("restart", self.needs_restart(&config).as_deref());
         self.sources.engine.set_settings(config.engine_settings());
+        self.sources.quarantine.set_settings(config.quarantine.settings.clone());
         drop(self.requests.send(Request::Limit(config.xdp.limits.clone())));
         let (in_force, lists) = oneshot::channel();
         // The thread is there until the daemon stops. A reload is over when its lists are in force: READY says so.

@@ -21,6 +21,7 @@ use super::descriptors::raise_limit;
 use super::hand_over::{HandOver, Step};
 use super::held::{Held, Writing};
 use super::notify::notify;
+use super::quarantine::tend_quarantine;
 use super::reload::Reloader;
 use super::signals::{Asked, Signals};
 use crate::admin::{self, AdminSocket};
@@ -31,6 +32,7 @@ use crate::config::{Config, SaidOfZones};
 use crate::engine::Engine;
 use crate::feed::Fetching;
 use crate::front::smtp::{Front, Stop, stopped};
+use crate::quarantine::Quarantine;
 use crate::refresh::{self, Refresher, Request};
 use crate::sight::{Sight, TopTalkers};
 
@@ -103,7 +105,15 @@ pub async fn run(config: Config, begun: Begun) -> Result<(), Failure> {
     let tending = tokio::spawn(tend_senders(Arc::clone(&engine)));
     // Until a zone has answered for its test entries it is not asked.
     zones.first_probes(config.dns.budget).await;
-    let front = Front::new(front_settings, Arc::clone(&engine), refresher.known(), alarms.clone());
+    let quarantine = quarantine(&config, &alarms);
+    tasks.spawn(tend_quarantine(Arc::clone(&quarantine), audit.clone(), until_stop(&stopping)));
+    let front = Front::new(
+        front_settings,
+        Arc::clone(&engine),
+        refresher.known(),
+        Arc::clone(&quarantine),
+        alarms.clone(),
+    );
     let front = Arc::new(front?);
     let top = TopTalkers::new(Clock::System);
     let sight = Sight::new(config.xdp.clone(), Arc::clone(&engine), top.clone(), Clock::System);
@@ -117,6 +127,7 @@ pub async fn run(config: Config, begun: Begun) -> Result<(), Failure> {
         top,
         fetching,
         zones,
+        quarantine,
         config: ArcSwap::from_pointee(config.clone()),
         rights,
         alarms: alarms.clone(),
@@ -232,6 +243,18 @@ async fn asked_to_hand_over(hand_over: &mut Option<HandOver>) -> Step {
         Some(hand_over) => hand_over.next().await,
         None => std::future::pending().await,
     }
+}
+
+/// The quarantine; where something is to go there it is tried at once, so that an operator learns early what is wrong.
+fn quarantine(config: &Config, alarms: &Alarms) -> Arc<Quarantine> {
+    let held = &config.quarantine;
+    let settings = held.settings.clone();
+    let quarantine = Quarantine::open(&held.folder, settings, alarms.clone(), Clock::System);
+    if config.uses_quarantine() {
+        // What is wrong is an alarm, and no reason not to carry mail.
+        drop(quarantine.check());
+    }
+    quarantine
 }
 
 /// What rules are made of, with the zones that people added.

@@ -11,6 +11,8 @@ pub(super) enum Exit {
     Done,
     /// 1: the address or message would be refused or deferred, or lines of a list were rejected.
     Refused,
+    /// 1: the next hop did not take a message for all of its recipients.
+    Left,
     /// 1: this host has not all that the kernel filter needs.
     Missing,
 }
@@ -19,7 +21,7 @@ pub(super) enum Exit {
 pub(super) fn code(done: Result<Exit, Failure>) -> ExitCode {
     match done {
         Ok(Exit::Done) => ExitCode::SUCCESS,
-        Ok(Exit::Refused | Exit::Missing) => ExitCode::from(1),
+        Ok(Exit::Refused | Exit::Left | Exit::Missing) => ExitCode::from(1),
         Err(failure) => {
             if !matches!(failure, Failure::BrokenPipe) {
                 output::complain(&failure.to_string(), failure.hint());

@@ -18,7 +18,9 @@ mod offline;
 mod output;
 mod pause;
 mod progress;
+mod quarantine;
 mod run;
+mod safe;
 mod scan;
 mod senders;
 mod slider;
@@ -83,6 +85,8 @@ enum Command {
     Zones(zones::Options),
     /// Show who waits on the greylist and who passes, let senders pass, forget them
     Senders(senders::Options),
+    /// Show, release or delete the messages that are held back
+    Quarantine(quarantine::Options),
     /// Show or end the kernel filter
     #[command(subcommand)]
     Xdp(xdp::Command),
@@ -107,6 +111,7 @@ pub fn main() -> ExitCode {
         Command::Feeds(command) => feeds::run(&command, &cli.config),
         Command::Zones(options) => zones::run(&options, &cli.config),
         Command::Senders(options) => senders::run(&options, &cli.config),
+        Command::Quarantine(options) => quarantine::run(&options, &cli.config),
         Command::Xdp(command) => xdp::run(&command, &cli.config),
         Command::Slider(options) => slider::run(&options, &cli.config),
     };

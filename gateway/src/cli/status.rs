@@ -124,6 +124,14 @@ fn show(status: &Value) -> Result<(), Failure> {
         "senders",
         format_args!("{} waiting, {} passing", text("/senders/waiting"), text("/senders/passed")),
     )?;
+    output::field(
+        "quarantine",
+        format_args!(
+            "{} messages, {} octets",
+            text("/quarantine/messages"),
+            text("/quarantine/octets")
+        ),
+    )?;
     let user = status.pointer("/rights/user").and_then(Value::as_str);
     let uid = text("/rights/uid");
     let user = user.map_or_else(|| format!("user number {uid}"), ToOwned::to_owned);

@@ -89,7 +89,7 @@ const fn key(
 }
 
 /// All tables, the top of the file first.
-pub(super) static TABLES: [TableKeys; 21] = [
+pub(super) static TABLES: [TableKeys; 22] = [
     TableKeys {
         name: "",
         heading: "",
@@ -158,6 +158,7 @@ pub(super) static TABLES: [TableKeys; 21] = [
             key("promotion", Words("as below"), "{ refusals = 20 }", "See [promotion]."),
             key("reply", Words("as below"), "{ address = true }", "See [reply]."),
             key("limits", Words("as below"), "{ errors = 20 }", "See [limits]."),
+            key("quarantine", Words("as below"), "{ keep_for = \"14d\" }", "See [quarantine]."),
             key("scan", Words("as below"), "{ headers = [] }", "See [scan]."),
             key(
                 "admin",
@@ -516,6 +517,32 @@ pub(super) static TABLES: [TableKeys; 21] = [
                 Value("\"10m\""),
                 "\"10m\"",
                 "Wait for the next hop's answer to the end of the data.",
+            ),
+        ],
+    },
+    TableKeys {
+        name: "quarantine",
+        heading: "[quarantine]",
+        text: "Messages that a list or zone with `action = \"quarantine\"` holds back; see [quarantine](fronts/quarantine.md). Where a bound is reached, or the disk refuses, such messages are answered with a 4xx and come again.",
+        keys: &[
+            key(
+                "folder",
+                Words("`quarantine` in `state_dir`"),
+                "\"/var/spool/portcullis\"",
+                "Where they lie. Another one needs a restart; what is in the former one is not moved.",
+            ),
+            key(
+                "max_size",
+                Value("\"1G\""),
+                "\"20G\"",
+                "Octets of all of them, as a number or a text with `K`, `M`, `G`; at least `[limits] message`, since a longer message could never come in.",
+            ),
+            key("max_messages", Value("10000"), "50000", "How many there may be."),
+            key(
+                "keep_for",
+                Value("\"30d\""),
+                "\"14d\"",
+                "How long each stays; then it is deleted, which is recorded.",
             ),
         ],
     },

@@ -13,6 +13,7 @@ mod listeners;
 mod lists;
 mod next_hop;
 mod parts;
+mod quarantine;
 mod reach;
 mod reader;
 mod reference;
@@ -41,6 +42,7 @@ use crate::front::{HeaderConfig, Listener, NextHop};
 use crate::list::List;
 use crate::net::Prefix;
 use crate::policy::{EvidenceWeights, ReplyStyle, Thresholds};
+use crate::quarantine as held;
 use crate::sender::{Greylist, HistorySettings, PromotionSettings};
 use crate::smtp::Limits;
 use crate::tls::Certificate;
@@ -106,6 +108,8 @@ pub struct Config {
     pub scan: ScanConfig,
     /// The Unix socket on which the commands reach the daemon.
     pub admin_socket: PathBuf,
+    /// Where messages in quarantine are, and how many.
+    pub quarantine: QuarantineConfig,
     /// Where decisions are recorded.
     pub audit_file: PathBuf,
     /// What the daemon says.
@@ -158,6 +162,15 @@ pub struct RightsConfig {
     pub group: Option<String>,
     /// Whether files that it does not need are put out of its reach.
     pub landlock: bool,
+}
+
+/// Where messages in quarantine are, and how many.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuarantineConfig {
+    /// The folder.
+    pub folder: PathBuf,
+    /// How much it may hold, for how long.
+    pub settings: held::Settings,
 }
 
 /// What the daemon says, and how.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Config;
 use crate::engine;
 use crate::front::{Listener, smtp};
+use crate::list::ListAction;
 use crate::net::Prefix;
 use crate::policy::{DelayMode, Policy};
 use crate::refresh::Sources;
@@ -114,6 +115,12 @@ impl Config {
         self.state_dir.join("lists")
     }
 
+    /// Whether something that is configured sends messages into quarantine.
+    pub fn uses_quarantine(&self) -> bool {
+        self.lists.iter().any(|list| list.action == ListAction::Quarantine)
+            || self.zones.iter().any(|zone| zone.action == ListAction::Quarantine)
+    }
+
     /// The keys whose changes since `running` only a restart can put in force; `None` where there are none.
     pub fn needs_restart(&self, running: &Self) -> Option<String> {
         let changed = [
@@ -121,6 +128,7 @@ impl Config {
             ("[[listener]]", self.listeners != running.listeners),
             ("[dns]", self.dns != running.dns),
             ("[admin]", self.admin_socket != running.admin_socket),
+            ("[quarantine] folder", self.quarantine.folder != running.quarantine.folder),
             ("[audit]", self.audit_file != running.audit_file),
             ("[log]", self.log != running.log),
             ("state_dir", self.state_dir != running.state_dir),

@@ -14,6 +14,7 @@ use super::limits::{limits, xdp_limits};
 use super::listeners::listeners;
 use super::lists::{Common, kernel_action, lists};
 use super::next_hop::{Relaying, next_hop};
+use super::quarantine::quarantine;
 use super::reader::{At, Reader, table_keys};
 use super::score::score;
 use super::senders::{greylist, promotion};
@@ -67,6 +68,7 @@ pub(super) fn resolve(
     };
     let tls = tls(top.table("tls"), folder, &places.tls);
     let promotion = promotion(top.table("promotion"), enforce);
+    let limits = limits(top.table("limits"));
     let config = Config {
         file: file.to_owned(),
         hostname: hostname(&mut top),
@@ -87,7 +89,8 @@ pub(super) fn resolve(
         greylist: greylist(top.table("greylist")),
         promotion,
         reply_style: reply_style(top.table("reply")),
-        limits: limits(top.table("limits")),
+        quarantine: quarantine(top.table("quarantine"), folder, &state_dir, limits.message),
+        limits,
         scan: scan(top.table("scan")),
         admin_socket: admin_socket(top.table("admin"), folder),
         audit_file: audit_file(top.table("audit"), folder, &state_dir),
@@ -173,7 +176,7 @@ pub(super) fn values<T>(items: Option<Vec<At<T>>>) -> Vec<T> {
 }
 
 /// A path; a relative one begins in the folder of the main file, wherever it is written.
-fn path(
+pub(super) fn path(
     reader: &mut Reader<'_>,
     key: &'static str,
     folder: &Path,

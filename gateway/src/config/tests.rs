@@ -2,6 +2,7 @@
 
 mod documents;
 mod faults;
+mod quarantine;
 mod reputation;
 
 use std::time::Duration;

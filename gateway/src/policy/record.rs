@@ -44,6 +44,8 @@ pub struct Outcome {
     pub rules_at_end: Option<u64>,
     /// The size of the message.
     pub octets: Option<u64>,
+    /// Whether the message lies in quarantine now, by the decision's reference.
+    pub quarantined: bool,
 }
 
 /// One decision as the audit trail keeps it.
@@ -125,6 +127,8 @@ pub struct Record<'a> {
     pub octets: Option<u64>,
     /// What the client was told.
     pub reply: Option<String>,
+    /// The name of the message in quarantine; `None` where it is not kept there.
+    pub quarantine: Option<&'a Reference>,
     /// What the next hop said in the end.
     pub next_hop: Option<String>,
     /// What the kernel did; `None` where it was the daemon.
@@ -202,6 +206,7 @@ impl<'a> Record<'a> {
             envelope,
             octets: outcome.octets,
             reply: outcome.reply.or_else(|| decision.reply.as_ref().map(ToString::to_string)),
+            quarantine: outcome.quarantined.then_some(&decision.reference),
             next_hop: outcome.next_hop,
             kernel: None,
         }

@@ -5,7 +5,9 @@ mod header;
 mod literal;
 mod received;
 mod sighting;
+mod subject;
 
 pub use author::from_domain;
 pub use header::{Field, Fields, HeaderBlock};
 pub use sighting::{Sighting, count_received, sightings};
+pub use subject::subject;

@@ -164,6 +164,12 @@ impl Mail {
         unsupported(&self.parameters, capabilities)
     }
 
+    /// The whole command without CRLF, from which it can be said later to whatever next hop there is then.
+    pub fn whole(&self) -> String {
+        let sender = self.sender.as_ref().map(ToString::to_string).unwrap_or_default();
+        line("MAIL FROM", &sender, &self.parameters.iter().collect::<Vec<_>>())
+    }
+
     /// The line for a next hop, without CRLF; SIZE is left out where it was not offered there.
     pub fn line(&self, capabilities: &Capabilities) -> String {
         let sender = self.sender.as_ref().map(ToString::to_string).unwrap_or_default();

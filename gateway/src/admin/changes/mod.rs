@@ -59,8 +59,8 @@ async fn ask<T>(
 /// Who asks, where nothing else has to be said.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Said {
-    author: String,
+pub(in crate::admin) struct Said {
+    pub(in crate::admin) author: String,
 }
 
 /// The moment `for_s` seconds from now; `None` for ever.
@@ -88,7 +88,7 @@ fn refused(error: &ChangeError) -> Fault {
 
 /// What a request asks for, from its JSON.
 #[derive(Debug)]
-struct Asked<T>(T);
+pub(in crate::admin) struct Asked<T>(pub(in crate::admin) T);
 
 impl<S, T> FromRequest<S> for Asked<T>
 where

@@ -30,6 +30,7 @@ pub(super) struct Counters {
     pub(super) protocol_errors: Counter,
     pub(super) messages_relayed: Counter,
     pub(super) messages_refused: Counter,
+    pub(super) messages_quarantined: Counter,
     pub(super) next_hop_failures: Counter,
     pub(super) tls_failures: Counter,
 }
@@ -47,6 +48,7 @@ impl Counters {
             protocol_errors: self.protocol_errors.get(),
             messages_relayed: self.messages_relayed.get(),
             messages_refused: self.messages_refused.get(),
+            messages_quarantined: self.messages_quarantined.get(),
             next_hop_failures: self.next_hop_failures.get(),
             tls_failures: self.tls_failures.get(),
         }
@@ -76,6 +78,8 @@ pub struct CountersSnapshot {
     pub messages_relayed: u64,
     /// Messages that it did not get, or did not take.
     pub messages_refused: u64,
+    /// Messages that went into quarantine instead.
+    pub messages_quarantined: u64,
     /// Times that the next hop could not be reached, or was lost.
     pub next_hop_failures: u64,
     /// Handshakes of clients that came to nothing.

@@ -63,7 +63,7 @@ impl Session {
                 extended: hello.is_some_and(|hello| hello.extended),
                 tls: self.stream.is_tls(),
                 authenticated: self.is_authenticated,
-                utf8: message.utf8,
+                utf8: message.mail.is_utf8(),
             },
             reference: &decision.reference,
             recipient: match message.envelope.recipients.as_slice() {

@@ -7,14 +7,16 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::client::Gone;
+use super::keeping::Keeping;
 use super::next_hop::{Interrupted, NextHopConnection, NextHopError};
 use super::session::{Flow, Session};
+use super::transaction::Transaction;
 use crate::engine::{Judged, MessageHead};
 use crate::front::BareNewline;
 use crate::policy::{Action, Decision, Envelope, Outcome, Phase, Reply, Verdict};
 use crate::smtp::{
-    DataDecoder, DataEncoder, DataFault, Fed, Limits, NextHopReply, header_end, header_fault,
-    header_too_long,
+    DataDecoder, DataEncoder, DataFault, Fed, Limits, Mail, NextHopReply, Rcpt, header_end,
+    header_fault, header_too_long,
 };
 
 /// Octets that are read at once, and so about what is held back of a message.
@@ -29,30 +31,35 @@ pub(super) const MOST_PROVING: usize = 64;
 /// A message on its way through.
 pub(super) struct Message {
     pub(super) envelope: Envelope,
-    /// Whether its header may have more than ASCII (RFC 6531).
-    pub(super) utf8: bool,
+    /// What was said with MAIL.
+    pub(super) mail: Mail,
+    /// What was said with RCPT of those who were accepted.
+    pub(super) recipients: Vec<Rcpt>,
     decoder: DataDecoder,
     encoder: DataEncoder,
     /// Content that was not looked at yet.
-    content: Vec<u8>,
+    pub(super) content: Vec<u8>,
     /// Octets of it in which no end of the header was found.
     searched: usize,
     /// The header block, kept since it may be judged again.
     pub(super) header: Vec<u8>,
-    /// What waits to be sent to the next hop: sent only when more came, so that the end is never among it.
-    held: Vec<u8>,
-    octets: u64,
+    /// What waits to be sent to the next hop: sent only when more came, so that the end is never among it. Of a message for
+    /// the quarantine, what waits to be written.
+    pub(super) held: Vec<u8>,
+    pub(super) octets: u64,
     /// The exempt domain whose signature was verified.
     proved: Option<Arc<str>>,
-    fate: Fate,
+    pub(super) fate: Fate,
 }
 
 /// What becomes of a message.
-enum Fate {
+pub(super) enum Fate {
     /// Its header is not here yet.
     Unknown,
     /// It goes to the next hop.
     Pass(Decision),
+    /// It goes into quarantine.
+    Keep(Box<Keeping>),
     /// It is held until its signature can be verified: then it goes to the next hop after all.
     Proving(Box<Proving>),
     /// It goes nowhere; its sender hears so when it has said all.
@@ -60,7 +67,7 @@ enum Fate {
 }
 
 /// A message that the score stops unless its sender is who it says.
-struct Proving {
+pub(super) struct Proving {
     /// What happens otherwise.
     decision: Decision,
     /// The exempt domain that has to have signed it.
@@ -71,7 +78,7 @@ struct Proving {
 }
 
 /// Why a message goes nowhere, and what its sender hears.
-struct Refusal {
+pub(super) struct Refusal {
     decision: Decision,
     /// The lines with their CRLF.
     reply: String,
@@ -92,11 +99,11 @@ pub(super) enum More {
 
 impl Session {
     /// Takes the data of a message whose DATA the next hop has accepted.
-    pub(super) async fn receive(&mut self, envelope: Envelope, utf8: bool) -> Flow {
+    pub(super) async fn receive(&mut self, transaction: Transaction) -> Flow {
         let limits = &self.settings.limits;
         let normalise = self.listener.bare_newline == BareNewline::Normalise;
         let decoder = DataDecoder::new(normalise, limits.data_line);
-        let mut message = Message::new(envelope, utf8, decoder);
+        let mut message = Message::new(transaction, decoder);
         loop {
             let fed = message.feed(self.stream.input.unread());
             self.stream.input.consume(fed.consumed);
@@ -145,13 +152,13 @@ impl Session {
                 return self.refuse_message(message, reply);
             }
             let judged = self.judge_message(message).await;
-            self.settle(message, judged);
+            self.settle(message, judged).await;
         }
         if let Fate::Proving(proving) = &message.fate
             && message.header.len() + message.content.len() > PROVABLE
         {
             let decision = proving.decision.clone();
-            self.settle(message, Judged { decision, provable: None });
+            self.settle(message, Judged { decision, provable: None }).await;
         }
         if let Fate::Proving(proving) = &message.fate
             && proving.until < Instant::now()
@@ -162,6 +169,9 @@ impl Session {
         if let Fate::Pass(_) = message.fate {
             message.encoder.encode(&message.content, &mut message.held);
             message.content.clear();
+        }
+        if let Fate::Keep(_) = message.fate {
+            self.keep_on(message).await;
         }
     }
 
@@ -177,7 +187,7 @@ impl Session {
     }
 
     /// Does what a judgement of the header says.
-    fn settle(&mut self, message: &mut Message, judged: Judged) {
+    async fn settle(&mut self, message: &mut Message, judged: Judged) {
         let Judged { decision, provable } = judged;
         let reply = decision_reply(&decision);
         if let (Some(domain), true) = (provable, reply.is_some()) {
@@ -195,6 +205,9 @@ impl Session {
         }
         if let Some(reply) = reply {
             return message.refuse(&mut self.next_hop, Refusal::judged(decision, &reply));
+        }
+        if decision.effective() == Action::Quarantine {
+            return self.keep(message, decision).await;
         }
         let header = self.header(message, &decision);
         message.encoder.encode(&header, &mut message.held);
@@ -221,7 +234,7 @@ impl Session {
                 let decision = match std::mem::replace(&mut message.fate, Fate::Unknown) {
                     Fate::Pass(decision) => decision,
                     Fate::Proving(proving) => proving.decision,
-                    Fate::Unknown | Fate::Refused(_) => own(self, ours),
+                    Fate::Keep(_) | Fate::Unknown | Fate::Refused(_) => own(self, ours),
                 };
                 (decision, reply.wire(), reply.summary())
             }
@@ -296,6 +309,9 @@ impl Session {
             let again = self.judge_message(&message).await.decision;
             message.settle_again(&mut self.next_hop, again);
         }
+        if let Fate::Keep(_) = message.fate {
+            self.hold(&mut message, rules).await;
+        }
         let Fate::Pass(decision) = &message.fate else {
             self.conclude(message);
             return Flow::Continue;
@@ -317,6 +333,7 @@ impl Session {
                     next_hop: Some(reply.summary()),
                     rules_at_end: Some(rules),
                     octets: Some(message.octets),
+                    quarantined: false,
                 };
                 self.front.engine.record(&self.client, Some(&message.envelope), &decision, outcome);
             }
@@ -346,7 +363,10 @@ impl Session {
             // The signature may be good: DNS did not say (S1.3).
             None => Judged { decision: stopped.put_off(), provable: None },
         };
-        self.settle(message, Judged { provable: None, ..judged });
+        self.settle(message, Judged { provable: None, ..judged }).await;
+        if let Fate::Keep(_) = message.fate {
+            self.keep_on(message).await;
+        }
         if matches!(message.fate, Fate::Pass(_)) {
             message.encoder.encode(&message.content, &mut message.held);
             message.content.clear();
@@ -378,6 +398,7 @@ impl Session {
             next_hop: refusal.next_hop,
             rules_at_end: Some(self.front.engine.rules_version()),
             octets: Some(message.octets),
+            quarantined: false,
         };
         self.front.engine.record(&self.client, Some(&message.envelope), &refusal.decision, outcome);
     }
@@ -394,7 +415,7 @@ impl Session {
         self.front.counters.messages_refused.add();
         let decision = match std::mem::replace(&mut message.fate, Fate::Unknown) {
             Fate::Refused(refusal) => refusal.decision,
-            Fate::Pass(_) | Fate::Proving(_) | Fate::Unknown => {
+            Fate::Pass(_) | Fate::Keep(_) | Fate::Proving(_) | Fate::Unknown => {
                 let lost = Reply::new(421, 4, 2, "connection lost in the middle of the data");
                 let told = reply.clone().unwrap_or(lost);
                 self.own(Phase::Message, Verdict::Protocol, Action::Defer, told)
@@ -414,10 +435,11 @@ impl Session {
 
 impl Message {
     /// One of which nothing is here yet.
-    pub(super) fn new(envelope: Envelope, utf8: bool, decoder: DataDecoder) -> Self {
+    pub(super) fn new(transaction: Transaction, decoder: DataDecoder) -> Self {
         Self {
-            envelope,
-            utf8,
+            envelope: transaction.envelope,
+            mail: transaction.mail,
+            recipients: transaction.accepted,
             decoder,
             encoder: DataEncoder::default(),
             content: Vec::new(),
@@ -454,24 +476,30 @@ impl Message {
     }
 
     /// Drops the next hop with what it has of the message; the rest of the data is taken in and forgotten.
-    fn refuse(&mut self, next_hop: &mut Option<NextHopConnection>, refusal: Refusal) {
+    pub(super) fn refuse(&mut self, next_hop: &mut Option<NextHopConnection>, refusal: Refusal) {
         *next_hop = None;
         self.content = Vec::new();
         self.held = Vec::new();
         self.fate = Fate::Refused(refusal);
     }
 
-    /// The rules changed while the message came in (S0.6). It can be stopped still; to be let in after all, or to be
-    /// tagged, it has to come again.
+    /// The rules changed while the message came in (S0.6). It can be stopped still; to be let in after all, to be tagged or
+    /// to go into quarantine, it has to come again.
     fn settle_again(&mut self, next_hop: &mut Option<NextHopConnection>, again: Decision) {
         let Some(first) = self.fate.judgement() else { return };
         let (rules, tagged) = (first.rules, first.header().is_some());
         let stopped = matches!(self.fate, Fate::Refused(_));
         // The record names both versions: this one, and the one at the end.
         let again = Decision { rules, ..again };
+        let is_quarantine = again.effective() == Action::Quarantine;
+        if let (Fate::Keep(keeping), true) = (&mut self.fate, is_quarantine) {
+            keeping.decision = again;
+            return;
+        }
+        let elsewhere = stopped || is_quarantine || matches!(self.fate, Fate::Keep(_));
         if let Some(reply) = decision_reply(&again) {
             self.refuse(next_hop, Refusal::judged(again, &reply));
-        } else if stopped || (again.header().is_some() && !tagged) {
+        } else if elsewhere || (again.header().is_some() && !tagged) {
             let reply = Reply::new(451, 7, 1, "rules changed in the meantime, try again");
             let again = Decision {
                 action: Action::Defer,
@@ -505,6 +533,7 @@ impl Fate {
     fn judgement(&self) -> Option<&Decision> {
         match self {
             Self::Pass(decision) => Some(decision),
+            Self::Keep(keeping) => Some(&keeping.decision),
             Self::Proving(proving) => Some(&proving.decision),
             Self::Refused(refusal) => refusal.judged.then_some(&refusal.decision),
             Self::Unknown => None,
@@ -526,6 +555,18 @@ impl Refusal {
         Self { decision, reply: format!("{reply}\r\n"), next_hop: None, judged: false }
     }
 
+    /// The quarantine takes nothing now: the message may come again. That is our trouble, and never a 5xx (S0.9).
+    pub(super) fn not_kept(decision: Decision) -> Self {
+        let reply = Reply::new(451, 3, 1, "no room to keep the message, try again later");
+        let decision = Decision {
+            verdict: Verdict::Capacity,
+            action: Action::Defer,
+            reply: Some(reply.clone()),
+            ..decision
+        };
+        Self { decision, reply: format!("{reply}\r\n"), next_hop: None, judged: false }
+    }
+
     fn judged(decision: Decision, reply: &Reply) -> Self {
         Self { decision, reply: format!("{reply}\r\n"), next_hop: None, judged: true }
     }
@@ -535,9 +576,7 @@ impl Refusal {
 fn decision_reply(decision: &Decision) -> Option<Reply> {
     let words = |otherwise| decision.reply.clone().unwrap_or(otherwise);
     match decision.effective() {
-        Action::Accept | Action::Observe | Action::Tag => None,
-        // Until the store is there: the message may come again, and nothing is lost.
-        Action::Quarantine => Some(Reply::new(451, 3, 0, "quarantine not ready, try again later")),
+        Action::Accept | Action::Observe | Action::Tag | Action::Quarantine => None,
         // The configuration says so in words: no other way leads here.
         Action::Discard => Some(Reply::new(250, 0, 0, "ok")),
         Action::Defer => Some(words(Reply::new(451, 7, 1, "try again later"))),

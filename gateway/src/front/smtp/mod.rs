@@ -4,12 +4,14 @@ mod client;
 mod connections;
 mod counters;
 mod header;
+mod keeping;
 mod login;
 mod message;
 mod next_hop;
 mod opening;
 mod patience;
 mod pieces;
+mod release;
 mod session;
 mod stream;
 mod tarpit;
@@ -35,6 +37,7 @@ pub use self::counters::CountersSnapshot;
 pub use self::next_hop::NextHopStatus;
 use self::next_hop::NextHops;
 pub use self::patience::{Stop, stopped};
+pub use self::release::{RecipientOutcome, ReleaseError, Released};
 use self::session::{Entry, Session};
 use self::tarpit::Tarpit;
 use self::tls::Tls;
@@ -44,6 +47,7 @@ use crate::direction::{Route, RouteReason};
 use crate::engine::{Client, Engine};
 use crate::net::fold;
 use crate::policy::{Action, Outcome, Phase, Verdict};
+use crate::quarantine::Quarantine;
 use crate::refresh::Known;
 use crate::smtp::{Limits, Mailbox, RecipientDomains};
 use crate::tls::{Certificate, TlsError};
@@ -103,6 +107,7 @@ pub struct Front {
     tarpit: Tarpit,
     /// Who has waited for a greeting of late, and need not do so again.
     patient: Cache<IpAddr, ()>,
+    quarantine: Arc<Quarantine>,
     /// Room for messages that are held until their signature is verified.
     proving: Arc<Semaphore>,
     counters: Counters,
@@ -114,6 +119,7 @@ impl Front {
         settings: Settings,
         engine: Arc<Engine>,
         known: Known,
+        quarantine: Arc<Quarantine>,
         alarms: Alarms,
     ) -> Result<Self, TlsError> {
         let patient = Cache::builder().max_capacity(MOST_PATIENT).time_to_live(PATIENT_FOR).build();
@@ -127,6 +133,7 @@ impl Front {
             known,
             tarpit: Tarpit::default(),
             patient,
+            quarantine,
             proving: Arc::new(Semaphore::new(message::MOST_PROVING)),
             counters: Counters::default(),
         })

@@ -23,7 +23,7 @@ impl Session {
                 let limits = &self.settings.limits;
                 let normalise = self.listener.bare_newline == BareNewline::Normalise;
                 let decoder = DataDecoder::in_pieces(normalise, limits.data_line);
-                let message = Message::new(transaction.envelope, transaction.utf8, decoder);
+                let message = Message::new(transaction, decoder);
                 return self.receive_pieces(message, first).await;
             }
             Err(flow) => flow,

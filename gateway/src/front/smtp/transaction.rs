@@ -16,8 +16,10 @@ const RECORDED: usize = 320;
 #[derive(Debug)]
 pub(super) struct Transaction {
     pub(super) envelope: Envelope,
-    /// Whether it may have more than ASCII in its header (RFC 6531).
-    pub(super) utf8: bool,
+    /// What the client said with MAIL.
+    pub(super) mail: Mail,
+    /// What it said with each RCPT that was accepted.
+    pub(super) accepted: Vec<Rcpt>,
     /// How many recipients were named, accepted or not.
     named: usize,
     /// Whether its end was recorded.
@@ -46,7 +48,8 @@ impl Session {
                     .unwrap_or_default(),
                 recipients: Vec::new(),
             },
-            utf8: mail.is_utf8(),
+            mail: mail.clone(),
+            accepted: Vec::new(),
             named: 0,
             recorded: false,
         };
@@ -125,7 +128,7 @@ impl Session {
         let Some(transaction) = &mut self.transaction else {
             return self.refuse(Reply::new(503, 5, 1, "send MAIL first"));
         };
-        if !rcpt.recipient.is_ascii() && !transaction.utf8 {
+        if !rcpt.recipient.is_ascii() && !transaction.mail.is_utf8() {
             return self.refuse(CommandError::Utf8.reply());
         }
         if transaction.named >= self.settings.limits.recipients {
@@ -155,6 +158,7 @@ impl Session {
         self.pass_on(&reply);
         if let (true, Some(transaction)) = (reply.is_positive(), &mut self.transaction) {
             transaction.envelope.recipients.push(capped(&rcpt.recipient.to_string()));
+            transaction.accepted.push(rcpt.clone());
         }
         Flow::Continue
     }
@@ -210,7 +214,7 @@ impl Session {
         match self.begin_data().await {
             Ok(transaction) => {
                 self.stream.say("354 end data with <CR><LF>.<CR><LF>");
-                self.receive(transaction.envelope, transaction.utf8).await
+                self.receive(transaction).await
             }
             Err(flow) => flow,
         }

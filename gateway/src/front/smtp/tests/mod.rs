@@ -6,4 +6,5 @@ mod next_hop;
 mod openings;
 mod peer;
 mod pieces;
+mod quarantine;
 mod site;

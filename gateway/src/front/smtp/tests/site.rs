@@ -22,6 +22,7 @@ use crate::front::{HeaderConfig, Listener, NextHop, NextHopTls, PassClient};
 use crate::list::{Class, HopScope, List, ListAction, Loaded, Membership, Origin, Part};
 use crate::net::Prefix;
 use crate::policy::Policy;
+use crate::quarantine::{self, Quarantine};
 use crate::refresh::Known;
 use crate::smtp::Limits;
 
@@ -37,6 +38,7 @@ pub(super) struct Site {
     pub(super) front: Arc<Front>,
     pub(super) engine: Arc<Engine>,
     pub(super) alarms: Alarms,
+    pub(super) quarantine: Arc<Quarantine>,
     pub(super) stop: watch::Sender<Option<Instant>>,
     server: JoinHandle<()>,
     audit: PathBuf,
@@ -77,12 +79,30 @@ impl Site {
         };
         let mut listener = Listener::new(address);
         change(&mut settings, &mut listener);
-        let front =
-            Front::new(settings, Arc::clone(&engine), Known::default(), alarms.clone()).unwrap();
-        let front = Arc::new(front);
+        let kept = folder.path().join("quarantine");
+        let bounds = quarantine::Settings::default();
+        let kept = Quarantine::open(&kept, bounds, alarms.clone(), Clock::default());
+        let front = Front::new(
+            settings,
+            Arc::clone(&engine),
+            Known::default(),
+            Arc::clone(&kept),
+            alarms.clone(),
+        );
+        let front = Arc::new(front.unwrap());
         let (stop, stopped) = watch::channel(None);
         let server = tokio::spawn(Arc::clone(&front).serve(socket, listener, stopped));
-        Self { address, front, engine, alarms, stop, server, audit, _folder: folder }
+        Self {
+            address,
+            front,
+            engine,
+            alarms,
+            quarantine: kept,
+            stop,
+            server,
+            audit,
+            _folder: folder,
+        }
     }
 
     /// Puts another set of lists in force: the usual ones, and `more` prefixes that are refused after the data.
@@ -141,6 +161,7 @@ fn lists(more: &[(&str, ListAction)]) -> Membership {
         ("198.51.100.1", ListAction::Tag),
         ("198.51.100.2", ListAction::RejectMessage),
         ("198.51.100.3", ListAction::Discard),
+        ("198.51.100.4", ListAction::Quarantine),
     ];
     Membership::new(usual.iter().chain(more).map(list).collect(), &[])
 }

@@ -1,0 +1,207 @@
+//! `/api/v1/quarantine`: what lies there, by look; released and deleted by word.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use futures_util::stream;
+use serde::{Deserialize, Serialize};
+use tokio::task::spawn_blocking;
+
+use super::changes::{Asked, Said};
+use super::{Fault, Sources};
+use crate::clock::{Clock, Timestamp};
+use crate::front::smtp::{ReleaseError, Released};
+use crate::list::on_one_line;
+use crate::quarantine::{
+    Event, EventKind, HeldMessage, Id, Listing, Quarantine, QuarantineError, QuarantineStatus,
+    Selection,
+};
+use crate::smtp::header_end;
+
+/// The most messages in one answer.
+const MOST: usize = 10_000;
+/// Octets of a message that are looked at for its header.
+const HEADER: u64 = 256 << 10;
+/// Octets of a message that go out at once.
+const PIECE: usize = 64 << 10;
+
+/// All paths.
+pub(super) fn routes() -> Router<Arc<Sources>> {
+    Router::new()
+        .route("/api/v1/quarantine", get(list))
+        .route("/api/v1/quarantine/{id}", get(show).delete(delete))
+        .route("/api/v1/quarantine/{id}/message", get(message))
+        .route("/api/v1/quarantine/{id}/release", post(release))
+}
+
+/// Which messages are asked for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    /// A part of the sender.
+    #[serde(default)]
+    from: Option<String>,
+    /// A part of a recipient.
+    #[serde(default)]
+    to: Option<String>,
+    #[serde(default)]
+    client: Option<IpAddr>,
+    /// They came then or later.
+    #[serde(default)]
+    since: Option<Timestamp>,
+    #[serde(default)]
+    limit: Option<usize>,
+}
+
+/// The messages that were found.
+#[derive(Debug, Serialize)]
+struct Found {
+    #[serde(flatten)]
+    listing: Listing,
+    quarantine: QuarantineStatus,
+}
+
+/// One message.
+#[derive(Debug, Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    message: HeldMessage,
+    /// Its header, whatever is no UTF-8 replaced.
+    header: String,
+}
+
+/// What was deleted.
+#[derive(Debug, Serialize)]
+struct Deleted {
+    id: Id,
+}
+
+async fn list(
+    State(sources): State<Arc<Sources>>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<Found>, Fault> {
+    let Wanted { from, to, client, since, limit } = wanted;
+    let selection = Selection { from, to, client, since };
+    let limit = limit.unwrap_or(100).min(MOST);
+    let found = with(&sources, move |quarantine| {
+        let listing = quarantine.list(&selection, limit);
+        Ok(Found { listing, quarantine: quarantine.status() })
+    });
+    found.await.map(Json)
+}
+
+async fn show(
+    State(sources): State<Arc<Sources>>,
+    Path(id): Path<String>,
+) -> Result<Json<Shown>, Fault> {
+    let id = meant(&id)?;
+    let shown = with(&sources, move |quarantine| {
+        let message = quarantine.record(&id)?;
+        let mut octets = Vec::new();
+        let file = quarantine.open_message(&id)?;
+        // What cannot be read is not shown; the record is there all the same.
+        drop(file.take(HEADER).read_to_end(&mut octets));
+        octets.truncate(header_end(&octets, 0).unwrap_or(octets.len()));
+        Ok(Shown { message, header: String::from_utf8_lossy(&octets).into_owned() })
+    });
+    shown.await.map(Json)
+}
+
+/// Gives the octets as they are kept, however many they are.
+async fn message(
+    State(sources): State<Arc<Sources>>,
+    Path(id): Path<String>,
+) -> Result<Response, Fault> {
+    let id = meant(&id)?;
+    let file = with(&sources, move |quarantine| quarantine.open_message(&id)).await?;
+    let pieces = stream::try_unfold(file, |file| async move {
+        let read = spawn_blocking(move || read_piece(file)).await;
+        read.unwrap_or_else(|panicked| Err(io::Error::other(panicked)))
+    });
+    let kind = [(header::CONTENT_TYPE, "message/rfc822")];
+    Ok((kind, Body::from_stream(pieces)).into_response())
+}
+
+/// The next piece with the file to go on with; `None` at the end.
+fn read_piece(mut file: File) -> io::Result<Option<(Bytes, File)>> {
+    let mut piece = vec![0; PIECE];
+    let length = file.read(&mut piece)?;
+    piece.truncate(length);
+    Ok((length > 0).then(|| (Bytes::from(piece), file)))
+}
+
+async fn release(
+    State(sources): State<Arc<Sources>>,
+    Path(id): Path<String>,
+    Asked(said): Asked<Said>,
+) -> Result<Json<Released>, Fault> {
+    let id = meant(&id)?;
+    let author = on_one_line(&said.author);
+    let released = sources.front.release(&id, &author).await;
+    released.map(Json).map_err(|error| match error {
+        ReleaseError::Quarantine(error) => refused(&error),
+        ReleaseError::NextHop(_) => Fault::new(StatusCode::BAD_GATEWAY, error)
+            .hint("nothing is lost: the message stays in quarantine; try again when the next hop takes it"),
+        ReleaseError::Unanswered(_) => Fault::new(StatusCode::BAD_GATEWAY, error)
+            .hint("the message stays in quarantine; look in the log of the next hop whether it has it before you try again"),
+    })
+}
+
+async fn delete(
+    State(sources): State<Arc<Sources>>,
+    Path(id): Path<String>,
+    Asked(said): Asked<Said>,
+) -> Result<Json<Deleted>, Fault> {
+    let id = meant(&id)?;
+    let author = on_one_line(&said.author).to_string();
+    let audit = sources.engine.audit().clone();
+    let deleted = with(&sources, move |quarantine| {
+        let taken = quarantine.take(&id)?;
+        let message = taken.record().ok();
+        taken.remove()?;
+        let event = Event::new(Clock::System.now(), EventKind::Deleted, &id, message.as_ref());
+        audit.write(&Event { author: Some(&author), ..event });
+        Ok(Deleted { id })
+    });
+    deleted.await.map(Json)
+}
+
+fn meant(id: &str) -> Result<Id, Fault> {
+    id.parse().map_err(|error| {
+        Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "that is no message")
+            .detail(error)
+            .hint("`portcullis quarantine list` shows what is there")
+    })
+}
+
+/// Asks the quarantine, off the threads that carry mail.
+async fn with<T: Send + 'static>(
+    sources: &Sources,
+    work: impl FnOnce(&Arc<Quarantine>) -> Result<T, QuarantineError> + Send + 'static,
+) -> Result<T, Fault> {
+    let quarantine = Arc::clone(&sources.quarantine);
+    let done = spawn_blocking(move || work(&quarantine)).await;
+    done.unwrap_or(Err(QuarantineError::Died)).map_err(|error| refused(&error))
+}
+
+/// Why something is not done, as an answer.
+fn refused(error: &QuarantineError) -> Fault {
+    let status = match error {
+        QuarantineError::Unknown(_) => StatusCode::NOT_FOUND,
+        QuarantineError::Taken(_) => StatusCode::CONFLICT,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    let fault = Fault::new(status, error);
+    match error.hint() {
+        Some(hint) => fault.hint(hint),
+        None => fault,
+    }
+}

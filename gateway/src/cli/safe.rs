@@ -1,0 +1,66 @@
+//! Shows what strangers wrote so that it can neither move the cursor nor turn the line round.
+
+use std::fmt::Write as _;
+
+/// The text on one line: whatever a terminal would obey is written as an escape.
+pub(super) fn safe(text: &str) -> String {
+    escaped(text, false)
+}
+
+/// The same for a text of several lines.
+pub(super) fn safe_lines(text: &str) -> String {
+    escaped(text.trim_end(), true)
+}
+
+fn escaped(text: &str, has_lines: bool) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\r' if has_lines && letters.peek() == Some(&'\n') => {}
+            '\n' if has_lines => shown.push('\n'),
+            '\t' if has_lines => shown.push('\t'),
+            letter if letter.is_control() || is_turning(letter) => {
+                let written = write!(shown, "{}", letter.escape_unicode());
+                debug_assert!(written.is_ok(), "writing to a string cannot fail");
+            }
+            letter => shown.push(letter),
+        }
+    }
+    shown
+}
+
+/// Whether a letter shows nothing itself but changes the direction or the joining of others (Unicode TR 36 section 3.1).
+const fn is_turning(letter: char) -> bool {
+    matches!(
+        letter,
+        '\u{61c}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{2069}'
+            | '\u{feff}'
+            | '\u{e0000}'..='\u{e007f}'
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_obeys_nothing() {
+        for (text, line, lines) in [
+            ("plain", "plain", "plain"),
+            ("caf\u{e9}", "caf\u{e9}", "caf\u{e9}"),
+            ("\u{1b}[2J", "\\u{1b}[2J", "\\u{1b}[2J"),
+            ("a\r\nb", "a\\u{d}\\u{a}b", "a\nb"),
+            ("a\rb", "a\\u{d}b", "a\\u{d}b"),
+            ("a\tb", "a\\u{9}b", "a\tb"),
+            ("\u{9b}31m", "\\u{9b}31m", "\\u{9b}31m"),
+            ("a\u{202e}b", "a\\u{202e}b", "a\\u{202e}b"),
+            ("\u{7f}", "\\u{7f}", "\\u{7f}"),
+        ] {
+            assert_eq!((safe(text), safe_lines(text)), (line.to_owned(), lines.to_owned()));
+        }
+    }
+}

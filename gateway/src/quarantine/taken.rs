@@ -1,0 +1,65 @@
+//! A message that somebody releases or deletes: nobody else can meanwhile.
+
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::incoming::written;
+use super::{HeldMessage, Id, Quarantine, QuarantineError};
+
+/// A message that belongs to whoever has this. Dropping it gives the message back.
+#[derive(Debug)]
+pub struct Taken {
+    quarantine: Arc<Quarantine>,
+    id: Id,
+}
+
+impl Taken {
+    pub(super) fn new(quarantine: Arc<Quarantine>, id: Id) -> Self {
+        Self { quarantine, id }
+    }
+
+    /// Its name.
+    pub const fn id(&self) -> &Id {
+        &self.id
+    }
+
+    /// What is known of it.
+    pub fn record(&self) -> Result<HeldMessage, QuarantineError> {
+        self.quarantine.record(&self.id)
+    }
+
+    /// Its octets, from the first on.
+    pub fn open(&self) -> Result<File, QuarantineError> {
+        self.quarantine.open_message(&self.id)
+    }
+
+    /// Writes down what has changed of it; on the disk when this returns.
+    pub fn update(&self, record: &HeldMessage) -> Result<(), QuarantineError> {
+        let folder = &self.quarantine.folder;
+        let updated = folder.update(&self.id, &written(record)?);
+        updated.map_err(QuarantineError::io("change the record in", &folder.message(&self.id)))
+    }
+
+    /// Removes it for good.
+    pub fn remove(self) -> Result<(), QuarantineError> {
+        self.take_out()?;
+        self.quarantine.counters.removed.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Removes it without a word.
+    pub(super) fn take_out(&self) -> Result<(), QuarantineError> {
+        let folder = &self.quarantine.folder;
+        let removed = folder.remove(&self.id);
+        removed.map_err(QuarantineError::io("remove", &folder.message(&self.id)))?;
+        self.quarantine.index().remove(&self.id);
+        Ok(())
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.quarantine.give_back(&self.id);
+    }
+}

@@ -16,7 +16,7 @@ use crate::cleanup::folder_prefix;
 use crate::deadline::wait_for;
 use crate::mail_server::{MailServer, OwnFiles, PLACE};
 use crate::netns::NetNs;
-use crate::running_server::wait_for_line;
+use crate::running_server::{RunningServer, wait_for_line};
 
 /// The package; the one with fewest features is as good a sender as any.
 pub const EXIM: MailServer = MailServer {
@@ -37,6 +37,50 @@ pub struct Exim {
     folder: TempDir,
 }
 
+/// An Exim that takes mail for everybody and keeps it in one file; dropping it ends it.
+#[derive(Debug)]
+pub struct EximServer {
+    daemon: RunningServer,
+    folder: TempDir,
+}
+
+impl EximServer {
+    /// Starts one in `netns` that listens at `listen`, and waits until it does.
+    pub fn start(packages: &Path, netns: &NetNs, listen: SocketAddr) -> Result<Self> {
+        let folder =
+            tempfile::Builder::new().prefix(&format!("{}exim-", folder_prefix())).tempdir()?;
+        let own = lay_out(folder.path(), packages, &server_configuration(folder.path(), listen)?)?;
+        let child = own
+            .command(netns)
+            .arg("-C")
+            .arg(folder.path().join("exim.conf"))
+            // In the foreground.
+            .arg("-bdf")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(folder.path().join("stderr"))?)
+            .spawn()
+            .context("start the unpacked Exim")?;
+        let daemon = RunningServer::new(EXIM.name, child);
+        let mut server = Self { daemon, folder };
+        let folder = server.folder.path().to_owned();
+        server.daemon.wait_until_started(
+            || {
+                let said = ["stderr", "log/mainlog", "log/paniclog"]
+                    .map(|name| fs::read_to_string(folder.join(name)).unwrap_or_default());
+                said.concat()
+            },
+            || Ok(netns.run(|| std::net::TcpStream::connect(listen))?.is_ok()),
+        )?;
+        Ok(server)
+    }
+
+    /// What it delivered so far, all messages in one text.
+    pub fn delivered(&self) -> String {
+        fs::read_to_string(self.folder.path().join("mail/inbox")).unwrap_or_default()
+    }
+}
+
 impl Exim {
     /// Has it send `message` from `client` to the only address of `edge`, and waits until it has tried.
     pub fn send(
@@ -48,7 +92,7 @@ impl Exim {
     ) -> Result<Self> {
         let folder =
             tempfile::Builder::new().prefix(&format!("{}exim-", folder_prefix())).tempdir()?;
-        let own = lay_out(folder.path(), packages, client, edge)?;
+        let own = lay_out(folder.path(), packages, &configuration(folder.path(), client, edge)?)?;
         let mut exim = own
             .command(netns)
             .arg("-C")
@@ -92,7 +136,7 @@ impl Exim {
 }
 
 /// Makes the folders of one instance: `spool`, `log`, `mail`, and what it sees in place of the system's files.
-fn lay_out(folder: &Path, packages: &Path, client: IpAddr, edge: SocketAddr) -> Result<OwnFiles> {
+fn lay_out(folder: &Path, packages: &Path, configuration: &str) -> Result<OwnFiles> {
     ensure!(
         rustix::process::geteuid().is_root(),
         "Exim runs as another user, so that root alone can start it"
@@ -103,15 +147,42 @@ fn lay_out(folder: &Path, packages: &Path, client: IpAddr, edge: SocketAddr) -> 
         fs::create_dir(folder.join(name))?;
         chown(folder.join(name), Some(USER.1), Some(USER.1))?;
     }
-    fs::write(folder.join("exim.conf"), configuration(folder, client, edge)?)?;
+    fs::write(folder.join("exim.conf"), configuration)?;
     OwnFiles::new(&EXIM, packages, folder, &[USER])
 }
 
-/// Bounces go into a file, all other mail to the edge.
-fn configuration(folder: &Path, client: IpAddr, edge: SocketAddr) -> Result<String> {
+/// All mail goes into one file.
+fn server_configuration(folder: &Path, listen: SocketAddr) -> Result<String> {
+    let mut text = common(folder);
+    write!(
+        text,
+        "local_interfaces = <; {}
+daemon_smtp_ports = {}
+acl_smtp_rcpt = take
+begin acl
+take:
+  accept
+begin routers
+all:
+  driver = accept
+  transport = inbox
+begin transports
+inbox:
+  driver = appendfile
+  file = {}/mail/inbox
+  user = {}
+",
+        listen.ip(),
+        listen.port(),
+        folder.display(),
+        USER.0
+    )?;
+    Ok(text)
+}
+
+fn common(folder: &Path) -> String {
     let (folder, program) = (folder.display(), EXIM.program);
-    let (host, port) = (edge.ip(), edge.port());
-    let mut text = format!(
+    format!(
         "primary_hostname = exim.example.net
 exim_path = {PLACE}/{program}
 spool_directory = {folder}/spool
@@ -119,13 +190,23 @@ log_file_path = {folder}/log/%slog
 keep_environment = LD_LIBRARY_PATH
 tls_advertise_hosts =
 qualify_domain = example.net
-begin routers
+"
+    )
+}
+
+/// Bounces go into a file, all other mail to the edge.
+fn configuration(folder: &Path, client: IpAddr, edge: SocketAddr) -> Result<String> {
+    let (host, port) = (edge.ip(), edge.port());
+    let mut text = common(folder);
+    text.push_str(
+        "begin routers
 bounces:
   driver = accept
   senders = :
   transport = inbox
-"
+",
     );
+    let folder = folder.display();
     // Lists are parted by colons, unless told otherwise.
     write!(
         text,

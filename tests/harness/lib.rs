@@ -6,6 +6,7 @@
 pub mod cleanup;
 pub mod daemon;
 pub mod deadline;
+pub mod dialogue;
 pub mod dns_record;
 pub mod dns_script;
 pub mod dns_server;

@@ -42,9 +42,30 @@ impl OpenSmtpd {
         client: IpAddr,
         edge: SocketAddr,
     ) -> Result<Self> {
+        Self::start_with(packages, netns, (listen, ""), client, edge)
+    }
+
+    /// The same where each connection begins with a PROXY header of version 2.
+    pub fn start_behind_proxy(
+        packages: &Path,
+        netns: &NetNs,
+        listen: SocketAddr,
+        client: IpAddr,
+        edge: SocketAddr,
+    ) -> Result<Self> {
+        Self::start_with(packages, netns, (listen, "proxy-v2"), client, edge)
+    }
+
+    fn start_with(
+        packages: &Path,
+        netns: &NetNs,
+        (listen, options): (SocketAddr, &str),
+        client: IpAddr,
+        edge: SocketAddr,
+    ) -> Result<Self> {
         let folder =
             tempfile::Builder::new().prefix(&format!("{}opensmtpd-", folder_prefix())).tempdir()?;
-        let own = lay_out(folder.path(), packages, listen, client, edge)?;
+        let own = lay_out(folder.path(), packages, (listen, options), client, edge)?;
         let child = own
             .command(netns)
             .arg("-d")
@@ -94,7 +115,7 @@ impl OpenSmtpd {
 fn lay_out(
     folder: &Path,
     packages: &Path,
-    listen: SocketAddr,
+    (listen, options): (SocketAddr, &str),
     client: IpAddr,
     edge: SocketAddr,
 ) -> Result<OwnFiles> {
@@ -113,7 +134,7 @@ fn lay_out(
     let (host, port) = (edge.ip(), edge.port());
     let host = if host.is_ipv6() { format!("[{host}]") } else { host.to_string() };
     let configuration = format!(
-        "listen on {} port {} hostname opensmtpd.example.net
+        "listen on {} port {} hostname opensmtpd.example.net {options}
 action \"edge\" relay host \"smtp://{host}:{port}\" src {client}
 match from any for any action \"edge\"
 ",

@@ -15,6 +15,7 @@ pub struct Site {
     xdp: String,
     listener: String,
     passes_client_by: Option<&'static str>,
+    idle_connections: Option<usize>,
     tables: String,
     files: Vec<(String, String)>,
     next_hop: Options,
@@ -59,8 +60,15 @@ impl Site {
     /// How the next hop learns who the client is: `xclient`, unless told otherwise, `proxy` or `none`.
     #[must_use]
     pub fn passes_client_by(mut self, means: &'static str) -> Self {
-        self.next_hop.proxy = means == "proxy";
+        self.next_hop.proxy = means.starts_with("proxy");
         self.passes_client_by = Some(means);
+        self
+    }
+
+    /// How many connections to the next hop may wait for another client.
+    #[must_use]
+    pub fn idle_connections(mut self, most: usize) -> Self {
+        self.idle_connections = Some(most);
         self
     }
 
@@ -93,6 +101,9 @@ impl Site {
     pub fn config(&self) -> Result<String> {
         let Self { top, xdp, listener, tables, .. } = self;
         let client = self.passes_client_by.unwrap_or("xclient");
+        let idle = self
+            .idle_connections
+            .map_or_else(String::new, |most| format!("idle_connections = {most}"));
         let mut text = String::new();
         writeln!(
             text,
@@ -114,6 +125,7 @@ address = \"[::]:25\"
 [next_hop]
 address = \"{{next_hop}}\"
 client = \"{client}\"
+{idle}
 {tables}"
         )?;
         Ok(text)

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::listeners::Places;
 use super::reader::{At, Reader};
-use super::values::{Wrong, boolean, choice, domain, socket_address};
+use super::values::{Wrong, boolean, choice, domain, integer, socket_address};
 use crate::direction::{Acceptance, Direction};
 use crate::front::{Listener, NextHop, NextHopTls, NextHopTlsMode, PassClient};
 
@@ -53,9 +53,12 @@ pub(super) fn next_hop(
         faults_of_none(&reader, client, relaying);
     }
     let tls = tls(&mut reader, folder, addresses.as_deref().unwrap_or_default(), relaying.places);
+    let idle_connections =
+        reader.or("idle_connections", NextHop::IDLE_CONNECTIONS, integer(0..=10_000));
     reader.finish();
     Some(NextHop {
         addresses: addresses?,
+        idle_connections,
         client: client.map_or(PassClient::Xclient, |client| client.value),
         tls,
     })

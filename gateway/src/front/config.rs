@@ -74,6 +74,13 @@ pub struct NextHop {
     pub client: PassClient,
     /// Whether TLS is spoken with it.
     pub tls: NextHopTls,
+    /// Connections to each that may wait for another client.
+    pub idle_connections: usize,
+}
+
+impl NextHop {
+    /// Connections that may wait where nobody says how many.
+    pub const IDLE_CONNECTIONS: usize = 32;
 }
 
 /// How the next hop learns who the client is.

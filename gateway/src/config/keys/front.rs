@@ -98,6 +98,12 @@ pub(super) const NEXT_HOP: TableKeys = TableKeys {
             "How it learns who the client is: `xclient`, `proxy` (PROXY protocol, version 1), `proxy-v2`, or `none`. With `none` it sees every client as this host, so `recipient_domains` must be set, and a listener that is fixed to `outbound` needs an acceptance list.",
         ),
         key(
+            "idle_connections",
+            Value("32"),
+            "0",
+            "How many connections to each may wait for another client, two seconds at most, with `xclient` and `none`; at many mail servers each is a process. `0`: none.",
+        ),
+        key(
             "tls",
             Words("`off` on loopback, else `opportunistic`"),
             "\"required\"",

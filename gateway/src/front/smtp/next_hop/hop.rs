@@ -11,8 +11,6 @@ use crate::smtp::Capabilities;
 
 /// How long a connection waits for another client: each is a process at some mail servers.
 const IDLE: Duration = Duration::from_secs(2);
-/// Connections that wait so at the same time.
-const MOST_IDLE: usize = 32;
 /// Clients that share a connection one after the other; most servers tire of one that never ends.
 const MOST_CLIENTS: u32 = 100;
 
@@ -107,10 +105,14 @@ impl Hop {
         None
     }
 
-    /// Keeps a connection without a transaction for the next client; gives it back where there is no room.
-    pub(super) fn keep_idle(&self, connection: NextHopConnection) -> Option<NextHopConnection> {
+    /// Keeps a connection without a transaction for the next client, where fewer than `most` wait; else gives it back.
+    pub(super) fn keep_idle(
+        &self,
+        connection: NextHopConnection,
+        most: usize,
+    ) -> Option<NextHopConnection> {
         let mut idle = self.idle();
-        if idle.len() >= MOST_IDLE || connection.clients >= MOST_CLIENTS {
+        if idle.len() >= most || connection.clients >= MOST_CLIENTS {
             return Some(connection);
         }
         idle.push((Instant::now(), connection));

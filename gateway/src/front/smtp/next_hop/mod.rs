@@ -129,7 +129,11 @@ impl NextHops {
         // A PROXY header is said once, of one client.
         let is_for_all = matches!(settings.next_hop.client, PassClient::Xclient | PassClient::None);
         let hop = Arc::clone(&connection.hop);
-        let left = if is_for_all { hop.keep_idle(connection) } else { Some(connection) };
+        let left = if is_for_all {
+            hop.keep_idle(connection, settings.next_hop.idle_connections)
+        } else {
+            Some(connection)
+        };
         if let Some(connection) = left {
             tokio::spawn(connection.quit());
         }

@@ -70,6 +70,7 @@ impl Site {
                 addresses: vec![peer.address],
                 client: PassClient::Xclient,
                 tls: NextHopTls::OFF,
+                idle_connections: NextHop::IDLE_CONNECTIONS,
             },
             certificate: None,
             // What is written into headers is the matter of tests of its own.

@@ -139,7 +139,7 @@ async fn rules_that_change_while_a_message_comes_in() {
         (vec![("192.0.2.99", TAG)], vec![], "ic"),
         (vec![("192.0.2.99", TAG)], vec![("192.0.2.99", DISCARD)], "d"),
         (vec![("192.0.2.99", DISCARD)], vec![("192.0.2.99", TAG)], "iic"),
-        (vec![], vec![("192.0.2.99", QUARANTINE)], "qc"),
+        (vec![], vec![("192.0.2.99", QUARANTINE)], "iqc"),
     ] {
         let site = Site::start(10).await;
         site.judge.set_lists(&first, 1);

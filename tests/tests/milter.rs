@@ -278,6 +278,32 @@ fn without_the_daemon_mail_waits() {
     assert!(!socket.exists());
 }
 
+#[test]
+fn a_reload_counts_for_connections_from_then_on() {
+    let Some(packages) = packages() else { return };
+    let stage = stage("", TCP);
+    let daemon = stage.start().unwrap();
+    let postfix = asking(&stage, &packages);
+    let mail = |expected: &str| {
+        let reply = greeted(&stage, BAD).command("MAIL FROM:<a@example.com>").unwrap().to_string();
+        assert!(reply.starts_with(expected), "{reply}");
+    };
+    mail("554 5.7.1 you are not allowed to connect");
+    let file = stage.home.path().join("portcullis.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    stage.home.configure(&text.replace(TCP, &format!("{TCP}\ndirection = \"outbound\""))).unwrap();
+    daemon.hang_up().unwrap();
+    daemon.wait_for_log("INFO reload: done", LONG).unwrap();
+    assert_eq!(stage.alarm("restart").unwrap(), None);
+    mail("250 2.1.0 Ok");
+    // Another address is only for the next start.
+    stage.home.configure(&text.replace("8891", "8899")).unwrap();
+    daemon.hang_up().unwrap();
+    stage.wait_for_alarm("restart", "changes of [milter] need a restart").unwrap();
+    mail("554 5.7.1 you are not allowed to connect");
+    drop(postfix);
+}
+
 /// A daemon that takes over has the socket of the earlier one, which takes nothing away when it goes.
 #[test]
 fn a_socket_is_handed_over() {

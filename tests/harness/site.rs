@@ -14,6 +14,7 @@ pub struct Site {
     top: String,
     xdp: String,
     listener: String,
+    has_no_listener: bool,
     passes_client_by: Option<&'static str>,
     idle_connections: Option<usize>,
     tables: String,
@@ -34,6 +35,13 @@ impl Site {
     /// One where the daemon alone decides.
     pub fn without_kernel() -> Self {
         Self { xdp: "mode = \"off\"\n".to_owned(), ..Self::default() }
+    }
+
+    /// Takes listener and next hop away: another mail server has port 25, and asks.
+    #[must_use]
+    pub fn without_listener(mut self) -> Self {
+        self.has_no_listener = true;
+        self
     }
 
     /// Adds lines at the top.
@@ -118,16 +126,21 @@ socket = \"{{dir}}/admin.sock\"
 
 [audit]
 file = \"{{dir}}/audit.jsonl\"
-
-[[listener]]
+"
+        )?;
+        if !self.has_no_listener {
+            writeln!(
+                text,
+                "[[listener]]
 address = \"[::]:25\"
 {listener}
 [next_hop]
 address = \"{{next_hop}}\"
 client = \"{client}\"
-{idle}
-{tables}"
-        )?;
+{idle}"
+            )?;
+        }
+        text += tables;
         Ok(text)
     }
 

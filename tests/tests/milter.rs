@@ -1,9 +1,5 @@
 //! Postfix asks the milter: what it hears, what it does about it, what is recorded.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "helpers of tests fail the test that uses them"
-)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test that uses them")]
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -16,6 +12,7 @@ use harness::deadline::wait_for;
 use harness::dns_server::{DnsServer, Record};
 use harness::needs;
 use harness::postfix::{Options, Postfix};
+use harness::site::Site;
 use harness::smtp_client::SmtpClient;
 use harness::stage::Stage;
 use mail_auth::common::crypto::Ed25519Key;
@@ -46,25 +43,17 @@ const LISTS: [(&str, &str, &str, &str); 8] = [
     ("spammers", "global-bad", "action = \"score\"\nweight = 700", SPAMMER),
 ];
 
-/// A daemon that is a milter and nothing else, on the edge host, with the lists above.
-fn stage(top: &str, milter: &str) -> Stage {
-    let senders = [CLEAN, BAD, PUT_OFF, TAGGED, DISCARDED, KEPT, SUSPECT, SPAMMER];
-    let senders = senders.map(|sender| sender.parse().unwrap());
-    let mut config = format!(
-        "hostname = \"mx1.example.org\"\nstate_dir = \"{{dir}}/state\"\n{top}\n[xdp]\nmode = \"off\"\n\
-         [admin]\nsocket = \"{{dir}}/admin.sock\"\n[audit]\nfile = \"{{dir}}/audit.jsonl\"\n\
-         [milter]\n{milter}\n"
-    );
-    for (name, class, keys, _) in LISTS {
-        config += &format!(
-            "[[list]]\nname = \"{name}\"\nclass = \"{class}\"\nfile = \"{name}.txt\"\n{keys}\n"
-        );
-    }
-    let stage = Stage::new(&config, &senders).unwrap();
-    for (name, _, _, entries) in LISTS {
-        stage.home.write(&format!("{name}.txt"), &format!("{entries}\n")).unwrap();
-    }
-    stage
+/// A daemon that is a milter and nothing else, with the lists above.
+fn site(milter: &str) -> Site {
+    let site = Site::without_kernel().without_listener().tables(&format!("[milter]\n{milter}"));
+    LISTS.into_iter().fold(site, |site, (name, class, keys, entries)| {
+        site.list(name, class, keys, &format!("{entries}\n"))
+    })
+}
+
+/// The hosts of `site`, with all the clients above.
+fn staged(site: &Site) -> Stage {
+    site.stage(&[CLEAN, BAD, PUT_OFF, TAGGED, DISCARDED, KEPT, SUSPECT, SPAMMER]).unwrap()
 }
 
 const TCP: &str = "address = \"127.0.0.1:8891\"";
@@ -107,7 +96,7 @@ fn record(stage: &Stage, client: &str, phase: &str) -> Value {
 #[test]
 fn a_refused_client_reads_why_when_it_begins_a_message() {
     let Some(packages) = packages() else { return };
-    let stage = stage("", TCP);
+    let stage = staged(&site(TCP));
     let _daemon = stage.start().unwrap();
     let postfix = asking(&stage, &packages);
     let mut client = greeted(&stage, BAD);
@@ -143,7 +132,7 @@ fn a_refused_client_reads_why_when_it_begins_a_message() {
 #[test]
 fn messages_are_refused_tagged_and_freed_of_forged_fields() {
     let Some(packages) = packages() else { return };
-    let stage = stage("", TCP);
+    let stage = staged(&site(TCP));
     let _daemon = stage.start().unwrap();
     let postfix = asking(&stage, &packages);
     let mut client = greeted(&stage, CLEAN);
@@ -192,7 +181,7 @@ fn messages_are_refused_tagged_and_freed_of_forged_fields() {
 #[test]
 fn a_doubtful_sender_waits_and_a_discarded_message_is_gone() {
     let Some(packages) = packages() else { return };
-    let stage = stage("[greylist]\nwait = \"1s\"", TCP);
+    let stage = staged(&site(TCP).tables("[greylist]\nwait = \"1s\""));
     let _daemon = stage.start().unwrap();
     let postfix = asking(&stage, &packages);
     let mut client = greeted(&stage, SUSPECT);
@@ -223,7 +212,7 @@ fn a_doubtful_sender_waits_and_a_discarded_message_is_gone() {
 #[test]
 fn a_dry_run_refuses_nobody_and_records_all() {
     let Some(packages) = packages() else { return };
-    let stage = stage("enforce = false", TCP);
+    let stage = staged(&site(TCP).top("enforce = false"));
     let _daemon = stage.start().unwrap();
     let postfix = asking(&stage, &packages);
     for (index, client) in [BAD, PUT_OFF, SUSPECT, DISCARDED, TAGGED].into_iter().enumerate() {
@@ -252,7 +241,7 @@ fn without_the_daemon_mail_waits() {
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(folder.path(), open).unwrap();
     let stage =
-        stage("", &format!("address = \"unix:{}\"\nsocket_mode = \"0666\"", socket.display()));
+        staged(&site(&format!("address = \"unix:{}\"\nsocket_mode = \"0666\"", socket.display())));
     let daemon = stage.start().unwrap();
     let postfix = postfix(&stage, &packages, &format!("unix:{}", socket.display()));
     let mut client = greeted(&stage, CLEAN);
@@ -278,6 +267,32 @@ fn without_the_daemon_mail_waits() {
     assert!(!socket.exists());
 }
 
+#[test]
+fn a_reload_counts_for_connections_from_then_on() {
+    let Some(packages) = packages() else { return };
+    let stage = staged(&site(TCP));
+    let daemon = stage.start().unwrap();
+    let postfix = asking(&stage, &packages);
+    let mail = |expected: &str| {
+        let reply = greeted(&stage, BAD).command("MAIL FROM:<a@example.com>").unwrap().to_string();
+        assert!(reply.starts_with(expected), "{reply}");
+    };
+    mail("554 5.7.1 you are not allowed to connect");
+    let file = stage.home.path().join("portcullis.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    stage.home.configure(&text.replace(TCP, &format!("{TCP}\ndirection = \"outbound\""))).unwrap();
+    daemon.hang_up().unwrap();
+    daemon.wait_for_log("INFO reload: done", LONG).unwrap();
+    assert_eq!(stage.alarm("restart").unwrap(), None);
+    mail("250 2.1.0 Ok");
+    // Another address is only for the next start.
+    stage.home.configure(&text.replace("8891", "8899")).unwrap();
+    daemon.hang_up().unwrap();
+    stage.wait_for_alarm("restart", "changes of [milter] need a restart").unwrap();
+    mail("554 5.7.1 you are not allowed to connect");
+    drop(postfix);
+}
+
 /// A daemon that takes over has the socket of the earlier one, which takes nothing away when it goes.
 #[test]
 fn a_socket_is_handed_over() {
@@ -287,7 +302,7 @@ fn a_socket_is_handed_over() {
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(folder.path(), open).unwrap();
     let stage =
-        stage("", &format!("address = \"unix:{}\"\nsocket_mode = \"0666\"", socket.display()));
+        staged(&site(&format!("address = \"unix:{}\"\nsocket_mode = \"0666\"", socket.display())));
     let mut earlier = stage.start().unwrap();
     let postfix = postfix(&stage, &packages, &format!("unix:{}", socket.display()));
     let mut busy = greeted(&stage, CLEAN);
@@ -320,7 +335,7 @@ fn a_socket_is_handed_over() {
 #[test]
 fn who_has_logged_in_is_outbound() {
     let Some(packages) = packages() else { return };
-    let stage = stage("", TCP);
+    let stage = staged(&site(TCP));
     let _daemon = stage.start().unwrap();
     let postfix = asking(&stage, &packages);
     for (login, expected) in [
@@ -345,7 +360,7 @@ fn who_has_logged_in_is_outbound() {
 #[test]
 fn too_long_a_header_is_refused_whole() {
     let Some(packages) = packages() else { return };
-    let stage = stage("[limits]\nheader = \"16K\"", TCP);
+    let stage = staged(&site(TCP).tables("[limits]\nheader = \"16K\""));
     let _daemon = stage.start().unwrap();
     let _postfix = asking(&stage, &packages);
     let mut client = greeted(&stage, CLEAN);
@@ -367,7 +382,7 @@ fn too_long_a_header_is_refused_whole() {
 #[test]
 fn a_message_is_kept_where_the_mail_server_keeps_such() {
     let Some(packages) = packages() else { return };
-    let stage = stage("", TCP);
+    let stage = staged(&site(TCP));
     let _daemon = stage.start().unwrap();
     let postfix = asking(&stage, &packages);
     let reply = deliver(&mut greeted(&stage, KEPT), "Subject: kept\n\nbody\n");
@@ -387,7 +402,7 @@ fn a_message_is_kept_where_the_mail_server_keeps_such() {
 fn what_the_configuration_writes_into_headers() {
     let Some(packages) = packages() else { return };
     let header = "[header]\nauthentication_results = true\nsubject_prefix = \"[SUSPECT] \"";
-    let stage = stage(header, TCP);
+    let stage = staged(&site(TCP).tables(header));
     let _daemon = stage.start().unwrap();
     let postfix = asking(&stage, &packages);
     let forged = "Authentication-Results: mx1.example.org; forged=pass\nAuthentication-Results: other.example; spf=pass\nSubject: hello\n world\nTo: b\n\nbody\n";
@@ -429,7 +444,7 @@ const MESSAGE: &str =
 fn a_signature_exempts_from_the_score() {
     let Some(packages) = packages() else { return };
     let top = "[dns]\nresolvers = [\"127.0.0.1:53\"]\nbudget = \"1s\"\n[score]\nconnect = false\nexempt_domains = [\"example.com\"]";
-    let stage = stage(top, TCP);
+    let stage = staged(&site(TCP).tables(top));
     let dns = stage.edge.run(|| DnsServer::start("127.0.0.1:53".parse().unwrap()));
     let dns = dns.unwrap().unwrap();
     let (proved, key) = signed();

@@ -1,9 +1,5 @@
 //! Postfix asks the policy service: what its clients hear, what is recorded.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "helpers of tests fail the test that uses them"
-)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test that uses them")]
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -12,6 +8,7 @@ use std::time::Duration;
 
 use harness::needs;
 use harness::postfix::{Options, Postfix};
+use harness::site::Site;
 use harness::smtp_client::SmtpClient;
 use harness::stage::Stage;
 use serde_json::Value;
@@ -38,24 +35,13 @@ const LISTS: [(&str, &str, &str, &str); 7] = [
 ];
 
 /// A daemon that is a policy service and nothing else, on the edge host, with the lists above.
-fn stage(top: &str) -> Stage {
-    let senders = [CLEAN, BAD, PUT_OFF, PROXY, TAGGED, DISCARDED, KEPT, SUSPECT];
-    let senders = senders.map(|sender| sender.parse().unwrap());
-    let mut config = format!(
-        "hostname = \"mx1.example.org\"\nstate_dir = \"{{dir}}/state\"\n{top}\n[xdp]\nmode = \"off\"\n\
-         [admin]\nsocket = \"{{dir}}/admin.sock\"\n[audit]\nfile = \"{{dir}}/audit.jsonl\"\n\
-         [postfix_policy]\naddress = \"127.0.0.1:8892\"\n"
-    );
-    for (name, class, keys, _) in LISTS {
-        config += &format!(
-            "[[list]]\nname = \"{name}\"\nclass = \"{class}\"\nfile = \"{name}.txt\"\n{keys}\n"
-        );
-    }
-    let stage = Stage::new(&config, &senders).unwrap();
-    for (name, _, _, entries) in LISTS {
-        stage.home.write(&format!("{name}.txt"), &format!("{entries}\n")).unwrap();
-    }
-    stage
+fn stage() -> Stage {
+    let site = Site::without_kernel().without_listener();
+    let site = site.tables("[postfix_policy]\naddress = \"127.0.0.1:8892\"");
+    let lists = LISTS.into_iter().fold(site, |site, (name, class, keys, entries)| {
+        site.list(name, class, keys, &format!("{entries}\n"))
+    });
+    lists.stage(&[CLEAN, BAD, PUT_OFF, PROXY, TAGGED, DISCARDED, KEPT, SUSPECT]).unwrap()
 }
 
 /// The folder of the unpacked Postfix, where all is there that these tests need.
@@ -96,7 +82,7 @@ fn record(stage: &Stage, client: &str, phase: &str) -> Value {
 #[test]
 fn clients_hear_what_is_decided_in_postfix_s_frame() {
     let Some(packages) = packages() else { return };
-    let stage = stage("");
+    let stage = stage();
     let _daemon = stage.start().unwrap();
     let postfix = asking(&stage, &packages);
     for (client, phase, start, words) in [
@@ -157,7 +143,7 @@ fn clients_hear_what_is_decided_in_postfix_s_frame() {
 #[test]
 fn one_session_is_judged_once() {
     let Some(packages) = packages() else { return };
-    let stage = stage("");
+    let stage = stage();
     let _daemon = stage.start().unwrap();
     let postfix = asking(&stage, &packages);
     let recipients = ["b@example.org", "c@example.org", "d@example.org"];
@@ -193,7 +179,7 @@ fn one_session_is_judged_once() {
 #[test]
 fn who_has_logged_in_is_outbound() {
     let Some(packages) = packages() else { return };
-    let stage = stage("");
+    let stage = stage();
     let _daemon = stage.start().unwrap();
     let _postfix = asking(&stage, &packages);
     let mut client = greeted(&stage, CLEAN);
@@ -207,7 +193,7 @@ fn who_has_logged_in_is_outbound() {
 #[test]
 fn without_the_daemon_mail_waits() {
     let Some(packages) = packages() else { return };
-    let stage = stage("");
+    let stage = stage();
     let daemon = stage.start().unwrap();
     let postfix = asking(&stage, &packages);
     assert!(deliver(&stage, CLEAN, ONE).starts_with("250 "));
@@ -224,7 +210,7 @@ fn hostile_requests_end_their_connection_alone() {
     if !needs::root() {
         return;
     }
-    let stage = stage("");
+    let stage = stage();
     let _daemon = stage.start().unwrap();
     let ask = |request: &[u8]| {
         stage

@@ -39,6 +39,18 @@ class = "local-bad"
 file = "bad.txt"
 ```
 
+Inside a mail server that asks, the least is ([milter](fronts/milter.md)):
+
+```toml
+[milter]
+address = "127.0.0.1:8891"
+
+[[list]]
+name = "office-bad"
+class = "local-bad"
+file = "bad.txt"
+```
+
 An edge host in front of a Postfix that accepts XCLIENT from it:
 
 ```toml

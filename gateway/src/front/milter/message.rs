@@ -227,6 +227,10 @@ impl Session {
             let (action, reply) = (Action::RejectMessage, Some(Reply::new(550, 7, 1, text)));
             return self.refuse_message(Decision { action, reply, ..decision });
         }
+        // Whoever releases it sends it on as it lies there.
+        for edit in self.edits(&decision) {
+            self.say(&edit);
+        }
         let (verdict, reference) = (decision.verdict, &decision.reference);
         let reason = format!("{verdict}; code={}; reference={reference}", verdict.code());
         self.say(&Answer::Quarantine(reason));

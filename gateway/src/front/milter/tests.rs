@@ -41,7 +41,7 @@ struct Site {
 }
 
 impl Site {
-    async fn start(connections: usize) -> Self {
+    fn start(connections: usize) -> Self {
         let judge = Judge::new();
         let settings = Settings {
             direction: None,
@@ -139,9 +139,9 @@ async fn rules_that_change_while_a_message_comes_in() {
         (vec![("192.0.2.99", TAG)], vec![], "ic"),
         (vec![("192.0.2.99", TAG)], vec![("192.0.2.99", DISCARD)], "d"),
         (vec![("192.0.2.99", DISCARD)], vec![("192.0.2.99", TAG)], "iic"),
-        (vec![], vec![("192.0.2.99", QUARANTINE)], "qc"),
+        (vec![], vec![("192.0.2.99", QUARANTINE)], "iqc"),
     ] {
-        let site = Site::start(10).await;
+        let site = Site::start(10);
         site.judge.set_lists(&first, 1);
         let mut server = site.up_to_header(CLIENT).await;
         let received = b"Received\0 from x ([192.0.2.99])\n by y; date\0";
@@ -161,7 +161,7 @@ async fn rules_that_change_while_a_message_comes_in() {
 
 #[tokio::test]
 async fn forged_fields_go_from_the_last_to_the_first() {
-    let site = Site::start(10).await;
+    let site = Site::start(10);
     site.judge.set_lists(&[("198.51.100.7", TAG)], 1);
     let mut server = site.up_to_header(CLIENT).await;
     let lines: &[(u8, &[u8], &str)] = &[
@@ -200,7 +200,7 @@ async fn forged_fields_go_from_the_last_to_the_first() {
 
 #[tokio::test]
 async fn a_mail_server_of_2004_is_served_as_well() {
-    let site = Site::start(10).await;
+    let site = Site::start(10);
     site.judge.set_lists(&[("198.51.100.7", TAG)], 1);
     let mut server = site.agreed(OLDEST).await;
     let lines: &[(u8, &[u8], &str)] = &[
@@ -219,7 +219,7 @@ async fn a_mail_server_of_2004_is_served_as_well() {
 
 #[tokio::test]
 async fn one_connection_serves_many_messages_and_clients() {
-    let site = Site::start(10).await;
+    let site = Site::start(10);
     site.judge.set_lists(&[("2001:db8::7", REJECT), ("192.0.2.99", MESSAGE)], 1);
     let mut server = site.up_to_header(CLIENT).await;
     let received = b"Received\0 from x ([192.0.2.99]) by y; date\0";
@@ -266,7 +266,7 @@ async fn one_connection_serves_many_messages_and_clients() {
 
 #[tokio::test]
 async fn what_is_no_dialogue_ends_it() {
-    let site = Site::start(10).await;
+    let site = Site::start(10);
     for (agreed, octets) in [
         (false, &b"GET / HTTP/1.0\r\n\r\n"[..]),
         (false, b"\0\0\0\0"),
@@ -289,7 +289,7 @@ async fn what_is_no_dialogue_ends_it() {
 
 #[tokio::test]
 async fn without_room_a_connection_is_closed() {
-    let site = Site::start(1).await;
+    let site = Site::start(1);
     let mut first = site.agreed(NEWEST).await;
     let mut second = site.connect().await;
     assert!(second.is_left().await);
@@ -302,7 +302,7 @@ async fn without_room_a_connection_is_closed() {
 
 #[tokio::test]
 async fn a_stop_waits_for_messages_and_for_nothing_else() {
-    let site = Site::start(10).await;
+    let site = Site::start(10);
     let mut idle = site.agreed(NEWEST).await;
     let mut busy = site.up_to_header(CLIENT).await;
     site.stop.send_replace(Some(Instant::now() + WAIT));

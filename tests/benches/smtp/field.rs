@@ -22,7 +22,10 @@ use crate::spent::{Spent, of_postfix, of_process};
 /// What the paths are, for whoever reads the figures.
 pub(crate) const PATHS: [(&str, &str); 3] = [
     ("direct", "smtp-source, smtp-sink"),
-    ("portcullis", "smtp-source, the daemon with XCLIENT and without the kernel filter, smtp-sink"),
+    (
+        "portcullis",
+        "smtp-source, the daemon with client = \"none\" and without the kernel filter, smtp-sink",
+    ),
     ("postfix", "smtp-source, Postfix's smtpd with smtpd_proxy_filter (no queue), smtp-sink"),
 ];
 
@@ -85,7 +88,10 @@ impl Field {
             packages.display()
         );
         let most = plan.idle * 2;
+        // smtp-sink lets nobody say the client's address.
         let site = Site::without_kernel()
+            .passes_client_by("none")
+            .top("recipient_domains = [\"example.org\"]")
             .tables(&format!(
                 "[limits]\nconnections = {most}\nconnections_per_client = {most}\nconnections_per_network = {most}\nunknown_connections = {most}"
             ))
@@ -118,7 +124,7 @@ impl Field {
         let daemon = Some(stage.start()?);
         let field = Self { stage, daemon, postfix, sink, packages };
         for way in Way::ALL {
-            wait_for(way.name(), PATIENCE, || Ok(field.deliver(way).ok()))?;
+            field.wait_for(way)?;
         }
         Ok(field)
     }
@@ -127,6 +133,16 @@ impl Field {
     pub(crate) fn connect(&self, way: Way) -> Result<SmtpClient> {
         let client: IpAddr = CLEAN.parse()?;
         self.stage.sender.run(|| SmtpClient::connect(Some(client), way.address()))?
+    }
+
+    /// Waits until a message comes through.
+    fn wait_for(&self, way: Way) -> Result<()> {
+        let mut last = String::new();
+        wait_for(way.name(), PATIENCE, || {
+            let done = self.deliver(way);
+            Ok(done.map_err(|error| last = format!("{error:#}")).ok())
+        })
+        .with_context(|| last)
     }
 
     fn deliver(&self, way: Way) -> Result<()> {
@@ -163,7 +179,7 @@ impl Field {
             daemon.kill()?;
         }
         self.daemon = Some(self.stage.start()?);
-        wait_for("the new daemon", PATIENCE, || Ok(self.deliver(Way::Portcullis).ok()))
+        self.wait_for(Way::Portcullis)
     }
 
     /// The processor time of what stands in the middle so far; nothing on the direct path.

@@ -49,7 +49,7 @@ pub(crate) fn measure(field: &Field, plan: &Plan) -> Result<Vec<Value>> {
                 Way::ALL.into_iter().zip(&counts).zip(&mut measured)
             {
                 let (rate, cost) = run(field, way, case, *count)?;
-                rates.push(rate.round());
+                rates.push(rounded(rate));
                 costs.push(rounded(cost));
             }
         }

@@ -22,6 +22,8 @@ use serde_json::Value;
 const CLIENT: &str = "198.18.1.2";
 const LISTED: &str = "198.18.99.7";
 const LONG: Duration = Duration::from_secs(20);
+/// Where the Postfix is whose client the daemon is.
+const BEHIND: &str = "127.0.0.1:10030";
 
 /// A site whose list `proxies` sends messages into quarantine, with more lines for `[quarantine]`.
 fn site(bounds: &str) -> Site {
@@ -56,7 +58,8 @@ fn hold(stage: &Stage, recipients: &[&str]) -> String {
 
 fn list(stage: &Stage) -> Vec<Value> {
     let answer = stage.home.cli_json(&["quarantine", "list", "--json"]).unwrap();
-    answer["rows"].as_array().unwrap_or_else(|| panic!("{answer:#}")).clone()
+    let rows = answer.get("rows").and_then(Value::as_array);
+    rows.unwrap_or_else(|| panic!("{answer:#}")).clone()
 }
 
 fn count(stage: &Stage) -> u64 {
@@ -77,7 +80,9 @@ fn said(output: &Output) -> String {
 fn on_their_way(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    names.filter(|name| name.ends_with(".coming") || name.ends_with(".going")).collect()
+    let is_on_its_way =
+        |name: &String| matches!(name.rsplit_once('.'), Some((_, "coming" | "going")));
+    names.filter(is_on_its_way).collect()
 }
 
 /// The record of what was done with a message.
@@ -205,6 +210,7 @@ fn kills_at_any_moment_lose_nothing() {
         let daemon = stage.start().unwrap();
         let clients: Vec<_> = (0..4).map(|_| stage.greeted(CLIENT).unwrap()).collect();
         let told: Vec<String> = thread::scope(|scope| {
+            #[expect(clippy::needless_collect, reason = "all of them run at the same time")]
             let senders: Vec<_> = clients
                 .into_iter()
                 .map(|client| scope.spawn(move || send_until_the_end(client)))
@@ -493,7 +499,6 @@ fn a_kill_in_the_middle_of_a_release_is_told() {
 #[test]
 fn postfix_takes_what_is_released_from_the_client_that_sent_it() {
     let Some(packages) = needs::root().then(needs::postfix).flatten() else { return };
-    const BEHIND: &str = "127.0.0.1:10030";
     let site = site("");
     let stage = site.stage(&[CLIENT]).unwrap();
     stage.configure(&site.config().unwrap().replace("{next_hop}", BEHIND)).unwrap();

@@ -41,6 +41,7 @@ pub(crate) fn measure(field: &Field, plan: &Plan) -> Result<Value> {
 /// All clients at once, `count` connections each. They are threads of this one, so they are in its namespace.
 fn all(count: usize) -> Result<()> {
     thread::scope(|scope| {
+        #[expect(clippy::needless_collect, reason = "all of them run at the same time")]
         let clients: Vec<_> = (0..REFUSED)
             .map(|host| scope.spawn(move || one(refused_client(host), count)))
             .collect();

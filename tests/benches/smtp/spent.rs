@@ -49,7 +49,7 @@ struct Stat {
     ended: u64,
 }
 
-/// See proc_pid_stat(5): the fields behind the name, which may hold anything.
+/// See `proc_pid_stat(5)`: the fields behind the name, which may hold anything.
 fn stat(pid: u32) -> Result<Stat> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let (_, rest) = text.rsplit_once(") ").context("no name in stat")?;

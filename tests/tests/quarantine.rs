@@ -188,10 +188,11 @@ fn a_kill_loses_nothing_that_was_acknowledged() {
         assert!(client.command(line).unwrap().is_positive());
     }
     client.send_raw(listed(&long_body(1)).replace('\n', "\r\n").as_bytes()).unwrap();
-    wait_for("a half-written message", LONG, || {
-        Ok((!on_their_way(&folder).is_empty()).then_some(()))
-    })
-    .unwrap();
+    let is_begun = || {
+        let all = on_their_way(&folder);
+        all.iter().any(|name| folder.join(name).join("message.eml").exists()).then_some(())
+    };
+    wait_for("a half-written message", LONG, || Ok(is_begun())).unwrap();
     daemon.kill().unwrap();
     assert_eq!(on_their_way(&folder).len(), 1);
     let _daemon = stage.start().unwrap();
@@ -233,7 +234,10 @@ fn kills_at_any_moment_lose_nothing() {
     assert!(rows.iter().all(|row| row["fault"].is_null()), "{rows:#?}");
     // What was committed and not yet answered may be there, too: at most one for each client and kill.
     assert!(ids.len() <= acknowledged.len() + 24, "{} {}", ids.len(), acknowledged.len());
-    assert_eq!(on_their_way(&stage.home.path().join("q")), [""; 0]);
+    // Who died before the file was made leaves an empty folder, which goes a minute later: it may be a living daemon's.
+    let folder = stage.home.path().join("q");
+    let has_message = |name: &String| folder.join(name).join("message.eml").exists();
+    assert!(!on_their_way(&folder).iter().any(has_message));
 }
 
 /// The references of all messages that were acknowledged before the daemon died.

@@ -85,6 +85,11 @@ impl Postfix {
         Ok(Self { master, folder })
     }
 
+    /// Its first process.
+    pub fn id(&self) -> u32 {
+        self.master.id()
+    }
+
     /// Its log so far.
     pub fn log(&self) -> String {
         log(self.folder.path())
@@ -126,6 +131,13 @@ impl Postfix {
     pub fn stop(mut self) -> Result<()> {
         self.master.stop().map(drop)
     }
+}
+
+/// One of the small programs in the unpacked packages, such as `smtp-sink`, as a command that runs in `netns`.
+pub fn tool(packages: &Path, netns: &NetNs, name: &str) -> Result<Command> {
+    let mut command = netns.command(packages.join("usr/sbin").join(name));
+    command.env("LD_LIBRARY_PATH", libraries(packages)?).current_dir(packages);
+    Ok(command)
 }
 
 /// The log of the instance in `folder` so far.

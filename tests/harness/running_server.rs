@@ -24,6 +24,11 @@ impl RunningServer {
         Self { name, process }
     }
 
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Waits until `is_ready`; `said` is what it tells where it ends before that, or takes too long.
     pub(crate) fn wait_until_started(
         &mut self,

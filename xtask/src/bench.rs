@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: how fast lists, the kernel side and decisions are, as figures in a file.
+//! `cargo xtask bench`: how fast lists, the kernel side, decisions and the SMTP proxy are, as figures in a file.
 
 use std::path::{Path, PathBuf, absolute};
 use std::process::Command;
@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use clap::Subcommand;
 
 use crate::step::{Steps, say};
-use crate::{packages, root, setup};
+use crate::{mail_servers, packages, root, setup};
 
 /// Measures.
 #[derive(Debug, clap::Args)]
@@ -26,6 +26,8 @@ enum What {
     Lists(Lists),
     /// Decisions and what is gathered for them, the greylist; needs neither root nor the network
     Decide(Decide),
+    /// The SMTP proxy beside the direct path and Postfix in its place: messages, latency, memory, refusals
+    Smtp(Smtp),
 }
 
 #[derive(Debug, clap::Args)]
@@ -77,6 +79,16 @@ struct Decide {
     quick: bool,
 }
 
+#[derive(Debug, clap::Args)]
+struct Smtp {
+    /// Write the figures as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// One short run of each, and a tenth of the connections
+    #[arg(long)]
+    quick: bool,
+}
+
 /// Runs the task; false never comes back, as figures are not judged here.
 pub(crate) fn run(options: &Options) -> Result<bool> {
     let needs_kernel = !matches!(options.what, What::Decide(_));
@@ -115,6 +127,13 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
             let mut bench = bench("decide", decide.json.as_deref())?;
             bench.args(decide.quick.then_some("--quick"));
             steps.loud("decide", &mut bench)?;
+        }
+        What::Smtp(smtp) => {
+            mail_servers::ensure(&mut steps)?;
+            steps.loud("daemon", &mut daemon())?;
+            let mut bench = bench("smtp", smtp.json.as_deref())?;
+            bench.args(smtp.quick.then_some("--quick"));
+            steps.loud("smtp", &mut bench)?;
         }
     }
     Ok(true)

@@ -1,4 +1,6 @@
 //! How the quarantine lies on the disk: a folder for each message, which comes and goes by one renaming.
+//!
+//! It is renamed within one folder: another one would take a right that Landlock does not give before Linux 5.19.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -10,10 +12,10 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::Id;
 
-/// Where whole messages are.
-const HELD: &str = "held";
-/// Where messages are on their way in and out.
-const TMP: &str = "tmp";
+/// What follows the name of a message that is on its way in.
+const COMING: &str = "coming";
+/// What follows the name of a message that is on its way out.
+const GOING: &str = "going";
 /// The message itself, as its sender wrote it.
 const MESSAGE: &str = "message.eml";
 /// Everything else that is known of it.
@@ -40,16 +42,13 @@ impl Folder {
 
     /// Makes what is missing, for nobody but the daemon.
     pub(super) fn prepare(&self) -> io::Result<()> {
-        let make =
-            |name| DirBuilder::new().recursive(true).mode(0o700).create(self.root.join(name));
-        make(HELD)?;
-        make(TMP)
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.root)
     }
 
     /// The names of all messages.
     pub(super) fn names(&self) -> io::Result<Vec<Id>> {
         let mut names = Vec::new();
-        let entries = match fs::read_dir(self.root.join(HELD)) {
+        let entries = match fs::read_dir(&self.root) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(names),
             entries => entries?,
         };
@@ -80,7 +79,7 @@ impl Folder {
 
     /// A new message that is on its way in: its folder, and the file for its octets, locked for as long as it is open.
     pub(super) fn begin(&self, id: &Id) -> io::Result<(PathBuf, File)> {
-        let folder = self.root.join(TMP).join(id.as_str());
+        let folder = self.root.join(format!("{id}.{COMING}"));
         let make = || DirBuilder::new().mode(0o700).create(&folder);
         match make() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -117,8 +116,7 @@ impl Folder {
         file.sync_all()?;
         sync(folder)?;
         fs::rename(folder, self.held(id))?;
-        let synced = sync(&self.root.join(HELD)).and_then(|()| sync(&self.root.join(TMP)));
-        synced.inspect_err(|_error| {
+        sync(&self.root).inspect_err(|_error| {
             // Nobody is told that it lies here, so it must not.
             drop(self.remove(id));
         })
@@ -146,14 +144,14 @@ impl Folder {
 
     /// Takes a message out for good.
     pub(super) fn remove(&self, id: &Id) -> io::Result<()> {
-        let gone = self.root.join(TMP).join(format!("{id}.gone"));
+        let gone = self.root.join(format!("{id}.{GOING}"));
         match fs::remove_dir_all(&gone) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
         fs::rename(self.held(id), &gone)?;
         // A message that was released must not come back with the power.
-        sync(&self.root.join(HELD))?;
+        sync(&self.root)?;
         // It is out; what is left of it is swept later.
         drop(fs::remove_dir_all(&gone));
         Ok(())
@@ -161,15 +159,18 @@ impl Folder {
 
     /// Removes what is half written or half removed, and belongs to nobody who lives; how much that was.
     pub(super) fn sweep(&self) -> usize {
-        let Ok(entries) = fs::read_dir(self.root.join(TMP)) else { return 0 };
-        let paths = entries.flatten().map(|entry| entry.path());
+        let Ok(entries) = fs::read_dir(&self.root) else { return 0 };
+        let is_on_its_way = |path: &PathBuf| {
+            path.extension().is_some_and(|extension| extension == COMING || extension == GOING)
+        };
+        let paths = entries.flatten().map(|entry| entry.path()).filter(is_on_its_way);
         paths.filter(|path| is_abandoned(path) && fs::remove_dir_all(path).is_ok()).count()
     }
 
     /// Whether a message could be written now.
     pub(super) fn probe(&self) -> io::Result<()> {
         self.prepare()?;
-        let path = self.root.join(TMP).join("probe");
+        let path = self.root.join("probe");
         let write = || {
             let mut file = OpenOptions::new()
                 .write(true)
@@ -186,7 +187,7 @@ impl Folder {
     }
 
     fn held(&self, id: &Id) -> PathBuf {
-        self.root.join(HELD).join(id.as_str())
+        self.root.join(id.as_str())
     }
 }
 

@@ -1,6 +1,7 @@
 //! A message that somebody releases or deletes: nobody else can meanwhile.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -52,9 +53,18 @@ impl Taken {
     pub(super) fn take_out(&self) -> Result<(), QuarantineError> {
         let folder = &self.quarantine.folder;
         let removed = folder.remove(&self.id);
-        removed.map_err(QuarantineError::io("remove", &folder.message(&self.id)))?;
-        self.quarantine.index().remove(&self.id);
-        Ok(())
+        match removed {
+            // Somebody else did it, such as a daemon that hands over.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                self.quarantine.index().remove(&self.id);
+                Err(QuarantineError::Unknown(self.id.clone()))
+            }
+            removed => {
+                removed.map_err(QuarantineError::io("remove", &folder.message(&self.id)))?;
+                self.quarantine.index().remove(&self.id);
+                Ok(())
+            }
+        }
     }
 }
 

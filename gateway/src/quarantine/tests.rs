@@ -60,9 +60,10 @@ fn ids(listing: &Listing) -> Vec<Id> {
     listing.rows.iter().map(|row| row.id.clone()).collect()
 }
 
-fn names(folder: &Path) -> Vec<String> {
+fn on_their_way(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap();
-    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.contains('.')).collect()
 }
 
 #[test]
@@ -81,42 +82,42 @@ fn what_is_held_is_there_for_the_next_daemon_and_for_nobody_else() {
         assert_eq!((again.messages, again.octets), (status.messages, status.octets));
         assert_eq!(again.oldest, Some(START.parse().unwrap()));
     }
-    let held = folder.path().join("q/held").join(id(1).as_str());
+    let held = folder.path().join("q").join(id(1).as_str());
     for (path, mode) in [
         (held.clone(), 0o700),
         (held.join("message.eml"), 0o600),
         (held.join("record.json"), 0o600),
-        (folder.path().join("q/held"), 0o700),
+        (folder.path().join("q"), 0o700),
     ] {
         let found = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
         assert_eq!(found, mode, "{}", path.display());
     }
-    assert_eq!(names(&folder.path().join("q/tmp")), [] as [&str; 0]);
+    assert_eq!(on_their_way(&folder.path().join("q")), [] as [&str; 0]);
 }
 
 #[test]
 fn what_is_half_written_goes_with_its_writer() {
     let folder = TempDir::new().unwrap();
     let quarantine = open(folder.path(), Settings::default(), START);
-    let tmp = folder.path().join("q/tmp");
+    let tmp = folder.path().join("q");
     let mut incoming = quarantine.begin(&id(1)).unwrap();
     incoming.write(b"ab").unwrap();
     // Another daemon starts, and this one still writes.
     open(folder.path(), Settings::default(), START).look_again().unwrap();
-    assert_eq!(names(&tmp), [id(1).as_str()]);
+    assert_eq!(on_their_way(&tmp), [format!("{}.coming", id(1))]);
     incoming.write(b"\r\n").unwrap();
     incoming.hold(&record(1, "a@one.example", &[], START)).unwrap();
     // What a killed one leaves behind: nobody has it locked.
-    let left = tmp.join(id(2).as_str());
+    let left = tmp.join(format!("{}.coming", id(2)));
     fs::create_dir(&left).unwrap();
     fs::write(left.join("message.eml"), "half").unwrap();
     // And one that may have been made just now.
-    fs::create_dir(tmp.join(id(3).as_str())).unwrap();
+    fs::create_dir(tmp.join(format!("{}.coming", id(3)))).unwrap();
     let quarantine = open(folder.path(), Settings::default(), START);
-    assert_eq!(names(&tmp), [id(3).as_str()]);
+    assert_eq!(on_their_way(&tmp), [format!("{}.coming", id(3))]);
     assert_eq!(quarantine.status().messages, 1);
     drop(quarantine.begin(&id(4)).unwrap());
-    assert_eq!(names(&tmp), [id(3).as_str()]);
+    assert_eq!(on_their_way(&tmp), [format!("{}.coming", id(3))]);
 }
 
 #[test]
@@ -155,7 +156,7 @@ fn one_name_is_one_message() {
     hold(&quarantine, 1, START).unwrap();
     assert!(matches!(hold(&quarantine, 1, START), Err(QuarantineError::Io { .. })));
     assert_eq!((quarantine.status().messages, quarantine.record(&id(1)).is_ok()), (1, true));
-    assert_eq!(names(&folder.path().join("q/tmp")), [] as [&str; 0]);
+    assert_eq!(on_their_way(&folder.path().join("q")), [] as [&str; 0]);
 }
 
 #[test]
@@ -188,7 +189,7 @@ fn what_others_did_is_seen() {
     drop(ours.take(&id(1)).unwrap());
     ours.look_again().unwrap();
     assert_eq!((ours.status().messages, ours.status().octets), (2, theirs.status().octets));
-    fs::remove_dir_all(folder.path().join("q/held").join(id(2).as_str())).unwrap();
+    fs::remove_dir_all(folder.path().join("q").join(id(2).as_str())).unwrap();
     ours.look_again().unwrap();
     assert_eq!(ours.status().messages, 1);
 }
@@ -200,7 +201,7 @@ fn a_damaged_record_is_shown_and_costs_no_message() {
     for number in 1..=4 {
         hold(&quarantine, number, START).unwrap();
     }
-    let file = |number| folder.path().join("q/held").join(id(number).as_str()).join("record.json");
+    let file = |number| folder.path().join("q").join(id(number).as_str()).join("record.json");
     fs::write(file(1), "{").unwrap();
     fs::remove_file(file(2)).unwrap();
     fs::copy(file(4), file(3)).unwrap();

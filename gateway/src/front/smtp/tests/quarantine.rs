@@ -174,7 +174,7 @@ async fn what_breaks_off_leaves_nothing() {
             client.leave().await;
         }
     }
-    let folder = site.quarantine.status().folder.join("tmp");
+    let folder = site.quarantine.status().folder;
     until("the end of what was written", || std::fs::read_dir(&folder).unwrap().next().is_none())
         .await;
     assert_eq!(held(&site), []);

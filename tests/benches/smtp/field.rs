@@ -1,0 +1,222 @@
+//! The field: a sender host, an edge host with the daemon, a sink behind it, and Postfix in the daemon's place beside it.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use harness::daemon::Daemon;
+use harness::deadline::wait_for;
+use harness::mail_server::MailServer;
+use harness::netns::NetNs;
+use harness::postfix::{self, POSTFIX, Postfix};
+use harness::site::Site;
+use harness::smtp_client::SmtpClient;
+use harness::stage::{EDGE_V4, Stage};
+
+use crate::Plan;
+use crate::idle::raise_limit;
+use crate::spent::{Spent, of_postfix, of_process};
+
+/// What the paths are, for whoever reads the figures.
+pub(crate) const PATHS: [(&str, &str); 3] = [
+    ("direct", "smtp-source, smtp-sink"),
+    (
+        "portcullis",
+        "smtp-source, the daemon with client = \"none\" and without the kernel filter, smtp-sink",
+    ),
+    ("postfix", "smtp-source, Postfix's smtpd with smtpd_proxy_filter (no queue), smtp-sink"),
+];
+
+/// The sender's address of the usual load.
+pub(crate) const CLEAN: &str = "198.18.1.2";
+/// How many senders are refused at connect.
+pub(crate) const REFUSED: u8 = 8;
+
+const SINK: u16 = 10_026;
+const THROUGH_POSTFIX: u16 = 10_027;
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// One way from the sender to the sink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    Direct,
+    Portcullis,
+    Postfix,
+}
+
+impl Way {
+    pub(crate) const ALL: [Self; 3] = [Self::Direct, Self::Portcullis, Self::Postfix];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Portcullis => "portcullis",
+            Self::Postfix => "postfix",
+        }
+    }
+
+    pub(crate) const fn address(self) -> SocketAddr {
+        let port = match self {
+            Self::Direct => SINK,
+            Self::Portcullis => 25,
+            Self::Postfix => THROUGH_POSTFIX,
+        };
+        SocketAddr::new(EDGE_V4, port)
+    }
+}
+
+/// Everything that runs. Dropping it ends all of it.
+pub(crate) struct Field {
+    pub(crate) stage: Stage,
+    /// `None` only while one is stopped for the next.
+    daemon: Option<Daemon>,
+    postfix: Postfix,
+    sink: Child,
+    packages: PathBuf,
+}
+
+impl Field {
+    pub(crate) fn new(plan: &Plan) -> Result<Self> {
+        raise_limit(plan.idle)?;
+        let server: MailServer = POSTFIX;
+        let packages = server.unpacked();
+        anyhow::ensure!(
+            server.is_there(),
+            "no Postfix at {}: `cargo xtask test` fetches it",
+            packages.display()
+        );
+        let most = plan.idle * 2;
+        // smtp-sink lets nobody say the client's address.
+        let site = Site::without_kernel()
+            .passes_client_by("none")
+            .top("recipient_domains = [\"example.org\"]")
+            .tables(&format!(
+                "[limits]\nconnections = {most}\nconnections_per_client = {most}\nconnections_per_network = {most}\nunknown_connections = {most}"
+            ))
+            .list("bench", "local-bad", "action = \"reject\"", "198.18.66.0/24\n");
+        let mut senders = vec![CLEAN.to_owned()];
+        senders.extend((0..idle_hosts(plan)).map(|host| idle_client(host).to_string()));
+        senders.extend((0..REFUSED).map(|host| refused_client(host).to_string()));
+        let senders: Vec<_> = senders.iter().map(String::as_str).collect();
+        let stage = site.stage(&senders)?;
+        let config = site.config()?.replace("{next_hop}", &format!("127.0.0.1:{SINK}"));
+        stage.configure(&config)?;
+        let sink = tool(&packages, &stage.edge, "smtp-sink")?
+            .args(["-u", "nobody", "-m", "30000", &format!("inet:0.0.0.0:{SINK}"), "4096"])
+            .spawn()
+            .context("start smtp-sink")?;
+        let options = postfix::Options {
+            listen: Some(SocketAddr::new(EDGE_V4, THROUGH_POSTFIX)),
+            settings: [
+                "default_process_limit = 400",
+                "smtpd_client_connection_count_limit = 0",
+                "message_size_limit = 20000000",
+            ]
+            .map(ToOwned::to_owned)
+            .into_iter()
+            .chain([format!("smtpd_proxy_filter = 127.0.0.1:{SINK}")])
+            .collect(),
+            ..postfix::Options::default()
+        };
+        let postfix = Postfix::start(&packages, Some(&stage.edge), &options)?;
+        let daemon = Some(stage.start()?);
+        let field = Self { stage, daemon, postfix, sink, packages };
+        for way in Way::ALL {
+            field.wait_for(way)?;
+        }
+        Ok(field)
+    }
+
+    /// A connection from the clean client.
+    pub(crate) fn connect(&self, way: Way) -> Result<SmtpClient> {
+        let client: IpAddr = CLEAN.parse()?;
+        self.stage.sender.run(|| SmtpClient::connect(Some(client), way.address()))?
+    }
+
+    /// Waits until a message comes through.
+    fn wait_for(&self, way: Way) -> Result<()> {
+        let mut last = String::new();
+        wait_for(way.name(), PATIENCE, || {
+            let done = self.deliver(way);
+            Ok(done.map_err(|error| last = format!("{error:#}")).ok())
+        })
+        .with_context(|| last)
+    }
+
+    fn deliver(&self, way: Way) -> Result<()> {
+        let mut client = self.connect(way)?;
+        client.greet("bench.example.com")?;
+        let reply = client.deliver("a@example.com", &["b@example.org"], "Subject: x\n\nx\n")?;
+        anyhow::ensure!(reply.is_positive(), "{}: {reply}", way.name());
+        Ok(())
+    }
+
+    /// smtp-source on the sender host, with what is the same for all.
+    pub(crate) fn source(&self) -> Result<Command> {
+        let mut command = tool(&self.packages, &self.stage.sender, "smtp-source")?;
+        command.args([
+            "-4",
+            "-M",
+            "bench.example.com",
+            "-f",
+            "a@example.com",
+            "-t",
+            "b@example.org",
+        ]);
+        Ok(command)
+    }
+
+    /// The daemon.
+    pub(crate) fn daemon(&self) -> Result<&Daemon> {
+        self.daemon.as_ref().context("no daemon")
+    }
+
+    /// Starts the daemon anew.
+    pub(crate) fn restart(&mut self) -> Result<()> {
+        if let Some(daemon) = self.daemon.take() {
+            daemon.kill()?;
+        }
+        self.daemon = Some(self.stage.start()?);
+        self.wait_for(Way::Portcullis)
+    }
+
+    /// The processor time of what stands in the middle so far; nothing on the direct path.
+    pub(crate) fn spent(&self, way: Way) -> Result<Spent> {
+        match way {
+            Way::Direct => Ok(Spent::default()),
+            Way::Portcullis => of_process(self.daemon()?.id()),
+            Way::Postfix => of_postfix(self.postfix.id()),
+        }
+    }
+}
+
+impl Drop for Field {
+    fn drop(&mut self) {
+        self.sink.kill().unwrap_or_default();
+        self.sink.wait().map(drop).unwrap_or_default();
+    }
+}
+
+/// A program of the package, that says nothing.
+fn tool(packages: &std::path::Path, netns: &NetNs, name: &str) -> Result<Command> {
+    let mut command = postfix::tool(packages, netns, name)?;
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit());
+    Ok(command)
+}
+
+/// The address of one of those that are refused.
+pub(crate) fn refused_client(host: u8) -> IpAddr {
+    IpAddr::from([198, 18, 66, host + 1])
+}
+
+/// So many addresses have the clients that say nothing; a port range has room for some ten thousand each.
+pub(crate) const fn idle_hosts(plan: &Plan) -> usize {
+    plan.idle.div_ceil(1000)
+}
+
+/// The address of one of those.
+pub(crate) fn idle_client(host: usize) -> IpAddr {
+    IpAddr::from([198, 18, 2, u8::try_from(host % 250).unwrap_or(0) + 1])
+}

@@ -1,6 +1,7 @@
 //! What the daemon may do once it has begun: who it is, what the kernel lets it do, which files it reaches.
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::panic,
     reason = "helpers of tests fail the test that uses them"
 )]

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 /// What `systemd-analyze security` may find at most, of 10. What is left are the capabilities, the host's network, and that the
 /// kernel may be asked for BPF.
-const MOST_EXPOSED: f64 = 3.0;
+const MOST_EXPOSED: f64 = 2.2;
 
 fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../gateway/dist").join(name)
@@ -57,8 +57,8 @@ fn systemd_understands_every_line() {
             let said = text(&output);
             // Before systemd 253, where the line before it holds.
             let known = "Failed to parse service type, ignoring: notify-reload";
-            let unknown: Vec<_> = said.lines().filter(|line| !line.contains(known)).collect();
-            assert!(output.status.success() && unknown.is_empty(), "{}: {said}", unit.display());
+            let unknown = said.lines().find(|line| !line.contains(known));
+            assert!(output.status.success() && unknown.is_none(), "{}: {said}", unit.display());
         }
     }
 }
@@ -97,11 +97,7 @@ fn users_and_folders_can_be_made() {
             .arg(file)
             .output()
             .unwrap();
-        assert!(
-            output.status.success() && output.stderr.is_empty(),
-            "{program}: {}",
-            text(&output)
-        );
+        assert!(output.status.success(), "{program}: {}", text(&output));
     };
     fs::create_dir(root.path().join("etc")).unwrap();
     run("systemd-sysusers", &[], file("portcullis.sysusers"));

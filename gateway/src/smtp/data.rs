@@ -1,8 +1,6 @@
 //! The data of a message: from the wire to content, from content to the wire, with one possible end.
 
-use std::mem;
-
-use memchr::memchr3;
+use memchr::{memchr3, memmem};
 
 /// Turns what a client sends after DATA into content, in pieces of any size.
 ///
@@ -178,12 +176,19 @@ impl Default for DataEncoder {
 impl DataEncoder {
     /// Appends a piece of content to `wire`.
     pub fn encode(&mut self, content: &[u8], wire: &mut Vec<u8>) {
-        for line in content.split_inclusive(|&octet| octet == b'\n') {
-            if mem::replace(&mut self.line_start, line.ends_with(b"\n")) && line.starts_with(b".") {
-                wire.push(b'.');
-            }
-            wire.extend_from_slice(line);
+        let Some(last) = content.last() else { return };
+        if self.line_start && content.starts_with(b".") {
+            wire.push(b'.');
         }
+        let mut from = 0;
+        for at in memmem::find_iter(content, b"\n.") {
+            let (line, next) = (content.get(from..=at).unwrap_or_default(), at + 1);
+            wire.extend_from_slice(line);
+            wire.push(b'.');
+            from = next;
+        }
+        wire.extend_from_slice(content.get(from..).unwrap_or_default());
+        self.line_start = *last == b'\n';
     }
 
     /// Appends the end of the data.

@@ -34,7 +34,9 @@ impl Message {
         if self.is_too_long {
             return;
         }
-        self.header.extend_from_slice(name);
+        // A name that could end its field is one of no mail server.
+        let plain = |&octet: &u8| if octet.is_ascii_control() { b'?' } else { octet };
+        self.header.extend(name.iter().map(plain));
         self.header.extend_from_slice(if has_space { b":" } else { b": " });
         for (index, line) in value.split(|&octet| octet == b'\n').enumerate() {
             if index > 0 {
@@ -64,9 +66,10 @@ mod tests {
         let mut message = Message::default();
         message.add_field(b"Subject", b" a\n b\r\n\tc", true, 1000);
         message.add_field(b"X-A ", b"b", false, 1000);
+        message.add_field(b"X\n\rB", b"c", false, 1000);
         assert_eq!(
             message.header().escape_ascii().to_string(),
-            "Subject: a\\r\\n b\\r\\n\\tc\\r\\nX-A : b\\r\\n"
+            "Subject: a\\r\\n b\\r\\n\\tc\\r\\nX-A : b\\r\\nX??B: c\\r\\n"
         );
         assert!(!message.is_header_too_long());
     }

@@ -76,7 +76,7 @@ const DIALOGUES: [(&str, &str, &str); 4] = [
         R: BDAT 17\\r\\nSubject: pieces\\r\\nBDAT 10 LAST\\r\\n\\r\\n.\\r\\nend\\r\\n
         S: 250 2.0.0 17 octets taken
         S: 250",
-        "Subject: pieces\n\n.\nend\n",
+        "\n\n.\nend\n",
     ),
     (
         "smuggling",

@@ -26,7 +26,9 @@ impl Config {
         let named = named.chain(self.reads.iter().cloned()).chain([self.file.clone()]);
         let read =
             SYSTEM.map(PathBuf::from).into_iter().chain(named.flat_map(|path| around(&path)));
-        let pins = (self.xdp.mode != Mode::Off).then(|| self.xdp.pin_dir.clone());
+        // Switched off, it removes what an earlier daemon left there.
+        let has_pins = self.xdp.mode != Mode::Off || self.xdp.pin_dir.exists();
+        let pins = has_pins.then(|| self.xdp.pin_dir.clone());
         let own = [self.state_dir.clone(), self.quarantine.folder.clone()];
         let write = own.into_iter().chain(pins);
         let made = self.socket_paths().into_iter().chain([self.audit_file.as_path()]);

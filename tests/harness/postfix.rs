@@ -270,6 +270,7 @@ fn master_cf(options: &Options) -> String {
             "virtual unix - n n - - virtual",
             "anvil unix - - n - 1 anvil",
             "scache unix - - n - 1 scache",
+            "tlsmgr unix - - n 1000? 1 tlsmgr",
             "postlog unix-dgram n - n - 1 postlogd",
         ]
         .map(ToOwned::to_owned),

@@ -13,7 +13,7 @@ use std::time::Duration;
 use harness::deadline::wait_for;
 use harness::dialogue::play;
 use harness::needs;
-use harness::postfix::{Options, Postfix};
+use harness::postfix::{Options, Postfix, tool};
 use harness::site::Site;
 use harness::stage::{EDGE_V4, Stage};
 
@@ -165,8 +165,8 @@ struct Sink(Child);
 
 impl Sink {
     fn start(stage: &Stage, packages: &Path) -> Self {
-        let mut command = stage.edge.command(packages.join("usr/sbin/smtp-sink"));
-        command.env("LD_LIBRARY_PATH", packages.join("usr/lib/postfix")).args([BEHIND, "100"]);
+        let mut command = tool(packages, &stage.edge, "smtp-sink").unwrap();
+        command.args(["-u", "nobody", BEHIND, "100"]);
         Self(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
     }
 }
@@ -212,6 +212,7 @@ fn logins_go_through_under_tls_alone() {
         S: 250-LIMITS
         S: 250-AUTH
         S: 250-8BITMIME
+        S: 250-DSN
         S: 250 ENHANCEDSTATUSCODES
         C: MAIL FROM:<a@example.com>
         S: 250

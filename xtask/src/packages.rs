@@ -30,6 +30,8 @@ pub(crate) const DEMO: &[Package] = &[IPROUTE2];
 pub(crate) const TESTS: &[Package] = &[
     IPROUTE2,
     package("swaks", "mail from a client that is not ours"),
+    package("libnet-ssleay-perl", "lets swaks speak TLS"),
+    package("openssl", "shows the certificate of a server"),
     package("nftables", "takes the sets that lists are written as"),
     package("python3", "mail from its smtplib, and an older kernel's refusals"),
     package("systemd", "checks the unit files"),

@@ -2,6 +2,7 @@
 
 C: a line to send, with its CRLF        R: octets to send, as Python writes them (\\r, \\n, \\0)
 S: how the next line has to begin       EOF as such a line is the end of the connection
+L: how the last line of a reply has to begin, whatever stands before it
 TLS: the handshake of a client          DROP: an end without a word
 """
 
@@ -40,6 +41,12 @@ for number, step in enumerate(sys.stdin.read().splitlines(), 1):
         found = line()
         if not found.startswith(text):
             sys.exit(f"line {number}: expected `{text}`, got `{found}`")
+    elif word == "L":
+        found = line()
+        while found[3:4] == "-":
+            found = line()
+        if not found.startswith(text):
+            sys.exit(f"line {number}: expected `{text}` at the end, got `{found}`")
     elif word == "TLS":
         if unread:
             sys.exit(f"line {number}: {unread!r} came in the clear before the handshake")

@@ -37,7 +37,8 @@ pub struct Exim {
     folder: TempDir,
 }
 
-/// An Exim that takes mail for everybody and keeps it in one file; dropping it ends it.
+/// An Exim that takes mail for everybody and keeps it in one file, and knows the user `a` with the password `b`; dropping it
+/// ends it.
 #[derive(Debug)]
 pub struct EximServer {
     daemon: RunningServer,
@@ -171,6 +172,13 @@ inbox:
   driver = appendfile
   file = {}/mail/inbox
   user = {}
+begin authenticators
+plain:
+  driver = plaintext
+  public_name = PLAIN
+  server_prompts = :
+  server_condition = ${{if and{{{{eq{{$auth2}}{{a}}}}{{eq{{$auth3}}{{b}}}}}}}}
+  server_set_id = $auth2
 ",
         listen.ip(),
         listen.port(),

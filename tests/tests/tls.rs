@@ -1,19 +1,19 @@
-//! TLS with clients and next hops of the world: Python, swaks, openssl, Postfix.
+//! TLS with clients and next hops of the world: Python, swaks, openssl, Postfix, Exim.
 //!
 //! - Clients: STARTTLS and implicit TLS, an old version refused, a new certificate without a restart.
 //! - The next hop: TLS used where it is offered, needed where it is required, verified against an authority.
-//! - Logins go through under TLS alone, to Postfix's own `smtp-sink`, which takes every password.
+//! - Logins go through under TLS alone, to an Exim that knows one user.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test that uses them")]
 
 use std::net::SocketAddr;
-use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use harness::deadline::wait_for;
 use harness::dialogue::play;
+use harness::exim::{EXIM, EximServer};
 use harness::needs;
-use harness::postfix::{Options, Postfix, tool};
+use harness::postfix::{Options, Postfix};
 use harness::site::Site;
 use harness::stage::{EDGE_V4, Stage};
 
@@ -160,27 +160,10 @@ fn the_next_hop_is_spoken_to_under_tls() {
     }
 }
 
-/// Postfix's `smtp-sink`, which offers AUTH and takes every login; killed when dropped.
-struct Sink(Child);
-
-impl Sink {
-    fn start(stage: &Stage, packages: &Path) -> Self {
-        let mut command = tool(packages, &stage.edge, "smtp-sink").unwrap();
-        command.args(["-u", "nobody", BEHIND, "100"]);
-        Self(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
-    }
-}
-
-impl Drop for Sink {
-    fn drop(&mut self) {
-        self.0.kill().unwrap_or_default();
-        self.0.wait().map(drop).unwrap_or_default();
-    }
-}
-
 #[test]
 fn logins_go_through_under_tls_alone() {
-    let Some(packages) = needs::postfix().filter(|_| needs::root() && needs::program("python3"))
+    let Some(packages) =
+        needs::mail_server(&EXIM).filter(|_| needs::root() && needs::program("python3"))
     else {
         return;
     };
@@ -189,12 +172,8 @@ fn logins_go_through_under_tls_alone() {
         .top("recipient_domains = [\"example.org\"]");
     let stage = stage(&site);
     stage.configure(&site.config().unwrap().replace("{next_hop}", BEHIND)).unwrap();
-    let _sink = Sink::start(&stage, &packages);
+    let behind = EximServer::start(&packages, &stage.edge, BEHIND.parse().unwrap()).unwrap();
     let _daemon = stage.start().unwrap();
-    wait_for("the sink", LONG, || {
-        Ok((stage.status()?.pointer("/next_hops/0/up") == Some(&true.into())).then_some(()))
-    })
-    .unwrap();
     let dialogue = "
         S: 220
         C: HELO c.example.com
@@ -210,10 +189,8 @@ fn logins_go_through_under_tls_alone() {
         S: 250-SIZE
         S: 250-CHUNKING
         S: 250-LIMITS
-        S: 250-AUTH
-        S: 250-8BITMIME
-        S: 250-DSN
-        S: 250 ENHANCEDSTATUSCODES
+        S: 250-AUTH PLAIN
+        L: 250
         C: MAIL FROM:<a@example.com>
         S: 250
         C: RCPT TO:<b@elsewhere.example>
@@ -222,7 +199,11 @@ fn logins_go_through_under_tls_alone() {
         S: 503
         C: RSET
         S: 250
-        C: AUTH PLAIN AGEAYg==
+        C: AUTH PLAIN AGEAYw==
+        S: 535
+        C: AUTH PLAIN
+        S: 334
+        C: AGEAYg==
         S: 235
         C: AUTH PLAIN AGEAYg==
         S: 50
@@ -241,6 +222,9 @@ fn logins_go_through_under_tls_alone() {
         S: 221";
     play(&stage.sender, CLIENT.parse().unwrap(), EDGE, dialogue)
         .unwrap_or_else(|error| panic!("{error}"));
+    wait_for("the message", LONG, || Ok(behind.delivered().contains("Subject: x").then_some(())))
+        .unwrap();
+    assert!(behind.delivered().contains(" with ESMTPSA id "), "{}", behind.delivered());
     let record = stage.records(CLIENT, "message", 1).unwrap().remove(0);
     let reason = record.pointer("/route/reason").cloned();
     assert_eq!(reason, Some("authenticated".into()), "{record:#}");

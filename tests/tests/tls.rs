@@ -218,6 +218,12 @@ fn logins_go_through_under_tls_alone() {
         C: x
         C: .
         S: 250
+        C: EHLO c.example.com
+        L: 250
+        C: MAIL FROM:<a@example.com>
+        S: 250
+        C: RCPT TO:<b@elsewhere.example>
+        S: 550 5.7.1 relaying denied
         C: QUIT
         S: 221";
     play(&stage.sender, CLIENT.parse().unwrap(), EDGE, dialogue)

@@ -109,55 +109,82 @@ struct BadRules<'a> {
 }
 
 /// What decides about a prefix: something that lasts, something that decides before it for a while, or both.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Winners {
-    expiring: Option<Listing>,
-    lasting: Option<Listing>,
+    expiring: Option<Winner>,
+    lasting: Option<Winner>,
+}
+
+/// A listing that decides, and how long the prefix is that has it.
+#[derive(Clone, Copy, Debug)]
+struct Winner {
+    listing: Listing,
+    length: u8,
+}
+
+impl Winners {
+    /// Whether the same lists decide for as long.
+    fn are_same(self, others: Self) -> bool {
+        is_same(self.expiring, others.expiring) && is_same(self.lasting, others.lasting)
+    }
+}
+
+fn is_same(one: Option<Winner>, other: Option<Winner>) -> bool {
+    one.map(|winner| winner.listing) == other.map(|winner| winner.listing)
 }
 
 impl BadRules<'_> {
     fn add(&mut self, prefix: Prefix, listings: &[Listing]) {
         while self.open.pop_if(|(wider, _winners)| !wider.covers(prefix)).is_some() {}
         let inherited = self.open.last().map(|&(_wider, winners)| winners).unwrap_or_default();
-        let winners = self.winners(listings, inherited);
-        if winners == inherited {
+        let winners = self.winners(prefix.length(), listings, inherited);
+        if winners.are_same(inherited) {
             return;
         }
         self.open.push((prefix, winners));
-        let lasting = winners.lasting.filter(|lasting| !self.is_same(*lasting, inherited));
+        // What decided before it for a while round this prefix, and does not here, is hidden by it.
+        let is_bare = winners.expiring.is_none() && inherited.expiring.is_some();
+        let lasting =
+            winners.lasting.filter(|lasting| is_bare || !self.is_same(*lasting, inherited));
         // A rule that lasts hides the wider ones, so that what decides before it must stand beside it.
         let expiring = winners
             .expiring
-            .filter(|expiring| lasting.is_some() || inherited.expiring != Some(*expiring));
-        for Listing { list, expires } in expiring.into_iter().chain(lasting) {
+            .filter(|expiring| lasting.is_some() || !is_same(inherited.expiring, Some(*expiring)));
+        for Winner { listing: Listing { list, expires }, .. } in expiring.into_iter().chain(lasting)
+        {
             self.rules.push(Rule { prefix, list, action: self.action(list), expires });
         }
     }
 
     /// Who decides among those of a prefix and those of the wider ones.
-    fn winners(&self, listings: &[Listing], inherited: Winners) -> Winners {
-        let own = listings.iter().copied().filter(|listing| self.lists.of(listing.list).acts);
+    fn winners(&self, length: u8, listings: &[Listing], inherited: Winners) -> Winners {
+        let own = listings.iter().filter(|listing| self.lists.of(listing.list).acts);
+        let own = own.map(|&listing| Winner { listing, length });
         // Of equals the first is kept: an entry's own prefix before a wider one.
         let all = || own.clone().chain(inherited.expiring).chain(inherited.lasting);
         let lasting = all()
-            .filter(|listing| listing.expires.is_none())
-            .min_by_key(|listing| self.precedence(*listing));
+            .filter(|winner| winner.listing.expires.is_none())
+            .min_by_key(|winner| self.precedence(winner.listing));
         let expiring = all()
-            .filter(|listing| listing.expires.is_some())
-            .min_by_key(|listing| (self.precedence(*listing), Reverse(lasts(*listing))))
-            .filter(|expiring| {
-                lasting.is_none_or(|lasting| self.precedence(*expiring) < self.precedence(lasting))
-            });
+            .filter(|winner| winner.listing.expires.is_some())
+            .min_by_key(|winner| (self.precedence(winner.listing), Reverse(lasts(winner.listing))))
+            .filter(|expiring| lasting.is_none_or(|it| self.order(*expiring) < self.order(it)));
         Winners { expiring, lasting }
     }
 
+    /// The order in which the daemon takes them, too: see [`Membership::matches`].
+    fn order(&self, winner: Winner) -> (u16, Reverse<u8>, u16) {
+        let Winner { listing, length } = winner;
+        (self.precedence(listing), Reverse(length), listing.list)
+    }
+
     /// Whether the kernel does the same as by `lasting` by what holds for the wider prefix.
-    fn is_same(&self, lasting: Listing, wider: Winners) -> bool {
-        if self.action(lasting.list) != KernelAction::Off {
-            return wider.lasting == Some(lasting);
+    fn is_same(&self, lasting: Winner, wider: Winners) -> bool {
+        if self.action(lasting.listing.list) != KernelAction::Off {
+            return is_same(wider.lasting, Some(lasting));
         }
         let mut wider = [wider.expiring, wider.lasting].into_iter().flatten();
-        wider.all(|wider| self.action(wider.list) == KernelAction::Off)
+        wider.all(|wider| self.action(wider.listing.list) == KernelAction::Off)
     }
 
     fn precedence(&self, listing: Listing) -> u16 {
@@ -387,6 +414,43 @@ mod tests {
         });
         let entries = Arc::new(listed.collect());
         Loaded { parts: vec![Part { origin: Arc::new(Origin::Manual), entries }], ..loaded }
+    }
+
+    /// Kernel and daemon named different lists for one address in thirty runs of the test that compares them.
+    #[test]
+    fn of_equals_the_one_that_the_daemon_takes_decides_though_it_ends() {
+        let equal = |name: &str, prefixes: &[(&str, Option<i64>)]| {
+            let list = list(name, Class::GlobalBad, ListAction::Reject, KernelAction::Drop, "");
+            expiring(list, prefixes.iter().map(|&(prefix, end)| (prefix.parse().unwrap(), end)))
+        };
+        for (name, first, second, expected) in [
+            (
+                "of one prefix the first list",
+                &[("2001:db8::/65", Some(10))][..],
+                &[("2001:db8::/65", None)][..],
+                &["2001:db8::/65 first drop", "2001:db8::/65 second drop"][..],
+            ),
+            (
+                "of two the longer prefix, again and again",
+                &[("2001:db8::/62", Some(10))],
+                &[("2001:db8::/60", None), ("2001:db8::/64", None)],
+                &[
+                    "2001:db8::/60 second drop",
+                    "2001:db8::/62 first drop",
+                    "2001:db8::/64 second drop",
+                ],
+            ),
+            (
+                "an end in a wider prefix",
+                &[("2001:db8::/60", Some(10))],
+                &[("2001:db8::/62", None)],
+                &["2001:db8::/60 first drop", "2001:db8::/62 second drop"],
+            ),
+        ] {
+            let lists = vec![equal("first", first), equal("second", second)];
+            let rules = Rules::compile(&Membership::new(lists, &[]), 1, NOW);
+            assert_eq!(shown(&rules, &rules.bad), expected, "{name}");
+        }
     }
 
     #[test]

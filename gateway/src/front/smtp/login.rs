@@ -77,6 +77,7 @@ impl Session {
             return self.count_error();
         }
         self.is_authenticated = true;
+        self.before_login = self.connection.clone().map(Box::new);
         if let Some(connection) = &mut self.connection {
             let ptr = connection.route.take().map(|route| route.ptr).unwrap_or_default();
             let (direction, reason) = (Direction::Outbound, RouteReason::Authenticated);

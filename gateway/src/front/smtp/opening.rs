@@ -273,6 +273,9 @@ impl Session {
         self.offered = crate::smtp::Capabilities::default();
         self.hello = None;
         self.is_authenticated = false;
+        if let Some(before) = self.before_login.take() {
+            self.connection = Some(*before);
+        }
     }
 }
 

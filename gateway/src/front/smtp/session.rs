@@ -46,6 +46,8 @@ pub(super) struct Session {
     pub(super) said_hello: Option<HelloName>,
     /// Whether the next hop took its login; only the connection at hand knows of that.
     pub(super) is_authenticated: bool,
+    /// What was decided about the client without its login, which ends with the greeting in which it was.
+    pub(super) before_login: Option<Box<Decision>>,
     /// What the client was offered.
     pub(super) offered: Capabilities,
     pub(super) transaction: Option<Transaction>,
@@ -96,6 +98,7 @@ impl Session {
             hello: None,
             said_hello: None,
             is_authenticated: false,
+            before_login: None,
             offered: Capabilities::default(),
             transaction: None,
             commands: 0,

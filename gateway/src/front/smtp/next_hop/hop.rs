@@ -1,6 +1,7 @@
 //! What is known of one next hop between connections: what it offers, whether it answers, which connections to it are idle.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ pub(in crate::front::smtp) struct Hop {
     pub(super) address: SocketAddr,
     known: Mutex<Known>,
     idle: Mutex<Vec<(Instant, NextHopConnection)>>,
+    /// Whether the configuration has other next hops by now: nobody comes for what would wait here.
+    is_retired: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -40,7 +43,8 @@ struct Fault {
 
 impl Hop {
     pub(super) fn new(address: SocketAddr) -> Self {
-        Self { address, known: Mutex::default(), idle: Mutex::default() }
+        let (known, idle) = (Mutex::default(), Mutex::default());
+        Self { address, known, idle, is_retired: AtomicBool::new(false) }
     }
 
     /// What it offered when it was last asked, or when a client last came there.
@@ -112,11 +116,21 @@ impl Hop {
         most: usize,
     ) -> Option<NextHopConnection> {
         let mut idle = self.idle();
-        if idle.len() >= most || connection.clients >= MOST_CLIENTS {
+        if self.is_retired.load(Ordering::Acquire)
+            || idle.len() >= most
+            || connection.clients >= MOST_CLIENTS
+        {
             return Some(connection);
         }
         idle.push((Instant::now(), connection));
         None
+    }
+
+    /// Gives up all connections that wait, and those that would.
+    pub(super) fn retire(&self) -> Vec<NextHopConnection> {
+        let mut idle = self.idle();
+        self.is_retired.store(true, Ordering::Release);
+        idle.drain(..).map(|(_since, connection)| connection).collect()
     }
 
     /// The connections that have waited long enough.

@@ -68,7 +68,10 @@ impl NextHops {
 
     /// Forgets everything, since they are other hosts now.
     pub(super) fn set(&self, next_hop: &NextHop) {
-        self.hops.store(Arc::new(hops(next_hop)));
+        let earlier = self.hops.swap(Arc::new(hops(next_hop)));
+        for connection in earlier.iter().flat_map(|hop| hop.retire()) {
+            tokio::spawn(connection.quit());
+        }
         self.trouble.notify_one();
     }
 

@@ -14,7 +14,7 @@ use crate::dns::{ZoneStatus, Zones};
 use crate::engine::Engine;
 use crate::feed::Fetching;
 use crate::front::smtp::NextHopStatus;
-use crate::front::{Fronts, milter, postfix_policy, smtp};
+use crate::front::{Counted, Fronts, milter, postfix_policy, smtp};
 use crate::pause::PauseReport;
 use crate::policy::{Action, Verdict};
 use crate::quarantine::{Quarantine, QuarantineStatus};
@@ -71,9 +71,9 @@ pub struct Status {
     rules: Arc<refresh::Status>,
     xdp: XdpStatus,
     /// `null` where there is no listener; so with the other fronts.
-    smtp: Option<smtp::CountersSnapshot>,
-    milter: Option<milter::CountersSnapshot>,
-    postfix_policy: Option<postfix_policy::CountersSnapshot>,
+    smtp: Option<Counted<smtp::Counters>>,
+    milter: Option<Counted<milter::Counters>>,
+    postfix_policy: Option<Counted<postfix_policy::Counters>>,
     /// Empty where there is no listener.
     next_hops: Vec<NextHopStatus>,
     decisions: Vec<Decisions>,

@@ -12,6 +12,7 @@ use super::Failure;
 use super::sockets::{Sockets, from_service_manager};
 use super::take_over::TakeOver;
 use crate::config::Config;
+use crate::quarantine;
 use crate::rights::{
     self, Account, Confinement, KERNEL_FILTER, NOTHING, Reach, Report, RightsError,
 };
@@ -109,10 +110,10 @@ pub(super) fn lock(state_dir: &Path) -> Result<File, Failure> {
 fn make_folders(config: &Config, account: &Account) -> Result<(), Failure> {
     rights::own_state(&config.state_dir, account)?;
     for folder in config.socket_paths().into_iter().filter_map(Path::parent) {
-        rights::make_folder(folder, account)?;
+        rights::make_folder(folder, 0o750, account)?;
     }
     if config.uses_quarantine() {
-        rights::make_folder(&config.quarantine.folder, account)?;
+        rights::make_folder(&config.quarantine.folder, quarantine::FOLDER_MODE, account)?;
     }
     rights::own_file(&config.audit_file, account)?;
     if config.xdp.mode != Mode::Off
@@ -137,7 +138,7 @@ fn make_own_folders(config: &Config) -> Result<(), Failure> {
     }
     if config.uses_quarantine() {
         // As above, for the quarantine.
-        std::fs::create_dir_all(&config.quarantine.folder).unwrap_or_default();
+        quarantine::make_folder(&config.quarantine.folder).unwrap_or_default();
     }
     if config.xdp.mode != Mode::Off {
         // As above, for the pins.

@@ -12,9 +12,10 @@ use crate::alarm::Alarms;
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::front::Fronts;
+use crate::front::Stop;
 use crate::front::milter::Milter;
 use crate::front::postfix_policy::PolicyService;
-use crate::front::smtp::{Front, Stop};
+use crate::front::smtp::{self, Front};
 use crate::quarantine::Quarantine;
 use crate::refresh::Known;
 use crate::tls::TlsError;
@@ -28,7 +29,7 @@ pub(super) fn fronts(
     alarms: &Alarms,
 ) -> Result<Fronts, TlsError> {
     let (engine, alarms) = (|| Arc::clone(engine), || alarms.clone());
-    let smtp = config.front_settings().filter(|_settings| !config.listeners.is_empty());
+    let smtp = smtp_settings(config);
     let milter = config.milter_settings();
     let policy = config.postfix_policy_settings();
     let smtp = smtp
@@ -39,6 +40,16 @@ pub(super) fn fronts(
         milter: milter.map(|it| Arc::new(Milter::new(it, engine(), alarms()))),
         postfix_policy: policy.map(|it| Arc::new(PolicyService::new(it, engine(), alarms()))),
     })
+}
+
+/// What is wrong with the files that TLS of these fronts needs.
+pub(super) fn look_at_tls(config: &Config) -> Result<(), TlsError> {
+    smtp_settings(config).map_or(Ok(()), |settings| Front::look_at_tls(&settings))
+}
+
+/// Those of the proxy, where there is one.
+fn smtp_settings(config: &Config) -> Option<smtp::Settings> {
+    config.front_settings().filter(|_settings| !config.listeners.is_empty())
 }
 
 /// Serves all of them, each in tasks of its own, until `stop`.

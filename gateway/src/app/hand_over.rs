@@ -7,6 +7,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -35,7 +36,7 @@ pub(super) enum Step {
 pub(super) struct HandOver {
     steps: mpsc::Receiver<Step>,
     offered: Offered,
-    path: PathBuf,
+    name: Name,
 }
 
 /// The sockets that are handed over; none any more once the daemon ends, since each keeps its port open.
@@ -51,14 +52,14 @@ impl HandOver {
             )));
         }
         let path = socket_of(state_dir);
-        let name = Name::bind(&path)?;
+        let (name, listener) = Name::bind(&path)?;
         let (sender, steps) = mpsc::channel(1);
         let offered = Arc::new(Mutex::new(sockets));
-        let sockets = Arc::clone(&offered);
+        let (sockets, path) = (Arc::clone(&offered), name.clone());
         thread::Builder::new()
             .name("hand-over".to_owned())
-            .spawn(move || serve(name, &sockets, &sender))?;
-        Ok(Self { steps, offered, path })
+            .spawn(move || serve(&path, listener, &sockets, &sender))?;
+        Ok(Self { steps, offered, name })
     }
 
     /// The next thing that is asked for; waits for ever where nobody can ask any more.
@@ -69,12 +70,12 @@ impl HandOver {
         }
     }
 
-    /// Offers nothing any more: this daemon ends. `handed_over` says whether another has taken over, and the name with it.
-    pub(super) fn withdraw(self, handed_over: bool) {
+    /// Offers nothing any more: this daemon ends. The name goes with it, unless another that takes over has it by now.
+    pub(super) fn withdraw(self) {
         held(&self.offered).clear();
-        if !handed_over {
-            // Where it is gone already, that is what is wanted.
-            drop(fs::remove_file(self.path));
+        if self.name.is_ours() {
+            // Where it is gone in the meantime, that is what is wanted.
+            drop(fs::remove_file(self.name.path));
         }
     }
 }
@@ -83,36 +84,45 @@ fn held(offered: &Offered) -> MutexGuard<'_, Vec<OwnedFd>> {
     offered.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The bound socket with its name.
+/// The name of the socket; clones are of the same one.
+#[derive(Clone, Debug)]
 struct Name {
-    listener: UnixListener,
     path: PathBuf,
-    inode: u64,
+    inode: Arc<AtomicU64>,
 }
 
 impl Name {
     /// Binds in the place of whatever socket is there: who has the lock is alone.
-    fn bind(path: &Path) -> io::Result<Self> {
+    fn bind(path: &Path) -> io::Result<(Self, UnixListener)> {
+        let (path, inode) = (path.to_owned(), Arc::default());
+        let name = Self { path, inode };
+        let listener = name.bind_again()?;
+        Ok((name, listener))
+    }
+
+    fn bind_again(&self) -> io::Result<UnixListener> {
+        let path = &self.path;
         if fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
             fs::remove_file(path)?;
         }
         let listener = UnixListener::bind(path)?;
         fs::set_permissions(path, Permissions::from_mode(0o600))?;
-        let inode = fs::symlink_metadata(path)?.ino();
-        Ok(Self { listener, path: path.to_owned(), inode })
+        self.inode.store(fs::symlink_metadata(path)?.ino(), Ordering::Relaxed);
+        Ok(listener)
     }
 
     fn is_ours(&self) -> bool {
-        fs::symlink_metadata(&self.path).is_ok_and(|found| found.ino() == self.inode)
+        let inode = self.inode.load(Ordering::Relaxed);
+        fs::symlink_metadata(&self.path).is_ok_and(|found| found.ino() == inode)
     }
 }
 
 /// Ends with the process, or when it has handed over.
-fn serve(mut name: Name, sockets: &Offered, steps: &mpsc::Sender<Step>) {
+fn serve(name: &Name, mut listener: UnixListener, sockets: &Offered, steps: &mpsc::Sender<Step>) {
     /// After a fault of the system, so that it is not asked without a pause.
     const REST: Duration = Duration::from_secs(1);
     loop {
-        let Ok((stream, _address)) = name.listener.accept() else {
+        let Ok((stream, _address)) = listener.accept() else {
             thread::sleep(REST);
             continue;
         };
@@ -122,8 +132,8 @@ fn serve(mut name: Name, sockets: &Offered, steps: &mpsc::Sender<Step>) {
         }
         // The other one may have put its own socket there before it went.
         if !name.is_ours() {
-            match Name::bind(&name.path) {
-                Ok(again) => name = again,
+            match name.bind_again() {
+                Ok(again) => listener = again,
                 Err(error) => warn!(target: "hand-over", "{}: {error}", name.path.display()),
             }
         }

@@ -56,10 +56,11 @@ impl Reloader {
         for notice in notices {
             warn!(target: "reload", "{notice}");
         }
+        // First of all, since it may be why the rest is not possible.
+        alarms.set("restart", self.needs_restart(&config).as_deref());
         fronts::set_settings(&self.fronts, &config).inspect_err(|fault| {
             alarms.raise("tls", &format!("the earlier settings stay: {fault}; {}", fault.hint()));
         })?;
-        alarms.set("restart", self.needs_restart(&config).as_deref());
         self.keep_lists_within_reach(&mut config);
         self.sources.engine.set_settings(config.engine_settings());
         self.sources.quarantine.set_settings(config.quarantine.settings.clone());

@@ -28,8 +28,7 @@ use crate::clock::Clock;
 use crate::config::{Config, SaidOfZones};
 use crate::engine::Engine;
 use crate::feed::Fetching;
-use crate::front::smtp::{Front, Stop, stopped};
-use crate::front::{HandedOver, UnixSocketError};
+use crate::front::{Stop, UnixSocketError, stopped};
 use crate::quarantine::Quarantine;
 use crate::refresh::{self, Refresher, Request};
 use crate::sight::{Sight, TopTalkers};
@@ -38,11 +37,9 @@ use crate::sight::{Sight, TopTalkers};
 pub async fn run(config: Config, begun: Begun) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     let Begun { sockets, lock: locked, mut earlier, rights, reach } = begun;
-    // As long as an earlier daemon can still go on.
-    if let Some(front_settings) = config.front_settings() {
-        Front::look_at_tls(&front_settings)?;
-    }
     if let Some(earlier) = &mut earlier {
+        // As long as it can still go on.
+        fronts::look_at_tls(&config)?;
         earlier.release()?;
     }
     let lock = match locked {
@@ -52,6 +49,8 @@ pub async fn run(config: Config, begun: Begun) -> Result<(), Failure> {
     let admin_socket = AdminSocket::bind(&config.admin_socket).map_err(admin_failure)?;
     let sockets = sockets.open()?;
     let paths = sockets.names();
+    // Until this daemon serves, they are the earlier one's, which goes on should this one fail.
+    paths.iter().for_each(|path| path.set(earlier.is_some()));
     let alarms = Alarms::default();
     let mut hand_over = HandOver::offer(&config.state_dir, sockets.shared()?)
         .inspect_err(
@@ -132,6 +131,7 @@ pub async fn run(config: Config, begun: Begun) -> Result<(), Failure> {
     {
         warn!(target: "start", "the earlier daemon does not hear that this one serves: {error}");
     }
+    paths.iter().for_each(|path| path.set(false));
     let reloader = Reloader { started: config, reach, requests, sources, fronts, names };
     let mut end = End::Stop;
     loop {
@@ -139,6 +139,7 @@ pub async fn run(config: Config, begun: Begun) -> Result<(), Failure> {
             asked = signals.next() => asked,
             step = asked_to_hand_over(&mut hand_over) => match step {
                 Step::Release(done) => {
+                    paths.iter().for_each(|path| path.set(true));
                     if let Some(held) = held.take() {
                         held.give_up().await;
                     }
@@ -151,6 +152,7 @@ pub async fn run(config: Config, begun: Begun) -> Result<(), Failure> {
                     break;
                 }
                 Step::Lost => {
+                    paths.iter().for_each(|path| path.set(false));
                     alarms.raise(HAND_OVER, HALF_WAY);
                     held = reclaim(&reloader);
                     continue;
@@ -169,12 +171,9 @@ pub async fn run(config: Config, begun: Begun) -> Result<(), Failure> {
         end.word(),
         drain.as_secs()
     );
-    if end == End::HandedOver {
-        paths.iter().for_each(HandedOver::set);
-    }
     notify(&[NotifyState::Stopping]);
     if let Some(hand_over) = hand_over {
-        hand_over.withdraw(end == End::HandedOver);
+        hand_over.withdraw();
     }
     stop.send_replace(Some(Instant::now() + drain));
     tokio::select! {

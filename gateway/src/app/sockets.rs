@@ -44,12 +44,8 @@ impl Sockets {
     pub(super) fn bind(config: &Config, mut handed: Vec<TcpListener>) -> Result<Self, Failure> {
         let mut listeners = Vec::new();
         for listener in &config.listeners {
-            let socket = match take(&mut handed, listener.address) {
-                Some(socket) => {
-                    // Whoever made it may want to wait in it; the runtime must not.
-                    socket.set_nonblocking(true)?;
-                    socket
-                }
+            let socket = match take(&mut handed, listener.address)? {
+                Some(socket) => socket,
                 None => listen_on(listener.address, &config.listeners, LISTENER)?,
             };
             listeners.push((socket, listener.clone()));
@@ -129,7 +125,7 @@ fn service(
 ) -> Result<Option<Service>, Failure> {
     Ok(match service.map(|service| &service.endpoint) {
         None => None,
-        Some(Endpoint::Tcp(address)) => Some(Service::Tcp(match take(handed, *address) {
+        Some(Endpoint::Tcp(address)) => Some(Service::Tcp(match take(handed, *address)? {
             Some(socket) => socket,
             None => listen_on(*address, &[], key)?,
         })),
@@ -142,7 +138,7 @@ fn service(
 
 /// The addresses at which a socket may be handed over.
 fn addresses(config: &Config) -> Vec<SocketAddr> {
-    let services = [&config.milter, &config.postfix_policy].into_iter().flatten();
+    let services = config.services();
     let of_services = services.filter_map(|service| match service.endpoint {
         Endpoint::Tcp(address) => Some(address),
         Endpoint::Unix { .. } => None,
@@ -180,9 +176,14 @@ fn unmatched(address: Option<SocketAddr>, config: &Config) -> Failure {
     }
 }
 
-fn take(handed: &mut Vec<TcpListener>, address: SocketAddr) -> Option<TcpListener> {
+fn take(handed: &mut Vec<TcpListener>, address: SocketAddr) -> io::Result<Option<TcpListener>> {
     let is_it = |socket: &TcpListener| socket.local_addr().is_ok_and(|found| found == address);
-    handed.iter().position(is_it).map(|index| handed.swap_remove(index))
+    let taken = handed.iter().position(is_it).map(|index| handed.swap_remove(index));
+    if let Some(socket) = &taken {
+        // Whoever made it may want to wait in it; the runtime must not.
+        socket.set_nonblocking(true)?;
+    }
+    Ok(taken)
 }
 
 /// The one that is bound to `path`, whatever it was taken for.

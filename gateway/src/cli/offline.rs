@@ -1,5 +1,6 @@
 //! What commands need that work with the configuration file alone: the configuration, and an engine with its lists.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -28,15 +29,8 @@ pub(super) fn config(path: &Path) -> Result<Config, Failure> {
 /// nothing.
 pub(super) fn engine(config: &Config) -> Engine {
     let engine = Engine::new(config.engine_settings(), audit::Writer::none(), Clock::System);
-    let loaded = Lists::open(config).load_all_aloud();
     let own = host::own_addresses().unwrap_or_default();
-    let protected: Vec<_> = own
-        .into_iter()
-        .map(Prefix::host)
-        .chain(host::dependencies())
-        .chain(config.protected())
-        .collect();
-    engine.set_lists(Arc::new(Membership::new(loaded, &protected)), 0);
+    engine.set_lists(Arc::new(membership(config, &own, &engine.accepted_prefixes())), 0);
     match refresh::saved_pause(&config.state_dir) {
         Ok(pause) => engine.set_pause(pause.map(Arc::new)),
         Err(error) => {
@@ -47,6 +41,15 @@ pub(super) fn engine(config: &Config) -> Engine {
         }
     }
     engine
+}
+
+/// What the lists on disk now say, with `own` addresses and `accepted` clients protected, as the daemon protects them.
+pub(super) fn membership(config: &Config, own: &[IpAddr], accepted: &[Prefix]) -> Membership {
+    let loaded = Lists::open(config).load_all_aloud();
+    let own = own.iter().copied().map(Prefix::host);
+    let protected = own.chain(host::dependencies()).chain(config.protected());
+    let protected: Vec<_> = protected.chain(accepted.iter().copied()).collect();
+    Membership::new(loaded, &protected)
 }
 
 /// The same engine, which asks zones and reverse names as well: not what a daemon remembers of senders.

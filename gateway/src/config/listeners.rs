@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::fault::Place;
 use super::reader::{At, Reader};
 use super::resolve::values;
-use super::values::{Wrong, choice, own_prefix, socket_address, time_in};
+use super::values::{self, Wrong, choice, own_prefix, socket_address, time_in};
 use crate::direction::Direction;
 use crate::front::{BareNewline, Listener, ListenerTls};
 use crate::net::reserved;
@@ -82,12 +82,7 @@ fn direction(
     address: Option<&At<SocketAddr>>,
     places: &mut Places,
 ) -> Option<Direction> {
-    let direction = choice(&[
-        ("auto", None),
-        ("inbound", Some(Direction::Inbound)),
-        ("outbound", Some(Direction::Outbound)),
-    ]);
-    let direction = reader.optional("direction", direction);
+    let direction = reader.optional("direction", values::direction);
     if let Some(at) = direction.as_ref().filter(|at| at.value == Some(Direction::Outbound)) {
         notice_strangers(reader, at, address.map(|address| address.value));
         places.outbound.push(at.place.clone());

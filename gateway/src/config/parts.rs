@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Config;
 use crate::engine;
-use crate::front::{Endpoint, Listener, Service, milter, postfix_policy, smtp};
+use crate::front::{Endpoint, Service, milter, postfix_policy, smtp};
 use crate::list::ListAction;
 use crate::net::Prefix;
 use crate::policy::{DelayMode, Policy};
@@ -125,7 +125,7 @@ impl Config {
 
     /// The paths at which the daemon makes sockets: for its commands, and for the mail servers that ask.
     pub fn socket_paths(&self) -> Vec<&Path> {
-        let services = [&self.milter, &self.postfix_policy].into_iter().flatten();
+        let services = self.services();
         let of_services = services.filter_map(|service| match &service.endpoint {
             Endpoint::Tcp(_) => None,
             Endpoint::Unix { path, .. } => Some(path.as_path()),
@@ -133,9 +133,14 @@ impl Config {
         std::iter::once(self.admin_socket.as_path()).chain(of_services).collect()
     }
 
+    /// The services that mail servers ask.
+    pub fn services(&self) -> impl Iterator<Item = &Service> {
+        self.milter.iter().chain(&self.postfix_policy)
+    }
+
     /// The connections that all fronts may have at the same time.
     pub fn connections(&self) -> usize {
-        let services = [&self.milter, &self.postfix_policy].into_iter().flatten();
+        let services = self.services();
         let of_services = services.map(|service| service.connections).sum::<usize>();
         let of_listeners = if self.listeners.is_empty() { 0 } else { self.limits.connections };
         of_listeners.saturating_add(of_services)
@@ -146,12 +151,9 @@ impl Config {
         let next_hops = self.next_hop.iter().flat_map(|next_hop| &next_hop.addresses);
         let next_hops = next_hops.map(|address| Prefix::host(address.ip()));
         // Those who name clients are our own.
-        let named_by = |listener: &Listener| {
-            let Listener { proxy_from, xclient_from, .. } = listener.clone();
-            [proxy_from, xclient_from].concat()
-        };
-        let naming = self.listeners.iter().flat_map(named_by);
-        next_hops.chain(self.trusted_relays.iter().copied()).chain(naming).collect()
+        let naming =
+            self.listeners.iter().flat_map(|it| it.proxy_from.iter().chain(&it.xclient_from));
+        next_hops.chain(self.trusted_relays.iter().chain(naming).copied()).collect()
     }
 
     /// The folder for the last good copy of each list.

@@ -71,15 +71,13 @@ pub(super) fn resolve(
         None
     };
     let tls = tls(top.table("tls"), folder, &places.tls);
-    let mut milter = None;
-    if top.has("milter") {
-        milter = service(top.table("milter"), folder, &taken(&listeners, None));
-    }
-    let mut postfix_policy = None;
-    if top.has("postfix_policy") {
-        let taken = taken(&listeners, milter.as_ref());
-        postfix_policy = service(top.table("postfix_policy"), folder, &taken);
-    }
+    let admin_socket = admin_socket(top.table("admin"), folder);
+    let mut taken = taken(&listeners, &admin_socket);
+    let [milter, postfix_policy] = ["milter", "postfix_policy"].map(|table| {
+        let found = top.has(table).then(|| service(top.table(table), folder, &taken)).flatten();
+        taken.extend(found.iter().map(|service| service.endpoint.clone()));
+        found
+    });
     let promotion = promotion(top.table("promotion"), enforce);
     let limits = limits(top.table("limits"));
     let config = Config {
@@ -107,7 +105,7 @@ pub(super) fn resolve(
         quarantine: quarantine(top.table("quarantine"), folder, &state_dir, limits.message),
         limits,
         scan: scan(top.table("scan")),
-        admin_socket: admin_socket(top.table("admin"), folder),
+        admin_socket,
         audit_file: audit_file(top.table("audit"), folder, &state_dir),
         log: log(top.table("log")),
         rights,

@@ -1,50 +1,38 @@
 //! The services that mail servers ask: the tables `[milter]`, `[postfix_policy]`.
 
-use std::net::SocketAddr;
 use std::path::Path;
 
 use super::reader::{At, Reader};
 use super::resolve::LONGEST_SOCKET;
 use super::tree::Value;
-use super::values::{Parsed, Wrong, choice, integer, socket_address, text};
-use crate::direction::Direction;
+use super::values::{Parsed, Wrong, direction, integer, socket_address, text};
 use crate::front::{Endpoint, Listener, Service};
 
 /// Who may connect to a Unix socket, where nothing else is said: its owner and its group.
 const MODE: u32 = 0o660;
 
-/// Reads one of the tables; relative paths begin in `folder`. `taken` are the addresses that others listen on.
+/// Reads one of the tables; relative paths begin in `folder`. `taken` is where others listen.
 pub(super) fn service(
     mut reader: Reader<'_>,
     folder: &Path,
-    taken: &[SocketAddr],
+    taken: &[Endpoint],
 ) -> Option<Service> {
     let expected =
         "an IP address with a port, or a Unix socket like \"unix:/run/portcullis/milter.sock\"";
     let address = reader.required("address", expected, endpoint(folder));
     let mode = reader.optional("socket_mode", mode);
-    let direction = reader.or(
-        "direction",
-        None,
-        choice(&[
-            ("auto", None),
-            ("inbound", Some(Direction::Inbound)),
-            ("outbound", Some(Direction::Outbound)),
-        ]),
-    );
+    let direction = reader.or("direction", None, direction);
     let connections = reader.or("connections", 1000, integer(1..=1_000_000));
     let endpoint = address.map(|at| checked(&reader, at, mode.as_ref(), taken));
     reader.finish();
     Some(Service { endpoint: endpoint?, direction, connections })
 }
 
-/// The addresses that listeners and another service have.
-pub(super) fn taken(listeners: &[Listener], other: Option<&Service>) -> Vec<SocketAddr> {
-    let other = other.and_then(|service| match service.endpoint {
-        Endpoint::Tcp(address) => Some(address),
-        Endpoint::Unix { .. } => None,
-    });
-    listeners.iter().map(|listener| listener.address).chain(other).collect()
+/// Where the listeners and the admin socket are.
+pub(super) fn taken(listeners: &[Listener], admin_socket: &Path) -> Vec<Endpoint> {
+    let listeners = listeners.iter().map(|listener| Endpoint::Tcp(listener.address));
+    let admin = Endpoint::Unix { path: admin_socket.to_owned(), mode: MODE };
+    listeners.chain([admin]).collect()
 }
 
 /// The endpoint with its permissions; says what is wrong with it, or what an operator should know.
@@ -52,14 +40,15 @@ fn checked(
     reader: &Reader<'_>,
     address: At<Endpoint>,
     mode: Option<&At<u32>>,
-    taken: &[SocketAddr],
+    taken: &[Endpoint],
 ) -> Endpoint {
+    if taken.iter().any(|other| other.is_at(&address.value)) {
+        let expected = "an address of its own for each front";
+        let found = format!("\"{}\" again", address.value);
+        reader.wrong_at(&address, Wrong::expected(&found, expected));
+    }
     match &address.value {
         Endpoint::Tcp(tcp) => {
-            if taken.contains(tcp) && tcp.port() != 0 {
-                let expected = "an address of its own for each front";
-                reader.wrong_at(&address, Wrong::expected(&format!("\"{tcp}\" again"), expected));
-            }
             if !tcp.ip().to_canonical().is_loopback() {
                 let text = format!(
                     "{tcp} can be reached from other hosts: let a firewall keep all but your mail servers away, since what is said here is believed"

@@ -9,6 +9,7 @@ use gateway_ebpf::line::{Head, MOST_TEXT};
 use jiff::SignedDuration;
 
 use super::tree::Value;
+use crate::direction::Direction;
 use crate::list::is_list_name;
 use crate::net::Prefix;
 
@@ -60,6 +61,16 @@ pub(super) fn choice<T: Copy>(words: &[(&str, T)]) -> impl Fn(&Value) -> Parsed<
             Wrong::expected(value, format_args!("one of {}", all.join(", ")))
         })
     }
+}
+
+/// Which way mail goes; `None` is told from the client.
+pub(super) fn direction(value: &Value) -> Parsed<Option<Direction>> {
+    let inbound_or_outbound = choice(&[
+        ("auto", None),
+        ("inbound", Some(Direction::Inbound)),
+        ("outbound", Some(Direction::Outbound)),
+    ]);
+    inbound_or_outbound(value)
 }
 
 /// A number in `range`.

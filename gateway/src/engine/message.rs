@@ -56,6 +56,18 @@ pub struct Judged {
     pub provable: Option<Arc<str>>,
 }
 
+impl Judged {
+    /// What this one comes to where the rules are others than when `first` was decided (S0.6); the record names the first rules.
+    ///
+    /// A signature that may speak for the sender, and was not looked at, is no reason for a 5xx: the message has to come again.
+    pub fn after(self, first: &Decision) -> Decision {
+        let decision = Decision { rules: first.rules, ..self.decision };
+        let was_looked_at = first.refusal().is_some() && first.verdict != Verdict::DnsTempfail;
+        let is_unproved = self.provable.is_some() && !was_looked_at;
+        if is_unproved && decision.refusal().is_some() { decision.come_again() } else { decision }
+    }
+}
+
 impl From<Decision> for Judged {
     fn from(decision: Decision) -> Self {
         Self { decision, provable: None }
@@ -120,10 +132,10 @@ impl Engine {
     /// Whether `message` has a signature of `domain`, as exempt domains are written, over all of it.
     ///
     /// `None` where DNS did not tell.
-    pub async fn is_signed_by(&self, domain: &str, message: &[u8]) -> Option<bool> {
+    pub async fn is_signed_by(&self, domain: &str, message: Vec<u8>) -> Option<bool> {
         let Some(authenticator) = &self.asks.authenticator else { return Some(false) };
         let within = self.settings.load().dns_budget;
-        let dkim = authenticator.dkim(message.to_owned(), within).await;
+        let dkim = authenticator.dkim(message, within).await;
         if dkim.domains.iter().any(|signer| aligned(signer, domain)) {
             return Some(true);
         }

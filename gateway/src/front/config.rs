@@ -168,6 +168,17 @@ pub enum Endpoint {
     },
 }
 
+impl Endpoint {
+    /// Whether `other` is asked at the same place; port 0 is a free one, another each time.
+    pub fn is_at(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Tcp(one), Self::Tcp(other)) => one == other && one.port() != 0,
+            (Self::Unix { path: one, .. }, Self::Unix { path: other, .. }) => one == other,
+            (Self::Tcp(_), Self::Unix { .. }) | (Self::Unix { .. }, Self::Tcp(_)) => false,
+        }
+    }
+}
+
 impl fmt::Display for Endpoint {
     /// As the configuration has it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

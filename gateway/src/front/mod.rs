@@ -1,7 +1,9 @@
 //! Fronts: how mail, or a question about mail, reaches the engine.
 
 mod config;
+mod counter;
 pub mod milter;
+mod patience;
 pub mod postfix_policy;
 mod service;
 pub mod smtp;
@@ -16,6 +18,9 @@ pub use config::{
     BareNewline, Endpoint, HeaderConfig, Listener, ListenerTls, NextHop, NextHopTls,
     NextHopTlsMode, PassClient, Service,
 };
+pub use counter::{Counted, Counter};
+use patience::Patience;
+pub use patience::{Stop, stopped};
 pub use socket::ServiceSocket;
 pub use unix_socket::{HandedOver, SocketName, UnixSocket, UnixSocketError};
 

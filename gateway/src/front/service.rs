@@ -1,29 +1,56 @@
-//! Serves the connections of one service until the daemon stops, then until they are finished.
+//! Serves the connections of one socket until the daemon stops, then until they are finished.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, sleep_until};
 
-use super::ServiceSocket;
-use super::smtp::{Stop, stopped};
 use super::socket::Stream;
+use super::{ServiceSocket, Stop, stopped};
 use crate::alarm::Alarms;
 
 /// How long connections may take beyond the deadline of a stop.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// A socket at which connections come.
+pub(super) trait Listening {
+    /// One of them.
+    type Connection;
+
+    /// Waits for the next one. Nothing is lost when this is cancelled.
+    fn accept(&self) -> impl Future<Output = io::Result<Self::Connection>> + Send;
+}
+
+impl Listening for TcpListener {
+    type Connection = TcpStream;
+
+    async fn accept(&self) -> io::Result<TcpStream> {
+        Self::accept(self).await.map(|(stream, _address)| stream)
+    }
+}
+
+impl Listening for ServiceSocket {
+    type Connection = Stream;
+
+    async fn accept(&self) -> io::Result<Stream> {
+        Self::accept(self).await
+    }
+}
+
 /// Has `admit` make a session of each connection at `socket`, until `stop`; then waits for those that are left, up to its
-/// deadline. `name` is that of the service in alarms.
-pub(super) async fn serve<Session>(
-    socket: ServiceSocket,
+/// deadline. `name` is that of the socket in alarms.
+pub(super) async fn serve<L, Session>(
+    socket: L,
     name: &str,
     alarms: &Alarms,
     mut stop: Stop,
-    admit: impl Fn(Stream) -> Option<Session>,
+    admit: impl Fn(L::Connection) -> Option<Session>,
 ) where
+    L: Listening,
     Session: Future<Output = ()> + Send + 'static,
 {
     let mut sessions = JoinSet::new();

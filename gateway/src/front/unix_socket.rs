@@ -56,9 +56,9 @@ pub struct SocketName {
 pub struct HandedOver(Arc<AtomicBool>);
 
 impl HandedOver {
-    /// Another daemon serves the very same socket, and has use for its name.
-    pub fn set(&self) {
-        self.0.store(true, Ordering::Relaxed);
+    /// Says whether another daemon serves the very same socket, and has use for its name.
+    pub fn set(&self, is_handed_over: bool) {
+        self.0.store(is_handed_over, Ordering::Relaxed);
     }
 }
 
@@ -129,8 +129,8 @@ fn is_served(path: &Path) -> bool {
         let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
         connect(&socket, &SocketAddrUnix::new(path)?)
     };
-    // Too many wait there: somebody serves them.
-    matches!(connected(), Ok(()) | Err(Errno::AGAIN | Errno::INPROGRESS))
+    // Only these two say that nobody does: too many may wait there, or it may be a socket of another kind.
+    !matches!(connected(), Err(Errno::CONNREFUSED | Errno::NOENT))
 }
 
 #[cfg(test)]
@@ -167,9 +167,11 @@ mod tests {
         let first = UnixSocket::bind(&path, 0o660).unwrap();
         let shared = first.listener.try_clone().unwrap();
         let second = UnixSocket::adopt(shared, &path).unwrap();
-        first.name.handed_over().set();
+        first.name.handed_over().set(true);
         drop(first);
         assert!(is_served(&path));
+        second.name.handed_over().set(true);
+        second.name.handed_over().set(false);
         drop(second);
         assert!(!path.exists());
     }

@@ -4,9 +4,7 @@ use std::net::IpAddr;
 
 use super::{Frame, Macros, Offer};
 use crate::net::fold;
-
-/// Letters of a name or an address that are kept.
-const KEPT: usize = 320;
+use crate::policy::Envelope;
 
 /// What a mail server tells a milter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,7 +85,7 @@ impl Command {
             b'C' => connect(&data)?,
             b'D' => Self::Macros(Macros::parse(&data)?),
             b'E' => Self::EndOfMessage(data),
-            b'H' => Self::Helo(strings(&data).next().map(capped).unwrap_or_default()),
+            b'H' => Self::Helo(strings(&data).next().map(Envelope::capped).unwrap_or_default()),
             b'K' => Self::QuitNewConnection,
             b'L' => header(&data)?,
             b'M' => Self::Mail(path(&data)),
@@ -140,7 +138,7 @@ fn header(data: &[u8]) -> Result<Command, CommandFault> {
 fn path(data: &[u8]) -> String {
     let text = strings(data).next().unwrap_or_default().trim_ascii();
     let inside = text.strip_prefix(b"<").and_then(|text| text.strip_suffix(b">"));
-    capped(inside.unwrap_or(text))
+    Envelope::capped(inside.unwrap_or(text))
 }
 
 /// An address as text, IPv6 with or without the prefix that Sendmail gives it; IPv4-mapped ones are folded.
@@ -154,13 +152,6 @@ pub(super) fn address(text: &[u8]) -> Option<IpAddr> {
 pub(super) fn strings(data: &[u8]) -> impl Iterator<Item = &[u8]> {
     let data = data.strip_suffix(b"\0").unwrap_or(data);
     data.split(|&octet| octet == 0)
-}
-
-/// A text as records show it.
-pub(super) fn capped(text: &[u8]) -> String {
-    // Four octets are the most that a letter can have.
-    let start = text.get(..KEPT * 4).unwrap_or(text);
-    String::from_utf8_lossy(start).chars().take(KEPT).collect()
 }
 
 #[cfg(test)]
@@ -231,6 +222,6 @@ mod tests {
         let empty = Frame { code: None, data: Vec::new(), is_cut: false };
         assert_eq!(Command::parse(empty), Err(CommandFault::Empty));
         let Ok(Command::Helo(name)) = parse(b'H', &[b'x'; 5000]) else { panic!() };
-        assert_eq!(name.len(), KEPT);
+        assert_eq!(name.len(), Envelope::KEPT);
     }
 }

@@ -133,7 +133,6 @@ impl Dialogue {
             Command::QuitNewConnection => {
                 self.is_connected = false;
                 self.helo.clear();
-                self.message = None;
                 self.waiting = None;
                 Ok(Event::NextClient)
             }

@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::command::{CommandFault, address, capped, strings};
+use super::command::{CommandFault, address, strings};
+use crate::policy::Envelope;
 
 /// The macros of one step that matter here; where one is not told, nothing is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,10 +35,12 @@ impl Macros {
                 continue;
             }
             match name {
-                b"i" => macros.queue_id = Some(capped(value)).filter(|id| id != "NOQUEUE"),
-                b"auth_authen" => macros.user = Some(capped(value)),
+                b"i" => {
+                    macros.queue_id = Some(Envelope::capped(value)).filter(|id| id != "NOQUEUE")
+                }
+                b"auth_authen" => macros.user = Some(Envelope::capped(value)),
                 b"daemon_addr" => macros.local_address = address(value),
-                b"daemon_port" => macros.local_port = capped(value).parse().ok(),
+                b"daemon_port" => macros.local_port = Envelope::capped(value).parse().ok(),
                 _ => {}
             }
         }

@@ -76,6 +76,27 @@ impl Decision {
         }
     }
 
+    /// The same for a sender who has to come again: what was begun by other rules cannot be brought to the end that these want.
+    #[must_use]
+    pub fn come_again(self) -> Self {
+        let reply = Reply::new(451, 7, 1, "rules changed in the meantime, try again");
+        Self { action: Action::Defer, enforced: true, reply: Some(reply), ..self }
+    }
+
+    /// The same where we have no room for what it takes: that is our trouble, and never a 5xx. `reply` is a 4xx.
+    #[must_use]
+    pub fn for_want_of_room(self, reply: Reply) -> Self {
+        debug_assert!(reply.is_temporary(), "{reply}");
+        let verdict = Verdict::Capacity;
+        Self { verdict, action: Action::Defer, reply: Some(reply), ..self }
+    }
+
+    /// What the log of a mail server has of it.
+    pub fn summary(&self) -> String {
+        let Self { verdict, reference, .. } = self;
+        format!("{verdict}; code={}; reference={reference}", verdict.code())
+    }
+
     /// Whether its client is one of our own, or somebody vouches for it: manners are no matter then.
     pub fn trusts_client(&self) -> bool {
         let is_ours = self.addresses.first().is_some_and(|client| client.skipped.is_some());
@@ -93,20 +114,13 @@ impl Decision {
 
     /// What the sender is told; `None` where the mail goes on, or is accepted to be kept or deleted.
     pub fn refusal(&self) -> Option<Reply> {
-        let otherwise = match (self.effective(), self.phase) {
-            (
-                Action::Accept
-                | Action::Observe
-                | Action::Tag
-                | Action::Quarantine
-                | Action::Discard,
-                _,
-            ) => return None,
+        let action = self.effective();
+        let otherwise = || match (action, self.phase) {
             (Action::Defer, Phase::Connect) => Reply::new(421, 7, 1, "try again later"),
             (Action::Defer, _) => Reply::new(451, 7, 1, "try again later"),
-            (Action::Reject | Action::RejectMessage, _) => Reply::new(554, 7, 1, "refused"),
+            _ => Reply::new(554, 7, 1, "refused"),
         };
-        Some(self.reply.clone().unwrap_or(otherwise))
+        action.refuses().then(|| self.reply.clone().unwrap_or_else(otherwise))
     }
 
     /// The field for a message that is tagged, without its CRLF.

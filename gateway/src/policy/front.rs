@@ -1,14 +1,11 @@
 //! By which front mail reached the engine.
 
-use std::fmt;
-
 use serde::{Serialize, Serializer};
 
 /// By which front mail reached the engine; the words are those of the configuration's tables.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Front {
     /// The SMTP proxy.
-    #[default]
     Smtp,
     /// The milter, asked by a mail server.
     Milter,
@@ -24,12 +21,6 @@ impl Front {
             Self::Milter => "milter",
             Self::PostfixPolicy => "postfix_policy",
         }
-    }
-}
-
-impl fmt::Display for Front {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }
 

@@ -33,6 +33,19 @@ pub struct Envelope {
     pub recipients: Vec<String>,
 }
 
+impl Envelope {
+    /// Letters of a name or an address that a record keeps.
+    pub const KEPT: usize = 320;
+
+    /// What a peer wrote, as it stands in an envelope.
+    pub fn capped(text: impl AsRef<[u8]>) -> String {
+        let text = text.as_ref();
+        // Four octets are the most that a letter can have.
+        let start = text.get(..Self::KEPT * 4).unwrap_or(text);
+        String::from_utf8_lossy(start).chars().take(Self::KEPT).collect()
+    }
+}
+
 /// What became of a decision.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {

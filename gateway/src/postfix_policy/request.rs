@@ -3,11 +3,10 @@
 use std::net::IpAddr;
 
 use crate::net::fold;
+use crate::policy::Envelope;
 
 /// Octets of one request; Postfix's own limit for an attribute is 2,048, and there are some forty of them.
 const LONGEST: usize = 128 * 1024;
-/// Letters of a value that are kept.
-const KEPT: usize = 320;
 
 /// Where the SMTP session of the client is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,11 +127,13 @@ impl Request {
                 b"client_port" => request.client_port = port().unwrap_or(0),
                 b"server_address" => request.server = address(value),
                 b"server_port" => request.server_port = port().unwrap_or(0),
-                b"helo_name" => request.helo = capped(value),
-                b"sender" => request.sender = capped(value),
-                b"recipient" => request.recipient = capped(value),
-                b"queue_id" => request.queue_id = Some(capped(value)).filter(|id| !id.is_empty()),
-                b"instance" => request.instance = capped(value),
+                b"helo_name" => request.helo = Envelope::capped(value),
+                b"sender" => request.sender = Envelope::capped(value),
+                b"recipient" => request.recipient = Envelope::capped(value),
+                b"queue_id" => {
+                    request.queue_id = Some(Envelope::capped(value)).filter(|id| !id.is_empty())
+                }
+                b"instance" => request.instance = Envelope::capped(value),
                 b"sasl_username" => request.is_authenticated = !value.is_empty(),
                 _ => {}
             }
@@ -159,12 +160,6 @@ impl Stage {
 
 fn address(text: &[u8]) -> Option<IpAddr> {
     str::from_utf8(text).ok()?.parse().ok().map(fold)
-}
-
-fn capped(text: &[u8]) -> String {
-    // Four octets are the most that a letter can have.
-    let start = text.get(..KEPT * 4).unwrap_or(text);
-    String::from_utf8_lossy(start).chars().take(KEPT).collect()
 }
 
 #[cfg(test)]
@@ -250,7 +245,7 @@ mod tests {
             assert_eq!(requests([&sent]), expected, "{sent:.300}");
         }
         let long = changed("a@example.com", &"é".repeat(2000));
-        assert_eq!(requests([&long])[0].as_ref().unwrap().sender, "é".repeat(KEPT));
+        assert_eq!(requests([&long])[0].as_ref().unwrap().sender, "é".repeat(Envelope::KEPT));
     }
 
     proptest! {

@@ -25,6 +25,14 @@ const LONGEST_RECORD: u64 = 32 << 20;
 /// A folder without a message may be another daemon's that has just made it.
 const YOUNG: Duration = Duration::from_mins(1);
 
+/// The permissions of its folders: for nobody but the daemon.
+pub const FOLDER_MODE: u32 = 0o700;
+
+/// Makes the folder of a quarantine where there is none.
+pub fn make_folder(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder)
+}
+
 /// The folder of the quarantine.
 #[derive(Clone, Debug)]
 pub(super) struct Folder {
@@ -40,9 +48,9 @@ impl Folder {
         &self.root
     }
 
-    /// Makes what is missing, for nobody but the daemon.
+    /// Makes what is missing.
     pub(super) fn prepare(&self) -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.root)
+        make_folder(&self.root)
     }
 
     /// The names of all messages.
@@ -80,7 +88,7 @@ impl Folder {
     /// A new message that is on its way in: its folder, and the file for its octets, locked for as long as it is open.
     pub(super) fn begin(&self, id: &Id) -> io::Result<(PathBuf, File)> {
         let folder = self.root.join(format!("{id}.{COMING}"));
-        let make = || DirBuilder::new().mode(0o700).create(&folder);
+        let make = || DirBuilder::new().mode(FOLDER_MODE).create(&folder);
         match make() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.prepare()?;
@@ -111,9 +119,7 @@ impl Folder {
         record: &[u8],
     ) -> io::Result<()> {
         message.sync_all()?;
-        let mut file = create(&folder.join(RECORD))?;
-        file.write_all(record)?;
-        file.sync_all()?;
+        put(&folder.join(RECORD), record)?;
         sync(folder)?;
         fs::rename(folder, self.held(id))?;
         sync(&self.root).inspect_err(|_error| {
@@ -126,14 +132,7 @@ impl Folder {
     pub(super) fn update(&self, id: &Id, record: &[u8]) -> io::Result<()> {
         let (folder, fresh) = (self.held(id), self.held(id).join("record.json.new"));
         let write = || {
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(&fresh)?;
-            file.write_all(record)?;
-            file.sync_all()?;
+            put(&fresh, record)?;
             fs::rename(&fresh, folder.join(RECORD))?;
             sync(&folder)
         };
@@ -171,17 +170,7 @@ impl Folder {
     pub(super) fn probe(&self) -> io::Result<()> {
         self.prepare()?;
         let path = self.root.join("probe");
-        let write = || {
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(&path)?;
-            file.write_all(&[b'.'; 4096])?;
-            file.sync_all()
-        };
-        let written = write();
+        let written = put(&path, &[b'.'; 4096]);
         drop(fs::remove_file(&path));
         written
     }
@@ -193,6 +182,14 @@ impl Folder {
 
 fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// Writes a file whole, and has it on the disk.
+fn put(path: &Path, octets: &[u8]) -> io::Result<()> {
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(octets)?;
+    file.sync_all()
 }
 
 /// Has the names in a folder on the disk.

@@ -25,6 +25,7 @@ use tracing::info;
 pub use self::error::QuarantineError;
 pub use self::event::{Event, EventKind};
 use self::folder::Folder;
+pub use self::folder::{FOLDER_MODE, make_folder};
 pub use self::id::{Id, IdError};
 pub use self::incoming::Incoming;
 use self::index::Index;
@@ -229,10 +230,9 @@ impl Quarantine {
 
     /// Tries whether messages could be kept: the alarm says so where they could not, and ends where they can again.
     pub fn check(&self) -> Result<(), QuarantineError> {
-        let checked = self
-            .index()
-            .has_room(&self.settings.load())
-            .and_then(|()| self.folder.probe().map_err(self.failed("write")));
+        // Whoever keeps a message waits for the index, and need not wait for the disk.
+        let room = self.index().has_room(&self.settings.load());
+        let checked = room.and_then(|()| self.folder.probe().map_err(self.failed("write")));
         self.told(checked).inspect(|()| self.well())
     }
 

@@ -22,11 +22,12 @@ const DEPTH: u32 = 4;
 /// Makes the state folder, and gives it with all that root left in it to `account`.
 pub fn own_state(folder: &Path, account: &Account) -> Result<(), RightsError> {
     let failed = |error: io::Error| RightsError::path(folder, error);
-    if make_folder(folder, account)? {
+    if make_folder(folder, 0o750, account)? {
         return Ok(());
     }
     let opened = open(CWD, folder, OFlags::DIRECTORY).map_err(failed)?;
-    let owner = fstat(&opened).map_err(|error| failed(error.into()))?.st_uid;
+    let found = fstat(&opened).map_err(|error| failed(error.into()))?;
+    let owner = found.st_uid;
     if owner == account.uid() {
         return Ok(());
     }
@@ -34,7 +35,8 @@ pub fn own_state(folder: &Path, account: &Account) -> Result<(), RightsError> {
         let (path, name) = (folder.to_owned(), account.name().to_owned());
         return Err(RightsError::Foreign { path, owner, name });
     }
-    if !is_ours(&opened).map_err(failed)? {
+    // In one that others may write to, anybody can have put what is there.
+    if found.st_mode & 0o022 != 0 || !is_ours(&opened).map_err(failed)? {
         return Err(RightsError::Shared { path: folder.to_owned() });
     }
     give_all(&opened, account, DEPTH).map_err(failed)?;
@@ -42,13 +44,13 @@ pub fn own_state(folder: &Path, account: &Account) -> Result<(), RightsError> {
     give(&opened, account).map_err(failed)
 }
 
-/// Makes `folder` for `account` where there is none; false where there is one, which stays whose it is.
-pub fn make_folder(folder: &Path, account: &Account) -> Result<bool, RightsError> {
+/// Makes `folder` with `mode` for `account` where there is none; false where there is one, which stays whose it is.
+pub fn make_folder(folder: &Path, mode: u32, account: &Account) -> Result<bool, RightsError> {
     let failed = |error: io::Error| RightsError::path(folder, error);
     if let Some(outer) = folder.parent().filter(|outer| !outer.as_os_str().is_empty()) {
         DirBuilder::new().recursive(true).mode(0o755).create(outer).map_err(failed)?;
     }
-    match DirBuilder::new().mode(0o750).create(folder) {
+    match DirBuilder::new().mode(mode).create(folder) {
         Ok(()) => {
             let opened = open(CWD, folder, OFlags::DIRECTORY).map_err(failed)?;
             give(&opened, account).map_err(failed)?;
@@ -92,7 +94,11 @@ fn is_ours(folder: &OwnedFd) -> io::Result<bool> {
     for entry in Dir::read_from(folder)? {
         match entry?.file_name().to_bytes() {
             b"." | b".." => {}
-            name if name == MARK.as_bytes() => return Ok(true),
+            name if name == MARK.as_bytes() => {
+                // A folder has that name in many places.
+                let mark = open(folder, MARK, OFlags::empty())?;
+                return Ok(is_plain(&fstat(&mark)?));
+            }
             _other => is_empty = false,
         }
     }

@@ -350,8 +350,10 @@ impl Update {
     /// Removes the pins of tables of another size, when the program could not be loaded with them.
     pub(super) fn drop_pins(&self, pins: &Pins) {
         for (shape, _) in self.grown() {
-            if let Err(error) = pins::remove(&pins.new_map(shape)) {
-                tracing::warn!("{error}");
+            for path in [pins.new_map(shape), pins.new_table(shape)] {
+                if let Err(error) = pins::remove(&path) {
+                    tracing::warn!("{error}");
+                }
             }
         }
     }

@@ -6,9 +6,9 @@ use crate::cli::offline;
 use crate::cli::output::Meaning;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::direction::Accepted;
 use crate::host;
-use crate::list::{Membership, Rules};
-use crate::net::Prefix;
+use crate::list::Rules;
 use crate::xdp::{Filter, Mode, RunsIn};
 
 pub(super) fn run(config: &Config) -> Result<Exit, Failure> {
@@ -21,7 +21,10 @@ pub(super) fn run(config: &Config) -> Result<Exit, Failure> {
     // From here on as the user that the daemon is, so that what is pinned belongs to him.
     let _lock = app::begin_attach(config)?;
     let own = host::own_addresses()?;
-    let rules = rules(config, &own);
+    // The rules as the daemon would make them from the same files now.
+    let accepted = Accepted::new(&config.acceptance).outbound_prefixes();
+    let membership = offline::membership(config, &own, &accepted);
+    let rules = Rules::compile(&membership, 0, Clock::System.now());
     let failed = |error| unavailable(&error);
     let mut filter = Filter::open(&config.xdp).map_err(failed)?;
     let report = filter.sync(&rules, &own).map_err(failed)?;
@@ -45,12 +48,4 @@ pub(super) fn run(config: &Config) -> Result<Exit, Failure> {
         );
     }
     Ok(exit)
-}
-
-/// The rules as the daemon would make them from the same files now.
-fn rules(config: &Config, own: &[std::net::IpAddr]) -> Rules {
-    let loaded = offline::Lists::open(config).load_all_aloud();
-    let own = own.iter().copied().map(Prefix::host);
-    let protected: Vec<_> = own.chain(host::dependencies()).chain(config.protected()).collect();
-    Rules::compile(&Membership::new(loaded, &protected), 0, Clock::System.now())
 }

@@ -120,8 +120,7 @@ impl Session {
             }
             Err(_full) => {
                 let text = "too many messages wait for their signatures, try again later";
-                let (verdict, reply) = (Verdict::Capacity, Some(Reply::new(451, 3, 2, text)));
-                self.refuse_message(Decision { verdict, action: Action::Defer, reply, ..decision });
+                self.refuse_message(decision.for_want_of_room(Reply::new(451, 3, 2, text)));
                 false
             }
         }
@@ -161,7 +160,7 @@ impl Session {
         }
         let header = self.dialogue.message().map(Message::header).unwrap_or_default();
         let whole = [header, b"\r\n", &body, piece].concat();
-        match self.front.engine.is_signed_by(&domain, &whole).await {
+        match self.front.engine.is_signed_by(&domain, whole).await {
             Some(true) => match self.judge(Some(&domain)).await {
                 Some(judged) => (judged.decision, Some(domain)),
                 None => (decision, None),
@@ -178,7 +177,7 @@ impl Session {
             return first;
         }
         match self.judge(proved).await {
-            Some(again) => Decision { rules: first.rules, ..again.decision },
+            Some(again) => again.after(&first),
             None => first,
         }
     }
@@ -231,9 +230,7 @@ impl Session {
         for edit in self.edits(&decision) {
             self.say(&edit);
         }
-        let (verdict, reference) = (decision.verdict, &decision.reference);
-        let reason = format!("{verdict}; code={}; reference={reference}", verdict.code());
-        self.say(&Answer::Quarantine(reason));
+        self.say(&Answer::Quarantine(decision.summary()));
         self.say(&Answer::Continue);
         self.front.counters.messages_quarantined.add();
         self.record_message(&decision, None);

@@ -12,12 +12,10 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio::sync::Semaphore;
 
-use self::counters::Counters;
-pub use self::counters::CountersSnapshot;
+pub use self::counters::Counters;
 use self::session::Session;
 use super::service::{Place, Places, serve};
-use super::smtp::Stop;
-use super::{HeaderConfig, ServiceSocket};
+use super::{Counted, HeaderConfig, ServiceSocket, Stop};
 use crate::alarm::Alarms;
 use crate::direction::Direction;
 use crate::engine::Engine;
@@ -71,8 +69,8 @@ impl Milter {
     }
 
     /// What happened so far.
-    pub fn counters(&self) -> CountersSnapshot {
-        self.counters.snapshot(self.places.taken())
+    pub fn counters(&self) -> Counted<Counters> {
+        Counted { connections_active: self.places.taken(), counts: self.counters.clone() }
     }
 
     /// Serves `socket` until `stop`, then until all messages in hand are finished or its deadline is over.

@@ -7,8 +7,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tracing::warn;
 
 use super::super::service::Place;
-use super::super::smtp::{Patience, Stop};
 use super::super::socket::Stream;
+use super::super::{Patience, Stop};
 use super::client::Peer;
 use super::message::Fate;
 use super::{Milter, Settings};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::PolicyService;
 use super::known::{Fate, KnownClient};
-use crate::direction::Route;
+use crate::direction::{Route, RouteReason};
 use crate::engine::{Client, MailSaid, MessageHead};
 use crate::policy::{Action, Decision, Envelope, Front, Outcome, Reply};
 use crate::postfix_policy::{Answer, Request, Stage};
@@ -51,14 +51,19 @@ impl PolicyService {
     async fn known_client(&self, client: &Client, request: &Request) -> Arc<KnownClient> {
         let address = client.address.ip();
         let direction = self.settings.load().direction;
-        let known = self.known.get(address, request).filter(|known| {
-            let is_ours = known.decision.route.as_ref().is_some_and(Route::may_relay);
+        let former = self.known.get(address, request);
+        let former = former.filter(|_known| request.stage != Stage::Connect);
+        let is_in_force = |known: &Arc<KnownClient>| {
+            let route = known.decision.route.as_ref();
+            let is_ours = route.is_some_and(Route::may_relay);
             let logged_in = request.is_authenticated && !is_ours && direction.is_none();
-            let is_fresh = known.decision.rules == self.engine.rules_version();
-            request.stage != Stage::Connect && is_fresh && !logged_in
-        });
-        if let Some(known) = known {
-            return known;
+            // The port of a session that is over may be that of another one.
+            let by_login = route.is_some_and(|it| it.reason == RouteReason::Authenticated);
+            let is_same_user = request.is_authenticated || !by_login;
+            known.decision.rules == self.engine.rules_version() && is_same_user && !logged_in
+        };
+        if let Some(known) = former.as_ref().filter(|known| is_in_force(known)) {
+            return Arc::clone(known);
         }
         // Where the configuration fixes the direction, it has the last word.
         let decision = if request.is_authenticated && direction.is_none() {
@@ -67,7 +72,7 @@ impl PolicyService {
             self.engine.judge_connection(client, direction).await
         };
         self.record(client, request, None, &decision);
-        let known = Arc::new(KnownClient::new(decision));
+        let known = Arc::new(KnownClient::new(decision, former.as_deref()));
         self.known.put(address, request, &known);
         known
     }
@@ -104,11 +109,11 @@ impl PolicyService {
             (_, Some(reply), _) => self.refuse(reply),
             (Action::Discard, ..) => {
                 self.counters.discarded.add();
-                Answer::Discard(told(&decision))
+                Answer::Discard(decision.summary())
             }
             (Action::Quarantine, ..) => {
                 self.counters.quarantined.add();
-                Answer::Hold(told(&decision))
+                Answer::Hold(decision.summary())
             }
             // Postfix takes no more fields when the message is whole.
             (Action::Tag, ..) if request.stage == Stage::EndOfMessage => return Answer::Dunno,
@@ -145,16 +150,6 @@ impl PolicyService {
         let outcome = Outcome { reply, queue_id: request.queue_id.clone(), ..Outcome::default() };
         self.engine.record(client, envelope, decision, outcome);
     }
-}
-
-/// What Postfix writes into its log.
-fn told(decision: &Decision) -> String {
-    format!(
-        "{}; code={}; reference={}",
-        decision.verdict,
-        decision.verdict.code(),
-        decision.reference
-    )
 }
 
 /// The two ends of the client's connection, as far as Postfix tells.

@@ -1,7 +1,7 @@
 //! What was decided about clients that are in the middle of a session with Postfix, each judged and recorded once.
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use moka::sync::Cache;
@@ -36,22 +36,26 @@ pub(super) enum Fate {
 }
 
 impl KnownClient {
-    pub(super) fn new(decision: Decision) -> Self {
-        Self { decision, judged: Mutex::default() }
+    /// One about whom `decision` is; of a message in hand it stays what `former` knows of it.
+    pub(super) fn new(decision: Decision, former: Option<&Self>) -> Self {
+        let judged = former.map(|former| former.judged().clone()).unwrap_or_default();
+        Self { decision, judged: Mutex::new(judged) }
+    }
+
+    fn judged(&self) -> MutexGuard<'_, (String, Fate)> {
+        self.judged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What was decided about this message.
     pub(super) fn fate(&self, instance: &str) -> Fate {
-        let judged = self.judged.lock().unwrap_or_else(PoisonError::into_inner);
-        let (known, fate) = &*judged;
+        let (known, fate) = &*self.judged();
         if known == instance { fate.clone() } else { Fate::Open }
     }
 
     /// Notes what was decided about this message.
     pub(super) fn settle(&self, instance: &str, refusal: Option<Reply>) {
         let fate = refusal.map_or(Fate::Settled, Fate::Refused);
-        let mut judged = self.judged.lock().unwrap_or_else(PoisonError::into_inner);
-        *judged = (instance.to_owned(), fate);
+        *self.judged() = (instance.to_owned(), fate);
     }
 }
 

@@ -9,12 +9,10 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use self::counters::Counters;
-pub use self::counters::CountersSnapshot;
+pub use self::counters::Counters;
 use self::known::KnownClients;
-use super::ServiceSocket;
 use super::service::{Place, Places, serve};
-use super::smtp::Stop;
+use super::{Counted, ServiceSocket, Stop};
 use crate::alarm::Alarms;
 use crate::direction::Direction;
 use crate::engine::Engine;
@@ -62,8 +60,8 @@ impl PolicyService {
     }
 
     /// What happened so far.
-    pub fn counters(&self) -> CountersSnapshot {
-        self.counters.snapshot(self.places.taken())
+    pub fn counters(&self) -> Counted<Counters> {
+        Counted { connections_active: self.places.taken(), counts: self.counters.clone() }
     }
 
     /// Serves `socket` until `stop`, then until the requests in hand are answered or its deadline is over.

@@ -6,8 +6,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tracing::warn;
 
 use super::super::service::Place;
-use super::super::smtp::{Patience, Stop};
 use super::super::socket::Stream;
+use super::super::{Patience, Stop};
 use super::PolicyService;
 use crate::postfix_policy::{Request, RequestBuffer};
 

@@ -11,8 +11,10 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::stream::Stream;
-use crate::smtp::{LineBuffer, is_proxy_header};
+use crate::smtp::{LineBuffer, LineFault, is_proxy_header};
 
+/// Octets that are read at once while waiting for lines.
+pub(super) const PIECE: usize = 4096;
 /// Octets of replies that may wait for the end of a pipelined batch.
 const MAX_OUTPUT: usize = 16 * 1024;
 /// How long a client may take to take in our last words and to close its end.
@@ -93,9 +95,19 @@ impl ClientStream {
         self.output.extend_from_slice(lines.as_bytes());
     }
 
-    /// Whether so much is queued that it must go out before more is added.
-    pub(super) fn is_full(&self) -> bool {
-        self.output.len() > MAX_OUTPUT
+    /// Waits for the next line, once what is queued is sent. Nothing is lost when this is cancelled.
+    pub(super) async fn line(&mut self) -> Result<Result<Vec<u8>, LineFault>, Gone> {
+        loop {
+            if self.output.len() > MAX_OUTPUT {
+                self.flush().await?;
+            }
+            // What a pipelined batch is answered goes out at its end.
+            if let Some(line) = self.input.next_line() {
+                return Ok(line);
+            }
+            self.flush().await?;
+            self.fill(PIECE).await?;
+        }
     }
 
     /// Sends what is queued. Nothing is sent twice when this is cancelled.

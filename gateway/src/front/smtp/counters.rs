@@ -1,87 +1,34 @@
-//! What happened at this front, counted.
-
-use std::sync::atomic::{AtomicU64, Ordering};
+//! What happened at the proxy, counted.
 
 use serde::Serialize;
 
-/// One number that only grows.
-#[derive(Debug, Default)]
-pub(in crate::front) struct Counter(AtomicU64);
+use super::super::Counter;
 
-impl Counter {
-    pub(in crate::front) fn add(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(in crate::front) fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// What happened at this front since it began.
-#[derive(Debug, Default)]
-pub(super) struct Counters {
-    pub(super) connections: Counter,
-    pub(super) capacity: Counter,
-    pub(super) known_lost: Counter,
-    pub(super) refused: Counter,
-    pub(super) deferred: Counter,
-    pub(super) early_talkers: Counter,
-    pub(super) protocol_errors: Counter,
-    pub(super) messages_relayed: Counter,
-    pub(super) messages_refused: Counter,
-    pub(super) messages_quarantined: Counter,
-    pub(super) next_hop_failures: Counter,
-    pub(super) tls_failures: Counter,
-}
-
-impl Counters {
-    pub(super) fn snapshot(&self, connections_active: usize) -> CountersSnapshot {
-        CountersSnapshot {
-            connections: self.connections.get(),
-            connections_active,
-            capacity: self.capacity.get(),
-            known_lost: self.known_lost.get(),
-            refused: self.refused.get(),
-            deferred: self.deferred.get(),
-            early_talkers: self.early_talkers.get(),
-            protocol_errors: self.protocol_errors.get(),
-            messages_relayed: self.messages_relayed.get(),
-            messages_refused: self.messages_refused.get(),
-            messages_quarantined: self.messages_quarantined.get(),
-            next_hop_failures: self.next_hop_failures.get(),
-            tls_failures: self.tls_failures.get(),
-        }
-    }
-}
-
-/// The counters at one moment, for `status`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct CountersSnapshot {
+/// What happened at the proxy since it began.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Counters {
     /// Connections accepted from the system.
-    pub connections: u64,
-    /// Those of now.
-    pub connections_active: usize,
+    pub connections: Counter,
     /// Connections that found no room.
-    pub capacity: u64,
+    pub capacity: Counter,
     /// Connections of which the kernel filter did not learn, since too many came at once.
-    pub known_lost: u64,
+    pub known_lost: Counter,
     /// Connections refused with a 5xx instead of the greeting.
-    pub refused: u64,
+    pub refused: Counter,
     /// Connections deferred with a 4xx instead of the greeting.
-    pub deferred: u64,
+    pub deferred: Counter,
     /// Clients that spoke before the greeting.
-    pub early_talkers: u64,
+    pub early_talkers: Counter,
     /// Commands and messages that broke the protocol or a limit.
-    pub protocol_errors: u64,
+    pub protocol_errors: Counter,
     /// Messages that the next hop took.
-    pub messages_relayed: u64,
+    pub messages_relayed: Counter,
     /// Messages that it did not get, or did not take.
-    pub messages_refused: u64,
+    pub messages_refused: Counter,
     /// Messages that went into quarantine instead.
-    pub messages_quarantined: u64,
+    pub messages_quarantined: Counter,
     /// Times that the next hop could not be reached, or was lost.
-    pub next_hop_failures: u64,
+    pub next_hop_failures: Counter,
     /// Handshakes of clients that came to nothing.
-    pub tls_failures: u64,
+    pub tls_failures: Counter,
 }

@@ -62,7 +62,7 @@ impl Session {
             protocol: Protocol {
                 extended: hello.is_some_and(|hello| hello.extended),
                 tls: self.stream.is_tls(),
-                authenticated: self.is_authenticated,
+                authenticated: self.is_authenticated(),
                 utf8: message.mail.is_utf8(),
             },
             reference: &decision.reference,

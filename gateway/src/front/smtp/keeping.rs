@@ -30,12 +30,13 @@ impl Session {
     pub(super) async fn keep(&mut self, message: &mut Message, decision: Decision) {
         // The connection's end takes the transaction back; nothing of the message went there yet.
         self.next_hop = None;
-        match Keeping::begin(&self.front.quarantine, decision.clone()).await {
-            Ok(keeping) => {
+        let begun = Keeping::begin(&self.front.quarantine, decision.clone());
+        match self.patience.within(self.final_wait(), begun).await {
+            Some(Ok(keeping)) => {
                 message.held = self.header(message, &keeping.decision);
                 message.fate = Fate::Keep(Box::new(keeping));
             }
-            Err(_told) => message.refuse(&mut self.next_hop, Refusal::not_kept(decision)),
+            Some(Err(_)) | None => message.refuse(&mut self.next_hop, Refusal::not_kept(decision)),
         }
     }
 
@@ -47,10 +48,8 @@ impl Session {
             return;
         }
         let written = keeping.write(mem::take(&mut message.held));
-        if !matches!(
-            self.patience.within(self.settings.limits.next_hop_final_timeout, written).await,
-            Some(Ok(()))
-        ) {
+        let wait = self.settings.limits.next_hop_final_timeout;
+        if !matches!(self.patience.within(wait, written).await, Some(Ok(()))) {
             let decision = keeping.decision.clone();
             message.refuse(&mut self.next_hop, Refusal::not_kept(decision));
         }

@@ -20,7 +20,7 @@ impl Session {
         let Some(hello) = self.hello.clone() else {
             return self.refuse(Reply::new(503, 5, 1, "send EHLO first"));
         };
-        if self.is_authenticated || self.transaction.is_some() {
+        if self.is_authenticated() || self.transaction.is_some() {
             return self.refuse(Reply::new(503, 5, 1, "not now"));
         }
         if self.next_hop.is_none() {
@@ -76,7 +76,6 @@ impl Session {
             self.stream.say_lines(&reply.wire());
             return self.count_error();
         }
-        self.is_authenticated = true;
         self.before_login = self.connection.clone().map(Box::new);
         if let Some(connection) = &mut self.connection {
             let ptr = connection.route.take().map(|route| route.ptr).unwrap_or_default();

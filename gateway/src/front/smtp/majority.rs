@@ -52,7 +52,7 @@ impl Majority {
 
     /// Ends the window and begins the next.
     pub(super) fn turn(&mut self) -> Shown {
-        let Self { total, candidate, suspect, of_suspect, quiet, .. } = std::mem::take(self);
+        let Self { total, candidate, votes, suspect, of_suspect, quiet } = std::mem::take(self);
         if total < ENOUGH {
             self.quiet = quiet.saturating_add(1);
             self.suspect = suspect;
@@ -62,8 +62,12 @@ impl Majority {
         let is_majority = of_suspect.saturating_mul(100) >= total.saturating_mul(MAJORITY);
         match suspect.filter(|_suspect| is_majority) {
             Some(address) => Shown::Majority { address, count: of_suspect, total },
-            // It may be another one, which the next window counts.
-            None if candidate != suspect => Shown::Unknown,
+            // It may be another one, which the next window counts: what a majority has beyond all others is left of its votes.
+            None if candidate != suspect
+                && votes.saturating_mul(100) >= total.saturating_mul(2 * MAJORITY - 100) =>
+            {
+                Shown::Unknown
+            }
             None => Shown::None,
         }
     }
@@ -107,6 +111,21 @@ mod tests {
         }
         let quiet: Vec<_> = (0..FORGET_AFTER).map(|_| window(&mut majority, 0, 0)).collect();
         assert_eq!((quiet[58], quiet[59]), (Shown::Unknown, Shown::None));
+    }
+
+    #[test]
+    fn a_majority_is_over_when_others_come_each_time() {
+        let mut majority = Majority::default();
+        for _ in 0..2 {
+            window(&mut majority, 190, 200);
+        }
+        for number in 0..3_u32 {
+            for client in 0..200 {
+                let bits = 0x0b00_0000 + (number << 16) + client;
+                majority.note(std::net::Ipv4Addr::from_bits(bits).into());
+            }
+            assert_eq!(majority.turn(), Shown::None, "window {number}");
+        }
     }
 
     #[test]

@@ -93,7 +93,15 @@ pub(super) enum More {
     Gone,
     Interrupted(Interrupted),
     Timeout,
-    /// It was refused long ago, and goes on.
+}
+
+/// Why a message will not come to its end.
+pub(super) enum Cut {
+    /// The client went away.
+    Gone,
+    /// It fell silent.
+    Timeout,
+    /// It was refused long ago for its size, and goes on.
     TooMuch,
 }
 
@@ -111,20 +119,39 @@ impl Session {
             if fed.end {
                 return self.finish(message).await;
             }
-            if message.is_far_too_long(&self.settings.limits) {
-                self.conclude(message);
-                return Flow::Close;
-            }
-            match self.more(&mut message).await {
-                More::Came => {}
-                More::Gone | More::TooMuch => return self.broken_off(message, None),
-                More::Timeout => {
-                    let reply = Reply::new(421, 4, 2, "timed out waiting for data");
-                    return self.broken_off(message, Some(reply));
-                }
-                More::Interrupted(interruption) => self.interrupted(&mut message, interruption),
+            if let Err(cut) = self.go_on(&mut message).await {
+                return self.cut_off(message, cut);
             }
         }
+    }
+
+    /// Waits for more of a message, whatever the next hop says meanwhile.
+    pub(super) async fn go_on(&mut self, message: &mut Message) -> Result<(), Cut> {
+        if message.octets > self.settings.limits.message.saturating_mul(2) {
+            return Err(Cut::TooMuch);
+        }
+        match self.more(message).await {
+            More::Came => Ok(()),
+            More::Gone => Err(Cut::Gone),
+            More::Timeout => Err(Cut::Timeout),
+            More::Interrupted(interruption) => {
+                self.interrupted(message, interruption);
+                Ok(())
+            }
+        }
+    }
+
+    /// Ends the session with a message that will not come to its end.
+    pub(super) fn cut_off(&mut self, mut message: Message, cut: Cut) -> Flow {
+        match cut {
+            Cut::Gone => self.give_up(&mut message, None),
+            Cut::Timeout => {
+                let reply = Reply::new(421, 4, 2, "timed out waiting for data");
+                self.give_up(&mut message, Some(reply));
+            }
+            Cut::TooMuch => self.conclude(message),
+        }
+        Flow::Close
     }
 
     /// Judges and prepares what came.
@@ -189,8 +216,8 @@ impl Session {
     /// Does what a judgement of the header says.
     async fn settle(&mut self, message: &mut Message, judged: Judged) {
         let Judged { decision, provable } = judged;
-        let reply = decision_reply(&decision);
-        if let (Some(domain), true) = (provable, reply.is_some()) {
+        let is_stopped = decision_reply(&decision).is_some();
+        if let (Some(domain), true) = (provable, is_stopped) {
             match Arc::clone(&self.front.proving).try_acquire_owned() {
                 Ok(room) => {
                     let until = Instant::now() + LONGEST_PROVING;
@@ -203,8 +230,8 @@ impl Session {
             }
             return;
         }
-        if let Some(reply) = reply {
-            return message.refuse(&mut self.next_hop, Refusal::judged(decision, &reply));
+        if is_stopped {
+            return message.refuse(&mut self.next_hop, Refusal::judged(decision));
         }
         if decision.effective() == Action::Quarantine {
             return self.keep(message, decision).await;
@@ -217,14 +244,12 @@ impl Session {
     /// Refuses a message for what it is, not for where it comes from.
     fn refuse_message(&mut self, message: &mut Message, reply: Reply) {
         self.front.counters.protocol_errors.add();
-        let lines = format!("{reply}\r\n");
         let decision = self.own(Phase::Message, Verdict::Protocol, Action::RejectMessage, reply);
-        let refusal = Refusal { decision, reply: lines, next_hop: None, judged: false };
-        message.refuse(&mut self.next_hop, refusal);
+        message.refuse(&mut self.next_hop, Refusal::ours(decision));
     }
 
     /// The next hop answered in the middle of the data, or went away.
-    pub(super) fn interrupted(&mut self, message: &mut Message, interruption: Interrupted) {
+    fn interrupted(&mut self, message: &mut Message, interruption: Interrupted) {
         let own = |session: &Self, reply| {
             session.own(Phase::Message, Verdict::NextHop, Action::Defer, reply)
         };
@@ -260,7 +285,7 @@ impl Session {
     }
 
     /// Waits for more, and sends what was held so far: now it is not the end.
-    pub(super) async fn more(&mut self, message: &mut Message) -> More {
+    async fn more(&mut self, message: &mut Message) -> More {
         let more = self.more_from_client().await;
         let (More::Came, Some(next_hop)) = (&more, &mut self.next_hop) else { return more };
         if message.held.len() < PIECE {
@@ -306,7 +331,7 @@ impl Session {
         self.prove(&mut message).await;
         let rules = self.front.engine.rules_version();
         if message.fate.judgement().is_some_and(|decision| decision.rules != rules) {
-            let again = self.judge_message(&message).await.decision;
+            let again = self.judge_message(&message).await;
             message.settle_again(&mut self.next_hop, again);
         }
         if let Fate::Keep(_) = message.fate {
@@ -354,7 +379,7 @@ impl Session {
         let Fate::Proving(proving) = &message.fate else { return };
         let (domain, stopped) = (Arc::clone(&proving.domain), proving.decision.clone());
         let whole = [message.header.as_slice(), &message.content].concat();
-        let judged = match self.front.engine.is_signed_by(&domain, &whole).await {
+        let judged = match self.front.engine.is_signed_by(&domain, whole).await {
             Some(true) => {
                 message.proved = Some(domain);
                 self.judge_message(message).await
@@ -401,12 +426,6 @@ impl Session {
             ..Outcome::default()
         };
         self.front.engine.record(&self.client, Some(&message.envelope), &refusal.decision, outcome);
-    }
-
-    /// The client went away, or fell silent, in the middle of its data.
-    pub(super) fn broken_off(&mut self, mut message: Message, reply: Option<Reply>) -> Flow {
-        self.give_up(&mut message, reply);
-        Flow::Close
     }
 
     /// Ends a message whose data has no end: nothing was acknowledged, nothing goes on.
@@ -470,11 +489,6 @@ impl Message {
         matches!(self.fate, Fate::Refused(_))
     }
 
-    /// Whether its sender goes on long after it was refused for its size.
-    pub(super) const fn is_far_too_long(&self, limits: &Limits) -> bool {
-        self.octets > limits.message.saturating_mul(2)
-    }
-
     /// Drops the next hop with what it has of the message; the rest of the data is taken in and forgotten.
     pub(super) fn refuse(&mut self, next_hop: &mut Option<NextHopConnection>, refusal: Refusal) {
         *next_hop = None;
@@ -485,29 +499,20 @@ impl Message {
 
     /// The rules changed while the message came in (S0.6). It can be stopped still; to be let in after all, to be tagged or
     /// to go into quarantine, it has to come again.
-    fn settle_again(&mut self, next_hop: &mut Option<NextHopConnection>, again: Decision) {
+    fn settle_again(&mut self, next_hop: &mut Option<NextHopConnection>, again: Judged) {
         let Some(first) = self.fate.judgement() else { return };
-        let (rules, tagged) = (first.rules, first.header().is_some());
+        let (again, tagged) = (again.after(first), first.header().is_some());
         let stopped = matches!(self.fate, Fate::Refused(_));
-        // The record names both versions: this one, and the one at the end.
-        let again = Decision { rules, ..again };
         let is_quarantine = again.effective() == Action::Quarantine;
         if let (Fate::Keep(keeping), true) = (&mut self.fate, is_quarantine) {
             keeping.decision = again;
             return;
         }
         let elsewhere = stopped || is_quarantine || matches!(self.fate, Fate::Keep(_));
-        if let Some(reply) = decision_reply(&again) {
-            self.refuse(next_hop, Refusal::judged(again, &reply));
+        if decision_reply(&again).is_some() {
+            self.refuse(next_hop, Refusal::judged(again));
         } else if elsewhere || (again.header().is_some() && !tagged) {
-            let reply = Reply::new(451, 7, 1, "rules changed in the meantime, try again");
-            let again = Decision {
-                action: Action::Defer,
-                enforced: true,
-                reply: Some(reply.clone()),
-                ..again
-            };
-            self.refuse(next_hop, Refusal::judged(again, &reply));
+            self.refuse(next_hop, Refusal::judged(again.come_again()));
         }
     }
 
@@ -544,44 +549,32 @@ impl Fate {
 impl Refusal {
     /// We have no room to hold the message until its signature is verified: that is ours, and never a 5xx.
     fn for_want_of_room(decision: Decision) -> Self {
-        let reply =
-            Reply::new(451, 3, 2, "too many messages wait for their signatures, try again later");
-        let decision = Decision {
-            verdict: Verdict::Capacity,
-            action: Action::Defer,
-            reply: Some(reply.clone()),
-            ..decision
-        };
-        Self { decision, reply: format!("{reply}\r\n"), next_hop: None, judged: false }
+        let text = "too many messages wait for their signatures, try again later";
+        Self::ours(decision.for_want_of_room(Reply::new(451, 3, 2, text)))
     }
 
-    /// The quarantine takes nothing now: the message may come again. That is our trouble, and never a 5xx (S0.9).
+    /// The quarantine takes nothing now: the message may come again.
     pub(super) fn not_kept(decision: Decision) -> Self {
-        let reply = Reply::new(451, 3, 1, "no room to keep the message, try again later");
-        let decision = Decision {
-            verdict: Verdict::Capacity,
-            action: Action::Defer,
-            reply: Some(reply.clone()),
-            ..decision
-        };
-        Self { decision, reply: format!("{reply}\r\n"), next_hop: None, judged: false }
+        let text = "no room to keep the message, try again later";
+        Self::ours(decision.for_want_of_room(Reply::new(451, 3, 1, text)))
     }
 
-    fn judged(decision: Decision, reply: &Reply) -> Self {
-        Self { decision, reply: format!("{reply}\r\n"), next_hop: None, judged: true }
+    fn judged(decision: Decision) -> Self {
+        Self { judged: true, ..Self::ours(decision) }
+    }
+
+    fn ours(decision: Decision) -> Self {
+        let reply = decision_reply(&decision).map(|reply| format!("{reply}\r\n"));
+        let reply = reply.unwrap_or_default();
+        Self { decision, reply, next_hop: None, judged: false }
     }
 }
 
 /// What the sender hears instead of the next hop's answer; `None` where the message goes on.
 fn decision_reply(decision: &Decision) -> Option<Reply> {
-    let words = |otherwise| decision.reply.clone().unwrap_or(otherwise);
-    match decision.effective() {
-        Action::Accept | Action::Observe | Action::Tag | Action::Quarantine => None,
-        // The configuration says so in words: no other way leads here.
-        Action::Discard => Some(Reply::new(250, 0, 0, "ok")),
-        Action::Defer => Some(words(Reply::new(451, 7, 1, "try again later"))),
-        Action::Reject | Action::RejectMessage => Some(words(Reply::new(554, 7, 1, "refused"))),
-    }
+    // The configuration says so in words: no other way leads here.
+    let is_discarded = decision.effective() == Action::Discard;
+    if is_discarded { Some(Reply::new(250, 0, 0, "ok")) } else { decision.refusal() }
 }
 
 /// Whether the next hop says no, and says it to the client.

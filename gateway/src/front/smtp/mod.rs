@@ -10,7 +10,6 @@ mod majority;
 mod message;
 mod next_hop;
 mod opening;
-mod patience;
 mod pieces;
 mod release;
 mod session;
@@ -29,23 +28,19 @@ use arc_swap::ArcSwap;
 use moka::sync::Cache;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::task::{JoinError, JoinSet};
-use tokio::time::{sleep, sleep_until};
+use tokio::time::sleep;
 
 use self::connections::{Connections, Full};
-pub(super) use self::counters::Counter;
-use self::counters::Counters;
-pub use self::counters::CountersSnapshot;
+pub use self::counters::Counters;
 use self::majority::{Majority, Shown};
 pub use self::next_hop::NextHopStatus;
 use self::next_hop::NextHops;
-pub(super) use self::patience::Patience;
-pub use self::patience::{Stop, stopped};
 pub use self::release::{RecipientOutcome, ReleaseError, Released};
 use self::session::{Entry, Session};
 use self::tarpit::Tarpit;
 use self::tls::Tls;
-use super::{HeaderConfig, Listener, NextHop, PassClient};
+use super::service::serve;
+use super::{Counted, HeaderConfig, Listener, NextHop, PassClient, Stop, stopped};
 use crate::alarm::Alarms;
 use crate::direction::{Route, RouteReason};
 use crate::engine::{Client, Engine};
@@ -56,8 +51,6 @@ use crate::refresh::Known;
 use crate::smtp::{Limits, Mailbox, RecipientDomains};
 use crate::tls::{Certificate, TlsError};
 
-/// How long sessions may take beyond the deadline of a stop to say goodbye.
-const GRACE: Duration = Duration::from_secs(2);
 /// Clients of which it is remembered that they can wait for a greeting.
 const MOST_PATIENT: u64 = 100_000;
 /// How long that is remembered.
@@ -161,14 +154,9 @@ impl Front {
         Ok(())
     }
 
-    /// Our name in greetings, as it is now.
-    pub fn hostname(&self) -> String {
-        self.settings.load().hostname.clone()
-    }
-
     /// What happened so far.
-    pub fn counters(&self) -> CountersSnapshot {
-        self.counters.snapshot(self.connections.total())
+    pub fn counters(&self) -> Counted<Counters> {
+        Counted { connections_active: self.connections.total(), counts: self.counters.clone() }
     }
 
     /// How the next hops are doing.
@@ -221,39 +209,11 @@ impl Front {
     }
 
     /// Serves the connections of one listening socket until `stop`, then until all are finished or its deadline is over.
-    pub async fn serve(self: Arc<Self>, socket: TcpListener, listener: Listener, mut stop: Stop) {
-        let alarm = format!("listener:{}", listener.address);
+    pub async fn serve(self: Arc<Self>, socket: TcpListener, listener: Listener, stop: Stop) {
+        let name = format!("listener:{}", listener.address);
         let listener = Arc::new(listener);
-        let mut sessions = JoinSet::new();
-        let deadline = loop {
-            tokio::select! {
-                accepted = socket.accept() => match accepted {
-                    Ok((stream, _address)) => {
-                        self.alarms.clear(&alarm);
-                        if let Some(session) = self.admit(stream, &listener, &stop) {
-                            sessions.spawn(session.run());
-                        }
-                    }
-                    Err(error) => {
-                        self.alarms.raise(&alarm, &format!("cannot accept connections: {error}"));
-                        // Out of descriptors, most likely: some will be closed in the meantime.
-                        sleep(Duration::from_millis(100)).await;
-                    }
-                },
-                Some(finished) = sessions.join_next() => report_panic(finished),
-                deadline = stopped(&mut stop) => break deadline,
-            }
-        };
-        drop(socket);
-        let drained = async {
-            while let Some(finished) = sessions.join_next().await {
-                report_panic(finished);
-            }
-        };
-        tokio::select! {
-            () = drained => {}
-            () = sleep_until(deadline + GRACE) => {}
-        }
+        let admit = |stream| self.admit(stream, &listener, &stop).map(Session::run);
+        serve(socket, &name, &self.alarms, stop.clone(), admit).await;
     }
 
     /// A session for a new connection, if there is room for it.
@@ -321,10 +281,4 @@ fn ends(stream: &TcpStream) -> Option<Client> {
     address.set_ip(fold(address.ip()));
     local.set_ip(fold(local.ip()));
     Some(Client::new(address, local))
-}
-
-fn report_panic(finished: Result<(), JoinError>) {
-    if let Err(error) = finished {
-        tracing::error!(target: "alarm", "session died: {error}");
-    }
 }

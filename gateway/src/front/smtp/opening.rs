@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::client::{Early, Gone};
+use super::client::{Early, Gone, PIECE};
 use super::connections::Full;
-use super::session::{Flow, PIECE, Session};
+use super::session::{Flow, Session};
 use crate::engine::{Client, NamedBy};
 use crate::front::ListenerTls;
 use crate::policy::{Action, Decision, Outcome, Phase, Reply, Verdict};
-use crate::smtp::{Command, CommandError, Proxied, Xclient, read_proxy_header};
+use crate::smtp::{Capabilities, Command, CommandError, Proxied, Xclient, read_proxy_header};
 
 /// How long a load balancer may take to say who is there.
 const HEADER_WAIT: Duration = Duration::from_secs(5);
@@ -84,7 +84,7 @@ impl Session {
         }
     }
 
-    fn defer_connection(&mut self, verdict: Verdict, reply: Reply) -> Flow {
+    pub(super) fn defer_connection(&mut self, verdict: Verdict, reply: Reply) -> Flow {
         let decision = self.own(Phase::Connect, verdict, Action::Defer, reply.clone());
         self.answer_connection(&decision, reply);
         Flow::Close
@@ -124,7 +124,7 @@ impl Session {
     /// XCLIENT: another client is there from now on, and is greeted anew.
     pub(super) async fn xclient(&mut self, said: Xclient) -> Flow {
         let peer = self.peer;
-        if !self.listener.xclient_from.iter().any(|known| known.contains(peer)) {
+        if !self.may_name_client() {
             return self.refuse(CommandError::NotOffered.reply());
         }
         if self.transaction.is_some() {
@@ -245,13 +245,7 @@ impl Session {
         let stream = &mut self.stream;
         let talk = async {
             for _line in 0..REFUSED_LINES {
-                let line = loop {
-                    if let Some(line) = stream.input.next_line() {
-                        break line;
-                    }
-                    stream.flush().await?;
-                    stream.fill(PIECE).await?;
-                };
+                let line = stream.line().await?;
                 if !delay.is_zero() {
                     sleep(delay).await;
                 }
@@ -270,9 +264,8 @@ impl Session {
     pub(super) fn forget_greeting(&mut self) {
         self.abort();
         self.leave_next_hop();
-        self.offered = crate::smtp::Capabilities::default();
+        self.offered = Capabilities::default();
         self.hello = None;
-        self.is_authenticated = false;
         if let Some(before) = self.before_login.take() {
             self.connection = Some(*before);
         }

@@ -1,6 +1,6 @@
 //! A message that comes in pieces (BDAT, RFC 3030): the next hop gets it as one.
 
-use super::message::{Message, More};
+use super::message::{Cut, Message, More};
 use super::session::{Flow, Next, Session};
 use crate::front::BareNewline;
 use crate::policy::Reply;
@@ -35,17 +35,8 @@ impl Session {
     async fn receive_pieces(&mut self, mut message: Message, first: Bdat) -> Flow {
         let mut piece = first;
         loop {
-            match self.take_piece(&mut message, piece.size).await {
-                Some(More::Gone) => return self.broken_off(message, None),
-                Some(More::Timeout) => {
-                    let reply = Reply::new(421, 4, 2, "timed out waiting for data");
-                    return self.broken_off(message, Some(reply));
-                }
-                Some(More::TooMuch) => {
-                    self.conclude(message);
-                    return Flow::Close;
-                }
-                Some(More::Came | More::Interrupted(_)) | None => {}
+            if let Err(cut) = self.take_piece(&mut message, piece.size).await {
+                return self.cut_off(message, cut);
             }
             if piece.last {
                 message.end_pieces();
@@ -65,8 +56,8 @@ impl Session {
         }
     }
 
-    /// Takes `size` octets; `None` when they are all here.
-    async fn take_piece(&mut self, message: &mut Message, size: u64) -> Option<More> {
+    /// Takes `size` octets.
+    async fn take_piece(&mut self, message: &mut Message, size: u64) -> Result<(), Cut> {
         let mut left = size;
         loop {
             let unread = self.stream.input.unread();
@@ -75,17 +66,10 @@ impl Session {
             self.stream.input.consume(length);
             left -= u64::try_from(length).unwrap_or(left);
             self.look_at(message, false).await;
-            if message.is_far_too_long(&self.settings.limits) {
-                return Some(More::TooMuch);
-            }
             if left == 0 {
-                return None;
+                return Ok(());
             }
-            match self.more(message).await {
-                More::Came => {}
-                More::Interrupted(interruption) => self.interrupted(message, interruption),
-                ended => return Some(ended),
-            }
+            self.go_on(message).await?;
         }
     }
 

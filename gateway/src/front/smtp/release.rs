@@ -9,7 +9,7 @@ use serde::Serialize;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::next_hop::{Hello, Interrupted, NextHopConnection, NextHopError};
+use super::next_hop::{Hello, Interrupted, NextHopConnection, NextHopError, NextHops};
 use super::{Front, Settings};
 use crate::clock::Clock;
 use crate::engine::Client;
@@ -85,8 +85,8 @@ impl Front {
 
     async fn release_taken(&self, id: &Id, author: String) -> Result<Released, ReleaseError> {
         let begun = ReleaseBegun { author, time: Clock::System.now() };
-        let (taken, record) = begin(&self.quarantine, id, begun.clone()).await?;
-        let sent = self.send(&self.settings.load_full(), &taken, &record).await;
+        let Begun { taken, record, file } = begin(&self.quarantine, id, begun.clone()).await?;
+        let sent = self.send(&self.settings.load_full(), file, &record).await;
         let answers = match sent {
             Ok(answers) => answers,
             Err(error) => {
@@ -160,10 +160,9 @@ impl Front {
     async fn send(
         &self,
         settings: &Settings,
-        taken: &Taken,
+        file: File,
         record: &HeldMessage,
     ) -> Result<Answers, ReleaseError> {
-        let file = taken.open()?;
         let mail = parsed_mail(record)?;
         let client = Client::new(record.client, record.local);
         let hello = Hello { name: record.helo.clone(), extended: record.extended };
@@ -187,7 +186,8 @@ impl Front {
             recipients.push(answer);
         }
         if !recipients.iter().any(|(accepted, _said)| *accepted) {
-            next_hop.quit().await;
+            // The transaction is open; leaving it takes it back.
+            tokio::spawn(next_hop.quit());
             return Ok(Answers { recipients, message: None });
         }
         let reply = next_hop.command("DATA", wait).await?;
@@ -198,7 +198,7 @@ impl Front {
         let reply = timeout(settings.limits.next_hop_final_timeout, next_hop.reply()).await;
         let unanswered = |error: NextHopError| ReleaseError::Unanswered(error.to_string());
         let reply = reply.map_err(|late| unanswered(late.into()))?.map_err(unanswered)?;
-        next_hop.quit().await;
+        NextHops::give_back(settings, next_hop);
         Ok(Answers { recipients, message: Some(reply) })
     }
 
@@ -212,19 +212,27 @@ impl Front {
     }
 }
 
+/// A message whose release was begun.
+struct Begun {
+    taken: Taken,
+    record: HeldMessage,
+    file: File,
+}
+
 /// Takes the message and writes down that it is being released: what cannot be written could not be removed afterwards, and
 /// would be released again.
 async fn begin(
     quarantine: &Arc<Quarantine>,
     id: &Id,
     begun: ReleaseBegun,
-) -> Result<(Taken, HeldMessage), QuarantineError> {
+) -> Result<Begun, QuarantineError> {
     let (quarantine, id) = (Arc::clone(quarantine), id.clone());
     blocking(move || {
         let taken = quarantine.take(&id)?;
         let record = HeldMessage { release_begun: Some(begun), ..taken.record()? };
         taken.update(&record)?;
-        Ok((taken, record))
+        let file = taken.open()?;
+        Ok(Begun { taken, record, file })
     })
     .await
 }
@@ -270,15 +278,23 @@ async fn send_data(
         let is_end = length == 0;
         if is_end {
             std::mem::take(&mut encoder).finish(&mut wire);
+            // What it said already is no answer to the end.
+            if let Some(unasked) = next_hop.unasked().await {
+                return Err(refused(unasked.into()));
+            }
         }
         let sent = timeout(settings.limits.next_hop_timeout, next_hop.data(&wire)).await;
-        sent.map_err(NextHopError::from)?.map_err(|interrupted| match interrupted {
-            Interrupted::Lost(error) => ReleaseError::from(error),
-            Interrupted::Reply(reply) => ReleaseError::NextHop(reply.summary()),
-        })?;
+        sent.map_err(NextHopError::from)?.map_err(refused)?;
         if is_end {
             return Ok(());
         }
+    }
+}
+
+fn refused(interrupted: Interrupted) -> ReleaseError {
+    match interrupted {
+        Interrupted::Lost(error) => error.into(),
+        Interrupted::Reply(reply) => ReleaseError::NextHop(reply.summary()),
     }
 }
 

@@ -9,18 +9,14 @@ use tokio::net::TcpStream;
 use super::client::{ClientStream, Gone};
 use super::connections::Place;
 use super::next_hop::{Hello, NextHopConnection};
-use super::patience::Patience;
 use super::transaction::Transaction;
-use super::{Front, Settings, Stop};
+use super::{Front, Settings};
 use crate::direction::Route;
 use crate::engine::Client;
-use crate::front::{Listener, ListenerTls};
-use crate::net::Prefix;
+use crate::front::{Listener, ListenerTls, Patience, Stop};
 use crate::policy::{Action, Decision, Phase, Reply, Verdict};
 use crate::smtp::{Capabilities, Command, CommandError, HelloName, Limits, LineFault, Offer};
 
-/// Octets that are read at once while waiting for commands.
-pub(super) const PIECE: usize = 4096;
 /// Octets of a line in a login (RFC 4954 section 4).
 const LOGIN_LINE: usize = 12_288;
 
@@ -44,9 +40,8 @@ pub(super) struct Session {
     pub(super) hello: Option<Hello>,
     /// The name that another host says the client greeted with.
     pub(super) said_hello: Option<HelloName>,
-    /// Whether the next hop took its login; only the connection at hand knows of that.
-    pub(super) is_authenticated: bool,
-    /// What was decided about the client without its login, which ends with the greeting in which it was.
+    /// What was decided about a client that has logged in at the next hop, without its login; that ends with the greeting in
+    /// which it was. Only the connection at hand knows of it.
     pub(super) before_login: Option<Box<Decision>>,
     /// What the client was offered.
     pub(super) offered: Capabilities,
@@ -97,7 +92,6 @@ impl Session {
             next_hop: None,
             hello: None,
             said_hello: None,
-            is_authenticated: false,
             before_login: None,
             offered: Capabilities::default(),
             transaction: None,
@@ -123,6 +117,16 @@ impl Session {
     /// Which way the client's mail goes.
     pub(super) fn route(&self) -> Option<&Route> {
         self.connection.as_ref().and_then(|connection| connection.route.as_ref())
+    }
+
+    /// Whether the next hop took its login.
+    pub(super) const fn is_authenticated(&self) -> bool {
+        self.before_login.is_some()
+    }
+
+    /// Whether the other end may say who the client is with XCLIENT.
+    pub(super) fn may_name_client(&self) -> bool {
+        self.listener.xclient_from.iter().any(|known| known.contains(self.peer))
     }
 
     /// Waits for a command and answers it.
@@ -161,21 +165,10 @@ impl Session {
             return Next::Stop;
         }
         let stream = &mut self.stream;
-        let read = async {
-            loop {
-                if stream.is_full() {
-                    stream.flush().await?;
-                }
-                if let Some(line) = stream.input.next_line() {
-                    return Ok::<_, Gone>(line);
-                }
-                stream.flush().await?;
-                stream.fill(PIECE).await?;
-            }
-        };
+        let wait = self.settings.limits.command_timeout;
         tokio::select! {
             biased;
-            line = self.patience.within(self.settings.limits.command_timeout, read) => match line {
+            line = self.patience.within(wait, stream.line()) => match line {
                 Some(Ok(line)) => Next::Line(line),
                 Some(Err(Gone)) => Next::Gone,
                 None if self.patience.is_stopping() => Next::Stop,
@@ -238,9 +231,7 @@ impl Session {
         let Some(capabilities) = asked.flatten() else {
             front.counters.next_hop_failures.add();
             let reply = Reply::new(421, 3, 2, "next hop does not answer, try again later");
-            let decision = self.own(Phase::Connect, Verdict::NextHop, Action::Defer, reply.clone());
-            self.answer_connection(&decision, reply);
-            return Flow::Close;
+            return self.defer_connection(Verdict::NextHop, reply);
         };
         let mut lines = vec![self.settings.hostname.clone()];
         lines.extend(capabilities.offered(self.offer()));
@@ -256,15 +247,14 @@ impl Session {
     fn offer(&self) -> Offer {
         let is_tls = self.stream.is_tls();
         let Limits { message, recipients, .. } = self.settings.limits;
-        let may_name_clients = |known: &Prefix| known.contains(self.peer);
         Offer {
             size: message,
             recipients,
             starttls: self.listener.tls == ListenerTls::Starttls
                 && !is_tls
                 && self.front.tls.acceptor().is_some(),
-            auth: self.listener.auth && is_tls && !self.is_authenticated,
-            xclient: self.listener.xclient_from.iter().any(may_name_clients),
+            auth: self.listener.auth && is_tls && !self.is_authenticated(),
+            xclient: self.may_name_client(),
         }
     }
 

@@ -9,10 +9,9 @@ use tokio::time::sleep;
 use tokio_rustls::rustls::{ClientConfig, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use super::patience::{Stop, stopped};
 use super::{NextHop, Settings};
 use crate::alarm::Alarms;
-use crate::front::{NextHopTls, NextHopTlsMode};
+use crate::front::{NextHopTls, NextHopTlsMode, Stop, stopped};
 use crate::tls::{Certificate, TlsError, Trust, client_config, server_config};
 
 /// The subject of the alarm.

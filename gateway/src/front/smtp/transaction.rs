@@ -9,9 +9,6 @@ use crate::engine::MailSaid;
 use crate::policy::{Action, DNS_UNAVAILABLE, Decision, Envelope, Outcome, Phase, Reply, Verdict};
 use crate::smtp::{CommandError, Mail, NextHopReply, Rcpt};
 
-/// Letters of a name or an address that a record keeps.
-const RECORDED: usize = 320;
-
 /// A transaction that the next hop has begun.
 #[derive(Debug)]
 pub(super) struct Transaction {
@@ -40,11 +37,11 @@ impl Session {
         }
         let transaction = Transaction {
             envelope: Envelope {
-                helo: capped(&hello.name),
+                helo: Envelope::capped(&hello.name),
                 sender: mail
                     .sender
                     .as_ref()
-                    .map(|sender| capped(&sender.to_string()))
+                    .map(|sender| Envelope::capped(sender.to_string()))
                     .unwrap_or_default(),
                 recipients: Vec::new(),
             },
@@ -96,7 +93,7 @@ impl Session {
                 return Ok(Begun::Reply(reply));
             }
         }
-        if self.is_authenticated {
+        if self.is_authenticated() {
             // Another connection knows nothing of the login.
             return Err(NextHopError::Closed);
         }
@@ -157,7 +154,7 @@ impl Session {
         };
         self.pass_on(&reply);
         if let (true, Some(transaction)) = (reply.is_positive(), &mut self.transaction) {
-            transaction.envelope.recipients.push(capped(&rcpt.recipient.to_string()));
+            transaction.envelope.recipients.push(Envelope::capped(rcpt.recipient.to_string()));
             transaction.accepted.push(rcpt.clone());
         }
         Flow::Continue
@@ -171,18 +168,11 @@ impl Session {
         let Envelope { helo, sender, .. } = &transaction.envelope;
         let mail = MailSaid { helo, sender, recipient: &recipient };
         let decision = front.engine.judge_recipient(&self.client, connection, mail).await?;
-        let envelope =
-            Envelope { recipients: vec![capped(&recipient)], ..transaction.envelope.clone() };
-        let reply = match decision.effective() {
-            Action::Accept
-            | Action::Observe
-            | Action::Tag
-            | Action::Quarantine
-            | Action::Discard => None,
-            Action::Defer => Some(Reply::new(451, 7, 1, "try again later")),
-            Action::Reject | Action::RejectMessage => Some(Reply::new(550, 7, 1, "refused")),
+        let envelope = Envelope {
+            recipients: vec![Envelope::capped(&recipient)],
+            ..transaction.envelope.clone()
         };
-        let reply = reply.map(|otherwise| decision.reply.clone().unwrap_or(otherwise));
+        let reply = decision.refusal();
         let outcome =
             Outcome { reply: reply.as_ref().map(ToString::to_string), ..Outcome::default() };
         front.engine.record(&self.client, Some(&envelope), &decision, outcome);
@@ -301,7 +291,7 @@ impl Session {
     /// Leaves a next hop that has nothing in hand.
     pub(super) fn leave_next_hop(&mut self) {
         let Some(next_hop) = self.next_hop.take() else { return };
-        if self.is_authenticated {
+        if self.is_authenticated() {
             tokio::spawn(next_hop.quit());
         } else {
             NextHops::give_back(&self.settings, next_hop);
@@ -328,8 +318,4 @@ enum Begun {
     Reply(NextHopReply),
     /// Not at all: it offers nothing for this parameter, nor did we.
     Unsupported(String),
-}
-
-fn capped(text: &str) -> String {
-    text.chars().take(RECORDED).collect()
 }

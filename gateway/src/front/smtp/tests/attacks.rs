@@ -138,7 +138,7 @@ async fn speaking_before_the_greeting() {
         client.expect(expected).await;
         drop(client);
     }
-    assert_eq!(site.front.counters().early_talkers, 1);
+    assert_eq!(site.front.counters().counts.early_talkers.get(), 1);
     let records = site.finish().await;
     let early: Vec<_> = records.iter().filter(|record| record["code"] == "early-talker").collect();
     assert_eq!(early.len(), 1);

@@ -60,9 +60,7 @@ pub async fn copy(socket: &Path, path: &str, out: &mut impl Write) -> Result<(),
     };
     if !response.status().is_success() {
         let status = response.status();
-        let body = Limited::new(response.into_body(), ANSWER_LIMIT).collect().await;
-        let body = body.map_err(|error| fail(Trouble::Body(error)))?.to_bytes();
-        return Err(refused(socket, status, &body));
+        return Err(refused(socket, status, &body(response).await.map_err(fail)?));
     }
     loop {
         let frame = timeout(PATIENCE, response.body_mut().frame()).await;
@@ -145,27 +143,21 @@ async fn respond(
     Ok(sender.send_request(request).await?)
 }
 
+/// What is left of an answer.
+async fn body(response: Response<Incoming>) -> Result<Bytes, Trouble> {
+    let body = Limited::new(response.into_body(), ANSWER_LIMIT).collect().await;
+    let body = body.map_err(|error| {
+        if error.is::<LengthLimitError>() { Trouble::Long } else { Trouble::Body(error) }
+    })?;
+    Ok(body.to_bytes())
+}
+
 async fn exchange(
     socket: &Path,
     request: Request<Full<Bytes>>,
 ) -> Result<(StatusCode, Bytes), Trouble> {
-    let stream = UnixStream::connect(socket).await.map_err(Trouble::Connect)?;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let exchange = async {
-        let response = sender.send_request(request).await?;
-        let status = response.status();
-        let body = Limited::new(response.into_body(), ANSWER_LIMIT).collect().await;
-        let body = body.map_err(|error| {
-            if error.is::<LengthLimitError>() { Trouble::Long } else { Trouble::Body(error) }
-        })?;
-        Ok((status, body.to_bytes()))
-    };
-    tokio::select! {
-        answer = exchange => answer,
-        // Ends only when the daemon hangs up, so before an answer it is an error.
-        ended = connection => Err(ended.map_or_else(Trouble::Http, |()| Trouble::Closed)),
-    }
+    let response = respond(socket, request).await?;
+    Ok((response.status(), body(response).await?))
 }
 
 /// The daemon did not answer, or not with what was asked for.
@@ -208,12 +200,19 @@ impl ClientError {
     }
 }
 
+impl From<hyper::Error> for Trouble {
+    fn from(error: hyper::Error) -> Self {
+        let hung_up = error.is_incomplete_message() || error.is_canceled();
+        if hung_up { Self::Closed } else { Self::Http(error) }
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 enum Trouble {
     #[error("{0}")]
     Connect(io::Error),
     #[error("{0}")]
-    Http(#[from] hyper::Error),
+    Http(hyper::Error),
     #[error("{0}")]
     Request(hyper::http::Error),
     #[error("{0}")]

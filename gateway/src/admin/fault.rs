@@ -44,6 +44,12 @@ impl Fault {
         Self { hint: Some(hint.to_string()), ..self }
     }
 
+    /// The same with what to do about it, where that is known.
+    #[must_use]
+    pub(super) fn hint_if(self, hint: Option<impl ToString>) -> Self {
+        Self { hint: hint.map(|hint| hint.to_string()).or(self.hint), ..self }
+    }
+
     /// The same with the code that it came with.
     #[must_use]
     pub(super) fn with(self, status: StatusCode) -> Self {

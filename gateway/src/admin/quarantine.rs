@@ -203,9 +203,5 @@ fn refused(error: &QuarantineError) -> Fault {
         QuarantineError::Taken(_) => StatusCode::CONFLICT,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
-    let fault = Fault::new(status, error);
-    match error.hint() {
-        Some(hint) => fault.hint(hint),
-        None => fault,
-    }
+    Fault::new(status, error).hint_if(error.hint())
 }

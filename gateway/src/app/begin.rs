@@ -36,12 +36,7 @@ pub struct Begun {
 ///
 /// With `take_over` a daemon that runs hands its sockets over; where none runs, this is a start like any other.
 pub fn begin(config: &Config, take_over: bool) -> Result<Begun, Failure> {
-    let account = account(config)?;
-    if let Some(account) = account.as_ref().filter(|_account| geteuid().is_root()) {
-        make_folders(config, account)?;
-    } else {
-        make_own_folders(config)?;
-    }
+    let account = prepare(config)?;
     let earlier = if take_over { TakeOver::ask(&config.state_dir)? } else { None };
     let (earlier, handed) = match earlier {
         Some((earlier, handed)) => (Some(earlier), handed),
@@ -53,9 +48,7 @@ pub fn begin(config: &Config, take_over: bool) -> Result<Begun, Failure> {
     let sockets = Sockets::bind(config, handed)?;
     let needed = if config.xdp.mode == Mode::Off { NOTHING } else { KERNEL_FILTER };
     if let Some(account) = &account {
-        for what in config.reads.iter().filter_map(|file| account.unreadable(file)) {
-            warn!(target: "start", "{what}; `portcullis check` says what to do");
-        }
+        unreadable(config, account).for_each(|what| warn!(target: "start", "{what}"));
     }
     rights::give_up(account.as_ref(), needed)?;
     let reach = config.rights.landlock.then(|| config.reach().existing());
@@ -69,11 +62,7 @@ pub fn begin(config: &Config, take_over: bool) -> Result<Begun, Failure> {
 /// Does what takes rights for a filter that a daemon without any is to keep up to date, and becomes the user that this daemon is.
 /// The lock says that none runs meanwhile.
 pub fn begin_attach(config: &Config) -> Result<File, Failure> {
-    let account = account(config)?;
-    match account.as_ref().filter(|_account| geteuid().is_root()) {
-        Some(account) => make_folders(config, account)?,
-        None => make_own_folders(config)?,
-    }
+    let account = prepare(config)?;
     let lock = lock(&config.state_dir).map_err(|failure| match failure {
         Failure::Unavailable { text, .. } => Failure::Unavailable {
             text,
@@ -89,6 +78,24 @@ pub fn begin_attach(config: &Config) -> Result<File, Failure> {
 pub fn account(config: &Config) -> Result<Option<Account>, RightsError> {
     let Some(user) = &config.rights.user else { return Ok(None) };
     Account::find(user, config.rights.group.as_deref()).map(Some)
+}
+
+/// Files that were read by whoever started this, and which a reload by `account` could not read; each with what to do.
+pub fn unreadable(config: &Config, account: &Account) -> impl Iterator<Item = String> {
+    let files = config.reads.iter().chain([&config.file]);
+    files.filter_map(|file| account.unreadable(file)).map(|what| {
+        format!("{what}, so that a reload cannot: give it a group that the user is in, or let the service manager pass it on (`LoadCredential=`)")
+    })
+}
+
+/// Finds whom the daemon is to become, and makes the folders that it writes in.
+fn prepare(config: &Config) -> Result<Option<Account>, Failure> {
+    let account = account(config)?;
+    match account.as_ref().filter(|_account| geteuid().is_root()) {
+        Some(account) => make_folders(config, account)?,
+        None => make_own_folders(config)?,
+    }
+    Ok(account)
 }
 
 /// Makes sure that no other daemon keeps its state in the same folder. The lock goes with the process.

@@ -16,7 +16,7 @@ mod signals;
 mod sockets;
 mod take_over;
 
-pub use begin::{Begun, account, begin, begin_attach};
+pub use begin::{Begun, account, begin, begin_attach, unreadable};
 pub use failure::Failure;
 pub use log::start_log;
 pub use run::run;

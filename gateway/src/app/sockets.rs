@@ -139,7 +139,7 @@ fn service(
 /// The addresses at which a socket may be handed over.
 fn addresses(config: &Config) -> Vec<SocketAddr> {
     let services = config.services();
-    let of_services = services.filter_map(|service| match service.endpoint {
+    let of_services = services.filter_map(|(_name, service)| match service.endpoint {
         Endpoint::Tcp(address) => Some(address),
         Endpoint::Unix { .. } => None,
     });
@@ -172,7 +172,7 @@ fn unmatched(address: Option<SocketAddr>, config: &Config) -> Failure {
             "the service manager hands over {found}, expected the address of a listener: {}",
             expected.join(", ")
         ),
-        hint: "let `ListenStream=` of the socket unit and `[[listener]] address` say the same; `ListenStream=25` is [::]:25".to_owned(),
+        hint: "let `ListenStream=` of the socket unit say the same as an `address` in `[[listener]]`, `[milter]` or `[postfix_policy]`; `ListenStream=25` is [::]:25".to_owned(),
     }
 }
 

@@ -3,11 +3,13 @@
 //! | who | says | then |
 //! |---|---|---|
 //! | earlier | who it is, in one line, with its listening sockets beside (`SCM_RIGHTS`) | both hold the same sockets |
-//! | new | `release` | the earlier one stops to write lists, kernel and state, and goes on to take mail |
-//! | earlier | `released` | the new one has the state, reads its lists, fills the kernel, takes mail, too |
+//! | new | `release` | the earlier one gives up its `Held` (lists, their store, the kernel), and goes on to take mail |
+//! | earlier | `released` | the new one has all that, reads its lists, fills the kernel, takes mail, too |
 //! | new | `serving` | the earlier one takes no more connections, and finishes those that it has |
 //!
 //! A connection waits in the one queue of the socket until one of them takes it: none is refused, none is reset.
+//!
+//! What mail leaves behind both write from `released` on until the earlier one ends: senders, quarantine, the audit file.
 
 use std::io::{self, BufRead as _, BufReader, IoSliceMut, Write as _};
 use std::mem::MaybeUninit;
@@ -72,7 +74,8 @@ impl TakeOver {
         Ok(Some((Self { stream: BufReader::new(stream), greeting }, sockets)))
     }
 
-    /// Asks for the state; afterwards this daemon alone writes it.
+    /// Asks for what one daemon alone may have; of the state the earlier one then writes only senders, quarantine and audit, until
+    /// it ends.
     pub(super) fn release(&mut self) -> Result<(), Failure> {
         let answer = self.say("release").and_then(|()| self.hear());
         match answer {
@@ -106,7 +109,7 @@ impl TakeOver {
             text: format!(
                 "the daemon that hands over (version {version}, process {pid}) gave up: {error}"
             ),
-            hint: "its log says why; it goes on as if nothing had been, so try it again".to_owned(),
+            hint: "its log says why; while it runs it takes mail, by its last rules where it had given up the state (alarm `hand-over`): try it again".to_owned(),
         }
     }
 }

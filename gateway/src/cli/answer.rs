@@ -7,6 +7,11 @@ pub(super) fn items(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
+/// The items of the array at a JSON pointer.
+pub(super) fn items_at<'a>(answer: &'a Value, pointer: &str) -> impl Iterator<Item = &'a Value> {
+    items(answer.pointer(pointer).unwrap_or(&Value::Null))
+}
+
 /// A value as people read it: a text without its quotes, `-` where there is nothing.
 pub(super) fn plain(value: &Value) -> String {
     match value {

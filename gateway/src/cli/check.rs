@@ -10,7 +10,6 @@ use super::output::{self, Meaning};
 use super::{Exit, Failure};
 use crate::app;
 use crate::config::{Config, Faults};
-use crate::rights::Account;
 
 /// Arguments of `check`.
 #[derive(Debug, Args)]
@@ -39,7 +38,7 @@ pub(super) fn run(options: &Options, path: &Path) -> Result<Exit, Failure> {
             }
             let account = account?;
             let notices = notices.iter().map(ToString::to_string);
-            let unreadable = account.iter().flat_map(|account| unreadable(&config, account));
+            let unreadable = account.iter().flat_map(|account| app::unreadable(&config, account));
             let notices: Vec<_> = notices.chain(list_notices(&config)).chain(unreadable).collect();
             if options.json {
                 output::json(&Answer { ok: true, faults: Vec::new(), notices })?;
@@ -65,24 +64,12 @@ fn list_notices(config: &Config) -> Vec<String> {
     config.lists.iter().filter_map(|list| offline::notice(&lists.load(list).1)).collect()
 }
 
-/// Files that were read at the start by whoever started it, and which a reload cannot read.
-fn unreadable(config: &Config, account: &Account) -> Vec<String> {
-    let told =
-        config.reads.iter().chain([&config.file]).filter_map(|file| account.unreadable(file));
-    told.map(|what| {
-        format!("{what}, so that a reload cannot: give it a group that the user is in, or let the service manager pass it on (`LoadCredential=`)")
-    })
-    .collect()
-}
-
 fn show(config: &Config) -> Result<(), Failure> {
     let (lists, listeners) = (config.lists.len(), config.listeners.len());
     let file = config.file.display();
     let well = output::coloured("in order", Meaning::Good);
-    let services = [("milter", &config.milter), ("postfix_policy", &config.postfix_policy)];
-    let services = services
-        .into_iter()
-        .filter_map(|(name, service)| Some(format!(", {name} {}", service.as_ref()?.endpoint)));
+    let services =
+        config.services().map(|(name, service)| format!(", {name} {}", service.endpoint));
     let services = services.collect::<String>();
     output::line(format_args!("{file} is {well}: lists {lists}, listeners {listeners}{services}"))
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use clap::Args;
 use serde_json::Value;
 
+use super::answer::{items_at, plain, plain_at};
 use super::output::{self, Meaning};
 use super::{Exit, Failure, daemon};
 use crate::admin;
@@ -29,13 +30,8 @@ pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// The answer may come from a daemon of another version, so nothing in it is taken for granted.
 fn show(status: &Value) -> Result<(), Failure> {
-    let text = |pointer: &str| match status.pointer(pointer) {
-        Some(Value::String(text)) => text.clone(),
-        None | Some(Value::Null) => "-".to_owned(),
-        Some(other) => other.to_string(),
-    };
+    let text = |pointer: &str| plain_at(status, pointer);
     output::headline(format_args!(
         "portcullis {} on {}, pid {}",
         text("/version"),
@@ -65,7 +61,7 @@ fn show(status: &Value) -> Result<(), Failure> {
         "kernel filter",
         format_args!("{}{}", output::coloured(mode, meaning), reason.unwrap_or_default()),
     )?;
-    for interface in items(status, "/xdp/interfaces") {
+    for interface in items_at(status, "/xdp/interfaces") {
         let adopted = if interface["adopted"] == Value::Bool(true) { ", adopted" } else { "" };
         output::field(
             "",
@@ -97,7 +93,7 @@ fn show(status: &Value) -> Result<(), Failure> {
             text("/rules/good")
         ),
     )?;
-    show_fronts(status, &text)?;
+    show_fronts(status)?;
     output::field(
         "audit",
         format_args!("{} written, {} lost", text("/audit/written"), text("/audit/lost")),
@@ -127,7 +123,7 @@ fn show(status: &Value) -> Result<(), Failure> {
         ),
     )?;
     output::headline("Lists")?;
-    for list in items(status, "/rules/lists") {
+    for list in items_at(status, "/rules/lists") {
         output::line(format_args!(
             "  {:<20} {:<12} {:<15} entries: {:>9}, rejected lines: {}{}",
             plain(&list["name"]),
@@ -138,10 +134,10 @@ fn show(status: &Value) -> Result<(), Failure> {
             if list["enabled"] == false { " (off)" } else { "" },
         ))?;
     }
-    if items(status, "/zones").next().is_some() {
+    if items_at(status, "/zones").next().is_some() {
         output::headline("Zones")?;
     }
-    for zone in items(status, "/zones") {
+    for zone in items_at(status, "/zones") {
         let state = plain(&zone["state"]);
         let meaning = match state.as_str() {
             "healthy" => Meaning::Good,
@@ -157,7 +153,7 @@ fn show(status: &Value) -> Result<(), Failure> {
             zone["reason"].as_str().unwrap_or_default()
         ))?;
     }
-    let decisions: Vec<_> = items(status, "/decisions").collect();
+    let decisions: Vec<_> = items_at(status, "/decisions").collect();
     if !decisions.is_empty() {
         output::headline("Decisions")?;
     }
@@ -170,7 +166,7 @@ fn show(status: &Value) -> Result<(), Failure> {
             plain(&decision["count"]),
         ))?;
     }
-    for alarm in items(status, "/alarms") {
+    for alarm in items_at(status, "/alarms") {
         let line = format!(
             "alarm {}: {} (since {})",
             plain(&alarm["about"]),
@@ -183,34 +179,23 @@ fn show(status: &Value) -> Result<(), Failure> {
 }
 
 /// What comes over each front that there is.
-fn show_fronts(status: &Value, text: &impl Fn(&str) -> String) -> Result<(), Failure> {
+fn show_fronts(status: &Value) -> Result<(), Failure> {
     for (key, name) in
         [("smtp", "connections"), ("milter", "milter"), ("postfix_policy", "policy service")]
     {
         if status.get(key).is_some_and(Value::is_object) {
-            let now = text(&format!("/{key}/connections_active"));
-            let all = text(&format!("/{key}/connections"));
+            let now = plain_at(status, &format!("/{key}/connections_active"));
+            let all = plain_at(status, &format!("/{key}/connections"));
             output::field(name, format_args!("{now} now, {all} in all"))?;
         }
     }
-    for hop in items(status, "/next_hops") {
+    for hop in items_at(status, "/next_hops") {
         let state = match hop.get("up").and_then(Value::as_bool) {
             Some(true) => output::coloured("up", Meaning::Good),
             Some(false) => output::coloured("down", Meaning::Bad),
             None => "not asked yet".to_owned(),
         };
-        output::field(
-            "next hop",
-            format_args!("{} {state}", hop.get("address").map(plain).unwrap_or_default()),
-        )?;
+        output::field("next hop", format_args!("{} {state}", plain_at(hop, "/address")))?;
     }
     Ok(())
-}
-
-fn items<'a>(status: &'a Value, pointer: &str) -> impl Iterator<Item = &'a Value> {
-    status.pointer(pointer).and_then(Value::as_array).into_iter().flatten()
-}
-
-fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

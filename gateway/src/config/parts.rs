@@ -126,22 +126,23 @@ impl Config {
     /// The paths at which the daemon makes sockets: for its commands, and for the mail servers that ask.
     pub fn socket_paths(&self) -> Vec<&Path> {
         let services = self.services();
-        let of_services = services.filter_map(|service| match &service.endpoint {
+        let of_services = services.filter_map(|(_name, service)| match &service.endpoint {
             Endpoint::Tcp(_) => None,
             Endpoint::Unix { path, .. } => Some(path.as_path()),
         });
         std::iter::once(self.admin_socket.as_path()).chain(of_services).collect()
     }
 
-    /// The services that mail servers ask.
-    pub fn services(&self) -> impl Iterator<Item = &Service> {
-        self.milter.iter().chain(&self.postfix_policy)
+    /// The services that mail servers ask, each with the name of its table.
+    pub fn services(&self) -> impl Iterator<Item = (&'static str, &Service)> {
+        let named = [("milter", &self.milter), ("postfix_policy", &self.postfix_policy)];
+        named.into_iter().filter_map(|(name, service)| Some((name, service.as_ref()?)))
     }
 
     /// The connections that all fronts may have at the same time.
     pub fn connections(&self) -> usize {
         let services = self.services();
-        let of_services = services.map(|service| service.connections).sum::<usize>();
+        let of_services = services.map(|(_name, service)| service.connections).sum::<usize>();
         let of_listeners = if self.listeners.is_empty() { 0 } else { self.limits.connections };
         of_listeners.saturating_add(of_services)
     }

@@ -40,6 +40,9 @@ pub enum QuarantineError {
         /// Why it was not.
         source: io::Error,
     },
+    /// The disk takes longer than a sender waits.
+    #[error("{} does not take a message in time", _0.display())]
+    Slow(PathBuf),
     /// A fault of our own.
     #[error("the thread that keeps a message died")]
     Died,
@@ -76,6 +79,7 @@ impl QuarantineError {
                 }
                 _ => None,
             },
+            Self::Slow(_) => Some("look at the load and the faults of its disk"),
             Self::Died => Some("look into the daemon's log"),
         }
     }

@@ -281,6 +281,12 @@ impl Quarantine {
         self.alarms.clear(ALARM);
     }
 
+    /// Raises the alarm for a disk on which somebody waited in vain. Its message may be kept all the same in the end.
+    pub fn is_slow(&self) {
+        drop(self.told::<()>(Err(QuarantineError::Slow(self.folder.root().to_owned()))));
+        self.not_kept();
+    }
+
     /// Counts a message that could not be kept.
     fn not_kept(&self) {
         self.counters.not_kept.fetch_add(1, Ordering::Relaxed);

@@ -5,6 +5,9 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
 use super::incoming::written;
 use super::{HeldMessage, Id, Quarantine, QuarantineError};
 
@@ -20,19 +23,20 @@ impl Taken {
         Self { quarantine, id }
     }
 
-    /// Its name.
-    pub const fn id(&self) -> &Id {
-        &self.id
-    }
-
     /// What is known of it.
     pub fn record(&self) -> Result<HeldMessage, QuarantineError> {
         self.quarantine.record(&self.id)
     }
 
-    /// Its octets, from the first on.
+    /// Its octets, from the first on. As long as the file is open, no other daemon opens it this way: while one hands over to
+    /// the next, both could release the same message.
     pub fn open(&self) -> Result<File, QuarantineError> {
-        self.quarantine.open_message(&self.id)
+        let file = self.quarantine.open_message(&self.id)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) => Err(QuarantineError::Taken(self.id.clone())),
+            // Some file systems have no locks; the message is released all the same.
+            Ok(()) | Err(_) => Ok(file),
+        }
     }
 
     /// Writes down what has changed of it; on the disk when this returns.

@@ -65,7 +65,7 @@ impl Account {
     }
 
     /// Whether this process can become the account.
-    pub fn is_within_reach(&self) -> Result<(), RightsError> {
+    fn is_within_reach(&self) -> Result<(), RightsError> {
         let uid = geteuid();
         if uid.is_root() || self.is_current() {
             return Ok(());

@@ -1,13 +1,11 @@
 //! The authorities that are believed.
 
-use std::fs;
 use std::path::Path;
 
 use tokio_rustls::rustls::RootCertStore;
-use tokio_rustls::rustls::pki_types::CertificateDer;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
 
 use super::TlsError;
+use super::pem::certificates;
 
 /// The authorities of the system with those in `more`, or without the system's where `only_more` says so.
 ///
@@ -28,14 +26,8 @@ pub fn authorities(more: Option<&Path>, only_more: bool) -> Result<RootCertStore
 }
 
 fn add(roots: &mut RootCertStore, file: &Path) -> Result<(), TlsError> {
-    let pem = fs::read(file).map_err(|error| TlsError::file(file, error))?;
-    let before = roots.len();
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate.map_err(|error| TlsError::file(file, error))?;
+    for certificate in certificates(file)? {
         roots.add(certificate).map_err(|error| TlsError::file(file, error))?;
-    }
-    if roots.len() == before {
-        return Err(TlsError::file(file, "no certificate, expected some in PEM"));
     }
     Ok(())
 }

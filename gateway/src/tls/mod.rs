@@ -3,6 +3,7 @@
 mod authorities;
 mod client;
 mod error;
+mod pem;
 mod server;
 
 pub use authorities::authorities;

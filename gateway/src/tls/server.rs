@@ -1,18 +1,19 @@
 //! How TLS is spoken with clients: the certificate of this host, read from its files.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::SupportedProtocolVersion;
 use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 
 use super::TlsError;
+use super::pem::certificates;
 
 /// The certificate of this host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +57,7 @@ impl Certificate {
 
 /// Reads the files of `certificate`. It blocks for as long as that takes.
 pub fn server_config(certificate: &Certificate) -> Result<Arc<ServerConfig>, TlsError> {
-    let chain = chain(&certificate.certificate)?;
+    let chain = certificates(&certificate.certificate)?;
     let key = PrivateKeyDer::from_pem_file(&certificate.key).map_err(|error| {
         TlsError::file(&certificate.key, format!("{error}, expected a private key in PEM"))
     })?;
@@ -65,14 +66,4 @@ pub fn server_config(certificate: &Certificate) -> Result<Arc<ServerConfig>, Tls
         .with_no_client_auth()
         .with_single_cert(chain, key)?;
     Ok(Arc::new(config))
-}
-
-fn chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let pem = fs::read(file).map_err(|error| TlsError::file(file, error))?;
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    let chain = chain.map_err(|error| TlsError::file(file, error))?;
-    if chain.is_empty() {
-        return Err(TlsError::file(file, "no certificate, expected one in PEM"));
-    }
-    Ok(chain)
 }

@@ -79,11 +79,7 @@ fn refused(error: &ChangeError) -> Fault {
         _ if error.is_of_request() => StatusCode::UNPROCESSABLE_ENTITY,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
-    let fault = Fault::new(status, error);
-    match error.hint() {
-        Some(hint) => fault.hint(hint),
-        None => fault,
-    }
+    Fault::new(status, error).hint_if(error.hint())
 }
 
 /// What a request asks for, from its JSON.

@@ -2,6 +2,7 @@
 
 use std::mem;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
@@ -30,14 +31,27 @@ impl Session {
     pub(super) async fn keep(&mut self, message: &mut Message, decision: Decision) {
         // The connection's end takes the transaction back; nothing of the message went there yet.
         self.next_hop = None;
-        let begun = Keeping::begin(&self.front.quarantine, decision.clone());
-        match self.patience.within(self.final_wait(), begun).await {
-            Some(Ok(keeping)) => {
+        let begun = Keeping::begin(Arc::clone(&self.front.quarantine), decision.clone());
+        match self.in_time(self.final_wait(), begun).await {
+            Some(keeping) => {
                 message.held = self.header(message, &keeping.decision);
                 message.fate = Fate::Keep(Box::new(keeping));
             }
-            Some(Err(_)) | None => message.refuse(&mut self.next_hop, Refusal::not_kept(decision)),
+            None => message.refuse(&mut self.next_hop, Refusal::not_kept(decision)),
         }
+    }
+
+    /// What the disk did in `wait`; `None` where it failed or was too slow, of which the quarantine raises an alarm.
+    async fn in_time<T>(
+        &mut self,
+        wait: Duration,
+        work: impl Future<Output = Result<T, QuarantineError>>,
+    ) -> Option<T> {
+        let done = self.patience.within(wait, work).await;
+        if done.is_none() {
+            self.front.quarantine.is_slow();
+        }
+        done?.ok()
     }
 
     /// Writes what came, once it is worth it.
@@ -49,7 +63,7 @@ impl Session {
         }
         let written = keeping.write(mem::take(&mut message.held));
         let wait = self.settings.limits.next_hop_final_timeout;
-        if !matches!(self.patience.within(wait, written).await, Some(Ok(()))) {
+        if self.in_time(wait, written).await.is_none() {
             let decision = keeping.decision.clone();
             message.refuse(&mut self.next_hop, Refusal::not_kept(decision));
         }
@@ -62,7 +76,7 @@ impl Session {
         let record = self.record_of(message, &decision, rules);
         let held = keeping.hold(last, record);
         let wait = self.final_wait();
-        if !matches!(self.patience.within(wait, held).await, Some(Ok(()))) {
+        if self.in_time(wait, held).await.is_none() {
             message.refuse(&mut self.next_hop, Refusal::not_kept(decision));
             return;
         }
@@ -109,10 +123,10 @@ impl Session {
 
 impl Keeping {
     async fn begin(
-        quarantine: &Arc<Quarantine>,
+        quarantine: Arc<Quarantine>,
         decision: Decision,
     ) -> Result<Self, QuarantineError> {
-        let (quarantine, id) = (Arc::clone(quarantine), Id::from(&decision.reference));
+        let id = Id::from(&decision.reference);
         let begun = spawn_blocking(move || quarantine.begin(&id)).await;
         let incoming = begun.unwrap_or(Err(QuarantineError::Died))?;
         Ok(Self { decision, incoming: Some(incoming) })

@@ -191,8 +191,11 @@ impl Front {
             return Ok(Answers { recipients, message: None });
         }
         let reply = next_hop.command("DATA", wait).await?;
+        if reply.is_positive() && reply.code != 354 {
+            return Err(ReleaseError::NextHop(format!("{} for DATA", reply.summary())));
+        }
         if reply.code != 354 {
-            return Ok(Answers { recipients, message: Some(reply).filter(|it| !it.is_positive()) });
+            return Ok(Answers { recipients, message: Some(reply) });
         }
         send_data(settings, &mut next_hop, file).await?;
         let reply = timeout(settings.limits.next_hop_final_timeout, next_hop.reply()).await;
@@ -229,9 +232,9 @@ async fn begin(
     let (quarantine, id) = (Arc::clone(quarantine), id.clone());
     blocking(move || {
         let taken = quarantine.take(&id)?;
+        let file = taken.open()?;
         let record = HeldMessage { release_begun: Some(begun), ..taken.record()? };
         taken.update(&record)?;
-        let file = taken.open()?;
         Ok(Begun { taken, record, file })
     })
     .await

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | contract | `gateway_ebpf`, shared with the XDP program |
 //! | ground | [`net`], [`clock`], [`alarm`], [`pause`], [`tls`] |
-//! | pure core (no sockets, no files, no clock) | [`list`], [`zone`], [`sender`], [`direction`], [`policy`], [`scan`], [`smtp`], [`milter`], [`postfix_policy`] |
+//! | pure core (no sockets, no files, no clock) | [`list`], [`zone`], [`sender`], [`direction`], [`policy`], [`scan`], [`smtp`], [`milter`], [`postfix_policy`], [`story`] |
 //! | adapters (one outside thing each) | [`feed`], [`host`], [`xdp`], [`audit`], [`store`], [`quarantine`], [`dns`], [`auth`], [`rights`] |
 //! | flow | [`engine`], [`refresh`], [`sight`] |
 //! | fronts | [`front`] |
@@ -40,6 +40,7 @@ pub mod sender;
 pub mod sight;
 pub mod smtp;
 pub mod store;
+pub mod story;
 pub mod tls;
 pub mod xdp;
 pub mod zone;

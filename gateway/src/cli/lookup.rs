@@ -25,10 +25,7 @@ pub(super) struct Options {
 
 pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
     let config = offline::config(config)?;
-    let answers = match ask_daemon(&config, &options.addresses)? {
-        Some(answers) => answers,
-        None => ask_alone(&config, &options.addresses)?,
-    };
+    let answers = ask(&config, &options.addresses)?;
     if options.json {
         output::json(&answers)?;
     } else {
@@ -39,6 +36,14 @@ pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
         answer["enforced"] == true && ["defer", "reject", "reject-message"].contains(&action)
     };
     Ok(if answers.iter().any(refuses) { Exit::Refused } else { Exit::Done })
+}
+
+/// What would be decided about each of `addresses` now, by the daemon or, where none runs, by the files.
+pub(super) fn ask(config: &Config, addresses: &[IpAddr]) -> Result<Vec<Value>, Failure> {
+    match ask_daemon(config, addresses)? {
+        Some(answers) => Ok(answers),
+        None => ask_alone(config, addresses),
+    }
 }
 
 /// What the daemon says, which knows how zones are and what addresses did; `None` where none runs.

@@ -1,0 +1,72 @@
+//! `portcullis why`: why mail was refused, put off or let in, as a story; from the trail, from a reference alone, or from the lists.
+
+mod about;
+mod address;
+mod find;
+mod kernel;
+mod show;
+mod when;
+
+use std::net::IpAddr;
+use std::path::Path;
+
+use clap::Args;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use self::find::{Trail, What};
+use super::{Exit, Failure, offline, output};
+use crate::story::Told;
+
+/// Arguments of `why`.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// The reference from a reply, an address, a Message-ID, or the name that the mail server's queue gave to the message
+    #[arg(value_name = "REFERENCE|IP|MESSAGE-ID|QUEUE-ID")]
+    what: String,
+    /// What was so at this time: `2026-11-29 22:10` (UTC) or `2026-11-29T22:10:00Z`
+    #[arg(long, value_name = "TIME", value_parser = when::parse)]
+    at: Option<Timestamp>,
+    /// Say whether it was given to this address; only the kernel's references are asked
+    #[arg(long, value_name = "IP")]
+    client: Option<IpAddr>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Stories that are told of one name.
+const STORIES: usize = 20;
+
+pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
+    let config = offline::config(config)?;
+    let what = What::read(&options.what);
+    if let What::Address(address) = what {
+        let answer = address::about(&config, address, options.at)?;
+        if options.json {
+            output::json(&answer)?
+        } else {
+            show::address(&answer)?
+        }
+        return Ok(Exit::Done);
+    }
+    let trail = Trail::open(&config);
+    let mut records = trail.find(&what, options.at, STORIES)?;
+    if records.is_empty() {
+        return kernel::run(&config, &options.what, options.client, options.json);
+    }
+    // What was done with a message in quarantine has its reference, too.
+    let (events, decisions): (Vec<_>, Vec<_>) =
+        records.drain(..).partition(|record| record.get("event").is_some_and(Value::is_string));
+    let events: Vec<_> = events.iter().map(Told::read).collect();
+    let told = decisions.into_iter().map(|record| about::told(&config, record, &events));
+    let told = told.collect::<Result<Vec<_>, _>>()?;
+    if !options.json {
+        told.iter().try_for_each(|told| show::story(&told.story))?;
+    } else if let ([one], What::Name(_)) = (told.as_slice(), &what) {
+        output::json(one)?;
+    } else {
+        output::json(&told)?;
+    }
+    Ok(Exit::Done)
+}

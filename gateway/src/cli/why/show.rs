@@ -1,0 +1,46 @@
+//! Prints stories for people; what strangers wrote is made safe.
+
+use super::address::AddressAnswer;
+use crate::cli::Failure;
+use crate::cli::output::{self, Meaning};
+use crate::cli::safe::safe;
+use crate::story::{Step, Story};
+
+/// Prints one story.
+pub(super) fn story(story: &Story) -> Result<(), Failure> {
+    let meaning = if story.refused { Meaning::Bad } else { Meaning::Good };
+    let headline = output::coloured(safe(&story.headline), meaning);
+    output::headline(format_args!("{} {headline}", story.reference))?;
+    story.steps.iter().try_for_each(step)?;
+    let (stands, meaning) = match story.stands.stands {
+        Some(true) if story.refused => ("yes", Meaning::Bad),
+        Some(true) => ("yes", Meaning::Good),
+        Some(false) => ("no", Meaning::Doubtful),
+        None => ("-", Meaning::Doubtful),
+    };
+    let stands = output::coloured(stands, meaning);
+    output::field("still so", format_args!("{stands}: {}", safe(&story.stands.text)))?;
+    for remedy in &story.next {
+        output::field("to type", safe(&remedy.command))?;
+        output::field("", format_args!("{}", safe(&remedy.what)))?;
+    }
+    Ok(())
+}
+
+fn step(step: &Step) -> Result<(), Failure> {
+    let time = step.time.map(|time| time.strftime("%m-%d %H:%M:%SZ").to_string());
+    output::field(&time.unwrap_or_default(), safe(&step.text))
+}
+
+/// Prints what is known of an address.
+pub(super) fn address(answer: &AddressAnswer) -> Result<(), Failure> {
+    output::headline(answer.ip)?;
+    for line in &answer.summary {
+        output::line(format_args!("  {}", safe(line)))?;
+    }
+    for told in &answer.stories {
+        output::line("")?;
+        story(&told.story)?;
+    }
+    Ok(())
+}

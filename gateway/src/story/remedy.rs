@@ -26,15 +26,8 @@ pub(super) fn of(record: &Told, since: &Since<'_>, stands: &Stands) -> Vec<Remed
     }
     let is_there = since.entry == Some(EntryNow::There);
     if let (Some(list), Some(entry), true) = (&record.list, record.entry, is_there) {
-        match record.entry_origin.as_deref() {
-            Some(origin) if !origin.starts_with("added by ") && record.code != "auto-deny-ip" => {
-                say(
-                    "to take the entry out",
-                    format!("remove {entry} from where it comes: {origin}"),
-                );
-            }
-            _ => say("to take the entry out", format!("portcullis list remove {list} {entry}")),
-        }
+        // What comes from a file or a feed is excepted from the list, and stays out whatever that says later.
+        say("to take the entry out", format!("portcullis list remove {list} {entry}"));
     }
     let is_refused_now = since.now.as_ref().map_or(record.is_refused(), |now| now.is_refused());
     if let (Some(address), true) = (address, is_refused_now && stands.stands != Some(false)) {

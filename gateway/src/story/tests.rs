@@ -69,7 +69,7 @@ fn a_refusal_by_a_list_tells_entry_and_remedy() {
          \x20         the client was told: 554 5.7.1 you are not allowed to connect\n\
          still so: yes: 198.51.100.0/24 is still in list office-bad; 198.51.100.7 would be refused if it connected now: \
          Verdict (sys-deny-ip), by list office-bad\n\
-         to take the entry out: remove 198.51.100.0/24 from where it comes: bad.txt:12\n\
+         to take the entry out: portcullis list remove office-bad 198.51.100.0/24\n\
          to let the address in whatever lists say: portcullis list add friends 198.51.100.7 --reason WHY --for 30d\n\
          to see all that is known of the address: portcullis lookup 198.51.100.7"
     );

@@ -20,9 +20,9 @@ pub(super) fn story(story: &Story) -> Result<(), Failure> {
     };
     let stands = output::coloured(stands, meaning);
     output::field("still so", format_args!("{stands}: {}", safe(&story.stands.text)))?;
-    for remedy in &story.next {
-        output::field("to type", safe(&remedy.command))?;
-        output::field("", format_args!("{}", safe(&remedy.what)))?;
+    for (number, remedy) in story.next.iter().enumerate() {
+        let name = if number == 0 { "what to type" } else { "" };
+        output::field(name, format_args!("{}: {}", remedy.what, safe(&remedy.command)))?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use harness::daemon::Home;
 use harness::needs;
 use harness::netns::{NetNs, run, veth};
-use harness::postfix::{self, Postfix};
+use harness::postfix::{self, POSTFIX, Postfix};
 use harness::smtp_client::{Attempt, End, SmtpClient};
 use harness::smtp_server::{Answer, Ended, Options, SmtpServer, Stage};
 use harness::xdp_return::Returns;
@@ -153,6 +153,17 @@ fn the_server_answers_as_it_was_told_to() {
 }
 
 #[test]
+fn messages_of_one_connection_have_numbers_of_their_own() {
+    let server = local_server(Options::default());
+    let mut client = connect(&server);
+    client.greet("sender.example.org").unwrap();
+    for number in ["0001", "0002"] {
+        let reply = client.deliver("a@example.org", &["b@example.net"], "x\n").unwrap();
+        assert_eq!(reply.to_string(), format!("250 2.0.0 queued as {number}"));
+    }
+}
+
+#[test]
 fn a_connection_that_ends_without_the_dot_leaves_a_record() {
     let server = local_server(Options::default());
     let mut client = connect(&server);
@@ -233,10 +244,7 @@ fn the_client_of_a_gateway_is_known_by_xclient_and_by_proxy() {
 /// Postfix takes a message from swaks, over XCLIENT and over a PROXY header, and delivers it; another one sends.
 #[test]
 fn a_real_postfix_takes_and_sends_mail() {
-    let (true, true, Some(packages)) = (needs::root(), needs::program("swaks"), needs::postfix())
-    else {
-        return;
-    };
+    let Some(packages) = needs::root_with(&POSTFIX, &["swaks"]) else { return };
     let host = NetNs::new("postfix").unwrap();
     let address = |text: &str| Some(text.parse::<SocketAddr>().unwrap());
     let start = |options| Postfix::start(&packages, Some(&host), &options).unwrap();

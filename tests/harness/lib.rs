@@ -4,6 +4,7 @@
 //! test can hold every peer still for as long as it likes.
 
 pub mod cleanup;
+pub mod clients;
 pub mod daemon;
 pub mod deadline;
 pub mod dialogue;

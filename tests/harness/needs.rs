@@ -8,7 +8,6 @@ use std::thread;
 
 use crate::mail_server::MailServer;
 use crate::memory;
-use crate::postfix::POSTFIX;
 
 /// Names the file to which every `SKIP` line is appended, since test runners hide what a passing test prints.
 pub const SKIPS_FILE: &str = "PORTCULLIS_SKIPS";
@@ -29,15 +28,16 @@ pub fn program(program: &str) -> bool {
     have(find(program).is_some(), program)
 }
 
-/// The folder with the unpacked Postfix, when it was fetched.
-pub fn postfix() -> Option<PathBuf> {
-    mail_server(&POSTFIX)
-}
-
 /// The folder with an unpacked mail server, when it was fetched.
 pub fn mail_server(server: &MailServer) -> Option<PathBuf> {
     let what = format!("an unpacked {} (`cargo xtask test` fetches it)", server.name);
     have(server.is_there(), &what).then(|| server.unpacked())
+}
+
+/// The folder with an unpacked mail server, for a test that needs [`root`] to run it, and each of `programs`.
+pub fn root_with(server: &MailServer, programs: &[&str]) -> Option<PathBuf> {
+    let have_others = root() && programs.iter().all(|name| program(name));
+    have_others.then(|| mail_server(server)).flatten()
 }
 
 /// Where `program` is, in `PATH` or where administration tools live.

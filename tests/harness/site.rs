@@ -17,6 +17,7 @@ pub struct Site {
     has_no_listener: bool,
     passes_client_by: Option<&'static str>,
     idle_connections: Option<usize>,
+    next_hop_at: Option<String>,
     tables: String,
     files: Vec<(String, String)>,
     next_hop: Options,
@@ -80,6 +81,13 @@ impl Site {
         self
     }
 
+    /// Where the daemon looks for its next hop; unless told otherwise, where the stage's own server is.
+    #[must_use]
+    pub fn next_hop_at(mut self, address: &str) -> Self {
+        self.next_hop_at = Some(address.to_owned());
+        self
+    }
+
     /// Adds whole tables.
     #[must_use]
     pub fn tables(mut self, text: &str) -> Self {
@@ -109,6 +117,7 @@ impl Site {
     pub fn config(&self) -> Result<String> {
         let Self { top, xdp, listener, tables, .. } = self;
         let client = self.passes_client_by.unwrap_or("xclient");
+        let next_hop = self.next_hop_at.as_deref().unwrap_or("{next_hop}");
         let idle = self
             .idle_connections
             .map_or_else(String::new, |most| format!("idle_connections = {most}"));
@@ -135,7 +144,7 @@ file = \"{{dir}}/audit.jsonl\"
 address = \"[::]:25\"
 {listener}
 [next_hop]
-address = \"{{next_hop}}\"
+address = \"{next_hop}\"
 client = \"{client}\"
 {idle}"
             )?;

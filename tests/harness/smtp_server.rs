@@ -1,7 +1,7 @@
 //! A recording SMTP server: the next hop of tests and demo, which answers as it is told to and forgets nothing.
 
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -171,6 +171,8 @@ pub(crate) struct Shared {
     pub(crate) options: Options,
     script: Mutex<Vec<(Stage, String, Answer)>>,
     records: Mutex<Records>,
+    /// Messages that have come so far, whether they were taken or not.
+    messages: AtomicUsize,
     stopping: AtomicBool,
 }
 
@@ -191,6 +193,7 @@ impl SmtpServer {
             options,
             script: Mutex::default(),
             records: Mutex::default(),
+            messages: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
         });
         let (accepting, accepting_shared) = (listener.try_clone()?, Arc::clone(&shared));
@@ -279,7 +282,12 @@ impl Shared {
         self.with(connection, |record| record.faults.push(fault.to_owned()));
     }
 
-    /// Records the end of a transaction; the number of messages taken over so far.
+    /// The number of a message: a connection may bring several.
+    pub(crate) fn next_message(&self) -> usize {
+        self.messages.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Records the end of a transaction.
     pub(crate) fn ended(&self, transaction: Transaction) {
         lock(&self.records).transactions.push(transaction);
     }

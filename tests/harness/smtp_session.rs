@@ -188,7 +188,7 @@ impl Session {
         if let Some(transaction) = self.transaction.as_mut() {
             transaction.wire = message;
         }
-        let usually = format!("250 2.0.0 queued as {:04}", self.number);
+        let usually = format!("250 2.0.0 queued as {:04}", self.shared.next_message());
         let answer = self.shared.answer(Stage::Message, &text, &usually);
         let reply = match &answer {
             Answer::Reply(reply) | Answer::ReplyAndClose(reply) => Some(reply.clone()),

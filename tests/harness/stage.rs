@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -74,9 +74,19 @@ impl Stage {
         self.home.configure(&config)
     }
 
+    /// Where the filter of the edge host is pinned.
+    pub fn pin_dir(&self) -> &Path {
+        &self.pin_dir
+    }
+
     /// Starts the daemon on the edge host.
     pub fn start(&self) -> Result<Daemon> {
         self.home.start()
+    }
+
+    /// Starts another daemon there, which takes over from the one that runs.
+    pub fn take_over(&self) -> Result<Daemon> {
+        self.home.start_with(self.home.command(), &["--take-over"])
     }
 
     /// Lets `client`, an address of the sender host, connect to port 25 of the edge host.

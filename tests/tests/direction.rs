@@ -218,11 +218,8 @@ fn nothing_is_asked_where_no_name_makes_it_necessary() {
 #[test]
 fn check_refuses_lists_of_names_without_reverse_lookups() {
     let config = |list: &str| {
-        site(list)
-            .config()
-            .unwrap()
-            .replace("[dns]\n", "[dns]\nptr = false\n")
-            .replace("{next_hop}", "127.0.0.1:10025")
+        let site = site(list).next_hop_at("127.0.0.1:10025");
+        site.config().unwrap().replace("[dns]\n", "[dns]\nptr = false\n")
     };
     for (list, expected) in [
         ("domains = [\".office.example\"]", false),

@@ -2,24 +2,21 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test that uses them")]
 
 use std::fs;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
-use std::process::Stdio;
+use std::os::unix::net::UnixStream;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use harness::daemon::Daemon;
 use harness::needs;
 use harness::site::Site;
 use harness::smtp_client::{Attempt, End, SmtpClient};
 use harness::stage::{EDGE_V4, Stage};
 
 const LONG: Duration = Duration::from_secs(20);
-
-fn take_over(stage: &Stage) -> Daemon {
-    stage.home.start_with(stage.home.command(), &["--take-over"]).unwrap()
-}
 
 /// The process that answers `status`.
 fn serving(stage: &Stage) -> u64 {
@@ -43,6 +40,16 @@ fn end_mail(mut client: SmtpClient) {
     client.expect(250).unwrap();
     client.expect(421).unwrap();
     assert_eq!(client.ended().unwrap(), End::Closed);
+}
+
+/// Begins a conversation as a mail server does that asks a milter, and waits for the answer.
+fn negotiate(mut stream: impl Read + Write) {
+    // Version 6 of the protocol, each change of messages, and no step left out.
+    let offer = *b"\0\0\0\x0dO\0\0\0\x06\0\0\x01\xff\0\0\0\0";
+    stream.write_all(&offer).unwrap();
+    let mut start = [0; 9];
+    stream.read_exact(&mut start).unwrap();
+    assert_eq!(&start[4..], b"O\0\0\0\x06", "{}", start.escape_ascii());
 }
 
 /// Clients connect without a pause from four addresses while daemons change places. Each must be greeted, and be able to end its
@@ -96,7 +103,7 @@ fn a_crowd_of_clients_does_not_notice_that_daemons_change_places() {
         for _ in 0..3 {
             let in_hand = begin_mail(&stage, "198.18.2.1");
             let before = served.load(Ordering::Relaxed);
-            let next = take_over(&stage);
+            let next = stage.take_over().unwrap();
             daemon.wait_for_notification("STOPPING=1", LONG).unwrap();
             assert_eq!(serving(&stage), u64::from(next.id()));
             let rejected = stage.attempt("198.51.100.66".parse().unwrap(), LONG).unwrap();
@@ -124,12 +131,12 @@ fn where_no_daemon_runs_it_is_a_start_like_any_other() {
         return;
     }
     let stage = Site::without_kernel().stage(&["198.18.1.2"]).unwrap();
-    let daemon = take_over(&stage);
+    let daemon = stage.take_over().unwrap();
     stage.greeted("198.18.1.2").unwrap();
     daemon.kill().unwrap();
     // The name that a killed one leaves behind is nobody's.
     assert!(stage.home.path().join("state/hand-over").exists());
-    let daemon = take_over(&stage);
+    let daemon = stage.take_over().unwrap();
     stage.greeted("198.18.1.2").unwrap();
     assert!(daemon.terminate().unwrap().success());
 }
@@ -172,7 +179,7 @@ fn the_listeners_may_be_others_afterwards() {
         (listener.to_owned(), [true, false]),
     ] {
         stage.configure(&config.replace(listener, &listeners)).unwrap();
-        let next = take_over(&stage);
+        let next = stage.take_over().unwrap();
         assert!(daemon.wait(LONG).unwrap().success());
         assert_eq!([connects(25), connects(26)], expected, "{listeners}");
         daemon = next;
@@ -185,9 +192,14 @@ fn a_daemon_that_dies_half_way_costs_no_mail() {
     if !needs::root() {
         return;
     }
-    let site = Site::without_kernel().list("bad", "local-bad", "", "198.51.100.66\n");
+    let site = Site::without_kernel()
+        .tables("[milter]\naddress = \"unix:{dir}/milter.sock\"")
+        .list("bad", "local-bad", "", "198.51.100.66\n");
     let stage = site.stage(&["198.18.1.2", "198.51.100.66"]).unwrap();
+    let ask_milter =
+        || negotiate(UnixStream::connect(stage.home.path().join("milter.sock")).unwrap());
     let mut daemon = stage.start().unwrap();
+    ask_milter();
     let config = site.config().unwrap();
     // A folder has the name, which is found when the file is opened.
     fs::create_dir(stage.home.path().join("folder")).unwrap();
@@ -199,12 +211,15 @@ fn a_daemon_that_dies_half_way_costs_no_mail() {
     let code =
         |address: &str| stage.connect(address.parse().unwrap()).unwrap().reply().unwrap().code;
     assert_eq!((code("198.18.1.2"), code("198.51.100.66")), (220, 554));
+    // The name of the socket did not go with the one that died.
+    ask_milter();
     // And the next one can.
     stage.configure(&config).unwrap();
-    let next = take_over(&stage);
+    let next = stage.take_over().unwrap();
     assert!(daemon.wait(LONG).unwrap().success(), "{}", daemon.log());
     assert_eq!(serving(&stage), u64::from(next.id()));
     assert_eq!((code("198.18.1.2"), code("198.51.100.66")), (220, 554));
+    ask_milter();
 }
 
 /// A shell hands the socket over as a service manager does: as descriptor 3, with two variables (`sd_listen_fds(3)`).
@@ -215,9 +230,15 @@ const MANAGER: [&str; 4] = [
     "sh",
 ];
 
-fn listening_at(stage: &Stage, port: u16) -> TcpListener {
-    let address = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+fn listening_at(stage: &Stage, address: &str) -> TcpListener {
     stage.edge.run(|| TcpListener::bind(address).unwrap()).unwrap()
+}
+
+/// The daemon with `socket` from a service manager, which has it as well.
+fn managed(stage: &Stage, socket: &TcpListener) -> Command {
+    let mut command = stage.home.command_by(&MANAGER);
+    command.stdin(Stdio::from(OwnedFd::from(socket.try_clone().unwrap())));
+    command
 }
 
 #[test]
@@ -226,16 +247,34 @@ fn a_socket_of_the_service_manager_is_used_and_waits_for_the_next_daemon() {
         return;
     }
     let stage = Site::without_kernel().stage(&["198.18.1.2"]).unwrap();
-    let socket = listening_at(&stage, 25);
+    let socket = listening_at(&stage, "[::]:25");
     for _ in 0..2 {
         // Nobody serves yet, and nobody is refused.
         let mut waiting = stage.connect("198.18.1.2".parse().unwrap()).unwrap();
-        let mut command = stage.home.command_by(&MANAGER);
-        command.stdin(Stdio::from(OwnedFd::from(socket.try_clone().unwrap())));
-        let daemon = stage.home.start_with(command, &[]).unwrap();
+        let daemon = stage.home.start_with(managed(&stage, &socket), &[]).unwrap();
         waiting.expect(220).unwrap();
         assert!(daemon.terminate().unwrap().success());
     }
+}
+
+/// A service manager hands over sockets that block, and a thread of the daemon that waits in one would do nothing else.
+#[test]
+fn a_blocking_socket_of_the_service_manager_serves_a_milter() {
+    if !needs::root() {
+        return;
+    }
+    let milter = "[milter]\naddress = \"127.0.0.1:8891\"";
+    let site = Site::without_kernel().without_listener().tables(milter);
+    let stage = site.stage(&["198.18.1.2"]).unwrap();
+    let socket = listening_at(&stage, "127.0.0.1:8891");
+    socket.set_nonblocking(false).unwrap();
+    let daemon = stage.home.start_with(managed(&stage, &socket), &[]).unwrap();
+    let connect = || TcpStream::connect("127.0.0.1:8891").unwrap();
+    for _ in 0..2 {
+        negotiate(stage.edge.run(connect).unwrap());
+    }
+    assert_eq!(serving(&stage), u64::from(daemon.id()));
+    assert!(daemon.terminate().unwrap().success());
 }
 
 #[test]
@@ -244,9 +283,8 @@ fn a_socket_that_is_for_no_listener_is_a_fault() {
         return;
     }
     let stage = Site::without_kernel().stage(&["198.18.1.2"]).unwrap();
-    let mut command = stage.home.command_by(&MANAGER);
-    command.stdin(Stdio::from(OwnedFd::from(listening_at(&stage, 26))));
-    let mut daemon = stage.home.spawn_with(command, &[]).unwrap();
+    let socket = listening_at(&stage, "[::]:26");
+    let mut daemon = stage.home.spawn_with(managed(&stage, &socket), &[]).unwrap();
     assert_eq!(daemon.wait(LONG).unwrap().code(), Some(78));
     let words =
         "hands over a socket that listens on [::]:26, expected the address of a listener: [::]:25";

@@ -297,13 +297,8 @@ fn link_id(stage: &Stage) -> u64 {
     let links = serde_json::from_slice::<Value>(&output.stdout).unwrap();
     // The program is another one after a restart, the link is not: it is pinned, so its inode stays.
     assert!(links[0]["xdp"]["prog"]["id"].is_u64(), "{links:#}");
-    let found = run(stage.edge.command("find").args([
-        format!("/sys/fs/bpf/{}", stage.edge.name()).as_str(),
-        "-name",
-        "*eth0*",
-        "-printf",
-        "%i",
-    ]));
+    let mut find = stage.edge.command("find");
+    let found = run(find.arg(stage.pin_dir()).args(["-name", "*eth0*", "-printf", "%i"]));
     String::from_utf8(found.unwrap().stdout).unwrap().parse().unwrap()
 }
 

@@ -281,7 +281,7 @@ fn all_faults_of_a_configuration_are_told_at_once_and_nothing_is_started() {
     for left in ["state", "admin.sock", "audit.jsonl"] {
         assert!(!stage.home.path().join(left).exists(), "{left}");
     }
-    assert!(!Path::new("/sys/fs/bpf").join(stage.edge.name()).exists());
+    assert!(!stage.pin_dir().exists());
     // What no parser can know: places that cannot be written.
     let site = Site::without_kernel().config().unwrap();
     for (config, words) in [
@@ -554,14 +554,18 @@ fn a_next_hop_given_by_its_address_is_protected_too() {
     if !needs::root() {
         return;
     }
-    let site = Site::without_kernel().list("world", "global-bad", "", "198.51.100.0/24\n");
+    let behind = "198.51.100.9:10025";
+    let site = Site::without_kernel().next_hop_at(behind).list(
+        "world",
+        "global-bad",
+        "",
+        "198.51.100.0/24\n",
+    );
     let stage = site.stage(&["198.51.100.9", "198.51.100.10"]).unwrap();
-    let behind = "198.51.100.9:10025".parse().unwrap();
+    let behind = behind.parse().unwrap();
     let next_hop =
         stage.sender.run(|| SmtpServer::start(behind, Options::default()).unwrap()).unwrap();
     stage.edge.ip("route add 198.51.100.0/24 via 192.0.2.2").unwrap();
-    let config = site.config().unwrap().replace("{next_hop}", "198.51.100.9:10025");
-    stage.configure(&config).unwrap();
     let _daemon = stage.start().unwrap();
     assert_eq!(greeting(&stage, "198.51.100.10"), 554);
     let mut client = stage.greeted("198.51.100.9").unwrap();

@@ -1,17 +1,17 @@
 //! Postfix asks the milter: what it hears, what it does about it, what is recorded.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test that uses them")]
 
-use std::fs::File;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use harness::deadline::wait_for;
+use harness::clients::{BAD, CLEAN, CLIENTS, DISCARDED, KEPT, PUT_OFF, SUSPECT, TAGGED, asked};
 use harness::dns_server::{DnsServer, Record};
 use harness::needs;
-use harness::postfix::{Options, Postfix};
+use harness::postfix::{Options, POSTFIX, Postfix};
 use harness::site::Site;
 use harness::smtp_client::SmtpClient;
 use harness::stage::Stage;
@@ -19,49 +19,54 @@ use mail_auth::common::crypto::Ed25519Key;
 use mail_auth::common::headers::HeaderWriter as _;
 use mail_auth::dkim::DkimSigner;
 use serde_json::Value;
+use tempfile::TempDir;
 
 const LONG: Duration = Duration::from_secs(20);
 
-const CLEAN: &str = "198.18.1.2";
-const BAD: &str = "198.51.100.66";
-const PUT_OFF: &str = "198.51.100.77";
-const TAGGED: &str = "198.18.50.1";
-const DISCARDED: &str = "198.18.60.1";
-const KEPT: &str = "198.18.70.1";
-const SUSPECT: &str = "198.18.0.50";
-
+/// Its score is too high, unless somebody vouches for its message.
 const SPAMMER: &str = "198.18.80.1";
 
-const LISTS: [(&str, &str, &str, &str); 8] = [
-    ("bad", "local-bad", "label = \"Our own list\"", BAD),
-    ("put-off", "global-bad", "action = \"defer\"", PUT_OFF),
-    ("proxies", "open-proxy", "action = \"reject-message\"", "198.18.99.0/24"),
-    ("tagged", "global-bad", "action = \"tag\"", "198.18.50.0/24"),
-    ("gone", "global-bad", "action = \"discard\"", "198.18.60.0/24"),
-    ("kept", "global-bad", "action = \"quarantine\"", "198.18.70.0/24"),
-    ("suspects", "global-bad", "action = \"score\"\nweight = 550", SUSPECT),
-    ("spammers", "global-bad", "action = \"score\"\nweight = 700", SPAMMER),
-];
-
-/// A daemon that is a milter and nothing else, with the lists above.
+/// A daemon that is a milter and nothing else.
 fn site(milter: &str) -> Site {
-    let site = Site::without_kernel().without_listener().tables(&format!("[milter]\n{milter}"));
-    LISTS.into_iter().fold(site, |site, (name, class, keys, entries)| {
-        site.list(name, class, keys, &format!("{entries}\n"))
-    })
+    let keys = "action = \"score\"\nweight = 700";
+    let entries = format!("{SPAMMER}\n");
+    asked(&format!("[milter]\n{milter}")).list("spammers", "global-bad", keys, &entries)
 }
 
-/// The hosts of `site`, with all the clients above.
+/// The hosts of `site`, with all the clients.
 fn staged(site: &Site) -> Stage {
-    site.stage(&[CLEAN, BAD, PUT_OFF, TAGGED, DISCARDED, KEPT, SUSPECT, SPAMMER]).unwrap()
+    site.stage(&[&CLIENTS[..], &[SPAMMER]].concat()).unwrap()
+}
+
+/// A socket in a folder of its own: Postfix runs as users who may not enter the daemon's folder.
+struct Socket {
+    folder: TempDir,
+}
+
+impl Socket {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+        Self { folder }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("milter.sock")
+    }
+
+    fn address(&self) -> String {
+        format!("unix:{}", self.path().display())
+    }
+}
+
+/// The hosts of a daemon that is asked over such a socket.
+fn over_a_socket() -> (Stage, Socket) {
+    let socket = Socket::new();
+    let milter = format!("address = \"{}\"\nsocket_mode = \"0666\"", socket.address());
+    (staged(&site(&milter)), socket)
 }
 
 const TCP: &str = "address = \"127.0.0.1:8891\"";
-
-/// The folder of the unpacked Postfix, where all is there that these tests need.
-fn packages() -> Option<PathBuf> {
-    needs::root().then(needs::postfix).flatten()
-}
 
 /// A Postfix at port 25 of the edge host, which asks the milter at `address`.
 fn postfix(stage: &Stage, packages: &std::path::Path, address: &str) -> Postfix {
@@ -95,7 +100,7 @@ fn record(stage: &Stage, client: &str, phase: &str) -> Value {
 
 #[test]
 fn a_refused_client_reads_why_when_it_begins_a_message() {
-    let Some(packages) = packages() else { return };
+    let Some(packages) = needs::root_with(&POSTFIX, &[]) else { return };
     let stage = staged(&site(TCP));
     let _daemon = stage.start().unwrap();
     let postfix = asking(&stage, &packages);
@@ -131,7 +136,7 @@ fn a_refused_client_reads_why_when_it_begins_a_message() {
 
 #[test]
 fn messages_are_refused_tagged_and_freed_of_forged_fields() {
-    let Some(packages) = packages() else { return };
+    let Some(packages) = needs::root_with(&POSTFIX, &[]) else { return };
     let stage = staged(&site(TCP));
     let _daemon = stage.start().unwrap();
     let postfix = asking(&stage, &packages);
@@ -180,7 +185,7 @@ fn messages_are_refused_tagged_and_freed_of_forged_fields() {
 
 #[test]
 fn a_doubtful_sender_waits_and_a_discarded_message_is_gone() {
-    let Some(packages) = packages() else { return };
+    let Some(packages) = needs::root_with(&POSTFIX, &[]) else { return };
     let stage = staged(&site(TCP).tables("[greylist]\nwait = \"1s\""));
     let _daemon = stage.start().unwrap();
     let postfix = asking(&stage, &packages);
@@ -211,7 +216,7 @@ fn a_doubtful_sender_waits_and_a_discarded_message_is_gone() {
 
 #[test]
 fn a_dry_run_refuses_nobody_and_records_all() {
-    let Some(packages) = packages() else { return };
+    let Some(packages) = needs::root_with(&POSTFIX, &[]) else { return };
     let stage = staged(&site(TCP).top("enforce = false"));
     let _daemon = stage.start().unwrap();
     let postfix = asking(&stage, &packages);
@@ -234,16 +239,10 @@ fn a_dry_run_refuses_nobody_and_records_all() {
 
 #[test]
 fn without_the_daemon_mail_waits() {
-    let Some(packages) = packages() else { return };
-    // Postfix runs as users who may not enter the daemon's folder.
-    let folder = tempfile::tempdir().unwrap();
-    let socket = folder.path().join("milter.sock");
-    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(folder.path(), open).unwrap();
-    let stage =
-        staged(&site(&format!("address = \"unix:{}\"\nsocket_mode = \"0666\"", socket.display())));
+    let Some(packages) = needs::root_with(&POSTFIX, &[]) else { return };
+    let (stage, socket) = over_a_socket();
     let daemon = stage.start().unwrap();
-    let postfix = postfix(&stage, &packages, &format!("unix:{}", socket.display()));
+    let postfix = postfix(&stage, &packages, &socket.address());
     let mut client = greeted(&stage, CLEAN);
     assert!(client.command("MAIL FROM:<a@example.com>").unwrap().is_positive());
     assert!(client.command("RCPT TO:<b@example.org>").unwrap().is_positive());
@@ -255,7 +254,7 @@ fn without_the_daemon_mail_waits() {
     let reply = deliver(&mut greeted(&stage, CLEAN), "Subject: b\n\nbody\n");
     assert!(reply.starts_with("451 4.7.1 Service unavailable - try again later"), "{reply}");
     // The name that the killed one left behind is in nobody's way.
-    assert!(socket.exists());
+    assert!(socket.path().exists());
     let daemon = stage.start().unwrap();
     let reply = deliver(&mut greeted(&stage, CLEAN), "Subject: c\n\nbody\n");
     assert!(reply.starts_with("250 2.0.0 Ok: queued as"), "{reply}");
@@ -264,12 +263,12 @@ fn without_the_daemon_mail_waits() {
     // A session that stands idle does not keep it from stopping.
     let _idle = greeted(&stage, CLEAN);
     daemon.terminate().unwrap();
-    assert!(!socket.exists());
+    assert!(!socket.path().exists());
 }
 
 #[test]
 fn a_reload_counts_for_connections_from_then_on() {
-    let Some(packages) = packages() else { return };
+    let Some(packages) = needs::root_with(&POSTFIX, &[]) else { return };
     let stage = staged(&site(TCP));
     let daemon = stage.start().unwrap();
     let postfix = asking(&stage, &packages);
@@ -296,45 +295,30 @@ fn a_reload_counts_for_connections_from_then_on() {
 /// A daemon that takes over has the socket of the earlier one, which takes nothing away when it goes.
 #[test]
 fn a_socket_is_handed_over() {
-    let Some(packages) = packages() else { return };
-    let folder = tempfile::tempdir().unwrap();
-    let socket = folder.path().join("milter.sock");
-    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(folder.path(), open).unwrap();
-    let stage =
-        staged(&site(&format!("address = \"unix:{}\"\nsocket_mode = \"0666\"", socket.display())));
+    let Some(packages) = needs::root_with(&POSTFIX, &[]) else { return };
+    let (stage, socket) = over_a_socket();
     let mut earlier = stage.start().unwrap();
-    let postfix = postfix(&stage, &packages, &format!("unix:{}", socket.display()));
+    let postfix = postfix(&stage, &packages, &socket.address());
     let mut busy = greeted(&stage, CLEAN);
     assert!(busy.command("MAIL FROM:<a@example.com>").unwrap().is_positive());
-    let mut later = stage.home.cli_command(&["run", "--take-over"]);
-    let log = File::create(stage.home.path().join("later.log")).unwrap();
-    let mut later = later.stdout(Stdio::null()).stderr(log).spawn().unwrap();
-    let served = wait_for("another daemon", LONG, || {
-        let pid = stage.status_number("/pid").unwrap_or_default();
-        Ok((pid == u64::from(later.id())).then_some(()))
-    });
-    let delivered = served.and_then(|()| {
-        // What the earlier one has in hand it finishes.
-        assert!(busy.command("RCPT TO:<b@example.org>")?.is_positive());
-        busy.command("DATA")?;
-        busy.send_raw(b"Subject: a\r\n\r\nbody\r\n.\r\n")?;
-        assert!(busy.reply()?.is_positive());
-        earlier.wait(LONG)?;
-        assert!(socket.exists());
-        let reply = deliver(&mut greeted(&stage, CLEAN), "Subject: b\n\nbody\n");
-        assert!(reply.starts_with("250 2.0.0 Ok: queued as"), "{reply}");
-        postfix.wait_for_delivered(2, LONG)
-    });
-    later.kill().unwrap();
-    later.wait().unwrap();
-    let log = std::fs::read_to_string(stage.home.path().join("later.log")).unwrap();
-    delivered.unwrap_or_else(|error| panic!("{error:#}:\n{log}"));
+    let later = stage.take_over().unwrap();
+    earlier.wait_for_notification("STOPPING=1", LONG).unwrap();
+    assert_eq!(stage.status_number("/pid").unwrap(), u64::from(later.id()));
+    // What the earlier one has in hand it finishes.
+    assert!(busy.command("RCPT TO:<b@example.org>").unwrap().is_positive());
+    busy.command("DATA").unwrap();
+    busy.send_raw(b"Subject: a\r\n\r\nbody\r\n.\r\n").unwrap();
+    assert!(busy.reply().unwrap().is_positive());
+    assert!(earlier.wait(LONG).unwrap().success(), "{}", earlier.log());
+    assert!(socket.path().exists());
+    let reply = deliver(&mut greeted(&stage, CLEAN), "Subject: b\n\nbody\n");
+    assert!(reply.starts_with("250 2.0.0 Ok: queued as"), "{reply}");
+    postfix.wait_for_delivered(2, LONG).unwrap();
 }
 
 #[test]
 fn who_has_logged_in_is_outbound() {
-    let Some(packages) = packages() else { return };
+    let Some(packages) = needs::root_with(&POSTFIX, &[]) else { return };
     let stage = staged(&site(TCP));
     let _daemon = stage.start().unwrap();
     let postfix = asking(&stage, &packages);
@@ -359,7 +343,7 @@ fn who_has_logged_in_is_outbound() {
 
 #[test]
 fn too_long_a_header_is_refused_whole() {
-    let Some(packages) = packages() else { return };
+    let Some(packages) = needs::root_with(&POSTFIX, &[]) else { return };
     let stage = staged(&site(TCP).tables("[limits]\nheader = \"16K\""));
     let _daemon = stage.start().unwrap();
     let _postfix = asking(&stage, &packages);
@@ -381,7 +365,7 @@ fn too_long_a_header_is_refused_whole() {
 
 #[test]
 fn a_message_is_kept_where_the_mail_server_keeps_such() {
-    let Some(packages) = packages() else { return };
+    let Some(packages) = needs::root_with(&POSTFIX, &[]) else { return };
     let stage = staged(&site(TCP));
     let _daemon = stage.start().unwrap();
     let postfix = asking(&stage, &packages);
@@ -400,7 +384,7 @@ fn a_message_is_kept_where_the_mail_server_keeps_such() {
 
 #[test]
 fn what_the_configuration_writes_into_headers() {
-    let Some(packages) = packages() else { return };
+    let Some(packages) = needs::root_with(&POSTFIX, &[]) else { return };
     let header = "[header]\nauthentication_results = true\nsubject_prefix = \"[SUSPECT] \"";
     let stage = staged(&site(TCP).tables(header));
     let _daemon = stage.start().unwrap();
@@ -442,7 +426,7 @@ const MESSAGE: &str =
 /// S3.7: header and body come from the mail server just as they were signed.
 #[test]
 fn a_signature_exempts_from_the_score() {
-    let Some(packages) = packages() else { return };
+    let Some(packages) = needs::root_with(&POSTFIX, &[]) else { return };
     let top = "[dns]\nresolvers = [\"127.0.0.1:53\"]\nbudget = \"1s\"\n[score]\nconnect = false\nexempt_domains = [\"example.com\"]";
     let stage = staged(&site(TCP).tables(top));
     let dns = stage.edge.run(|| DnsServer::start("127.0.0.1:53".parse().unwrap()));

@@ -17,7 +17,7 @@ use harness::dialogue::play;
 use harness::exim::{EXIM, EximServer};
 use harness::needs;
 use harness::opensmtpd::{OPENSMTPD, OpenSmtpd};
-use harness::postfix::{Options, Postfix};
+use harness::postfix::{Options, POSTFIX, Postfix};
 use harness::site::Site;
 use harness::smtp_server::{Options as Recording, SmtpServer};
 use harness::stage::{EDGE_V4, Stage};
@@ -127,18 +127,19 @@ const DIALOGUES: [(&str, &str, &str); 4] = [
     ),
 ];
 
-/// A stage whose next hop listens at [`BEHIND`].
+/// The stage of `site`, with the certificate that clients are shown.
 fn stage(site: &Site) -> Stage {
     let stage = site.stage(&[CLIENT]).unwrap();
-    stage.configure(&site.config().unwrap().replace("{next_hop}", BEHIND)).unwrap();
     let key = rcgen::generate_simple_self_signed(["mx1.example.org".to_owned()]).unwrap();
     let pem = key.cert.pem() + &key.signing_key.serialize_pem();
     stage.home.write("mx1.pem", &pem).unwrap();
     stage
 }
 
+/// A site whose next hop listens at [`BEHIND`].
 fn site(means: &'static str) -> Site {
     let site = Site::without_kernel()
+        .next_hop_at(BEHIND)
         .listener("tls = \"starttls\"")
         .passes_client_by(means)
         .tables("[tls]\ncertificate = \"mx1.pem\"");
@@ -190,10 +191,7 @@ fn check(stage: &Stage, arrived: impl Fn() -> String) {
 
 #[test]
 fn before_postfix() {
-    let Some(packages) = needs::postfix().filter(|_| needs::root() && needs::program("python3"))
-    else {
-        return;
-    };
+    let Some(packages) = needs::root_with(&POSTFIX, &["python3"]) else { return };
     let stage = stage(&site("xclient"));
     let options = Options { listen: Some(BEHIND.parse().unwrap()), ..Options::default() };
     let behind = Postfix::start(&packages, Some(&stage.edge), &options).unwrap();
@@ -203,11 +201,7 @@ fn before_postfix() {
 
 #[test]
 fn before_exim() {
-    let Some(packages) =
-        needs::mail_server(&EXIM).filter(|_| needs::root() && needs::program("python3"))
-    else {
-        return;
-    };
+    let Some(packages) = needs::root_with(&EXIM, &["python3"]) else { return };
     let stage = stage(&site("none"));
     let behind = EximServer::start(&packages, &stage.edge, BEHIND.parse().unwrap()).unwrap();
     let _daemon = stage.start().unwrap();
@@ -216,11 +210,7 @@ fn before_exim() {
 
 #[test]
 fn before_opensmtpd() {
-    let Some(packages) =
-        needs::mail_server(&OPENSMTPD).filter(|_| needs::root() && needs::program("python3"))
-    else {
-        return;
-    };
+    let Some(packages) = needs::root_with(&OPENSMTPD, &["python3"]) else { return };
     let stage = stage(&site("proxy-v2"));
     let onward: SocketAddr = ONWARD.parse().unwrap();
     let recording = Recording::default().without("XCLIENT").without("SMTPUTF8");

@@ -2,12 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test that uses them")]
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::Output;
 use std::time::Duration;
 
 use harness::needs;
-use harness::postfix::{Options, Postfix};
+use harness::postfix::{Options, POSTFIX, Postfix};
 use harness::site::Site;
 use harness::smtp_client::SmtpClient;
 use harness::stage::{EDGE_V4, Stage};
@@ -16,16 +15,9 @@ const LONG: Duration = Duration::from_secs(20);
 const BEHIND: &str = "127.0.0.1:10030";
 const MESSAGE: &str = "Subject: through the gate\nFrom: <a@example.com>\n\n.a dot\nbody\n";
 
-/// The folder of the unpacked Postfix, where all is there that these tests need.
-fn packages() -> Option<PathBuf> {
-    (needs::root() && needs::program("swaks")).then(needs::postfix).flatten()
-}
-
-/// A site whose next hop is the Postfix behind it.
-fn stage(site: &Site, senders: &[&str]) -> Stage {
-    let stage = site.stage(senders).unwrap();
-    stage.configure(&site.config().unwrap().replace("{next_hop}", BEHIND)).unwrap();
-    stage
+/// The stage of a site whose next hop is the Postfix behind it.
+fn stage(site: Site, senders: &[&str]) -> Stage {
+    site.next_hop_at(BEHIND).stage(senders).unwrap()
 }
 
 /// swaks on the sender host, from `client`.
@@ -62,11 +54,11 @@ fn sending(stage: &Stage, packages: &std::path::Path, client: &str, settings: &[
 
 #[test]
 fn postfix_behind_knows_the_client_by_xclient_and_by_proxy() {
-    let Some(packages) = packages() else { return };
+    let Some(packages) = needs::root_with(&POSTFIX, &["swaks"]) else { return };
     let listen = Some(BEHIND.parse().unwrap());
     for means in ["xclient", "proxy"] {
         let site = Site::without_kernel().passes_client_by(means);
-        let stage = stage(&site, &["198.18.1.2", "2001:db8:feed::1"]);
+        let stage = stage(site, &["198.18.1.2", "2001:db8:feed::1"]);
         let options = match means {
             "proxy" => Options { listen_proxy: listen, ..Options::default() },
             _ => Options { listen, ..Options::default() },
@@ -103,8 +95,8 @@ fn postfix_behind_knows_the_client_by_xclient_and_by_proxy() {
 
 #[test]
 fn postfix_behind_refuses_in_its_own_words() {
-    let Some(packages) = packages() else { return };
-    let stage = stage(&Site::without_kernel(), &["198.18.1.2"]);
+    let Some(packages) = needs::root_with(&POSTFIX, &["swaks"]) else { return };
+    let stage = stage(Site::without_kernel(), &["198.18.1.2"]);
     let options = Options {
         listen: Some(BEHIND.parse().unwrap()),
         settings: vec![
@@ -132,14 +124,14 @@ fn postfix_behind_refuses_in_its_own_words() {
 
 #[test]
 fn postfix_in_front_sends_through_the_gate() {
-    let Some(packages) = packages() else { return };
+    let Some(packages) = needs::root_with(&POSTFIX, &["swaks"]) else { return };
     let site = Site::with_kernel().list(
         "proxies",
         "open-proxy",
         "action = \"tag\"",
         "127.0.0.0/8\n198.18.1.2\n",
     );
-    let stage = stage(&site, &["198.18.1.2"]);
+    let stage = stage(site, &["198.18.1.2"]);
     let options = Options { listen: Some(BEHIND.parse().unwrap()), ..Options::default() };
     let behind = Postfix::start(&packages, Some(&stage.edge), &options).unwrap();
     let _daemon = stage.start().unwrap();
@@ -158,7 +150,7 @@ fn postfix_in_front_sends_through_the_gate() {
 
 #[test]
 fn a_sender_that_is_refused_or_delayed_has_our_words_in_its_log() {
-    let Some(packages) = packages() else { return };
+    let Some(packages) = needs::root_with(&POSTFIX, &["swaks"]) else { return };
     let site = Site::without_kernel()
         .list("bad", "local-bad", "label = \"Our own list\"", "198.51.100.66\n")
         .list("proxies", "open-proxy", "action = \"reject-message\"", "198.18.99.0/24\n")

@@ -3,50 +3,22 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
 use std::time::Duration;
 
+use harness::clients::{
+    BAD, CLEAN, CLIENTS, DISCARDED, KEPT, PROXY, PUT_OFF, SUSPECT, TAGGED, asked,
+};
 use harness::needs;
-use harness::postfix::{Options, Postfix};
-use harness::site::Site;
+use harness::postfix::{Options, POSTFIX, Postfix};
 use harness::smtp_client::SmtpClient;
 use harness::stage::Stage;
 use serde_json::Value;
 
 const LONG: Duration = Duration::from_secs(20);
 
-const CLEAN: &str = "198.18.1.2";
-const BAD: &str = "198.51.100.66";
-const PUT_OFF: &str = "198.51.100.77";
-const PROXY: &str = "198.18.99.1";
-const TAGGED: &str = "198.18.50.1";
-const DISCARDED: &str = "198.18.60.1";
-const KEPT: &str = "198.18.70.1";
-const SUSPECT: &str = "198.18.0.50";
-
-const LISTS: [(&str, &str, &str, &str); 7] = [
-    ("bad", "local-bad", "label = \"Our own list\"", BAD),
-    ("put-off", "global-bad", "action = \"defer\"", PUT_OFF),
-    ("proxies", "open-proxy", "action = \"reject-message\"", "198.18.99.0/24"),
-    ("tagged", "global-bad", "action = \"tag\"", "198.18.50.0/24"),
-    ("gone", "global-bad", "action = \"discard\"", "198.18.60.0/24"),
-    ("kept", "global-bad", "action = \"quarantine\"", "198.18.70.0/24"),
-    ("suspects", "global-bad", "action = \"score\"\nweight = 550", SUSPECT),
-];
-
-/// A daemon that is a policy service and nothing else, on the edge host, with the lists above.
+/// A daemon that is a policy service and nothing else, on the edge host.
 fn stage() -> Stage {
-    let site = Site::without_kernel().without_listener();
-    let site = site.tables("[postfix_policy]\naddress = \"127.0.0.1:8892\"");
-    let lists = LISTS.into_iter().fold(site, |site, (name, class, keys, entries)| {
-        site.list(name, class, keys, &format!("{entries}\n"))
-    });
-    lists.stage(&[CLEAN, BAD, PUT_OFF, PROXY, TAGGED, DISCARDED, KEPT, SUSPECT]).unwrap()
-}
-
-/// The folder of the unpacked Postfix, where all is there that these tests need.
-fn packages() -> Option<PathBuf> {
-    needs::root().then(needs::postfix).flatten()
+    asked("[postfix_policy]\naddress = \"127.0.0.1:8892\"").stage(&CLIENTS).unwrap()
 }
 
 /// A Postfix at port 25 of the edge host, which asks about each recipient.
@@ -81,7 +53,7 @@ fn record(stage: &Stage, client: &str, phase: &str) -> Value {
 
 #[test]
 fn clients_hear_what_is_decided_in_postfix_s_frame() {
-    let Some(packages) = packages() else { return };
+    let Some(packages) = needs::root_with(&POSTFIX, &[]) else { return };
     let stage = stage();
     let _daemon = stage.start().unwrap();
     let postfix = asking(&stage, &packages);
@@ -142,7 +114,7 @@ fn clients_hear_what_is_decided_in_postfix_s_frame() {
 
 #[test]
 fn one_session_is_judged_once() {
-    let Some(packages) = packages() else { return };
+    let Some(packages) = needs::root_with(&POSTFIX, &[]) else { return };
     let stage = stage();
     let _daemon = stage.start().unwrap();
     let postfix = asking(&stage, &packages);
@@ -178,7 +150,7 @@ fn one_session_is_judged_once() {
 
 #[test]
 fn who_has_logged_in_is_outbound() {
-    let Some(packages) = packages() else { return };
+    let Some(packages) = needs::root_with(&POSTFIX, &[]) else { return };
     let stage = stage();
     let _daemon = stage.start().unwrap();
     let _postfix = asking(&stage, &packages);
@@ -192,7 +164,7 @@ fn who_has_logged_in_is_outbound() {
 
 #[test]
 fn without_the_daemon_mail_waits() {
-    let Some(packages) = packages() else { return };
+    let Some(packages) = needs::root_with(&POSTFIX, &[]) else { return };
     let stage = stage();
     let daemon = stage.start().unwrap();
     let postfix = asking(&stage, &packages);

@@ -4,14 +4,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::process::{Child, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use harness::deadline::wait_for;
 use harness::needs;
 use harness::netns::run;
-use harness::postfix::{self, Postfix};
+use harness::postfix::{self, POSTFIX, Postfix};
 use harness::site::Site;
 use harness::smtp_client::{Reply, SmtpClient};
 use harness::smtp_server::{Answer, Stage as At};
@@ -458,6 +458,19 @@ fn what_the_next_hop_does_not_take_stays() {
     assert_eq!(count(&stage), 0);
 }
 
+/// Whether `show` says that the message may be at the next hop already.
+fn may_be_released(stage: &Stage, id: &str) -> bool {
+    said(&cli(stage, &["show", id])).contains("the next hop may have the message")
+}
+
+/// A release that the next hop keeps waiting, as it was told to, and the command that waits for it.
+fn begin_release(stage: &Stage, id: &str) -> Child {
+    let mut release = stage.home.cli_command(&["quarantine", "release", id]);
+    let release = release.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_for("the release", LONG, || Ok(may_be_released(stage, id).then_some(()))).unwrap();
+    release
+}
+
 /// Two people at once: one of them wins, and the message goes out once.
 #[test]
 fn a_message_is_released_once() {
@@ -465,10 +478,7 @@ fn a_message_is_released_once() {
     let _daemon = stage.start().unwrap();
     let id = hold(&stage, &["b@example.org"]);
     stage.next_hop.answer(At::Mail, "", Answer::Hang);
-    let mut first = stage.home.cli_command(&["quarantine", "release", &id]);
-    let mut first = first.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let begun = || said(&cli(&stage, &["show", &id])).contains("the next hop may have the message");
-    wait_for("the release", LONG, || Ok(begun().then_some(()))).unwrap();
+    let mut first = begin_release(&stage, &id);
     for arguments in [["delete", &id], ["release", &id]] {
         let output = cli(&stage, &arguments);
         assert_eq!(output.status.code(), Some(2), "{}", said(&output));
@@ -487,25 +497,20 @@ fn a_kill_in_the_middle_of_a_release_is_told() {
     let daemon = stage.start().unwrap();
     let id = hold(&stage, &["b@example.org"]);
     stage.next_hop.answer(At::Message, "", Answer::Hang);
-    let mut release = stage.home.cli_command(&["quarantine", "release", &id]);
-    let mut release = release.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let begun = || said(&cli(&stage, &["show", &id])).contains("the next hop may have the message");
-    wait_for("the release", LONG, || Ok(begun().then_some(()))).unwrap();
+    let mut release = begin_release(&stage, &id);
     daemon.kill().unwrap();
     release.wait().unwrap();
     stage.next_hop.answer_normally();
     let _daemon = stage.start().unwrap();
-    assert!(begun(), "{}", said(&cli(&stage, &["show", &id])));
+    assert!(may_be_released(&stage, &id), "{}", said(&cli(&stage, &["show", &id])));
     assert!(cli(&stage, &["release", &id]).status.success());
     assert_eq!(count(&stage), 0);
 }
 
 #[test]
 fn postfix_takes_what_is_released_from_the_client_that_sent_it() {
-    let Some(packages) = needs::root().then(needs::postfix).flatten() else { return };
-    let site = site("");
-    let stage = site.stage(&[CLIENT]).unwrap();
-    stage.configure(&site.config().unwrap().replace("{next_hop}", BEHIND)).unwrap();
+    let Some(packages) = needs::root_with(&POSTFIX, &[]) else { return };
+    let stage = site("").next_hop_at(BEHIND).stage(&[CLIENT]).unwrap();
     let options =
         postfix::Options { listen: Some(BEHIND.parse().unwrap()), ..postfix::Options::default() };
     let behind = Postfix::start(&packages, Some(&stage.edge), &options).unwrap();

@@ -14,7 +14,7 @@ use harness::exim::{EXIM, Exim};
 use harness::needs;
 use harness::netns::NetNs;
 use harness::opensmtpd::{OPENSMTPD, OpenSmtpd};
-use harness::postfix::{self, Postfix};
+use harness::postfix::{self, POSTFIX, Postfix};
 use harness::site::Site;
 use harness::smtp_client::SmtpClient;
 use harness::stage::{EDGE_V4, EDGE_V6, Stage};
@@ -46,9 +46,7 @@ struct Way<'a> {
 
 #[test]
 fn exim_bounces_at_once() {
-    let (true, Some(packages)) = (needs::root(), needs::mail_server(&EXIM)) else {
-        return;
-    };
+    let Some(packages) = needs::root_with(&EXIM, &[]) else { return };
     over_ways(&WAYS, |way| {
         let sender = Exim::send(&packages, way.host, way.client, way.edge, MESSAGE).unwrap();
         // The line that begins with `**` is the failure for good.
@@ -61,9 +59,7 @@ fn exim_bounces_at_once() {
 
 #[test]
 fn opensmtpd_gives_the_route_up_and_keeps_the_mail() {
-    let (true, Some(packages)) = (needs::root(), needs::mail_server(&OPENSMTPD)) else {
-        return;
-    };
+    let Some(packages) = needs::root_with(&OPENSMTPD, &[]) else { return };
     over_ways(&WAYS, |way| {
         let sender =
             OpenSmtpd::start(&packages, way.host, SUBMISSION, way.client, way.edge).unwrap();
@@ -90,9 +86,7 @@ fn postfix_bounces_at_once_where_told_to() {
 }
 
 fn postfix(skip_5xx_greeting: &str, status: &str) {
-    let (true, Some(packages)) = (needs::root(), needs::postfix()) else {
-        return;
-    };
+    let Some(packages) = needs::root_with(&POSTFIX, &[]) else { return };
     over_ways(&WAYS, |way| {
         let bind = if way.client.is_ipv4() { "" } else { "6" };
         let options = postfix::Options {

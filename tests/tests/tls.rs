@@ -13,7 +13,7 @@ use harness::deadline::wait_for;
 use harness::dialogue::play;
 use harness::exim::{EXIM, EximServer};
 use harness::needs;
-use harness::postfix::{Options, Postfix};
+use harness::postfix::{Options, POSTFIX, Postfix};
 use harness::site::Site;
 use harness::stage::{EDGE_V4, Stage};
 
@@ -113,7 +113,7 @@ fn clients_speak_tls_from_the_first_octet_on() {
 
 #[test]
 fn the_next_hop_is_spoken_to_under_tls() {
-    let Some(packages) = needs::postfix().filter(|_| needs::root()) else { return };
+    let Some(packages) = needs::root_with(&POSTFIX, &[]) else { return };
     let (authority, both) = certificate("mail.example.org");
     let verified = "tls = \"required\"\ntls_ca_file = \"ca.pem\"\ntls_name = ";
     for (name, keys, offers, code) in [
@@ -130,10 +130,10 @@ fn the_next_hop_is_spoken_to_under_tls() {
             451,
         ),
     ] {
-        let site = Site::without_kernel();
+        let site = Site::without_kernel().next_hop_at(BEHIND);
         let stage = site.stage(&[CLIENT]).unwrap();
-        let config = site.config().unwrap().replace("{next_hop}", BEHIND);
-        let config = config.replace("[next_hop]\n", &format!("[next_hop]\n{keys}\n"));
+        let config =
+            site.config().unwrap().replace("[next_hop]\n", &format!("[next_hop]\n{keys}\n"));
         stage.configure(&config).unwrap();
         stage.home.write("ca.pem", &authority).unwrap();
         let key = stage.home.write("mail.pem", &both).unwrap();
@@ -162,16 +162,12 @@ fn the_next_hop_is_spoken_to_under_tls() {
 
 #[test]
 fn logins_go_through_under_tls_alone() {
-    let Some(packages) =
-        needs::mail_server(&EXIM).filter(|_| needs::root() && needs::program("python3"))
-    else {
-        return;
-    };
+    let Some(packages) = needs::root_with(&EXIM, &["python3"]) else { return };
     let site = site("tls = \"starttls\"\nauth = \"pass\"")
+        .next_hop_at(BEHIND)
         .passes_client_by("none")
         .top("recipient_domains = [\"example.org\"]");
     let stage = stage(&site);
-    stage.configure(&site.config().unwrap().replace("{next_hop}", BEHIND)).unwrap();
     let behind = EximServer::start(&packages, &stage.edge, BEHIND.parse().unwrap()).unwrap();
     let _daemon = stage.start().unwrap();
     let dialogue = "

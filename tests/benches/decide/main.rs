@@ -16,27 +16,21 @@ mod greylist;
 #[path = "../shared/machine.rs"]
 mod machine;
 mod meter;
+#[path = "../shared/options.rs"]
+mod options;
 mod pure;
 mod resolver;
 mod site;
 
-use std::env;
-use std::path::PathBuf;
-
-use anyhow::{Context as _, Result, bail};
+use anyhow::Result;
 use serde_json::{Value, json};
 
 use crate::console::say;
 use crate::figures::text;
-
-/// What the command line asks for.
-struct Options {
-    json: Option<PathBuf>,
-    quick: bool,
-}
+use crate::options::Options;
 
 fn main() -> Result<()> {
-    let options = options()?;
+    let options = Options::of_command_line()?;
     let machine = machine::describe()?;
     let (runs, tries) = if options.quick { (3, 5_000) } else { (7, 20_000) };
     let clock_us = meter::clock_us();
@@ -54,36 +48,14 @@ fn main() -> Result<()> {
     take(&greylist::measure(runs, tries)?);
     let single_flight = gather::single_flight(runs)?;
     say(&single_flight.to_string());
-    if let Some(file) = options.json {
-        let answer = json!({
-            "runs": runs,
-            "clock_us": clock_us,
-            "rows": rows,
-            "single_flight": single_flight,
-            "machine": machine,
-            "load_after": machine::describe()?.get("load_before"),
-        });
-        std::fs::write(&file, format!("{answer:#}\n"))
-            .with_context(|| file.display().to_string())?;
-    }
-    Ok(())
-}
-
-fn options() -> Result<Options> {
-    let mut options = Options { json: None, quick: false };
-    let mut arguments = env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--json" => {
-                options.json = Some(arguments.next().context("--json needs a file")?.into());
-            }
-            "--quick" => options.quick = true,
-            // Cargo says it to every benchmark.
-            "--bench" => {}
-            other => bail!("`{other}`, expected --json FILE or --quick"),
-        }
-    }
-    Ok(options)
+    options.write(&json!({
+        "runs": runs,
+        "clock_us": clock_us,
+        "rows": rows,
+        "single_flight": single_flight,
+        "machine": machine,
+        "load_after": machine::describe()?.get("load_before"),
+    }))
 }
 
 /// A row for whoever watches.

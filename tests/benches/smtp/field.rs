@@ -90,10 +90,11 @@ impl Field {
         let most = plan.idle * 2;
         // smtp-sink lets nobody say the client's address.
         let site = Site::without_kernel()
+            .next_hop_at(&format!("127.0.0.1:{SINK}"))
             .passes_client_by("none")
             .top("recipient_domains = [\"example.org\"]")
             .tables(&format!(
-                "[limits]\nconnections = {most}\nconnections_per_client = {most}\nconnections_per_network = {most}\nunknown_connections = {most}"
+                "[limits]\nnext_hop_connect_timeout = \"60s\"\nconnections = {most}\nconnections_per_client = {most}\nconnections_per_network = {most}\nunknown_connections = {most}"
             ))
             .list("bench", "local-bad", "action = \"reject\"", "198.18.66.0/24\n");
         let mut senders = vec![CLEAN.to_owned()];
@@ -101,8 +102,6 @@ impl Field {
         senders.extend((0..REFUSED).map(|host| refused_client(host).to_string()));
         let senders: Vec<_> = senders.iter().map(String::as_str).collect();
         let stage = site.stage(&senders)?;
-        let config = site.config()?.replace("{next_hop}", &format!("127.0.0.1:{SINK}"));
-        stage.configure(&config)?;
         let sink = tool(&packages, &stage.edge, "smtp-sink")?
             .args(["-u", "nobody", "-m", "30000", &format!("inet:0.0.0.0:{SINK}"), "4096"])
             .spawn()

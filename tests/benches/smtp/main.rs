@@ -15,25 +15,19 @@ mod idle;
 mod latency;
 #[path = "../shared/machine.rs"]
 mod machine;
+#[path = "../shared/options.rs"]
+mod options;
 mod refused;
 mod relayed;
 mod spent;
 
-use std::env;
-use std::path::PathBuf;
-
-use anyhow::{Context as _, Result, bail};
+use anyhow::Result;
 use serde_json::{Value, json};
 
 use crate::console::say;
 use crate::field::Field;
 use crate::figures::text;
-
-/// What the command line asks for.
-struct Options {
-    json: Option<PathBuf>,
-    quick: bool,
-}
+use crate::options::Options;
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +58,7 @@ const QUICK: Plan =
     Plan { runs: 1, run_seconds: 0.3, transactions: 100, idle: 1000, refused: 2000, slow: 100 };
 
 fn main() -> Result<()> {
-    let options = options()?;
+    let options = Options::of_command_line()?;
     let machine = machine::describe()?;
     let plan = if options.quick { QUICK } else { WHOLE };
     say(&format!("{} runs of each; medians, least and most", plan.runs));
@@ -84,41 +78,19 @@ fn main() -> Result<()> {
             text(aim, "/aim")
         ));
     }
-    if let Some(file) = options.json {
-        let answer = json!({
-            "runs": plan.runs,
-            "quick": options.quick,
-            "paths": field::PATHS,
-            "relayed": relayed,
-            "latency": latency,
-            "slow_clients": slow,
-            "refused": refused,
-            "idle": idle,
-            "aims": aims,
-            "machine": machine,
-            "load_after": machine::describe()?.get("load_before"),
-        });
-        std::fs::write(&file, format!("{answer:#}\n"))
-            .with_context(|| file.display().to_string())?;
-    }
-    Ok(())
-}
-
-fn options() -> Result<Options> {
-    let mut options = Options { json: None, quick: false };
-    let mut arguments = env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--json" => {
-                options.json = Some(arguments.next().context("--json needs a file")?.into());
-            }
-            "--quick" => options.quick = true,
-            // Cargo says it to every benchmark.
-            "--bench" => {}
-            other => bail!("`{other}`, expected --json FILE or --quick"),
-        }
-    }
-    Ok(options)
+    options.write(&json!({
+        "runs": plan.runs,
+        "quick": options.quick,
+        "paths": field::PATHS,
+        "relayed": relayed,
+        "latency": latency,
+        "slow_clients": slow,
+        "refused": refused,
+        "idle": idle,
+        "aims": aims,
+        "machine": machine,
+        "load_after": machine::describe()?.get("load_before"),
+    }))
 }
 
 /// What the figures should be, beside what they are; `null` where something was not measured.

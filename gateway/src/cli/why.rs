@@ -1,4 +1,4 @@
-//! `portcullis why`: what a reference stands for, from the audit file or from the reference itself.
+//! `portcullis why`: what a reference stands for, from the audit trail or from the reference itself.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{Exit, Failure, offline, output};
+use crate::audit::{Archive, Kind, Query};
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::net::Prefix;
@@ -49,7 +50,7 @@ struct Answer {
 pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
     let config = offline::config(config)?;
     let reference = options.reference.to_ascii_uppercase();
-    if let Some(mut record) = record(&config.audit_file, &reference) {
+    if let Some(mut record) = record(&config, &reference) {
         if let Some(fields) = record.as_object_mut() {
             let removed = removed(&config, fields);
             fields.insert("entry_removed".to_owned(), serde_json::to_value(removed)?);
@@ -67,7 +68,20 @@ pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
 }
 
 /// The daemon's record, when it was the daemon that decided.
-fn record(audit: &Path, reference: &str) -> Option<Value> {
+fn record(config: &Config, reference: &str) -> Option<Value> {
+    stored(config, reference).or_else(|| in_lines(&config.audit.file, reference))
+}
+
+/// The record in the store, of which the first is the decision; what came of a message later has its reference, too.
+fn stored(config: &Config, reference: &str) -> Option<Value> {
+    let archive = Archive::new(&config.audit.store.as_ref()?.folder);
+    let query = Query::default().with(Kind::Reference, reference);
+    let found = archive.search(&query, 1).ok()?;
+    found.records.into_iter().next().map(|found| found.record)
+}
+
+/// The record in the file of JSON lines, where the store does not have it.
+fn in_lines(audit: &Path, reference: &str) -> Option<Value> {
     let lines = BufReader::new(File::open(audit).ok()?).lines().map_while(Result::ok);
     let is_it = |record: &Value| record.get("reference").and_then(Value::as_str) == Some(reference);
     lines

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: how fast lists, the kernel side, decisions and the SMTP proxy are, as figures in a file.
+//! `cargo xtask bench`: how fast lists, the kernel side, decisions, the audit trail and the SMTP proxy are, as figures in a file.
 
 use std::path::{Path, PathBuf, absolute};
 use std::process::Command;
@@ -26,6 +26,8 @@ enum What {
     Lists(Lists),
     /// Decisions and what is gathered for them, the greylist; needs neither root nor the network
     Decide(Decide),
+    /// The audit trail: records a second, searches, octets of a record; needs neither root nor the network
+    Audit(Audit),
     /// The SMTP proxy beside the direct path and Postfix in its place: messages, latency, memory, refusals
     Smtp(Smtp),
 }
@@ -80,6 +82,16 @@ struct Decide {
 }
 
 #[derive(Debug, clap::Args)]
+struct Audit {
+    /// Write the figures as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// How many records are written and searched
+    #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000)]
+    records: u32,
+}
+
+#[derive(Debug, clap::Args)]
 struct Smtp {
     /// Write the figures as JSON
     #[arg(long, value_name = "FILE")]
@@ -91,7 +103,7 @@ struct Smtp {
 
 /// Runs the task; false never comes back, as figures are not judged here.
 pub(crate) fn run(options: &Options) -> Result<bool> {
-    let needs_kernel = !matches!(options.what, What::Decide(_));
+    let needs_kernel = !matches!(options.what, What::Decide(_) | What::Audit(_));
     if needs_kernel && !rustix::process::geteuid().is_root() {
         bail!("the benchmark loads programs into the kernel: run it as root");
     }
@@ -127,6 +139,11 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
             let mut bench = bench("decide", decide.json.as_deref())?;
             bench.args(decide.quick.then_some("--quick"));
             steps.loud("decide", &mut bench)?;
+        }
+        What::Audit(audit) => {
+            let mut bench = bench("audit", audit.json.as_deref())?;
+            bench.args(["--records", &audit.records.to_string()]);
+            steps.loud("audit", &mut bench)?;
         }
         What::Smtp(smtp) => {
             mail_servers::ensure(&mut steps)?;

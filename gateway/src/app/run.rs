@@ -58,11 +58,10 @@ pub async fn run(config: Config, begun: Begun) -> Result<(), Failure> {
         )
         .ok();
     raise_limit(config.connections(), &alarms);
-    let audit = audit::Writer::open(&config.audit_file, alarms.clone()).map_err(|error| {
-        Failure::Setup {
-            text: format!("cannot write {}: {error}", config.audit_file.display()),
-            hint: "make the folder writable, or set `[audit] file` to another path".to_owned(),
-        }
+    let audit = audit::Writer::start(config.audit.clone(), alarms.clone(), Clock::System);
+    let audit = audit.map_err(|error| Failure::Setup {
+        text: format!("cannot write {}: {error}", config.audit.file.display()),
+        hint: "make the folder writable, or set `[audit] file` to another path".to_owned(),
     })?;
     let Asking { asks, zones, names, engine: late } = asking(&config, &audit, &alarms)?;
     let engine = Engine::new(config.engine_settings(), audit.clone(), Clock::System).asking(asks);

@@ -1,10 +1,33 @@
-//! The audit trail: one JSON line per decision, written by one thread that mail never waits for.
+//! The audit trail: each decision as a JSON line and in a store that can be searched, by one thread that mail never waits for.
 
+mod connect;
+mod error;
 mod file;
+mod folder;
+mod growing;
 mod judged;
+mod lines;
+mod load;
+mod pack;
+mod query;
 mod recent;
+mod sealed;
+mod sealer;
+mod search;
+mod settings;
+mod shelf;
+mod sink;
+mod terms;
+#[cfg(test)]
+mod tests;
 mod writer;
 
+pub use error::AuditError;
 pub use judged::{JudgedRecord, JudgedTrail};
+pub use load::WriterStatus;
+pub use query::{Cursor, CursorError, Query};
 pub use recent::{Recent, SeenAddress, SeenMessage};
-pub use writer::{Writer, WriterStatus};
+pub use search::{Archive, Follower, Found, FoundRecord, Seen, SegmentStatus};
+pub use settings::{Retention, Rotation, Settings, StoreSettings};
+pub use terms::{Kind, Terms, Word};
+pub use writer::Writer;

@@ -1,30 +1,25 @@
-//! Writes records as JSON lines behind a bounded queue; a full disk costs records, never mail, and is counted.
+//! Takes records from whoever decides, without ever waiting, and has one thread write them to the file and to the store.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use serde::Serialize;
 use tracing::error;
 
+use super::lines::Lines;
+use super::load::{Level, Load, MOST, WriterStatus};
+use super::settings::Settings;
+use super::shelf::Shelf;
+use super::sink::{Sink, Waiting};
 use crate::alarm::Alarms;
+use crate::clock::Clock;
+use crate::policy::Record;
 
-/// Records that may wait.
-const QUEUE: usize = 65_536;
-/// Octets that may wait: senders decide how long some of the records are.
-const QUEUE_OCTETS: usize = 64 << 20;
-
-/// The subject of the alarm.
-const ALARM: &str = "audit";
-
-/// How long a record may wait in memory before it is handed to the system.
-const FLUSH: Duration = Duration::from_millis(100);
+/// The subject of the alarm about what is left out.
+pub(super) const OVERLOAD: &str = "audit-overload";
 
 /// The sending end: cheap to clone, never blocks.
 #[derive(Clone, Debug)]
@@ -34,39 +29,28 @@ pub struct Writer {
 
 #[derive(Debug)]
 struct Shared {
-    path: Option<PathBuf>,
-    queue: Mutex<Option<SyncSender<String>>>,
+    settings: Option<Settings>,
+    queue: RwLock<Option<SyncSender<Waiting>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
-    waiting: Arc<AtomicUsize>,
-    written: Arc<AtomicU64>,
-    lost: Arc<AtomicU64>,
-}
-
-/// How the audit trail is doing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct WriterStatus {
-    /// Records written since the start.
-    pub written: u64,
-    /// Records that found no place in the queue or on the disk.
-    pub lost: u64,
+    load: Arc<Load>,
+    alarms: Alarms,
 }
 
 impl Writer {
-    /// Opens `path` for appending, readable by the owner and the group, and starts the writing thread.
+    /// Writes JSON lines to `path` alone, as [`Writer::start`] does.
     pub fn open(path: &Path, alarms: Alarms) -> io::Result<Self> {
-        let file = append(path)?;
-        let (sender, receiver) = sync_channel(QUEUE);
-        let writer = Self::with_queue(Some(path.to_owned()), Some(sender));
-        let sink = Sink {
-            path: path.to_owned(),
-            file: BufWriter::new(file),
-            torn: false,
-            pending: 0,
-            waiting: Arc::clone(&writer.shared.waiting),
-            written: Arc::clone(&writer.shared.written),
-            lost: Arc::clone(&writer.shared.lost),
-            alarms,
-        };
+        Self::start(Settings::lines(path), alarms, Clock::System)
+    }
+
+    /// Opens the file for appending, readable by the owner and the group, and starts the writing thread. What is wrong with the
+    /// store is an alarm, and tried again.
+    pub fn start(settings: Settings, alarms: Alarms, clock: Clock) -> io::Result<Self> {
+        let lines = Lines::open(&settings.file, settings.rotation)?;
+        let store = settings.store.as_ref();
+        let shelf = store.map(|store| Shelf::new(store, alarms.clone(), clock)).transpose()?;
+        let (sender, receiver): (_, Receiver<Waiting>) = sync_channel(MOST);
+        let writer = Self::with_queue(Some(settings), Some(sender), alarms.clone());
+        let sink = Sink::new(lines, shelf, Arc::clone(&writer.shared.load), alarms);
         let thread =
             std::thread::Builder::new().name("audit".to_owned()).spawn(|| sink.run(receiver))?;
         *writer.shared.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
@@ -75,58 +59,84 @@ impl Writer {
 
     /// A writer that keeps nothing, for one-off questions of the command line.
     pub fn none() -> Self {
-        Self::with_queue(None, None)
+        Self::with_queue(None, None, Alarms::default())
     }
 
-    fn with_queue(path: Option<PathBuf>, queue: Option<SyncSender<String>>) -> Self {
-        let shared = Shared {
-            path,
-            queue: Mutex::new(queue),
-            thread: Mutex::new(None),
-            waiting: Arc::default(),
-            written: Arc::default(),
-            lost: Arc::default(),
-        };
-        Self { shared: Arc::new(shared) }
+    fn with_queue(
+        settings: Option<Settings>,
+        queue: Option<SyncSender<Waiting>>,
+        alarms: Alarms,
+    ) -> Self {
+        let (queue, thread) = (RwLock::new(queue), Mutex::new(None));
+        Self { shared: Arc::new(Shared { settings, queue, thread, load: Arc::default(), alarms }) }
     }
 
     /// The file that records go to; `None` where none are kept.
     pub fn path(&self) -> Option<&Path> {
-        self.shared.path.as_deref()
+        self.shared.settings.as_ref().map(|settings| settings.file.as_path())
     }
 
-    /// Queues `record`; where there is no room it is lost and counted, since mail must not wait.
-    pub fn write(&self, record: &impl Serialize) {
-        let queue = self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The folder of the store; `None` where there is none.
+    pub fn store(&self) -> Option<&PathBuf> {
+        self.shared.settings.as_ref()?.store.as_ref().map(|store| &store.folder)
+    }
+
+    /// Queues the record of a decision. Under too much load it loses what did not decide, or is left out if it is of an accept;
+    /// where there is no room at all it is lost. Each is counted, since mail must not wait.
+    pub fn write_decision(&self, record: Record<'_>) {
+        let queue = self.shared.queue.read().unwrap_or_else(PoisonError::into_inner);
         let Some(queue) = queue.as_ref() else { return };
-        let Ok(line) = serde_json::to_string(record) else { return self.lose() };
-        let length = line.len();
-        let waiting = &self.shared.waiting;
-        if waiting.load(Ordering::Relaxed) + length > QUEUE_OCTETS {
-            return self.lose();
-        }
-        waiting.fetch_add(length, Ordering::Relaxed);
-        if queue.try_send(line).is_err() {
-            waiting.fetch_sub(length, Ordering::Relaxed);
-            self.lose();
+        self.tell(self.shared.load.level());
+        if let Some(record) = self.shared.load.reduced(record) {
+            self.queue(queue, &record);
         }
     }
 
-    fn lose(&self) {
-        self.shared.lost.fetch_add(1, Ordering::Relaxed);
+    /// Queues any other record; where there is no room it is lost and counted.
+    pub fn write(&self, record: &impl Serialize) {
+        let queue = self.shared.queue.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(queue) = queue.as_ref() {
+            self.queue(queue, record);
+        }
+    }
+
+    fn queue(&self, queue: &SyncSender<Waiting>, record: &impl Serialize) {
+        let load = &self.shared.load;
+        let Ok(line) = serde_json::to_string(record) else { return load.lose() };
+        let length = line.len();
+        if load.take(length) && queue.try_send(Waiting::new(line)).is_err() {
+            load.leave(length);
+            load.lose();
+        }
+    }
+
+    /// Tells an operator what is left out from now on; the writing thread tells of the end.
+    fn tell(&self, level: Level) {
+        let text = match level {
+            Level::Whole => return,
+            Level::Details => {
+                "records come faster than they are written: evidence and matches that did not decide are left out"
+            }
+            Level::Sampled => {
+                "records come much faster than they are written: of accepts one in 16 is recorded, refusals are"
+            }
+            Level::Accepts => {
+                "there is hardly room for records that wait: accepts are not recorded, refusals as long as there is room"
+            }
+        };
+        if self.shared.load.is_another_level(level) {
+            self.shared.alarms.raise(OVERLOAD, text);
+        }
     }
 
     /// How the trail is doing.
     pub fn status(&self) -> WriterStatus {
-        WriterStatus {
-            written: self.shared.written.load(Ordering::Relaxed),
-            lost: self.shared.lost.load(Ordering::Relaxed),
-        }
+        self.shared.load.status()
     }
 
     /// Writes out all that waits; afterwards nothing is kept any more. Blocks for as long as the disk does.
     pub fn close(&self) {
-        drop(self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(self.shared.queue.write().unwrap_or_else(PoisonError::into_inner).take());
         let thread = self.shared.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if thread.is_some_and(|thread| thread.join().is_err()) {
             error!(target: "alarm", "audit: the writing thread died, its last records are lost");
@@ -134,93 +144,9 @@ impl Writer {
     }
 }
 
-fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o640).open(path)
-}
-
-/// The receiving end: the file, with what is not flushed yet.
-struct Sink {
-    path: PathBuf,
-    file: BufWriter<File>,
-    /// Whether the file may end in half a line.
-    torn: bool,
-    pending: u64,
-    waiting: Arc<AtomicUsize>,
-    written: Arc<AtomicU64>,
-    lost: Arc<AtomicU64>,
-    alarms: Alarms,
-}
-
-impl Sink {
-    fn run(mut self, queue: Receiver<String>) {
-        loop {
-            match queue.recv_timeout(FLUSH) {
-                Ok(line) => {
-                    self.line(&line);
-                    // A burst is written as one piece.
-                    for line in queue.try_iter().take(QUEUE) {
-                        self.line(&line);
-                    }
-                    self.flush();
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
-            }
-        }
-        self.flush();
-    }
-
-    fn line(&mut self, line: &str) {
-        self.pending += 1;
-        self.waiting.fetch_sub(line.len(), Ordering::Relaxed);
-        let start: &[u8] = if std::mem::take(&mut self.torn) { b"\n" } else { b"" };
-        let written =
-            [start, line.as_bytes(), b"\n"].iter().try_for_each(|part| self.file.write_all(part));
-        if let Err(fault) = written {
-            self.fail(&fault);
-        }
-    }
-
-    fn flush(&mut self) {
-        if self.pending == 0 {
-            return;
-        }
-        match self.file.flush().and_then(|()| self.follow_rotation()) {
-            Ok(()) => {
-                self.written.fetch_add(std::mem::take(&mut self.pending), Ordering::Relaxed);
-                self.alarms.clear(ALARM);
-            }
-            Err(fault) => self.fail(&fault),
-        }
-    }
-
-    /// Somebody may have renamed the file to start another: what comes next goes to the name.
-    fn follow_rotation(&mut self) -> io::Result<()> {
-        let ours = self.file.get_ref().metadata()?;
-        let named = fs::metadata(&self.path).ok();
-        if named.is_none_or(|named| (named.dev(), named.ino()) != (ours.dev(), ours.ino())) {
-            self.file = BufWriter::new(append(&self.path)?);
-        }
-        Ok(())
-    }
-
-    /// Gives up what is not written, and starts over with the file as it is named now.
-    fn fail(&mut self, fault: &io::Error) {
-        self.lost.fetch_add(std::mem::take(&mut self.pending), Ordering::Relaxed);
-        self.torn = true;
-        let path = self.path.display();
-        self.alarms
-            .raise(ALARM, &format!("cannot write {path}: {fault}; records are lost, mail goes on"));
-        let fresh = append(&self.path).map(BufWriter::new);
-        if let Ok(fresh) = fresh {
-            // Unwritten octets of the old buffer would come out twice, or in the middle of a line.
-            drop(std::mem::replace(&mut self.file, fresh).into_parts());
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::net::SocketAddr;
 
     use tempfile::TempDir;
@@ -249,7 +175,14 @@ mod tests {
         };
         let client = SocketAddr::from(([192, 0, 2, 1], 1));
         let time = Timestamp::UNIX_EPOCH;
-        writer.write(&Record::new(time, client, client, None, &decision, Outcome::default()));
+        writer.write_decision(Record::new(
+            time,
+            client,
+            client,
+            None,
+            &decision,
+            Outcome::default(),
+        ));
     }
 
     fn rules_in(path: &Path) -> Vec<u64> {
@@ -285,11 +218,13 @@ mod tests {
         let alarms = Alarms::default();
         let writer = Writer::open(Path::new("/dev/full"), alarms.clone()).unwrap();
         write_one(&writer, 1);
-        while writer.status().lost < 1 {
+        while alarms.list().is_empty() {
             std::thread::yield_now();
         }
+        // It waits for room as long as there is somebody to wait.
+        assert_eq!(writer.status().waiting, 1);
         writer.close();
-        assert_eq!(writer.status(), WriterStatus { written: 0, lost: 1 });
+        assert_eq!(writer.status(), WriterStatus { lost: 1, ..WriterStatus::default() });
         let [alarm] = &alarms.list()[..] else { panic!("{alarms:?}") };
         assert!(alarm.text.starts_with("cannot write /dev/full: No space left"), "{}", alarm.text);
     }

@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod answer;
+mod audit;
 mod author;
 mod bar;
 mod check;
@@ -71,6 +72,9 @@ enum Command {
     Lookup(lookup::Options),
     /// Show what the reference in a reply stands for
     Why(why::Options),
+    /// Search, follow, export or count the records of decisions
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Show what would be decided about a message, and why
     Scan(scan::Options),
     /// Show, check or change lists
@@ -105,6 +109,7 @@ pub fn main() -> ExitCode {
         Command::Pause(options) => pause::run(&options, &cli.config),
         Command::Lookup(options) => lookup::run(&options, &cli.config),
         Command::Why(options) => why::run(&options, &cli.config),
+        Command::Audit(command) => audit::run(&command, &cli.config),
         Command::Scan(options) => scan::run(&options, &cli.config),
         Command::List(command) => list::run(&command, &cli.config),
         Command::Import(options) => import::run(&options),

@@ -6,7 +6,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use jiff::SignedDuration;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
@@ -15,7 +14,7 @@ use super::output::{self, Meaning};
 use super::safe::{safe, safe_lines};
 use super::{Exit, Failure, author, daemon, duration};
 use crate::admin::{self, Method};
-use crate::clock::{Clock, Timestamp};
+use crate::clock::Timestamp;
 use crate::config::Config;
 
 /// Where the daemon is asked.
@@ -73,7 +72,7 @@ struct Wanted {
     #[arg(long, value_name = "IP")]
     client: Option<IpAddr>,
     /// Those that came since then: a time like 2026-11-20T08:00:00Z, or how long ago, such as 2d
-    #[arg(long, value_name = "TIME", value_parser = moment)]
+    #[arg(long, value_name = "TIME", value_parser = duration::moment)]
     since: Option<Timestamp>,
     /// At most as many
     #[arg(long, default_value_t = 100)]
@@ -304,16 +303,4 @@ fn each(
 
 fn path(id: &str) -> String {
     format!("{PATH}/{}", utf8_percent_encode(id, NON_ALPHANUMERIC))
-}
-
-/// A moment, or how long ago it was.
-fn moment(text: &str) -> Result<Timestamp, String> {
-    if let Ok(moment) = text.parse() {
-        return Ok(moment);
-    }
-    let ago = duration::parse(text).map_err(|_neither| {
-        format!("`{text}`, expected a time like 2026-11-20T08:00:00Z, or how long ago, such as 2d")
-    })?;
-    let ago = SignedDuration::try_from(ago).unwrap_or(SignedDuration::MAX);
-    Clock::System.now().checked_sub(ago).map_err(|error| error.to_string())
 }

@@ -96,7 +96,14 @@ fn show(status: &Value) -> Result<(), Failure> {
     show_fronts(status)?;
     output::field(
         "audit",
-        format_args!("{} written, {} lost", text("/audit/written"), text("/audit/lost")),
+        format_args!(
+            "{} written, {} lost, {} without details, {} sampled out, {} waiting",
+            text("/audit/written"),
+            text("/audit/lost"),
+            text("/audit/without_details"),
+            text("/audit/sampled_out"),
+            text("/audit/waiting")
+        ),
     )?;
     output::field(
         "senders",

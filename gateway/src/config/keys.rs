@@ -595,13 +595,40 @@ pub(super) static TABLES: [TableKeys; 24] = [
     TableKeys {
         name: "audit",
         heading: "[audit]",
-        text: "The record of decisions.",
-        keys: &[key(
-            "file",
-            Words("`audit.jsonl` in `state_dir`"),
-            "\"/var/lib/portcullis/audit.jsonl\"",
-            "One JSON line for each decision is appended here.",
-        )],
+        text: "The record of decisions; see [audit](audit.md). What is changed here needs a restart.",
+        keys: &[
+            key(
+                "file",
+                Words("`audit.jsonl` in `state_dir`"),
+                "\"/var/lib/portcullis/audit.jsonl\"",
+                "One JSON line for each decision is appended here.",
+            ),
+            key(
+                "rotate_size",
+                Value("\"1G\""),
+                "\"256M\"",
+                "The file is renamed to `.1`, and begun anew, when it has so many octets. 0: never, since another program does it.",
+            ),
+            key(
+                "rotate_keep",
+                Value("4"),
+                "9",
+                "How many earlier files stay, `.1` being the newest.",
+            ),
+            key(
+                "store",
+                Value("true"),
+                "false",
+                "Whether records are also kept in `audit` in `state_dir`, where `portcullis audit` finds them.",
+            ),
+            key("keep", Value("\"30d\""), "\"90d\"", "How long a record stays in the store."),
+            key(
+                "max_size",
+                Value("\"4G\""),
+                "\"20G\"",
+                "Octets of the store; beyond them the oldest records go.",
+            ),
+        ],
     },
     TableKeys {
         name: "log",

@@ -2,6 +2,7 @@
 
 mod acceptance;
 mod action;
+mod audit;
 mod dns;
 mod download;
 mod exempt;
@@ -117,7 +118,7 @@ pub struct Config {
     /// Where messages in quarantine are, and how many.
     pub quarantine: QuarantineConfig,
     /// Where decisions are recorded.
-    pub audit_file: PathBuf,
+    pub audit: crate::audit::Settings,
     /// What the daemon says.
     pub log: LogConfig,
 }

@@ -181,7 +181,7 @@ impl Config {
             ("[dns]", self.dns != running.dns),
             ("[admin]", self.admin_socket != running.admin_socket),
             ("[quarantine] folder", self.quarantine.folder != running.quarantine.folder),
-            ("[audit]", self.audit_file != running.audit_file),
+            ("[audit]", self.audit != running.audit),
             ("[log]", self.log != running.log),
             ("state_dir", self.state_dir != running.state_dir),
             ("user", self.rights.user != running.rights.user),

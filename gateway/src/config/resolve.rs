@@ -7,6 +7,7 @@ use std::time::Duration;
 use gateway_ebpf::abi::{KernelAction, MAX_PORTS};
 
 use super::acceptance::acceptance;
+use super::audit::audit;
 use super::dns::dns;
 use super::fault::{Fault, Faults, Findings, Notice, Place};
 use super::header::header;
@@ -106,7 +107,7 @@ pub(super) fn resolve(
         limits,
         scan: scan(top.table("scan")),
         admin_socket,
-        audit_file: audit_file(top.table("audit"), folder, &state_dir),
+        audit: audit(top.table("audit"), folder, &state_dir),
         log: log(top.table("log")),
         rights,
         drain,
@@ -340,12 +341,6 @@ fn admin_socket(mut reader: Reader<'_>, folder: &Path) -> PathBuf {
     }
     reader.finish();
     socket
-}
-
-fn audit_file(mut reader: Reader<'_>, folder: &Path, state_dir: &Path) -> PathBuf {
-    let file = path(&mut reader, "file", folder, state_dir.join("audit.jsonl"));
-    reader.finish();
-    file
 }
 
 fn log(mut reader: Reader<'_>) -> LogConfig {

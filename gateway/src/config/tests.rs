@@ -76,7 +76,7 @@ fn what_holds_when_nothing_is_said() {
     let config = config("");
     assert_eq!(config.hostname, "mx1.example.org");
     assert_eq!(config.admin_socket, Path::new("/run/portcullis/admin.sock"));
-    assert_eq!(config.audit_file, Path::new("/var/lib/portcullis/audit.jsonl"));
+    assert_eq!(config.audit.file, Path::new("/var/lib/portcullis/audit.jsonl"));
     assert_eq!(config.limits, Limits::default());
     let references = Some("/var/lib/portcullis/reference-keys".into());
     assert_eq!(config.xdp, xdp::Config { references, ..xdp::Config::default() });
@@ -147,7 +147,7 @@ format = "json"
 "#,
     );
     assert_eq!(config.state_dir, Path::new("/etc/portcullis/state"));
-    assert_eq!(config.audit_file, Path::new("/etc/portcullis/state/audit.jsonl"));
+    assert_eq!(config.audit.file, Path::new("/etc/portcullis/state/audit.jsonl"));
     assert_eq!(config.trusted_relays.len(), 2);
     assert_eq!(config.recipient_domains, ["example.org", ".example.org"]);
     assert_eq!(config.xdp.mode, xdp::Mode::Off);

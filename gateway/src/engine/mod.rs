@@ -28,8 +28,9 @@ use crate::list::{List, Membership};
 use crate::net::{Hop, Prefix, Ptr};
 use crate::pause::Pause;
 use crate::policy::{
-    Action, AddressFacts, Cause, ClientFacts, Decision, DelayMode, Envelope, Front, MessageFacts,
-    Outcome, Phase, Policy, Record, Reference, Reply, Verdict, decide_connect, decide_message,
+    Action, AddressFacts, Cause, ClientFacts, ClientTls, Decision, DelayMode, Envelope, Front,
+    MessageFacts, Outcome, Phase, Policy, Record, Reference, Reply, Verdict, decide_connect,
+    decide_message,
 };
 use crate::sender::{
     Event, Greylist, History, HistorySettings, Pool, Promotion, PromotionSettings, Promotions,
@@ -52,6 +53,8 @@ pub struct Client {
     pub named_by: Option<NamedBy>,
     /// By which front it came.
     pub front: Front,
+    /// How its connection is encrypted; `None` in the clear, and where another mail server has it.
+    pub tls: Option<ClientTls>,
 }
 
 /// A host of our own that named the client of its connection.
@@ -66,7 +69,7 @@ pub enum NamedBy {
 impl Client {
     /// A client that connected by itself, to the SMTP front.
     pub const fn new(address: SocketAddr, local: SocketAddr) -> Self {
-        Self { address, local, named_by: None, front: Front::Smtp }
+        Self { address, local, named_by: None, front: Front::Smtp, tls: None }
     }
 
     /// Where its address was seen.
@@ -405,10 +408,10 @@ impl Engine {
         self.decisions.count(decision);
         log::log(client, decision);
         self.remember(client, decision, &outcome);
-        let (now, Client { address, local, .. }) = (self.clock.now(), *client);
+        let (now, Client { address, local, tls, .. }) = (self.clock.now(), *client);
         let record = Record::new(now, address, local, envelope, decision, outcome);
-        let record = Record { peer: client.peer(), front: Some(client.front), ..record };
-        self.audit.write(&record);
+        let record = Record { peer: client.peer(), front: Some(client.front), tls, ..record };
+        self.audit.write_decision(record);
     }
 
     /// What a decision says about the past of its client. Only what happened at its own connection counts, and of refusals only

@@ -25,8 +25,8 @@ pub use decision::{Cause, Decision, Greylisted, Offending, Phase};
 pub use facts::{AddressFacts, ClientFacts, MessageFacts, Skipped, Unanswered};
 pub use front::Front;
 pub use record::{
-    AddressRecord, Envelope, KernelFacts, ListingRecord, MatchRecord, Outcome, Record, SCHEMA,
-    UnansweredRecord,
+    AddressRecord, ClientTls, Envelope, KernelFacts, ListingRecord, MatchRecord, Outcome, Record,
+    SCHEMA, UnansweredRecord,
 };
 pub use replay::{Bar, ByBand, Change, InForce, Judged, Replay, Replayed};
 pub use reply::{DNS_UNAVAILABLE, Reference, Reply, ReplyStyle, ReplyText};

@@ -61,6 +61,19 @@ pub struct Outcome {
     pub quarantined: bool,
     /// The name of the message in the queue of the mail server that asked, where it told.
     pub queue_id: Option<String>,
+    /// The Message-ID field of the message, without its brackets; capped.
+    pub message_id: Option<String>,
+    /// What the message says that it is about; capped.
+    pub subject: Option<String>,
+}
+
+/// How the connection of a client is encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct ClientTls {
+    /// The version of the protocol.
+    pub version: &'static str,
+    /// The cipher suite.
+    pub cipher: &'static str,
 }
 
 /// One decision as the audit trail keeps it.
@@ -84,6 +97,8 @@ pub struct Record<'a> {
     pub action: Action,
     /// False: a dry run, nothing was done.
     pub enforced: bool,
+    /// False: so much was to be written that what did not decide is left out.
+    pub details: bool,
     /// The peer of the connection.
     pub client: IpAddr,
     /// Its port.
@@ -92,6 +107,8 @@ pub struct Record<'a> {
     pub peer: Option<IpAddr>,
     /// The address on which it was received.
     pub local: SocketAddr,
+    /// How the connection is encrypted; `None` in the clear, and where another mail server has it.
+    pub tls: Option<ClientTls>,
     /// The first hop that is not one of our relays.
     pub logical_client: Option<IpAddr>,
     /// The address that decided.
@@ -140,6 +157,10 @@ pub struct Record<'a> {
     pub addresses_total: usize,
     /// What the dialogue said, `None` at connect.
     pub envelope: Option<&'a Envelope>,
+    /// The Message-ID field of the message, without its brackets.
+    pub message_id: Option<String>,
+    /// What the message says that it is about.
+    pub subject: Option<String>,
     /// The size of the message.
     pub octets: Option<u64>,
     /// The name of the message in the queue of the mail server that asked; `None` for the proxy, which has no queue.
@@ -196,10 +217,12 @@ impl<'a> Record<'a> {
             code: decision.verdict.code(),
             action: decision.action,
             enforced: decision.enforced,
+            details: true,
             client: client.ip(),
             client_port: client.port(),
             peer: None,
             local,
+            tls: None,
             logical_client: decision.logical_client,
             offending: decision.offending.as_ref(),
             list: found.map(|found| &*found.list.name),
@@ -224,6 +247,8 @@ impl<'a> Record<'a> {
             addresses: recorded(&decision.addresses),
             addresses_total: decision.addresses.len(),
             envelope,
+            message_id: outcome.message_id,
+            subject: outcome.subject,
             octets: outcome.octets,
             queue_id: outcome.queue_id,
             reply: outcome.reply.or_else(|| decision.reply.as_ref().map(ToString::to_string)),
@@ -231,6 +256,28 @@ impl<'a> Record<'a> {
             next_hop: outcome.next_hop,
             kernel: None,
         }
+    }
+
+    /// The same without what did not decide: evidence, and of the addresses all but the client, the logical client and the one
+    /// that decided, each with its first match and listing.
+    #[must_use]
+    pub fn without_details(mut self) -> Self {
+        let deciding = self.offending.map(|offending| offending.ip);
+        let named = [Some(self.client), self.logical_client, deciding];
+        let mut seen = Vec::new();
+        self.addresses.retain(|address| {
+            let is_new = !seen.contains(&address.ip);
+            seen.push(address.ip);
+            is_new && named.contains(&Some(address.ip))
+        });
+        for address in &mut self.addresses {
+            address.matches.truncate(1);
+            address.listings.truncate(1);
+            address.unanswered.clear();
+        }
+        self.evidence = &[];
+        self.details = false;
+        self
     }
 }
 

@@ -3,11 +3,13 @@
 mod author;
 mod header;
 mod literal;
+mod message_id;
 mod received;
 mod sighting;
 mod subject;
 
 pub use author::from_domain;
 pub use header::{Field, Fields, HeaderBlock};
+pub use message_id::message_id;
 pub use sighting::{Sighting, count_received, sightings};
 pub use subject::subject;

@@ -44,7 +44,7 @@ pub(super) fn record(engine: &Engine, event: &KernelEvent) -> bool {
         packets: event.weight,
         octets: event.length,
     });
-    engine.audit().write(&record);
+    engine.audit().write_decision(record);
     true
 }
 

@@ -103,7 +103,7 @@ fn dry_run(options: &Options, config: &Path) -> Result<(), Failure> {
     let thresholds = options.thresholds()?;
     let config = offline::config(config)?;
     let thresholds = thresholds.unwrap_or(config.score.thresholds);
-    let answer = dry_run::replay(&config.audit_file, thresholds, options.last, &options.phase)?;
+    let answer = dry_run::replay(&config.audit.file, thresholds, options.last, &options.phase)?;
     if options.json { output::json(&answer) } else { dry_run::show(&answer) }
 }
 

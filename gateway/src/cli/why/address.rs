@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::about::{self, ToldRecord};
-use super::find::{Trail, What};
+use super::find::{What, find};
 use crate::cli::answer::{items_at, plain, plain_at};
 use crate::cli::{Failure, lookup, output};
 use crate::config::Config;
@@ -64,7 +64,7 @@ pub(super) fn about(
     });
     let history = history.unwrap_or_default();
     let entries = entries_then(&history, now.as_ref(), at);
-    let found = Trail::open(config).find(&What::Address(ip), at, LOOKED_AT)?;
+    let found = find(config, &What::Address(ip), at, LOOKED_AT)?;
     let records = found.len();
     let decided = found.into_iter().rev().filter(|record| !record["client"].is_null());
     let last: Vec<_> = decided.take(STORIES).collect();

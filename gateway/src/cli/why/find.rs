@@ -1,4 +1,4 @@
-//! Finds the records of the trail that a name means.
+//! Finds the records of the trail that a name means: in the store, and in the file of JSON lines what the store does not have.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
@@ -7,8 +7,10 @@ use std::net::IpAddr;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use crate::cli::Failure;
+use crate::audit::{Archive, Kind, Query, Terms};
+use crate::cli::{Failure, output};
 use crate::config::Config;
+use crate::net::Prefix;
 
 /// What is asked about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,55 +35,71 @@ impl What {
         }
         Self::Name(typed.to_owned())
     }
+
+    /// What is looked for, one after the other until something is found.
+    fn queries(&self) -> Vec<Query> {
+        let query = Query { newest_first: true, ..Query::default() };
+        match self {
+            Self::Address(address) => {
+                vec![Query { network: Some(Prefix::host(*address)), ..query }]
+            }
+            Self::Message(id) => vec![query.with(Kind::MessageId, id)],
+            Self::Name(name) => vec![
+                query.clone().with(Kind::Reference, &name.to_ascii_uppercase()),
+                query.with(Kind::QueueId, name),
+            ],
+        }
+    }
 }
 
 /// How far a record may be from the time that was asked about.
 const NEAR: SignedDuration = SignedDuration::from_mins(10);
 
-/// The trail, as far as it is there.
-pub(super) struct Trail<'a> {
-    config: &'a Config,
-}
-
-impl<'a> Trail<'a> {
-    pub(super) fn open(config: &'a Config) -> Self {
-        Self { config }
-    }
-
-    /// The newest `most` records that `what` means, near `at` where a time is given; the oldest of them comes first.
-    pub(super) fn find(
-        &self,
-        what: &What,
-        at: Option<Timestamp>,
-        most: usize,
-    ) -> Result<Vec<Value>, Failure> {
-        let Ok(file) = File::open(&self.config.audit_file) else { return Ok(Vec::new()) };
-        let lines = BufReader::new(file).lines().map_while(Result::ok);
-        let records = lines.filter_map(|line| serde_json::from_str::<Value>(&line).ok());
-        let mut found: Vec<_> =
-            records.filter(|record| means(what, record) && near(at, record)).collect();
-        let from = found.len().saturating_sub(most);
-        Ok(found.split_off(from))
-    }
-}
-
-fn means(what: &What, record: &Value) -> bool {
-    let text = |pointer: &str| record.pointer(pointer).and_then(Value::as_str);
-    match what {
-        What::Address(address) => {
-            let ips = [text("/client"), text("/logical_client"), text("/offending/ip")];
-            ips.into_iter().flatten().any(|ip| ip.parse() == Ok(*address))
+/// The newest `most` records that `what` means, near `at` where a time is given; the oldest of them comes first.
+pub(super) fn find(
+    config: &Config,
+    what: &What,
+    at: Option<Timestamp>,
+    most: usize,
+) -> Result<Vec<Value>, Failure> {
+    for query in what.queries() {
+        let query = Query {
+            since: at.and_then(|at| at.checked_sub(NEAR).ok()),
+            until: at.and_then(|at| at.checked_add(NEAR).ok()),
+            ..query
+        };
+        let mut found = stored(config, &query, most);
+        if found.is_empty() {
+            found = in_lines(config, &query, most);
         }
-        What::Message(id) => text("/envelope/message_id") == Some(id),
-        What::Name(name) => {
-            text("/reference") == Some(&name.to_ascii_uppercase())
-                || text("/queue_id") == Some(name)
+        if !found.is_empty() {
+            return Ok(found);
         }
     }
+    Ok(Vec::new())
 }
 
-fn near(at: Option<Timestamp>, record: &Value) -> bool {
-    let Some(at) = at else { return true };
-    let time = record["time"].as_str().and_then(|time| time.parse::<Timestamp>().ok());
-    time.is_some_and(|time| at.duration_since(time).abs() <= NEAR)
+fn stored(config: &Config, query: &Query, most: usize) -> Vec<Value> {
+    let Some(store) = &config.audit.store else { return Vec::new() };
+    let found = match Archive::new(&store.folder).search(query, most) {
+        Ok(found) => found,
+        Err(error) => {
+            output::warn(format_args!("the store of records cannot be read: {error}"));
+            return Vec::new();
+        }
+    };
+    for fault in &found.faults {
+        output::warn(format_args!("some records cannot be read: {fault}"));
+    }
+    found.records.into_iter().rev().map(|found| found.record).collect()
+}
+
+/// What an earlier version wrote, or one that keeps no store.
+fn in_lines(config: &Config, query: &Query, most: usize) -> Vec<Value> {
+    let Ok(file) = File::open(&config.audit.file) else { return Vec::new() };
+    let lines = BufReader::new(file).lines().map_while(Result::ok);
+    let meant = lines.filter(|line| query.matches(&Terms::of(line)));
+    let mut found: Vec<_> = meant.filter_map(|line| serde_json::from_str(&line).ok()).collect();
+    let from = found.len().saturating_sub(most);
+    found.split_off(from)
 }

@@ -14,7 +14,7 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use self::find::{Trail, What};
+use self::find::{What, find};
 use super::{Exit, Failure, offline, output};
 use crate::story::Told;
 
@@ -50,8 +50,7 @@ pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
         }
         return Ok(Exit::Done);
     }
-    let trail = Trail::open(&config);
-    let mut records = trail.find(&what, options.at, STORIES)?;
+    let mut records = find(&config, &what, options.at, STORIES)?;
     if records.is_empty() {
         return kernel::run(&config, &options.what, options.client, options.json);
     }

@@ -9,6 +9,7 @@ use super::session::Session;
 use crate::engine::{Judged, MessageHead};
 use crate::milter::{Answer, Forged, Message, OwnFields, Terms, edits, forged};
 use crate::policy::{Action, Decision, Outcome, Phase, Reply, Verdict};
+use crate::scan::{message_id, subject};
 use crate::smtp::{header_fault, header_too_long, results_field};
 
 /// Octets of a message that is held as a whole until its signature is verified; a longer one is not exempt.
@@ -255,6 +256,8 @@ impl Session {
             reply: reply.map(ToString::to_string),
             rules_at_end: Some(self.front.engine.rules_version()),
             queue_id: message.queue_id.clone(),
+            message_id: message_id(message.header()),
+            subject: subject(message.header()),
             ..Outcome::default()
         };
         self.front.engine.record(&peer.client, Some(&message.envelope), decision, outcome);

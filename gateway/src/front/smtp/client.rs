@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::stream::Stream;
+use crate::policy::ClientTls;
 use crate::smtp::{LineBuffer, LineFault, is_proxy_header};
 
 /// Octets that are read at once while waiting for lines.
@@ -58,6 +59,11 @@ impl ClientStream {
     /// Whether it is under TLS.
     pub(super) const fn is_tls(&self) -> bool {
         self.stream.is_tls()
+    }
+
+    /// How it is encrypted; `None` in the clear.
+    pub(super) fn tls(&self) -> Option<ClientTls> {
+        self.stream.tls()
     }
 
     /// What it said that nobody has read.

@@ -88,9 +88,8 @@ impl Session {
         let outcome = Outcome {
             reply: Some(reply.to_string()),
             rules_at_end: Some(rules),
-            octets: Some(message.octets),
             quarantined: true,
-            ..Outcome::default()
+            ..message.outcome()
         };
         self.front.engine.record(&self.client, Some(&message.envelope), &decision, outcome);
     }

@@ -14,6 +14,7 @@ use super::transaction::Transaction;
 use crate::engine::{Judged, MessageHead};
 use crate::front::BareNewline;
 use crate::policy::{Action, Decision, Envelope, Outcome, Phase, Reply, Verdict};
+use crate::scan::{message_id, subject};
 use crate::smtp::{
     DataDecoder, DataEncoder, DataFault, Fed, Limits, Mail, NextHopReply, Rcpt, header_end,
     header_fault, header_too_long,
@@ -357,8 +358,7 @@ impl Session {
                     reply: Some(reply.summary()),
                     next_hop: Some(reply.summary()),
                     rules_at_end: Some(rules),
-                    octets: Some(message.octets),
-                    ..Outcome::default()
+                    ..message.outcome()
                 };
                 self.front.engine.record(&self.client, Some(&message.envelope), &decision, outcome);
             }
@@ -415,6 +415,7 @@ impl Session {
 
     /// Tells the sender that its message went nowhere, and records why.
     pub(super) fn conclude(&mut self, message: Message) {
+        let about = message.outcome();
         let Fate::Refused(refusal) = message.fate else { return };
         self.front.counters.messages_refused.add();
         self.stream.say_lines(&refusal.reply);
@@ -422,8 +423,7 @@ impl Session {
             reply: Some(refusal.reply.trim_end().replace("\r\n", " / ")),
             next_hop: refusal.next_hop,
             rules_at_end: Some(self.front.engine.rules_version()),
-            octets: Some(message.octets),
-            ..Outcome::default()
+            ..about
         };
         self.front.engine.record(&self.client, Some(&message.envelope), &refusal.decision, outcome);
     }
@@ -443,16 +443,22 @@ impl Session {
         if let Some(reply) = &reply {
             self.stream.say(reply);
         }
-        let outcome = Outcome {
-            reply: reply.map(|reply| reply.to_string()),
-            octets: Some(message.octets),
-            ..Outcome::default()
-        };
+        let outcome = Outcome { reply: reply.map(|reply| reply.to_string()), ..message.outcome() };
         self.front.engine.record(&self.client, Some(&message.envelope), &decision, outcome);
     }
 }
 
 impl Message {
+    /// What is known of it, whatever becomes of it.
+    pub(super) fn outcome(&self) -> Outcome {
+        Outcome {
+            octets: Some(self.octets),
+            message_id: message_id(&self.header),
+            subject: subject(&self.header),
+            ..Outcome::default()
+        }
+    }
+
     /// One of which nothing is here yet.
     pub(super) fn new(transaction: Transaction, decoder: DataDecoder) -> Self {
         Self {

@@ -95,6 +95,7 @@ impl Session {
         let Some(acceptor) = self.front.tls.acceptor() else { return Flow::Close };
         let secured = self.patience.within(HANDSHAKE, self.stream.secure(&acceptor)).await;
         if let Some(Ok(())) = secured {
+            self.client.tls = self.stream.tls();
             return Flow::Continue;
         }
         self.front.counters.tls_failures.add();

@@ -10,6 +10,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
+use crate::policy::ClientTls;
+
 /// One connection, in the clear or under TLS.
 #[derive(Debug)]
 pub(super) enum Stream {
@@ -25,6 +27,15 @@ impl Stream {
     /// Whether it is under TLS.
     pub(super) const fn is_tls(&self) -> bool {
         matches!(self, Self::Tls(_))
+    }
+
+    /// How it is encrypted; `None` in the clear.
+    pub(super) fn tls(&self) -> Option<ClientTls> {
+        let Self::Tls(stream) = self else { return None };
+        let (_socket, connection) = stream.get_ref();
+        let version = connection.protocol_version()?.as_str()?;
+        let cipher = connection.negotiated_cipher_suite()?.suite().as_str()?;
+        Some(ClientTls { version, cipher })
     }
 
     /// What came and nobody has read, up to the length of `buffer`; an error where nothing came, or where the peer is gone.

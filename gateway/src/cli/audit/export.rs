@@ -1,0 +1,53 @@
+//! `portcullis audit export`: all records that are looked for, as JSON lines or CSV.
+
+use std::io::{self, BufWriter, Write as _};
+use std::ops::ControlFlow;
+
+use clap::Args;
+
+use super::super::Failure;
+use super::wanted::Wanted;
+use super::{csv, failed, warn_of};
+use crate::audit::Archive;
+
+/// Arguments of `audit export`.
+#[derive(Debug, Args)]
+pub(in super::super) struct Options {
+    #[command(flatten)]
+    wanted: Wanted,
+    /// Write JSON lines, which is so without it, too
+    #[arg(long, conflicts_with = "csv")]
+    json: bool,
+    /// Write CSV
+    #[arg(long)]
+    csv: bool,
+}
+
+pub(super) fn run(options: &Options, archive: &Archive) -> Result<(), Failure> {
+    if options.csv { as_csv(options, archive) } else { as_lines(options, archive) }
+}
+
+fn as_lines(options: &Options, archive: &Archive) -> Result<(), Failure> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut done = Ok(());
+    let faults = archive.each(&options.wanted.query(), |seen| {
+        done = writeln!(out, "{}", seen.line);
+        if done.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    warn_of(&faults.map_err(failed)?);
+    done?;
+    Ok(out.flush()?)
+}
+
+fn as_csv(options: &Options, archive: &Archive) -> Result<(), Failure> {
+    let mut out = csv::Out::begin()?;
+    let mut done = Ok(());
+    let faults = archive.each(&options.wanted.query(), |seen| {
+        let Ok(record) = serde_json::from_str(seen.line) else { return ControlFlow::Continue(()) };
+        done = out.row(&record);
+        if done.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    warn_of(&faults.map_err(failed)?);
+    done?;
+    out.finish()
+}

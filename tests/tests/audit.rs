@@ -1,0 +1,203 @@
+//! The store of records: of a daemon that is killed, of two that hand over, searched by the command line.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test that uses them")]
+#![expect(clippy::panic, reason = "helpers of tests fail the test that uses them")]
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::net::IpAddr;
+use std::process::Stdio;
+use std::sync::Mutex;
+use std::thread;
+use std::time::Duration;
+
+use harness::deadline::wait_for;
+use harness::needs;
+use harness::site::Site;
+use harness::smtp_client::Attempt;
+use harness::stage::Stage;
+use serde_json::Value;
+use tokio::time::Instant;
+
+const LONG: Duration = Duration::from_secs(20);
+const CLIENT: &str = "198.18.1.2";
+const LISTED: &str = "198.51.100.66";
+/// What may be missing after a daemon was killed.
+const MAY_BE_MISSING: Duration = Duration::from_millis(200);
+
+fn stage() -> Option<Stage> {
+    let site = Site::without_kernel().list("bad", "local-bad", "", "198.51.100.0/24\n");
+    needs::root().then(|| site.stage(&[CLIENT, LISTED]).unwrap())
+}
+
+/// The records that a search finds.
+fn search(stage: &Stage, arguments: &[&str]) -> Vec<Value> {
+    let all = [&["audit", "search", "--json", "--limit", "100000"], arguments].concat();
+    let found = stage.home.cli_json(&all).unwrap();
+    found.as_array().unwrap_or_else(|| panic!("{found:#}")).clone()
+}
+
+fn wait_for_records(stage: &Stage, arguments: &[&str], count: usize) -> Vec<Value> {
+    wait_for(&format!("{count} records: {arguments:?}"), LONG, || {
+        let found = search(stage, arguments);
+        Ok((found.len() == count).then_some(found))
+    })
+    .unwrap_or_else(|error| panic!("{error:#}: {:#?}", search(stage, arguments)))
+}
+
+fn said(stage: &Stage, arguments: &[&str]) -> String {
+    let output = stage.home.cli(arguments).unwrap();
+    assert!(output.status.success(), "{arguments:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn deliver(stage: &Stage, sender: &str, header: &str) {
+    let mut client = stage.greeted(CLIENT).unwrap();
+    let message = format!("{header}\n\nbody\n");
+    assert_eq!(client.deliver(sender, &["b@example.org"], &message).unwrap().code, 250);
+    client.finish().unwrap();
+}
+
+/// The reference that a refused client reads; `None` where the daemon is gone.
+fn refused(stage: &Stage) -> Option<String> {
+    let listed: IpAddr = LISTED.parse().unwrap();
+    let Ok(Attempt::Connected(mut client)) = stage.attempt(listed, LONG) else { return None };
+    let text = client.reply().ok()?.text();
+    let (_, reference) = text.rsplit_once("reference ").or_else(|| text.rsplit_once(' '))?;
+    Some(reference.trim_matches(|letter: char| !letter.is_ascii_alphanumeric()).to_owned())
+}
+
+#[test]
+fn a_killed_daemon_has_written_all_but_the_last_moment() {
+    let Some(stage) = stage() else { return };
+    let mut all = Vec::new();
+    for round in 0..3 {
+        let daemon = stage.start().unwrap();
+        let told = Mutex::new(Vec::new());
+        let killed = thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    while let Some(reference) = refused(&stage) {
+                        told.lock().unwrap().push((Instant::now(), reference));
+                    }
+                });
+            }
+            thread::sleep(Duration::from_millis(1500 + 130 * round));
+            let killed = Instant::now();
+            daemon.kill().unwrap();
+            killed
+        });
+        let told = told.into_inner().unwrap();
+        let old = told.into_iter().filter(|(at, _)| *at + MAY_BE_MISSING < killed);
+        all.extend(old.map(|(_at, reference)| reference));
+        assert!(all.len() > 20, "{} refusals", all.len());
+        let found = search(&stage, &["--code", "local-bad"]);
+        for reference in &all {
+            let is_it = |record: &&Value| record["reference"] == reference.as_str();
+            assert_eq!(found.iter().filter(is_it).count(), 1, "{reference} of {}", found.len());
+        }
+    }
+    let daemon = stage.start().unwrap();
+    let stats = stage.home.cli_json(&["audit", "stats", "--json"]).unwrap();
+    assert_eq!(stats["store"]["damaged"], Value::Array(Vec::new()), "{stats:#}");
+    assert_eq!(stats["store"]["segments"], 1, "each daemon goes on where the last one ended");
+    assert!(stats["codes"]["local-bad"].as_u64().unwrap() >= u64::try_from(all.len()).unwrap());
+    for reference in all.iter().take(3) {
+        let found = search(&stage, &["--reference", &reference.to_ascii_lowercase()]);
+        assert_eq!(found.len(), 1, "{reference}");
+        assert_eq!(found[0]["list"], "bad");
+    }
+    assert!(daemon.terminate().unwrap().success());
+}
+
+#[test]
+fn an_operator_finds_what_became_of_a_message() {
+    let Some(stage) = stage() else { return };
+    let daemon = stage.start().unwrap();
+    deliver(&stage, "Some.One@Example.com", "Message-ID: <abc.1@x>\nSubject: \u{1b}[2Jhello");
+    deliver(&stage, "=1+1@example.com", "Received: from x ([203.0.113.9]) by y; x\nSubject: two");
+    refused(&stage).unwrap();
+    wait_for_records(&stage, &[], 5);
+    for (arguments, count) in [
+        (&["--phase", "message"] as &[&str], 2),
+        (&["--message-id", "<abc.1@x>"], 1),
+        (&["--sender", "some.one@example.COM"], 1),
+        (&["--sender-domain", "example.com"], 2),
+        (&["--recipient", "b@example.org"], 2),
+        (&["--recipient-domain", "example.net"], 0),
+        (&["--address", "203.0.113.0/24"], 1),
+        (&["--address", LISTED], 1),
+        (&["--address", "198.18.0.0/15", "--phase", "connect"], 2),
+        (&["--code", "local-bad", "--action", "reject", "--list", "bad"], 1),
+        (&["--since", "1h"], 5),
+        (&["--until", "1h"], 0),
+        (&["--oldest-first", "--limit", "2"], 2),
+    ] {
+        let all = [&["audit", "search", "--json"], arguments].concat();
+        let found = stage.home.cli_json(&all).unwrap();
+        assert_eq!(found.as_array().unwrap().len(), count, "{arguments:?}");
+    }
+    let record = &search(&stage, &["--message-id", "abc.1@x"])[0];
+    assert_eq!(
+        (&record["message_id"], &record["subject"]),
+        (&"abc.1@x".into(), &" [2Jhello".into())
+    );
+    assert_eq!((&record["tls"], &record["details"]), (&Value::Null, &Value::Bool(true)));
+    let table = said(&stage, &["audit", "search"]);
+    assert_eq!(table.lines().count(), 5, "{table}");
+    assert!(table.contains("<Some.One@Example.com> -> <b@example.org>"), "{table}");
+    let csv = said(&stage, &["audit", "search", "--csv", "--phase", "message"]);
+    assert_eq!(csv.lines().count(), 3, "{csv}");
+    assert!(csv.contains(",'=1+1@example.com,"), "{csv}");
+    assert!(!csv.chars().any(|letter| letter.is_control() && letter != '\n'), "{csv:?}");
+    let lines = said(&stage, &["audit", "export", "--action", "accept"]);
+    assert_eq!(lines.lines().filter(|it| serde_json::from_str::<Value>(it).is_ok()).count(), 4);
+    let page = stage.home.cli(&["audit", "search", "--limit", "2"]).unwrap();
+    let note = String::from_utf8(page.stderr).unwrap();
+    let (_, next) = note.trim().rsplit_once("--after ").unwrap();
+    let rest = said(&stage, &["audit", "search", "--limit", "100", "--after", next]);
+    assert_eq!(rest.lines().count(), 3, "{rest}");
+    assert!(daemon.terminate().unwrap().success());
+    assert_eq!(search(&stage, &[]).len(), 5, "without a daemon, too");
+    fs::remove_dir_all(stage.home.path().join("state/audit")).unwrap();
+    let output = stage.home.cli(&["audit", "search"]).unwrap();
+    assert_eq!(output.status.code(), Some(69), "{output:?}");
+}
+
+#[test]
+fn who_follows_sees_what_comes() {
+    let Some(stage) = stage() else { return };
+    let daemon = stage.start().unwrap();
+    refused(&stage).unwrap();
+    wait_for_records(&stage, &[], 1);
+    let mut command = stage.home.cli_command(&["audit", "tail", "--follow", "--json"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut next = || serde_json::from_str::<Value>(&lines.next().unwrap().unwrap()).unwrap();
+    assert_eq!(next()["code"], "local-bad");
+    deliver(&stage, "a@example.com", "Subject: x");
+    assert_eq!((&next()["phase"], &next()["phase"]), (&"connect".into(), &"message".into()));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(daemon.terminate().unwrap().success());
+}
+
+#[test]
+fn a_daemon_that_takes_over_writes_into_a_segment_of_its_own() {
+    let Some(stage) = stage() else { return };
+    let mut first = stage.start().unwrap();
+    deliver(&stage, "first@example.com", "Subject: x");
+    let mut in_hand = stage.greeted(CLIENT).unwrap();
+    let second = stage.home.start_with(stage.home.command(), &["--take-over"]).unwrap();
+    first.wait_for_notification("STOPPING=1", LONG).unwrap();
+    deliver(&stage, "second@example.com", "Subject: x");
+    wait_for_records(&stage, &["--sender", "second@example.com"], 1);
+    // Whoever is still with the first one is recorded by it.
+    let code = in_hand.command("NOOP").unwrap().code;
+    assert!([250, 421].contains(&code), "{code}");
+    drop(in_hand);
+    assert!(first.wait(LONG).unwrap().success(), "{}", first.log());
+    assert_eq!(search(&stage, &["--phase", "message"]).len(), 2);
+    let stats = stage.home.cli_json(&["audit", "stats", "--json"]).unwrap();
+    assert_eq!(stats["store"]["segments"], 2, "{stats:#}");
+    assert!(second.terminate().unwrap().success());
+}

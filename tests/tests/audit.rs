@@ -5,13 +5,15 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::IpAddr;
-use std::process::Stdio;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
 use harness::deadline::wait_for;
 use harness::needs;
+use harness::netns::run;
 use harness::site::Site;
 use harness::smtp_client::Attempt;
 use harness::stage::Stage;
@@ -200,4 +202,61 @@ fn a_daemon_that_takes_over_writes_into_a_segment_of_its_own() {
     let stats = stage.home.cli_json(&["audit", "stats", "--json"]).unwrap();
     assert_eq!(stats["store"]["segments"], 2, "{stats:#}");
     assert!(second.terminate().unwrap().success());
+}
+
+/// A small disk where the store is, until it is dropped.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn new(folder: &Path) -> Self {
+        fs::create_dir_all(folder).unwrap();
+        let options = ["-t", "tmpfs", "-o", "size=512k", "none"];
+        run(Command::new("mount").args(options).arg(folder)).unwrap();
+        Self(folder.to_owned())
+    }
+
+    /// Takes all the room that is left; gives it back when what comes back is removed.
+    fn fill(&self) -> PathBuf {
+        let ballast = self.0.join("ballast");
+        let of = format!("of={}", ballast.display());
+        let filled = run(Command::new("dd").args(["if=/dev/zero", "bs=1k"]).arg(of));
+        assert!(filled.is_err(), "the disk is full");
+        ballast
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        drop(run(Command::new("umount").arg("-l").arg(&self.0)));
+    }
+}
+
+#[test]
+fn records_wait_for_a_store_without_room_and_mail_does_not() {
+    let Some(stage) = stage() else { return };
+    // A folder of the state can only be there beside the mark of an earlier daemon.
+    assert!(stage.start().unwrap().terminate().unwrap().success());
+    fs::remove_dir_all(stage.home.path().join("state/audit")).unwrap();
+    let disk = SmallDisk::new(&stage.home.path().join("state/audit"));
+    let daemon = stage.start().unwrap();
+    refused(&stage).unwrap();
+    wait_for_records(&stage, &[], 1);
+    let ballast = disk.fill();
+    let mut told = 1;
+    wait_for("an alarm about the store", LONG, || {
+        refused(&stage).unwrap();
+        told += 1;
+        stage.alarm("audit-store")
+    })
+    .unwrap();
+    deliver(&stage, "a@example.com", "Subject: x");
+    told += 2;
+    let waiting = stage.status_number("/audit/waiting").unwrap();
+    assert!(waiting > 0, "they wait");
+    fs::remove_file(ballast).unwrap();
+    stage.wait_for_no_alarm("audit-store").unwrap();
+    wait_for_records(&stage, &[], told);
+    let count = |name: &str| stage.status_number(&format!("/audit/{name}")).unwrap();
+    assert_eq!((count("lost"), count("written")), (0, u64::try_from(told).unwrap()));
+    assert!(daemon.terminate().unwrap().success());
 }

@@ -1,6 +1,7 @@
 //! A segment that is complete: its records in packed blocks, and for each key and address the numbers of its records.
 
 use std::fs::{self, File};
+use std::mem;
 use std::path::{Path, PathBuf};
 
 use rusqlite::types::ToSql;
@@ -136,15 +137,15 @@ impl<'a> Sealing<'a> {
     /// Writes the indexes in the order in which they lie, each once.
     fn finish(mut self) -> Result<u32, AuditError> {
         self.end_block()?;
-        let (keys, addresses) = (index(&mut self.keys), index(&mut self.addresses));
-        for (key, records) in keys {
+        let (keys, addresses) = (mem::take(&mut self.keys), mem::take(&mut self.addresses));
+        index(keys, |key, records| {
             let sql = "INSERT INTO keys (key, records) VALUES (?1, ?2)";
-            self.run(sql, params![key, records])?;
-        }
-        for (address, records) in addresses {
+            self.run(sql, params![key, records])
+        })?;
+        index(addresses, |address, records| {
             let sql = "INSERT INTO addresses (address, records) VALUES (?1, ?2)";
-            self.run(sql, params![address, records])?;
-        }
+            self.run(sql, params![address, records])
+        })?;
         let (earliest, latest) = self.all_times.unwrap_or_default();
         self.run(
             "INSERT INTO about (records, earliest, latest, dictionary) VALUES (?1, ?2, ?3, ?4)",
@@ -168,16 +169,19 @@ const fn block_of(record: u32) -> u32 {
     record.saturating_sub(1) / BLOCK
 }
 
-/// For each of them the numbers of its records.
-fn index<T: Copy + Ord>(pairs: &mut Vec<(T, u32)>) -> Vec<(T, Vec<u8>)> {
+/// Hands each of them with the numbers of its records to `insert`, in rising order.
+fn index<T: Copy + Ord>(
+    mut pairs: Vec<(T, u32)>,
+    mut insert: impl FnMut(T, Vec<u8>) -> Result<(), AuditError>,
+) -> Result<(), AuditError> {
     pairs.sort_unstable();
     pairs.dedup();
-    let chunks = pairs.chunk_by(|(one, _), (other, _)| one == other);
-    let chunks = chunks.filter_map(|chunk| {
-        let (of, _record) = chunk.first()?;
-        Some((*of, distances(chunk.iter().map(|(_, record)| *record))))
-    });
-    chunks.collect()
+    for chunk in pairs.chunk_by(|(one, _), (other, _)| one == other) {
+        if let Some((of, _record)) = chunk.first() {
+            insert(*of, distances(chunk.iter().map(|(_, record)| *record)))?;
+        }
+    }
+    Ok(())
 }
 
 /// A sealed segment to be read.
@@ -336,9 +340,12 @@ mod tests {
 
     #[test]
     fn an_index_has_each_number_once() {
-        let mut pairs = vec![(7, 3), (1, 2), (7, 1), (7, 3)];
-        let found: Vec<_> =
-            index(&mut pairs).into_iter().map(|(of, records)| (of, numbers(&records))).collect();
+        let mut found = Vec::new();
+        index(vec![(7, 3), (1, 2), (7, 1), (7, 3)], |of, records| {
+            found.push((of, numbers(&records)));
+            Ok(())
+        })
+        .unwrap();
         assert_eq!(found, [(1, vec![2]), (7, vec![1, 3])]);
     }
 }

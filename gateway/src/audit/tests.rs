@@ -282,7 +282,7 @@ fn what_is_too_old_or_too_much_goes() {
         let (segments, _) = trail.archive().segments().unwrap();
         segments.iter().map(|it| it.octets).sum::<u64>()
     };
-    wait(|| octets() < 400 << 10, || format!("{} octets", octets()));
+    wait(|| octets() <= 400 << 10, || format!("{} octets", octets()));
     assert_eq!(trail.count(&with(Kind::Reference, "R2999")), 1);
     assert_eq!(trail.count(&with(Kind::Reference, "R0")), 0);
     writer.close();

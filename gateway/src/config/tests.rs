@@ -1,5 +1,6 @@
 //! Configurations with what becomes of them.
 
+mod audit;
 mod documents;
 mod faults;
 mod quarantine;

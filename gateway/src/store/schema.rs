@@ -53,6 +53,16 @@ const LATER: &str = "
         name TEXT NOT NULL PRIMARY KEY, enabled INTEGER NOT NULL, spec TEXT,
         author TEXT NOT NULL, at INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS reviews (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, prefix BLOB NOT NULL, requests INTEGER NOT NULL,
+        result TEXT, note TEXT, author TEXT, at INTEGER, until INTEGER, done TEXT
+    ) STRICT;
+    CREATE INDEX IF NOT EXISTS reviews_by_prefix ON reviews (prefix);
+    CREATE UNIQUE INDEX IF NOT EXISTS open_reviews ON reviews (prefix) WHERE result IS NULL;
+    CREATE TABLE IF NOT EXISTS asks (
+        review INTEGER NOT NULL, number INTEGER NOT NULL, at INTEGER NOT NULL, author TEXT NOT NULL,
+        reference TEXT, note TEXT, contact TEXT, PRIMARY KEY (review, number)
+    ) STRICT, WITHOUT ROWID;
 ";
 
 /// The version that the file says it has; 0 for a new one.

@@ -3,8 +3,10 @@
 mod file;
 mod judged;
 mod recent;
+mod seen;
 mod writer;
 
 pub use judged::{JudgedRecord, JudgedTrail};
 pub use recent::{Recent, SeenAddress, SeenMessage};
+pub use seen::SeenDecision;
 pub use writer::{Writer, WriterStatus};

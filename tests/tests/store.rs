@@ -214,7 +214,7 @@ fn a_full_disk_refuses_reviews_and_keeps_those_that_are_there() {
 }
 
 #[test]
-fn a_hundred_thousand_requests_are_bounded() {
+fn more_requests_for_reviews_than_fit_are_refused() {
     if !needs::root() {
         return;
     }
@@ -223,7 +223,7 @@ fn a_hundred_thousand_requests_are_bounded() {
     let disk = Disk(folder);
     let store = open(disk.path());
     let mut kept = 0;
-    for number in 0..100_000_u32 {
+    for number in 0..20_000_u32 {
         // Every tenth is about the same address.
         let host = if number % 10 == 0 { 7 } else { number };
         let asked =
@@ -233,8 +233,8 @@ fn a_hundred_thousand_requests_are_bounded() {
     let page = Page { state: None, before: None, limit: usize::MAX >> 1 };
     let reviews = store.reviews(&page).unwrap();
     assert_eq!((reviews.open, reviews.resolved, reviews.rows.len()), (10_000, 0, 10_000));
-    assert_eq!(kept, 9_999 + 10_001, "those of one address, and the first of the others");
-    assert_eq!(reviews.rows.iter().map(|review| review.asks.len()).max(), Some(20));
+    assert_eq!(kept, 9_999 + 2_000, "those of one address, and the first of the others");
+    assert_eq!(reviews.rows.iter().map(|review| review.asks.len()).max(), Some(5));
     let octets = fs::metadata(disk.path().join("portcullis.db")).unwrap().len();
     assert!(octets < 16 << 20, "{octets}");
 }

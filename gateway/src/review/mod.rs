@@ -13,7 +13,7 @@ use crate::clock::{Expiry, Timestamp};
 use crate::net::Prefix;
 
 /// The most requests of one review that are kept word by word; those that come later are counted.
-pub const MOST_ASKS: usize = 20;
+pub const MOST_ASKS: usize = 5;
 
 /// Letters of a reference.
 const REFERENCE: usize = 13;

@@ -20,7 +20,7 @@ pub(super) struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { list: 1_000_000, all: 4_000_000, open_reviews: 10_000, reviews: 50_000 }
+        Self { list: 1_000_000, all: 4_000_000, open_reviews: 10_000, reviews: 20_000 }
     }
 }
 

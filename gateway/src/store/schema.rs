@@ -23,6 +23,8 @@ pub(super) const LISTS: Layout =
 
 /// Times are microseconds since 1970; prefixes are the family, the octets of the address, the length.
 ///
+/// Rows of `asks` are long, and those of a table without numbers would take a page each.
+///
 /// The oldest change of a list is its baseline: what was there then has no rows in the journal, and it weighs nothing.
 const TABLES: &str = "
     CREATE TABLE manual (
@@ -62,7 +64,7 @@ const LATER: &str = "
     CREATE TABLE IF NOT EXISTS asks (
         review INTEGER NOT NULL, number INTEGER NOT NULL, at INTEGER NOT NULL, author TEXT NOT NULL,
         reference TEXT, note TEXT, contact TEXT, PRIMARY KEY (review, number)
-    ) STRICT, WITHOUT ROWID;
+    ) STRICT;
 ";
 
 /// The version that the file says it has; 0 for a new one.

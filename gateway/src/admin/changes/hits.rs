@@ -138,3 +138,68 @@ fn of_score(decision: &Decision) -> Hit {
         what_to_do: "see the evidence in `portcullis lookup`".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::audit::Writer;
+    use crate::clock::Clock;
+    use crate::engine::Settings;
+    use crate::list::{Class, List, ListAction, Loaded, Membership, Part};
+    use crate::policy::Policy;
+
+    /// An engine with a bad list of entries in a file, one of entries made by hand, and a good one.
+    fn engine(by_file: &str, by_hand: &str, good: &str) -> Engine {
+        let policy = Policy { enforce: true, ..Policy::default() };
+        let settings = Settings { policy, ..Settings::default() };
+        let engine = Engine::new(settings, Writer::none(), Clock::System);
+        let list = |name: &str, class, action, origin, prefixes: &str| Loaded {
+            list: Arc::new(List::new(name, class, action)),
+            parts: vec![Part {
+                origin: Arc::new(origin),
+                entries: Arc::new(
+                    prefixes
+                        .split_whitespace()
+                        .map(|text| text.parse::<Prefix>().unwrap())
+                        .collect(),
+                ),
+            }],
+        };
+        let file = Origin::File("/lists/bad.txt".into());
+        let reject = ListAction::Reject;
+        let lists = vec![
+            list("bad", Class::GlobalBad, reject, file, by_file),
+            list("given", Class::LocalBad, reject, Origin::Manual, by_hand),
+            list("good", Class::LocalGood, ListAction::Accept, Origin::Put, good),
+        ];
+        engine.set_lists(Arc::new(Membership::new(lists, &[])), 1);
+        engine
+    }
+
+    #[tokio::test]
+    async fn who_is_against_an_address_is_told_with_what_to_do() {
+        let (host, net) = ("198.51.100.7", "198.51.100.0/24");
+        let take_out = "take it out of line 0 of /lists/bad.txt, which is read again at once";
+        let remove = format!("`portcullis list remove given {host}`");
+        for (by_file, by_hand, good, about, expected, action) in [
+            ("", "", "", host, vec![], Some(Action::Accept)),
+            (host, "", "", host, vec![take_out], Some(Action::Reject)),
+            (net, net, "", host, vec![&*remove, take_out], Some(Action::Reject)),
+            (net, net, host, host, vec![], Some(Action::Accept)),
+            // A part of a network says nothing of all of it, neither good nor bad.
+            (host, "", "", net, vec![], None),
+            (net, "", "198.51.100.0/32", net, vec![take_out], None),
+        ] {
+            let engine = engine(by_file, by_hand, good);
+            let (hits, now) = hits(&engine, about.parse().unwrap()).await;
+            let found: Vec<_> = hits.iter().map(|hit| &*hit.what_to_do).collect();
+            assert_eq!(found, expected, "{by_file} {by_hand} {good} {about}");
+            assert_eq!(now.map(|now| now.action), action, "{about}");
+        }
+        let (hits, _) = hits(&engine(net, "", ""), host.parse().unwrap()).await;
+        let told = format!("the list bad (reject) has {net}, /lists/bad.txt:0");
+        assert_eq!(hits[0].told(), told);
+    }
+}

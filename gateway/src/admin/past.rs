@@ -36,7 +36,8 @@ pub struct Past {
     /// What came to lists and went from them; `null` where nothing is kept of it.
     history: Option<History>,
     /// Why a part of it cannot be read.
-    past_faults: Vec<String>,
+    #[serde(rename = "past_faults")]
+    faults: Vec<String>,
 }
 
 impl Memory {
@@ -48,9 +49,9 @@ impl Memory {
     }
 
     fn read(&self, address: IpAddr) -> Past {
-        let mut past_faults = Vec::new();
+        let mut faults = Vec::new();
         let mut fault = |what: &str, error: &dyn ToString| {
-            past_faults.push(format!("{what} cannot be read: {}", error.to_string()));
+            faults.push(format!("{what} cannot be read: {}", error.to_string()));
         };
         let reviews = refresh::reviews_of(&self.state_dir, address, REVIEWS)
             .inspect_err(|error| fault("the reviews", error))
@@ -62,7 +63,7 @@ impl Memory {
         let history = refresh::history(&self.state_dir, address)
             .inspect_err(|error| fault("the journal", error))
             .unwrap_or_default();
-        Past { reviews, decisions, history, past_faults }
+        Past { reviews, decisions, history, faults }
     }
 
     /// The newest decisions about an address. This and [`Self::decision`] are all that asks the trail here.

@@ -18,7 +18,7 @@ pub(super) fn show(answer: &Value) -> Result<(), Failure> {
     for seen in items(&answer["decisions"]) {
         output::field("decided", decision(seen))?;
     }
-    let events = || items(&answer["history"]["events"]);
+    let events = || answer.pointer("/history/events").into_iter().flat_map(items);
     for event in events().take(EVENTS) {
         let what = if event["added"] == true { "added" } else { "removed" };
         let [at, list, prefix, by] =

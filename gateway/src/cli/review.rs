@@ -156,9 +156,9 @@ fn request(options: &Request, socket: &Path) -> Result<Exit, Failure> {
 }
 
 fn list(options: &List, socket: &Path) -> Result<Exit, Failure> {
-    let states = [State::Open, State::Resolved].into_iter();
-    let state = states.filter(|state| state.name() == options.state);
-    let state: String = state.map(|state| format!("&state={}", state.name())).collect();
+    let mut states = [State::Open, State::Resolved].into_iter();
+    let state = states.find(|state| state.name() == options.state);
+    let state = state.map(|state| format!("&state={}", state.name())).unwrap_or_default();
     let before = options.before.map(|before| format!("&before={before}")).unwrap_or_default();
     let path = format!("{PATH}?limit={}{state}{before}", options.limit);
     let answer = daemon::wait_for(admin::get(socket, &path))?;
@@ -193,9 +193,13 @@ fn resolve(options: &Resolve, socket: &Path) -> Result<Exit, Failure> {
 fn show_now(answer: &Value) -> Result<(), Failure> {
     let text = |pointer: &str| safe(&plain_at(answer, pointer));
     if !answer["now"].is_null() {
-        let dry = if answer["now"]["enforced"] == false { ", dry run" } else { "" };
+        let dry = if answer.pointer("/now/enforced") == Some(&Value::Bool(false)) {
+            ", dry run"
+        } else {
+            ""
+        };
         let meaning =
-            if answer["now"]["action"] == "accept" { Meaning::Good } else { Meaning::Bad };
+            if plain_at(answer, "/now/action") == "accept" { Meaning::Good } else { Meaning::Bad };
         let verdict = output::coloured(text("/now/verdict"), meaning);
         let code = text("/now/code");
         output::field("now", format_args!("{verdict} ({code}), {}{dry}", text("/now/action")))?;

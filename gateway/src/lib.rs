@@ -6,7 +6,7 @@
 //! |---|---|
 //! | contract | `gateway_ebpf`, shared with the XDP program |
 //! | ground | [`net`], [`clock`], [`alarm`], [`pause`], [`tls`] |
-//! | pure core (no sockets, no files, no clock) | [`list`], [`zone`], [`sender`], [`direction`], [`policy`], [`scan`], [`smtp`], [`milter`], [`postfix_policy`], [`story`] |
+//! | pure core (no sockets, no files, no clock) | [`list`], [`zone`], [`sender`], [`direction`], [`policy`], [`review`], [`scan`], [`smtp`], [`milter`], [`postfix_policy`], [`story`] |
 //! | adapters (one outside thing each) | [`feed`], [`host`], [`xdp`], [`audit`], [`store`], [`quarantine`], [`dns`], [`auth`], [`rights`] |
 //! | flow | [`engine`], [`refresh`], [`sight`] |
 //! | fronts | [`front`] |
@@ -34,6 +34,7 @@ pub mod policy;
 pub mod postfix_policy;
 pub mod quarantine;
 pub mod refresh;
+pub mod review;
 pub mod rights;
 pub mod scan;
 pub mod sender;

@@ -10,7 +10,8 @@ use std::process::{Command, Stdio};
 
 use gateway::clock::Timestamp;
 use gateway::net::Prefix;
-use gateway::store::{Change, Kind, ManualEntry, Store};
+use gateway::review::{Ask, Outcome, Resolution, State};
+use gateway::store::{Change, Kind, ManualEntry, Page, Requested, Store};
 use harness::needs;
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_remount, unmount};
 use tempfile::TempDir;
@@ -171,4 +172,69 @@ fn add_until_killed(folder: &Path) {
         store.add(&entry(number)).unwrap();
         writeln!(out, "kept {number}").unwrap();
     }
+}
+
+fn ask() -> Ask {
+    Ask {
+        at: Timestamp::UNIX_EPOCH,
+        author: "anna".into(),
+        reference: None,
+        note: Some("x".repeat(500).into()),
+        contact: None,
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_reviews_and_keeps_those_that_are_there() {
+    if !needs::root() {
+        return;
+    }
+    let disk = Disk::new();
+    let store = open(disk.path());
+    let host = |number: u32| Prefix::host(Ipv4Addr::from(number).into());
+    store.request_review(host(1), &ask()).unwrap();
+    disk.fill();
+    let resolution = Resolution {
+        result: Outcome::Refused,
+        note: "x".repeat(500).into(),
+        author: "anna".into(),
+        at: Timestamp::UNIX_EPOCH,
+        until: None,
+        done: Vec::new(),
+    };
+    // A page of the log may have room left for the first few.
+    let error = (2..10_000).find_map(|number| store.request_review(host(number), &ask()).err());
+    for error in [error.unwrap(), store.resolve_review(1, &resolution).unwrap_err()] {
+        assert!(error.to_string().ends_with("database or disk is full"), "{error}");
+        assert!(error.hint().unwrap().starts_with("make room"), "{error}");
+    }
+    assert_eq!(store.review(1).unwrap().unwrap().state, State::Open);
+    disk.make_room();
+    assert!(store.resolve_review(1, &resolution).unwrap().is_some());
+}
+
+#[test]
+fn more_requests_for_reviews_than_fit_are_refused() {
+    if !needs::root() {
+        return;
+    }
+    let folder = TempDir::new().unwrap();
+    mount("none", folder.path(), "tmpfs", MountFlags::empty(), c"size=64m").unwrap();
+    let disk = Disk(folder);
+    let store = open(disk.path());
+    let mut kept = 0;
+    for number in 0..20_000_u32 {
+        // Every tenth is about the same address.
+        let host = if number % 10 == 0 { 7 } else { number };
+        let asked =
+            store.request_review(Prefix::host(Ipv4Addr::from(host).into()), &ask()).unwrap();
+        kept += u32::from(!matches!(asked, Requested::Full { .. }));
+    }
+    let page = Page { state: None, before: None, limit: usize::MAX >> 1 };
+    let reviews = store.reviews(&page).unwrap();
+    assert_eq!((reviews.open, reviews.resolved, reviews.rows.len()), (10_000, 0, 10_000));
+    assert_eq!(kept, 9_999 + 2_000, "those of one address, and the first of the others");
+    assert_eq!(reviews.rows.iter().map(|review| review.asks.len()).max(), Some(5));
+    let octets = fs::metadata(disk.path().join("portcullis.db")).unwrap().len();
+    assert!(octets < 16 << 20, "{octets}");
 }

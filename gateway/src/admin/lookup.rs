@@ -1,4 +1,4 @@
-//! `/api/v1/lookup/IP`: what would be decided about an address that connects now, and why.
+//! `/api/v1/lookup/IP`: what would be decided about an address that connects now, why, and what is remembered of it.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::task::spawn_blocking;
 
-use super::{Fault, Sources};
+use super::{Fault, Memory, Past, Sources};
 use crate::direction::Route;
 use crate::engine::Engine;
 use crate::net::fold;
@@ -45,18 +45,26 @@ pub struct LookupAnswer<'a> {
     kernel: Option<KernelRule>,
     /// Why nothing is known of the kernel; `null` where it could be asked.
     kernel_fault: Option<String>,
+    #[serde(flatten)]
+    past: Past,
 }
 
 impl<'a> LookupAnswer<'a> {
-    /// Has `engine` judge `address`, and reads the kernel's rule for it; nothing is recorded.
-    pub async fn about(engine: &Engine, filter: &xdp::Config, address: IpAddr) -> Value {
+    /// Has `engine` judge `address`, reads the kernel's rule for it and what `memory` has; nothing is recorded.
+    pub async fn about(
+        engine: &Engine,
+        filter: &xdp::Config,
+        memory: &Memory,
+        address: IpAddr,
+    ) -> Value {
         let address = fold(address);
+        let past = memory.of(address).await;
         let decision = engine.look_up(address).await;
         let filter = filter.clone();
         let kernel = spawn_blocking(move || xdp::read_pinned(&filter, address)).await;
         let paused = engine.pause().as_deref().map(PauseReport::from);
         let kernel = kernel.unwrap_or(Ok(None));
-        let answer = LookupAnswer { paused, ..LookupAnswer::new(address, &decision, kernel) };
+        let answer = LookupAnswer { paused, past, ..LookupAnswer::new(address, &decision, kernel) };
         serde_json::to_value(answer).unwrap_or_default()
     }
 
@@ -93,6 +101,7 @@ impl<'a> LookupAnswer<'a> {
             unanswered,
             kernel_fault: kernel.as_ref().err().map(ToString::to_string),
             kernel: kernel.ok().flatten(),
+            past: Past::default(),
         }
     }
 }
@@ -102,8 +111,14 @@ pub(super) async fn show(
     State(sources): State<Arc<Sources>>,
     Path(ip): Path<String>,
 ) -> Result<Json<Value>, Fault> {
-    let address: IpAddr = ip.parse().map_err(|error| {
+    let address = address(&ip)?;
+    let Sources { engine, xdp, memory, .. } = &*sources;
+    Ok(Json(LookupAnswer::about(engine, xdp, memory, address).await))
+}
+
+/// The address that a part of a path names.
+pub(super) fn address(text: &str) -> Result<IpAddr, Fault> {
+    text.parse().map_err(|error| {
         Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "that is no address").detail(error)
-    })?;
-    Ok(Json(LookupAnswer::about(&sources.engine, &sources.xdp, address).await))
+    })
 }

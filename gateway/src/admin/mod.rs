@@ -3,13 +3,17 @@
 mod changes;
 mod client;
 mod fault;
+mod letter;
 mod lookup;
+mod past;
 mod quarantine;
 mod server;
 mod status;
 
 pub use client::{ClientError, Method, Unanswered, copy, get, put, send, send_within};
 pub use fault::Fault;
+pub use letter::{LetterAnswer, NO_LETTER};
 pub use lookup::LookupAnswer;
+pub use past::{Memory, Past};
 pub use server::{AdminSocket, serve};
 pub use status::{Decisions, Sources, Status};

@@ -12,7 +12,7 @@ use axum::{Json, Router};
 use tokio::net::unix::SocketAddr;
 use tokio::net::{UnixListener, UnixStream};
 
-use super::{Fault, Sources, Status, changes, lookup, quarantine};
+use super::{Fault, Sources, Status, changes, letter, lookup, quarantine};
 use crate::front::{SocketName, UnixSocket, UnixSocketError};
 use crate::sight::TopReport;
 
@@ -52,6 +52,7 @@ pub async fn serve(socket: AdminSocket, sources: Arc<Sources>) -> io::Result<()>
         .route("/api/v1/status", get(status))
         .route("/api/v1/xdp/top", get(top))
         .route("/api/v1/lookup/{ip}", get(lookup::show))
+        .route("/api/v1/lookup/{ip}/letter", get(letter::show))
         .merge(changes::routes())
         .merge(quarantine::routes())
         .fallback(async || Fault::new(StatusCode::NOT_FOUND, "there is nothing at this path"))

@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use super::Memory;
 use crate::alarm::{Alarm, Alarms};
 use crate::audit::WriterStatus;
 use crate::config::Config;
@@ -54,6 +55,8 @@ pub struct Sources {
     pub rights: rights::Report,
     /// What is wrong now.
     pub alarms: Alarms,
+    /// What is remembered of addresses.
+    pub memory: Memory,
     /// Who changes lists, rules and the kernel filter.
     pub requests: Sender<refresh::Request>,
 }

@@ -118,6 +118,10 @@ pub async fn run(config: Config, begun: Begun) -> Result<(), Failure> {
         config: ArcSwap::from_pointee(config.clone()),
         rights,
         alarms: alarms.clone(),
+        memory: admin::Memory {
+            state_dir: config.state_dir.clone(),
+            audit: Some(config.audit.file.clone()),
+        },
         requests: requests.clone(),
     });
     fronts::serve(&fronts, sockets, &mut tasks, &stopping)?;

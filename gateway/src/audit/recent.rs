@@ -19,7 +19,7 @@ const LONGEST_WORD: usize = 100;
 /// The end of the trail.
 #[derive(Debug)]
 pub struct Recent {
-    octets: Vec<u8>,
+    pub(super) octets: Vec<u8>,
 }
 
 /// What the trail says of where a message has been.
@@ -61,10 +61,17 @@ impl Recent {
 
     /// The messages, the newest first; lines that are cut, or no records of messages, are passed over.
     pub fn messages(&self) -> impl Iterator<Item = SeenMessage> {
-        self.octets.rsplit(|octet| *octet == b'\n').filter_map(|line| {
+        self.lines().filter_map(|line| {
             let record: OfMessage = serde_json::from_slice(line).ok()?;
             (record.phase == "message").then_some(record.message)
         })
+    }
+}
+
+impl Recent {
+    /// The lines, the newest first; the first and the last may be cut.
+    pub(super) fn lines(&self) -> impl Iterator<Item = &[u8]> {
+        self.octets.rsplit(|octet| *octet == b'\n')
     }
 }
 

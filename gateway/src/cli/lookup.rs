@@ -1,4 +1,4 @@
-//! `portcullis lookup`: what would be decided about an address that connects now, and why.
+//! `portcullis lookup`: what would be decided about an address that connects now, why, and what was before.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::answer::{items, plain, plain_at};
 use super::output::{self, Meaning};
-use super::{Exit, Failure, daemon, matches, offline};
+use super::{Exit, Failure, daemon, letter, matches, offline, past};
 use crate::admin::{self, ClientError, LookupAnswer};
 use crate::config::Config;
 
@@ -18,6 +18,9 @@ pub(super) struct Options {
     /// The addresses
     #[arg(required = true, value_name = "IP")]
     addresses: Vec<IpAddr>,
+    /// Print a letter to the administrator of the open proxy that each of them is
+    #[arg(long)]
+    letter: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -25,6 +28,9 @@ pub(super) struct Options {
 
 pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
     let config = offline::config(config)?;
+    if options.letter {
+        return letter::of_addresses(&config, &options.addresses, options.json);
+    }
     let answers = ask(&config, &options.addresses)?;
     if options.json {
         output::json(&answers)?;
@@ -66,9 +72,10 @@ fn ask_daemon(config: &Config, addresses: &[IpAddr]) -> Result<Option<Vec<Value>
 fn ask_alone(config: &Config, addresses: &[IpAddr]) -> Result<Vec<Value>, Failure> {
     daemon::block_on(async {
         let engine = offline::asking_engine(config).await;
+        let memory = offline::memory(config);
         let mut answers = Vec::new();
         for &address in addresses {
-            answers.push(LookupAnswer::about(&engine, &config.xdp, address).await);
+            answers.push(LookupAnswer::about(&engine, &config.xdp, &memory, address).await);
         }
         answers
     })
@@ -125,12 +132,13 @@ fn show(answer: &Value) -> Result<(), Failure> {
     }
     if is_there("/kernel") {
         let (action, list) = (text("/kernel/action"), text("/kernel/list"));
-        output::field("kernel", format_args!("{action} by list {list}"))
+        output::field("kernel", format_args!("{action} by list {list}"))?;
     } else if is_there("/kernel_fault") {
-        output::field("kernel", text("/kernel_fault"))
+        output::field("kernel", text("/kernel_fault"))?;
     } else {
-        output::field("kernel", "no rule")
+        output::field("kernel", "no rule")?;
     }
+    past::show(answer)
 }
 
 /// Which zone has the address, with which answers, and what they mean.

@@ -12,14 +12,17 @@ mod exit;
 mod feeds;
 mod files;
 mod import;
+mod letter;
 mod list;
 mod lookup;
 mod matches;
 mod offline;
 mod output;
+mod past;
 mod pause;
 mod progress;
 mod quarantine;
+mod review;
 mod run;
 mod safe;
 mod scan;
@@ -70,6 +73,9 @@ enum Command {
     Pause(pause::Options),
     /// Show what would be decided about an address, and why
     Lookup(lookup::Options),
+    /// Ask that an address be looked at again, show what was asked, decide
+    #[command(subcommand)]
+    Review(review::Command),
     /// Show what the reference in a reply stands for
     Why(why::Options),
     /// Search, follow, export or count the records of decisions
@@ -108,6 +114,7 @@ pub fn main() -> ExitCode {
         Command::Status(options) => status::run(&options, &cli.config),
         Command::Pause(options) => pause::run(&options, &cli.config),
         Command::Lookup(options) => lookup::run(&options, &cli.config),
+        Command::Review(command) => review::run(&command, &cli.config),
         Command::Why(options) => why::run(&options, &cli.config),
         Command::Audit(command) => audit::run(&command, &cli.config),
         Command::Scan(options) => scan::run(&options, &cli.config),

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{Failure, output};
+use crate::admin::Memory;
 use crate::alarm::Alarms;
 use crate::audit;
 use crate::clock::{Clock, Timestamp};
@@ -41,6 +42,11 @@ pub(super) fn engine(config: &Config) -> Engine {
         }
     }
     engine
+}
+
+/// Where a daemon with this configuration remembers addresses.
+pub(super) fn memory(config: &Config) -> Memory {
+    Memory { state_dir: config.state_dir.clone(), audit: Some(config.audit.file.clone()) }
 }
 
 /// What the lists on disk now say, with `own` addresses and `accepted` clients protected, as the daemon protects them.

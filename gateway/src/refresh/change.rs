@@ -38,6 +38,13 @@ pub enum What {
         /// Until when, where the source has it.
         expires: Option<Expiry>,
     },
+    /// Take back what was entered by hand for a prefix, and leave the source as it is.
+    Withdraw {
+        /// The prefix.
+        prefix: Prefix,
+        /// Why.
+        reason: Option<String>,
+    },
     /// Switch the list on.
     Enable,
     /// Switch the list off.

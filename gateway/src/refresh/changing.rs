@@ -51,6 +51,13 @@ impl Refresher {
                 made.done = self.remove(index, exception, now)?;
                 made.changes.removed.push(prefix);
             }
+            What::Withdraw { prefix, reason } => {
+                let exception = said(Kind::Excepted, prefix, reason, None);
+                made.done = self.withdraw(index, exception, now)?;
+                if !self.lists.get(index).is_some_and(|state| state.has_in_source(prefix)) {
+                    made.changes.removed.push(prefix);
+                }
+            }
             What::Enable => {
                 self.kept.set_enabled(&list, true, &author, now)?;
                 "switched on".clone_into(&mut made.done);
@@ -121,6 +128,24 @@ impl Refresher {
             }
             (false, true) => Ok(format!("excepted {prefix} from the list")),
             (false, false) => Err(ChangeError::NotListed { list, prefix }),
+        }
+    }
+
+    /// The same where the source of the list has to do with the prefix, too: what it says stays, since an exception would cut it.
+    fn withdraw(
+        &mut self,
+        index: usize,
+        exception: ManualEntry,
+        now: Timestamp,
+    ) -> Result<String, ChangeError> {
+        let (list, prefix) = (exception.list.to_string(), exception.prefix);
+        if !self.lists.get(index).is_some_and(|state| state.has_in_source(prefix)) {
+            return self.remove(index, exception, now);
+        }
+        if self.kept.remove(&list, prefix, Kind::Listed, now)? {
+            Ok(format!("removed {prefix} as entered by hand; the source of the list has it, too"))
+        } else {
+            Err(ChangeError::NotListed { list, prefix })
         }
     }
 

@@ -203,7 +203,8 @@ impl Kept {
         ended
     }
 
-    fn store(&self) -> Result<&Store, ChangeError> {
+    /// The store, for what is kept there beside lists.
+    pub(super) fn store(&self) -> Result<&Store, ChangeError> {
         self.store.as_ref().ok_or(ChangeError::NoStore)
     }
 

@@ -297,6 +297,14 @@ impl ListState {
         })
     }
 
+    /// Whether its source has an entry that covers `prefix` or lies in it.
+    pub(super) fn has_in_source(&self, prefix: Prefix) -> bool {
+        let parts = self.parts.iter().filter(|part| *part.origin != Origin::Manual);
+        parts
+            .map(|part| &part.entries)
+            .any(|entries| entries.covers(prefix) || entries.inside(prefix).next().is_some())
+    }
+
     /// Whether one of its entries covers all of `prefix`.
     pub(super) fn covers(&self, prefix: Prefix) -> bool {
         self.parts.iter().any(|part| part.entries.covers(prefix))

@@ -10,6 +10,7 @@ mod list_state;
 mod on_disk;
 mod pausing;
 mod promotion;
+mod reviewing;
 mod watched;
 mod zones;
 
@@ -32,9 +33,10 @@ pub use self::known::Known;
 use self::known::Waiting;
 pub use self::list_state::ListStatus;
 use self::list_state::{ListState, Noted, about};
-pub use self::on_disk::{OnDisk, history};
+pub use self::on_disk::{OnDisk, history, review, reviews, reviews_of};
 use self::pausing::Pausing;
 pub use self::pausing::saved_pause;
+pub use self::reviewing::{Resolve, ReviewChange, ReviewChanged, ReviewError};
 use self::zones::ZoneSet;
 pub use self::zones::{ZoneChange, ZoneChanged, ZoneWhat};
 use crate::alarm::Alarms;
@@ -88,6 +90,8 @@ pub enum Request {
     Change(ListChange, oneshot::Sender<Result<Changed, ChangeError>>),
     /// Change the zones, and say what came of it once it is in force.
     Zone(ZoneChange, oneshot::Sender<Result<ZoneChanged, ChangeError>>),
+    /// Ask for a review or end one, and say what came of it once it is in force.
+    Review(ReviewChange, oneshot::Sender<Result<ReviewChanged, ReviewError>>),
     /// Take in what was fetched.
     Deliver(Delivery),
     /// End the thread; what is in the kernel stays.
@@ -307,6 +311,11 @@ impl Refresher {
                 }
                 Ok(Request::Zone(change, done)) => {
                     let changed = self.change_zone(change);
+                    // As above.
+                    done.send(changed).unwrap_or_default();
+                }
+                Ok(Request::Review(change, done)) => {
+                    let changed = self.change_review(change);
                     // As above.
                     done.send(changed).unwrap_or_default();
                 }

@@ -1,5 +1,6 @@
 //! The lists as they are on disk now, for commands that work without the daemon: read as it would, written by nobody.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,7 +9,8 @@ use super::list_state::{ListState, ListStatus};
 use crate::alarm::Alarms;
 use crate::clock::Timestamp;
 use crate::list::{List, Loaded};
-use crate::store::{History, Store, StoreError};
+use crate::review::Review;
+use crate::store::{History, Page, Reviews, Store, StoreError};
 
 /// What is kept of lists on disk, to look at.
 #[derive(Debug)]
@@ -38,7 +40,29 @@ impl OnDisk {
 }
 
 /// What the journal in `state_dir` knows of `address`; `None` where there is no journal.
-pub fn history(state_dir: &Path, address: std::net::IpAddr) -> Result<Option<History>, StoreError> {
+pub fn history(state_dir: &Path, address: IpAddr) -> Result<Option<History>, StoreError> {
     let Some(store) = Store::open_read_only(state_dir)? else { return Ok(None) };
     store.history(None, address).map(Some)
+}
+
+/// The review of that number in `state_dir`.
+pub fn review(state_dir: &Path, id: u64) -> Result<Option<Review>, StoreError> {
+    let Some(store) = Store::open_read_only(state_dir)? else { return Ok(None) };
+    store.review(id)
+}
+
+/// The newest reviews in `state_dir` of those that are wanted.
+pub fn reviews(state_dir: &Path, page: &Page) -> Result<Reviews, StoreError> {
+    let Some(store) = Store::open_read_only(state_dir)? else { return Ok(Reviews::default()) };
+    store.reviews(page)
+}
+
+/// The newest reviews in `state_dir` of `address` and of the prefixes that cover it, those that are open first.
+pub fn reviews_of(
+    state_dir: &Path,
+    address: IpAddr,
+    limit: usize,
+) -> Result<Vec<Review>, StoreError> {
+    let Some(store) = Store::open_read_only(state_dir)? else { return Ok(Vec::new()) };
+    store.reviews_of(address, limit)
 }

@@ -1,4 +1,4 @@
-//! How much the journal keeps, and how its oldest changes go.
+//! How much the journal and the reviews keep, and how the oldest changes go.
 
 use rusqlite::{Transaction, params};
 
@@ -12,11 +12,15 @@ pub(super) struct Bounds {
     pub(super) list: i64,
     /// That of all lists together.
     pub(super) all: i64,
+    /// How many reviews may be open at once.
+    pub(super) open_reviews: i64,
+    /// How many reviews there may be; the oldest that are resolved make room.
+    pub(super) reviews: i64,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { list: 1_000_000, all: 4_000_000 }
+        Self { list: 1_000_000, all: 4_000_000, open_reviews: 10_000, reviews: 20_000 }
     }
 }
 

@@ -156,7 +156,7 @@ impl FromSql for Kind {
 }
 
 /// The end of an entry, or none.
-struct Until(Option<Expiry>);
+pub(super) struct Until(pub(super) Option<Expiry>);
 
 impl FromSql for Until {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {

@@ -1,4 +1,4 @@
-//! The embedded stores, each in one SQLite file: what people said of lists with what came and went, and who waits or passes.
+//! The embedded stores, each in one SQLite file: what people said of lists and of reviews, what came and went, who waits or passes.
 //!
 //! One thread writes while others read; a reader that must not wait for a long write opens the store with
 //! [`Store::open_read_only`] for itself.
@@ -8,6 +8,7 @@ mod error;
 mod journal;
 mod manual;
 mod open;
+mod reviews;
 mod schema;
 mod senders;
 mod switches;
@@ -26,6 +27,7 @@ pub use self::error::StoreError;
 pub use self::journal::{Additions, Baseline, Change, Event, History, MOST_EVENTS};
 pub use self::manual::{Kind, ManualEntry};
 pub use self::open::{Damaged, Opened};
+pub use self::reviews::{Page, Requested, Reviews};
 use self::schema::LISTS;
 pub use self::senders::{
     MemorySenders, PassedRow, SENDERS_FILE, SenderCounts, SenderList, SenderStore, SqliteSenders,

@@ -23,6 +23,8 @@ pub(super) const LISTS: Layout =
 
 /// Times are microseconds since 1970; prefixes are the family, the octets of the address, the length.
 ///
+/// Rows of `asks` are long, and those of a table without numbers would take a page each.
+///
 /// The oldest change of a list is its baseline: what was there then has no rows in the journal, and it weighs nothing.
 const TABLES: &str = "
     CREATE TABLE manual (
@@ -53,6 +55,16 @@ const LATER: &str = "
         name TEXT NOT NULL PRIMARY KEY, enabled INTEGER NOT NULL, spec TEXT,
         author TEXT NOT NULL, at INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS reviews (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, prefix BLOB NOT NULL, requests INTEGER NOT NULL,
+        result TEXT, note TEXT, author TEXT, at INTEGER, until INTEGER, done TEXT
+    ) STRICT;
+    CREATE INDEX IF NOT EXISTS reviews_by_prefix ON reviews (prefix);
+    CREATE UNIQUE INDEX IF NOT EXISTS open_reviews ON reviews (prefix) WHERE result IS NULL;
+    CREATE TABLE IF NOT EXISTS asks (
+        review INTEGER NOT NULL, number INTEGER NOT NULL, at INTEGER NOT NULL, author TEXT NOT NULL,
+        reference TEXT, note TEXT, contact TEXT, PRIMARY KEY (review, number)
+    ) STRICT;
 ";
 
 /// The version that the file says it has; 0 for a new one.

@@ -406,7 +406,8 @@ fn a_history_takes_no_scan_of_the_journal() {
 fn the_oldest_changes_go_and_the_baseline_follows_them() {
     let folder = TempDir::new().unwrap();
     // Each change below weighs 12.
-    let store = Store { bounds: Bounds { list: 60, all: 100 }, ..open(&folder) };
+    let store =
+        Store { bounds: Bounds { list: 60, all: 100, ..Bounds::default() }, ..open(&folder) };
     let two = |second: i64| [format!("10.0.0.{second}"), format!("10.0.1.{second}")];
     let fill = |list: &str, second: i64| {
         record(&store, list, second, &two(second).each_ref().map(String::as_str), &[]);

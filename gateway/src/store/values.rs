@@ -67,20 +67,24 @@ pub(super) fn integer(number: usize) -> i64 {
 /// The longest name of a list, in characters.
 const LIST: usize = 200;
 /// The longest name of a person, in characters.
-const AUTHOR: usize = 100;
+pub(super) const AUTHOR: usize = 100;
 /// The longest reason, in characters.
-const REASON: usize = 500;
+pub(super) const REASON: usize = 500;
 /// As much as is kept of what tells where a change came from, in characters.
 const ORIGIN: usize = 500;
 
 /// Refuses names and reasons that are too long to be kept.
 pub(super) fn check(list: &str, author: &str, reason: Option<&str>) -> Result<(), StoreError> {
-    let texts = [
+    check_lengths(&[
         ("the name of the list", list, LIST),
         ("the author", author, AUTHOR),
         ("the reason", reason.unwrap_or_default(), REASON),
-    ];
-    for (what, text, most) in texts {
+    ])
+}
+
+/// Refuses texts that have more characters than they may.
+pub(super) fn check_lengths(texts: &[(&'static str, &str, usize)]) -> Result<(), StoreError> {
+    for &(what, text, most) in texts {
         let found = text.chars().count();
         if found > most {
             return Err(StoreError::TooLong { what, found, most });

@@ -1,8 +1,10 @@
 //! The paths of the HTTP API that change something; each is asked for by JSON and answers with what is so now.
 
 mod feeds;
+mod hits;
 mod lists;
 mod pause;
+mod reviews;
 mod senders;
 mod still_hit;
 mod zones;
@@ -37,6 +39,10 @@ pub(super) fn routes() -> Router<Arc<Sources>> {
         .route("/api/v1/lists/{list}/enable", post(lists::enable))
         .route("/api/v1/lists/{list}/disable", post(lists::disable))
         .route("/api/v1/lists/{list}/accept", post(lists::accept))
+        .route("/api/v1/reviews", get(reviews::list).post(reviews::request))
+        .route("/api/v1/reviews/{id}", get(reviews::show))
+        .route("/api/v1/reviews/{id}/resolve", post(reviews::resolve))
+        .route("/api/v1/reviews/{id}/letter", get(reviews::letter))
         .route("/api/v1/zones", get(zones::show).post(zones::add))
         .route("/api/v1/zones/{zone}", delete(zones::remove))
         .route("/api/v1/zones/{zone}/test", post(zones::test))

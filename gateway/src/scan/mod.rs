@@ -9,5 +9,6 @@ mod subject;
 
 pub use author::from_domain;
 pub use header::{Field, Fields, HeaderBlock};
+pub(crate) use literal::literals;
 pub use sighting::{Sighting, count_received, sightings};
 pub use subject::subject;

@@ -25,20 +25,27 @@ pub(super) struct Options {
 
 pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
     let config = offline::config(config)?;
-    let answers = match ask_daemon(&config, &options.addresses)? {
-        Some(answers) => answers,
-        None => ask_alone(&config, &options.addresses)?,
-    };
+    let answers = ask(&config, &options.addresses)?;
     if options.json {
         output::json(&answers)?;
     } else {
         answers.iter().try_for_each(show)?;
     }
-    let refuses = |answer: &Value| {
-        let action = answer["action"].as_str().unwrap_or_default();
-        answer["enforced"] == true && ["defer", "reject", "reject-message"].contains(&action)
-    };
     Ok(if answers.iter().any(refuses) { Exit::Refused } else { Exit::Done })
+}
+
+/// What would be decided about each address: as the daemon says it, or where none runs as the files and DNS say it.
+pub(super) fn ask(config: &Config, addresses: &[IpAddr]) -> Result<Vec<Value>, Failure> {
+    match ask_daemon(config, addresses)? {
+        Some(answers) => Ok(answers),
+        None => ask_alone(config, addresses),
+    }
+}
+
+/// Whether the address of this answer would be refused or deferred.
+pub(super) fn refuses(answer: &Value) -> bool {
+    let action = answer["action"].as_str().unwrap_or_default();
+    answer["enforced"] == true && ["defer", "reject", "reject-message"].contains(&action)
 }
 
 /// What the daemon says, which knows how zones are and what addresses did; `None` where none runs.

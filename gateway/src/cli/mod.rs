@@ -8,6 +8,7 @@ mod daemon;
 mod doctor;
 mod duration;
 mod exit;
+mod explain;
 mod feeds;
 mod files;
 mod import;
@@ -71,6 +72,8 @@ enum Command {
     Lookup(lookup::Options),
     /// Show what the reference in a reply stands for
     Why(why::Options),
+    /// Say what a bounce, a pasted error or a log line means, whether it was this host, and what to do
+    Explain(explain::Options),
     /// Show what would be decided about a message, and why
     Scan(scan::Options),
     /// Show, check or change lists
@@ -105,6 +108,7 @@ pub fn main() -> ExitCode {
         Command::Pause(options) => pause::run(&options, &cli.config),
         Command::Lookup(options) => lookup::run(&options, &cli.config),
         Command::Why(options) => why::run(&options, &cli.config),
+        Command::Explain(options) => explain::run(&options, &cli.config),
         Command::Scan(options) => scan::run(&options, &cli.config),
         Command::List(command) => list::run(&command, &cli.config),
         Command::Import(options) => import::run(&options),

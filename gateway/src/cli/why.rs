@@ -67,7 +67,7 @@ pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
 }
 
 /// The daemon's record, when it was the daemon that decided.
-fn record(audit: &Path, reference: &str) -> Option<Value> {
+pub(super) fn record(audit: &Path, reference: &str) -> Option<Value> {
     let lines = BufReader::new(File::open(audit).ok()?).lines().map_while(Result::ok);
     let is_it = |record: &Value| record.get("reference").and_then(Value::as_str) == Some(reference);
     lines
@@ -77,7 +77,7 @@ fn record(audit: &Path, reference: &str) -> Option<Value> {
 }
 
 /// When and by what the entry that decided was removed since; `None` while it is there, and where nothing is known of it.
-fn removed(config: &Config, record: &Map<String, Value>) -> Option<Event> {
+pub(super) fn removed(config: &Config, record: &Map<String, Value>) -> Option<Event> {
     let text = |name: &str| record.get(name).and_then(Value::as_str);
     let entry: Prefix = text("entry")?.parse().ok()?;
     let time: Timestamp = text("time")?.parse().ok()?;

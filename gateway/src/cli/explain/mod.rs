@@ -73,9 +73,13 @@ pub(super) fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
     }
     let bounce = Bounce::read(&octets);
     let own = host::own_addresses().unwrap_or_default();
-    let decision = behind(&config, &bounce);
+    let mut decision = behind(&config, &bounce);
     let us = Us { hostname: &config.hostname, addresses: &own };
     let Belief { whose, because } = belief(&bounce, decision.as_ref(), us);
+    if whose == Whose::SomebodyElse {
+        // That this host turned the address away as well, some other time, would only mislead.
+        decision = None;
+    }
     let (mut sent_from, origin) = if options.no_dns {
         (sender_address(&config, &bounce, decision.as_ref(), &own), None)
     } else {
@@ -117,7 +121,8 @@ pub(super) fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
     } else {
         show::show(&answer)?;
     }
-    let is_refused = whose == Whose::Us && now.as_ref().is_some_and(lookup::refuses);
+    let turns_away = |now: &Value| steps::turns_away(now, bounce.is_about_header());
+    let is_refused = whose == Whose::Us && now.as_ref().is_some_and(turns_away);
     Ok(if is_refused { Exit::Refused } else { Exit::Done })
 }
 

@@ -6,6 +6,7 @@ use super::super::{Failure, lookup};
 use super::Answer;
 use super::behind::{Behind, FoundBy};
 use super::origin::{Belongs, Origin};
+use super::steps::turns_away;
 use super::whose::Whose;
 use crate::bounce::Bounce;
 
@@ -26,6 +27,8 @@ pub(super) fn show(answer: &Answer<'_>) -> Result<(), Failure> {
     if let Some(now) = now {
         let (text, meaning) = if lookup::refuses(now) {
             ("would be turned away again", Meaning::Bad)
+        } else if turns_away(now, bounce.is_about_header()) {
+            ("would be let in, but not messages with it in their header", Meaning::Bad)
         } else {
             ("would be let in", Meaning::Good)
         };
@@ -51,10 +54,12 @@ pub(super) fn show(answer: &Answer<'_>) -> Result<(), Failure> {
 
 fn show_bounce(bounce: &Bounce) -> Result<(), Failure> {
     output::headline(format_args!("This is {}", bounce.form))?;
+    let was_changed = bounce.original_recipients != bounce.recipients;
+    let first_to = joined(&bounce.original_recipients).filter(|_| was_changed);
     let fields = [
         ("from", bounce.sender.clone()),
         ("to", joined(&bounce.recipients)),
-        ("first to", joined(&bounce.original_recipients)),
+        ("first to", first_to),
         ("message", bounce.message_id.clone()),
         ("told by", bounce.reporter.clone()),
         ("said by", bounce.servers.first().map(ToString::to_string)),
@@ -105,7 +110,9 @@ fn show_decision(behind: &Behind) -> Result<(), Failure> {
     if let Some(client) = behind.client {
         output::field("client", client)?;
     }
-    if let (Some(ip), Some(hop)) = (behind.offending, &behind.hop) {
+    if let (Some(ip), Some(hop)) = (behind.offending, &behind.hop)
+        && behind.offending != behind.client
+    {
         output::field("offending", format_args!("{ip} in {}", safe(hop)))?;
     }
     if behind.list.is_some() {

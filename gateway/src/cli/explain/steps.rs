@@ -100,10 +100,24 @@ fn ours(known: &Known<'_>, steps: &mut Steps) {
         steps.run("zones", "whether DNS answers this host");
     }
     match known.now {
-        Some(now) if lookup::refuses(now) => let_in(known.config, address, now, steps),
+        Some(now) if turns_away(now, known.bounce.is_about_header()) => {
+            let_in(known.config, address, now, steps);
+        }
         Some(_) => steps.say(format!("{address} would be let in now: the sender can send again")),
         None => {}
     }
+}
+
+/// Whether the address of this answer of `lookup` would be refused or deferred, or a message that has it in its header.
+pub(super) fn turns_away(now: &Value, in_header: bool) -> bool {
+    // The entry that decides stands first; that a good one speaks for the client alone, `lookup` knows itself.
+    let first = items(&now["matches"]).next().filter(|_| in_header);
+    let refuses = first.is_some_and(|found| {
+        let action = found["action"].as_str().unwrap_or_default();
+        let is_good = found["class"].as_str().is_some_and(|class| class.ends_with("-good"));
+        found["enforce"] == true && !is_good && action == "reject-message"
+    });
+    lookup::refuses(now) || refuses
 }
 
 /// How an address that is turned away is let in, if it should be.

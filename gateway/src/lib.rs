@@ -6,7 +6,7 @@
 //! |---|---|
 //! | contract | `gateway_ebpf`, shared with the XDP program |
 //! | ground | [`net`], [`clock`], [`alarm`], [`pause`], [`tls`] |
-//! | pure core (no sockets, no files, no clock) | [`list`], [`zone`], [`sender`], [`direction`], [`policy`], [`review`], [`scan`], [`smtp`], [`milter`], [`postfix_policy`], [`story`] |
+//! | pure core (no sockets, no files, no clock) | [`list`], [`zone`], [`sender`], [`direction`], [`policy`], [`review`], [`scan`], [`bounce`], [`smtp`], [`milter`], [`postfix_policy`], [`story`] |
 //! | adapters (one outside thing each) | [`feed`], [`host`], [`xdp`], [`audit`], [`store`], [`quarantine`], [`dns`], [`auth`], [`rights`] |
 //! | flow | [`engine`], [`refresh`], [`sight`] |
 //! | fronts | [`front`] |
@@ -17,6 +17,7 @@ pub mod alarm;
 pub mod app;
 pub mod audit;
 pub mod auth;
+pub mod bounce;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -15,7 +15,7 @@ fn cuts(name: &str) -> usize {
     match name {
         // Tables of megabytes, and files that are written.
         "build-v4" | "build-v6" | "config" | "header" => 2,
-        "received" | "stream" => 16,
+        "bounce" | "received" | "stream" => 16,
         _ => usize::MAX,
     }
 }
@@ -79,6 +79,7 @@ macro_rules! replays {
 }
 
 replays! {
+    bounce: "bounce",
     build_v4: "build-v4",
     build_v6: "build-v6",
     command: "command",

@@ -12,8 +12,8 @@ mod input;
 mod targets;
 
 use targets::{
-    build, command, config, dialogue, formats, header, line, list, milter, next_hop, parse, pieces,
-    policy, proxy_header, received, reference, reply, stream, table, xclient,
+    bounce, build, command, config, dialogue, formats, header, line, list, milter, next_hop, parse,
+    pieces, policy, proxy_header, received, reference, reply, stream, table, xclient,
 };
 
 /// Something that takes hostile octets, and what it promises about them.
@@ -26,7 +26,8 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 22] = [
+pub const TARGETS: [Target; 23] = [
+    Target { name: "bounce", run: bounce::run },
     Target { name: "build-v4", run: build::v4 },
     Target { name: "build-v6", run: build::v6 },
     Target { name: "command", run: command::run },

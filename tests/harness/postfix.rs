@@ -46,6 +46,8 @@ pub struct Options {
     pub listen_proxy: Option<SocketAddr>,
     /// Where it sends all mail on to; without it, all mail is delivered into a folder.
     pub relay_to: Option<SocketAddr>,
+    /// The domain whose mail it delivers into its folder though it sends all other mail on: bounces to its senders.
+    pub keeps: Option<&'static str>,
     /// More lines for `main.cf`.
     pub settings: Vec<String>,
 }
@@ -229,15 +231,20 @@ maximal_backoff_time = 2s
             let family = if ip.is_ipv6() { "IPv6:" } else { "" };
             writeln!(text, "default_transport = smtp:[{family}{ip}]:{}", hop.port())?;
         }
-        None => writeln!(
+        None => writeln!(text, "virtual_mailbox_domains = static:all")?,
+    }
+    if let Some(domain) = options.keeps {
+        writeln!(text, "virtual_mailbox_domains = {domain}")?;
+    }
+    if options.relay_to.is_none() || options.keeps.is_some() {
+        writeln!(
             text,
-            "virtual_mailbox_domains = static:all
-virtual_mailbox_maps = static:inbox/
+            "virtual_mailbox_maps = static:inbox/
 virtual_mailbox_base = {folder}/mail
 virtual_uid_maps = static:{RECIPIENT}
 virtual_gid_maps = static:{RECIPIENT}
 virtual_minimum_uid = 100"
-        )?,
+        )?;
     }
     for line in &options.settings {
         writeln!(text, "{line}")?;

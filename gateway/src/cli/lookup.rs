@@ -37,10 +37,6 @@ pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
     } else {
         answers.iter().try_for_each(show)?;
     }
-    let refuses = |answer: &Value| {
-        let action = answer["action"].as_str().unwrap_or_default();
-        answer["enforced"] == true && ["defer", "reject", "reject-message"].contains(&action)
-    };
     Ok(if answers.iter().any(refuses) { Exit::Refused } else { Exit::Done })
 }
 
@@ -50,6 +46,12 @@ pub(super) fn ask(config: &Config, addresses: &[IpAddr]) -> Result<Vec<Value>, F
         Some(answers) => Ok(answers),
         None => ask_alone(config, addresses),
     }
+}
+
+/// Whether the address of this answer would be refused or deferred.
+pub(super) fn refuses(answer: &Value) -> bool {
+    let action = answer["action"].as_str().unwrap_or_default();
+    answer["enforced"] == true && ["defer", "reject", "reject-message"].contains(&action)
 }
 
 /// What the daemon says, which knows how zones are and what addresses did; `None` where none runs.

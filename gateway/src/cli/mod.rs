@@ -9,6 +9,7 @@ mod daemon;
 mod doctor;
 mod duration;
 mod exit;
+mod explain;
 mod feeds;
 mod files;
 mod import;
@@ -81,6 +82,8 @@ enum Command {
     /// Search, follow, export or count the records of decisions
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Say what a bounce, a pasted error or a log line means, whether it was this host, and what to do
+    Explain(explain::Options),
     /// Show what would be decided about a message, and why
     Scan(scan::Options),
     /// Show, check or change lists
@@ -117,6 +120,7 @@ pub fn main() -> ExitCode {
         Command::Review(command) => review::run(&command, &cli.config),
         Command::Why(options) => why::run(&options, &cli.config),
         Command::Audit(command) => audit::run(&command, &cli.config),
+        Command::Explain(options) => explain::run(&options, &cli.config),
         Command::Scan(options) => scan::run(&options, &cli.config),
         Command::List(command) => list::run(&command, &cli.config),
         Command::Import(options) => import::run(&options),

@@ -7,6 +7,7 @@ mod fake;
 mod hearing;
 mod host_name;
 mod member;
+mod mx;
 mod names;
 mod probing;
 mod ptr;
@@ -20,6 +21,7 @@ mod zones;
 
 pub use asker::Asker;
 pub use counters::Counts;
+pub use mx::{Exchanger, Exchangers, addresses, exchangers};
 pub use names::{Addresses, Names};
 pub use probing::{PointTest, ZoneTest};
 pub use ptr::reverse;

@@ -223,7 +223,7 @@ impl Family {
         let mut addresses: Vec<IpAddr> = match answer.records {
             Records::A(addresses) => addresses.into_iter().map(IpAddr::V4).collect(),
             Records::Aaaa(addresses) => addresses.into_iter().map(IpAddr::V6).collect(),
-            Records::None | Records::Txt(_) | Records::Ptr(_) => Vec::new(),
+            Records::None | Records::Txt(_) | Records::Ptr(_) | Records::Mx(_) => Vec::new(),
         };
         self.gone = if addresses.is_empty() { self.gone.saturating_add(1) } else { 0 };
         if self.gone == 0 || self.gone >= GONE_FOR_GOOD {

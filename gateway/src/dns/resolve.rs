@@ -49,6 +49,8 @@ pub enum Kind {
     Txt,
     /// The names of an address.
     Ptr,
+    /// The mail exchangers of a domain.
+    Mx,
 }
 
 /// What is so, and how long it can be taken to be so.
@@ -73,6 +75,8 @@ pub enum Records {
     Txt(Vec<String>),
     /// Names, as they came.
     Ptr(Vec<String>),
+    /// Preferences and names, as they came.
+    Mx(Vec<(u16, String)>),
 }
 
 impl Records {
@@ -83,6 +87,7 @@ impl Records {
             Self::A(records) => records.is_empty(),
             Self::Aaaa(records) => records.is_empty(),
             Self::Txt(records) | Self::Ptr(records) => records.is_empty(),
+            Self::Mx(records) => records.is_empty(),
         };
         if is_empty { Self::None } else { self }
     }

@@ -106,6 +106,7 @@ impl Resolve for Hickory {
                 Kind::Aaaa => RecordType::AAAA,
                 Kind::Txt => RecordType::TXT,
                 Kind::Ptr => RecordType::PTR,
+                Kind::Mx => RecordType::MX,
             };
             let name = Name::from_ascii(&question.name).map_err(|_no_name| Fault::Malformed)?;
             match resolver.lookup(name, kind).await {
@@ -140,6 +141,13 @@ fn answer(kind: Kind, lookup: &Lookup) -> Answer {
                 .filter_map(|data| if let RData::PTR(name) = data { Some(name) } else { None })
                 .map(|name| name.0.to_ascii())
                 .filter(|name| name.len() <= 255)
+                .collect(),
+        ),
+        Kind::Mx => Records::Mx(
+            data()
+                .filter_map(|data| if let RData::MX(mx) = data { Some(mx) } else { None })
+                .map(|mx| (mx.preference, mx.exchange.to_ascii()))
+                .filter(|(_, name)| name.len() <= 255)
                 .collect(),
         ),
     };
@@ -192,6 +200,7 @@ mod tests {
                 b'a' => (0, 2, [record(1, &[127, 0, 0, 2]), record(1, &[127, 0, 0, 4])].concat()),
                 b't' => (0, 1, record(16, b"\x02hi\x03\xffyo")),
                 b'p' => (0, 1, record(12, b"\x04Mail\x07example\x00")),
+                b'm' => (0, 1, record(15, b"\0\x0a\x04Mail\x07example\x00")),
                 b'n' => (3, 0, Vec::new()),
                 _ => (2, 0, Vec::new()),
             };
@@ -214,6 +223,11 @@ mod tests {
             (Kind::A, "a.example.org.", Ok((Records::A(addresses), 120))),
             (Kind::Txt, "t.example.org.", Ok((Records::Txt(vec!["hi\u{fffd}yo".into()]), 120))),
             (Kind::Ptr, "p.example.org.", Ok((Records::Ptr(vec!["Mail.example.".into()]), 120))),
+            (
+                Kind::Mx,
+                "m.example.org.",
+                Ok((Records::Mx(vec![(10, "Mail.example.".into())]), 120)),
+            ),
             (Kind::A, "n.example.org.", Ok((Records::None, 300))),
             (Kind::A, "s.example.org.", Err(Fault::ServerFailure)),
             (Kind::A, "a..example.org.", Err(Fault::Malformed)),

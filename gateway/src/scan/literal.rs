@@ -8,7 +8,7 @@ use crate::net::fold;
 ///
 /// Brackets, parentheses, quotes, `@`, `=`, `/` and all octets beyond ASCII end a word. Letters, digits, dots, hyphens and
 /// colons do not, so no part of a version, a time or a host name such as `192.0.2.1.example.org` is taken for an address.
-pub(super) fn literals(text: &[u8]) -> impl Iterator<Item = IpAddr> {
+pub(crate) fn literals(text: &[u8]) -> impl Iterator<Item = IpAddr> {
     text.split(|&octet| !is_word(octet))
         .filter_map(|word| str::from_utf8(word).ok())
         .filter_map(literal)

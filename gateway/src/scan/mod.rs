@@ -10,6 +10,7 @@ mod subject;
 
 pub use author::from_domain;
 pub use header::{Field, Fields, HeaderBlock};
+pub(crate) use literal::literals;
 pub use message_id::message_id;
 pub use sighting::{Sighting, count_received, sightings};
 pub use subject::subject;

@@ -1,5 +1,6 @@
 //! One file per kind of hostile input.
 
+pub(crate) mod bounce;
 pub(crate) mod build;
 pub(crate) mod command;
 pub(crate) mod config;

@@ -68,7 +68,7 @@ fn entry_now(told: &Told, removed: Option<&Event>, now: Option<&Value>) -> Optio
 }
 
 /// When and by what the entry that decided was removed since; `None` while it is there, and where nothing is known of it.
-fn removed(config: &Config, told: &Told) -> Option<Event> {
+pub(super) fn removed(config: &Config, told: &Told) -> Option<Event> {
     let (entry, time, list) = (told.entry?, told.time?, told.list.as_ref()?);
     let history = refresh::history(&config.state_dir, entry.address()).unwrap_or_else(|error| {
         output::warn(format_args!("the journal of lists cannot be read: {error}"));

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::LOOKED_AT;
 use super::about::{self, ToldRecord};
 use super::find::{What, find};
 use crate::cli::answer::{items_at, plain, plain_at};
@@ -17,8 +18,6 @@ use crate::store::{Event, History};
 
 /// Decisions that are told whole.
 const STORIES: usize = 3;
-/// Records that are looked through for them.
-const LOOKED_AT: usize = 200;
 
 /// What is known of an address.
 #[derive(Debug, Serialize)]

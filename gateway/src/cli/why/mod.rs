@@ -16,6 +16,8 @@ use serde_json::Value;
 
 use self::find::{What, find};
 use super::{Exit, Failure, offline, output};
+use crate::config::Config;
+use crate::store::Event;
 use crate::story::Told;
 
 /// Arguments of `why`.
@@ -37,6 +39,8 @@ pub(super) struct Options {
 
 /// Stories that are told of one name.
 const STORIES: usize = 20;
+/// Records of an address that are looked through for one.
+const LOOKED_AT: usize = 200;
 
 pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
     let config = offline::config(config)?;
@@ -68,4 +72,21 @@ pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
         output::json(&told)?;
     }
     Ok(Exit::Done)
+}
+
+/// The decision of that name, where the trail has it.
+pub(super) fn record(config: &Config, reference: &str) -> Option<Value> {
+    let found = find(config, &What::Name(reference.to_owned()), None, STORIES).ok()?;
+    found.into_iter().find(|record| !record["event"].is_string())
+}
+
+/// The last record in which `client` was turned away.
+pub(super) fn last_refusal(config: &Config, client: IpAddr) -> Option<Value> {
+    let found = find(config, &What::Address(client), None, LOOKED_AT).ok()?;
+    found.into_iter().rev().find(|record| Told::read(record).is_refused())
+}
+
+/// When and by what the entry that decided was removed since.
+pub(super) fn removed(config: &Config, record: &Value) -> Option<Event> {
+    about::removed(config, &Told::read(record))
 }

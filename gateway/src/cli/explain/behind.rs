@@ -1,0 +1,186 @@
+//! Finds the decision behind a bounce: by its reference, or by the address that it names.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
+use std::net::IpAddr;
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::super::{output, why};
+use crate::bounce::Bounce;
+use crate::config::Config;
+use crate::policy::Verdict;
+use crate::store::Event;
+use crate::xdp::{self, References};
+
+/// How many references of one text are looked for: each costs a look at the whole audit file.
+const LOOKED_FOR: usize = 8;
+
+/// How a decision was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum FoundBy {
+    /// Its reference stands in the text: it is that very decision.
+    Reference,
+    /// It is the last one that turned the address away.
+    Address,
+}
+
+/// The decision behind a bounce, in the words of the audit record.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Behind {
+    pub(super) reference: String,
+    pub(super) found_by: FoundBy,
+    /// `daemon` or `kernel`.
+    pub(super) decided_by: &'static str,
+    pub(super) time: Option<String>,
+    pub(super) phase: Option<String>,
+    pub(super) verdict: Option<String>,
+    pub(super) code: Option<String>,
+    pub(super) action: Option<String>,
+    pub(super) enforced: Option<bool>,
+    /// Who connected.
+    pub(super) client: Option<IpAddr>,
+    /// The address that decided, and where it was seen.
+    pub(super) offending: Option<IpAddr>,
+    pub(super) hop: Option<String>,
+    pub(super) list: Option<String>,
+    pub(super) entry: Option<String>,
+    pub(super) entry_origin: Option<String>,
+    pub(super) entry_added: Option<String>,
+    pub(super) entry_reason: Option<String>,
+    /// When and by what the entry was removed since; `null` while it is there.
+    pub(super) entry_removed: Option<Event>,
+    pub(super) zone: Option<String>,
+    pub(super) score: Option<u64>,
+    pub(super) sender: Option<String>,
+    pub(super) recipients: Vec<String>,
+    pub(super) reply: Option<String>,
+}
+
+/// The decision behind `bounce`, as far as this host knows it. The only place here that knows where decisions are kept.
+pub(super) fn behind(config: &Config, bounce: &Bounce) -> Option<Behind> {
+    let references = bounce.references.iter().take(LOOKED_FOR);
+    let of_daemon = |reference: &str| {
+        let record = why::record(config, reference)?;
+        Some(of_record(config, &record, FoundBy::Reference))
+    };
+    let by_reference = references.clone().find_map(|found| of_daemon(&found.reference));
+    // Of words that only look like a reference, some would pass for one of the kernel's.
+    let mut named = references.filter(|found| found.named);
+    by_reference
+        .or_else(|| {
+            let keys = keys(config)?;
+            named.find_map(|found| of_kernel(config, &keys, &found.reference, bounce.client))
+        })
+        .or_else(|| {
+            let record = why::last_refusal(config, bounce.client?)?;
+            Some(of_record(config, &record, FoundBy::Address))
+        })
+}
+
+fn keys(config: &Config) -> Option<References> {
+    match References::load(config.xdp.references.as_deref()) {
+        Ok(keys) => Some(keys),
+        Err(error) => {
+            output::warn(format_args!("references of the kernel filter cannot be read: {error}"));
+            None
+        }
+    }
+}
+
+fn of_kernel(
+    config: &Config,
+    keys: &References,
+    reference: &str,
+    client: Option<IpAddr>,
+) -> Option<Behind> {
+    let found = keys.read(reference)?;
+    // What was given to another address is no reference to what this text tells.
+    if client.is_some_and(|client| !found.is_of(client)) {
+        return None;
+    }
+    let list = xdp::pinned_list(&config.xdp, found.slot).ok().flatten();
+    let class = list.as_ref().and_then(|name| {
+        config.lists.iter().find(|list| list.name == *name).map(|list| list.class)
+    });
+    let verdict = class.map(Verdict::from);
+    Some(Behind {
+        decided_by: "kernel",
+        time: Some(found.at.to_string()),
+        phase: Some("kernel".to_owned()),
+        verdict: verdict.map(|verdict| verdict.to_string()),
+        code: verdict.map(|verdict| verdict.code().to_owned()),
+        action: Some("reject".to_owned()),
+        enforced: Some(true),
+        client,
+        offending: client,
+        hop: Some("connect".to_owned()),
+        list: list.map(|list| list.to_string()),
+        ..nothing(reference, FoundBy::Reference)
+    })
+}
+
+fn nothing(reference: &str, found_by: FoundBy) -> Behind {
+    Behind {
+        reference: reference.to_owned(),
+        found_by,
+        decided_by: "daemon",
+        time: None,
+        phase: None,
+        verdict: None,
+        code: None,
+        action: None,
+        enforced: None,
+        client: None,
+        offending: None,
+        hop: None,
+        list: None,
+        entry: None,
+        entry_origin: None,
+        entry_added: None,
+        entry_reason: None,
+        entry_removed: None,
+        zone: None,
+        score: None,
+        sender: None,
+        recipients: Vec::new(),
+        reply: None,
+    }
+}
+
+/// A record may be of another version, so nothing in it is taken for granted.
+fn of_record(config: &Config, record: &Value, found_by: FoundBy) -> Behind {
+    let text = |pointer: &str| record.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    let address = |pointer: &str| text(pointer)?.parse().ok();
+    let recipients = record.pointer("/envelope/recipients").and_then(Value::as_array);
+    let recipients = recipients.into_iter().flatten().filter_map(Value::as_str);
+    let recipients = recipients.map(ToOwned::to_owned).collect();
+    let in_kernel = text("/phase").as_deref() == Some("kernel");
+    Behind {
+        decided_by: if in_kernel { "kernel" } else { "daemon" },
+        time: text("/time"),
+        phase: text("/phase"),
+        verdict: text("/verdict"),
+        code: text("/code"),
+        action: text("/action"),
+        enforced: record.get("enforced").and_then(Value::as_bool),
+        client: address("/client"),
+        offending: address("/offending/ip"),
+        hop: text("/offending/hop"),
+        list: text("/list"),
+        entry: text("/entry"),
+        entry_origin: text("/entry_origin"),
+        entry_added: text("/entry_added"),
+        entry_reason: text("/entry_reason"),
+        entry_removed: why::removed(config, record),
+        zone: text("/zone"),
+        score: record.get("score").and_then(Value::as_u64),
+        sender: text("/envelope/sender"),
+        recipients,
+        reply: text("/reply"),
+        ..nothing(&text("/reference").unwrap_or_default(), found_by)
+    }
+}

@@ -3,13 +3,16 @@
 mod changes;
 mod client;
 mod fault;
+mod levels;
 mod lookup;
 mod quarantine;
 mod server;
 mod status;
+mod tap;
 
-pub use client::{ClientError, Method, Unanswered, copy, get, put, send, send_within};
+pub use client::{ClientError, Method, Unanswered, copy, follow, get, put, send, send_within};
 pub use fault::Fault;
+pub use levels::record_levels;
 pub use lookup::LookupAnswer;
 pub use server::{AdminSocket, serve};
 pub use status::{Decisions, Sources, Status};

@@ -34,6 +34,7 @@ use crate::policy::{
 use crate::sender::{
     Event, Greylist, History, HistorySettings, Pool, Promotion, PromotionSettings, Promotions,
 };
+use crate::tap::Taps;
 
 /// How long it is remembered whose pool a client is.
 const PROVIDER_KEPT: Duration = Duration::from_secs(30);
@@ -148,6 +149,7 @@ pub struct Engine {
     providers: Cache<(IpAddr, Box<str>), Option<Pool>>,
     promoted: Mutex<Vec<Promotion>>,
     audit: audit::Writer,
+    taps: Taps,
     clock: Clock,
     decisions: Counters,
 }
@@ -175,6 +177,7 @@ impl Engine {
             asks: Asks::default(),
             promoted: Mutex::default(),
             audit,
+            taps: Taps::default(),
             clock,
             decisions: Counters::default(),
         }
@@ -247,6 +250,11 @@ impl Engine {
     /// The audit trail that the decisions go to.
     pub fn audit(&self) -> &audit::Writer {
         &self.audit
+    }
+
+    /// Those who follow an address.
+    pub fn taps(&self) -> &Taps {
+        &self.taps
     }
 
     /// Those that it asks.
@@ -409,6 +417,7 @@ impl Engine {
         let record = Record::new(now, address, local, envelope, decision, outcome);
         let record = Record { peer: client.peer(), front: Some(client.front), ..record };
         self.audit.write(&record);
+        self.taps.tell(|prefix| concerns(prefix, client, decision), "decision", &record);
     }
 
     /// What a decision says about the past of its client. Only what happened at its own connection counts, and of refusals only
@@ -446,6 +455,13 @@ impl Engine {
 fn is_by_reputation(decision: &Decision) -> bool {
     let by_cause = matches!(decision.cause, Some(Cause::Entry(_) | Cause::Listing(_)));
     by_cause || decision.verdict == Verdict::ReputationReject
+}
+
+/// Whether a decision is about an address of `prefix`: the client, the host that named it, or a hop of its message.
+fn concerns(prefix: &Prefix, client: &Client, decision: &Decision) -> bool {
+    let ends = [Some(client.address.ip()), client.peer(), decision.logical_client];
+    let hops = decision.addresses.iter().map(|facts| facts.address);
+    ends.into_iter().flatten().chain(hops).any(|address| prefix.contains(address))
 }
 
 /// A reference that cannot be guessed from another.

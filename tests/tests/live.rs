@@ -10,10 +10,10 @@ use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use harness::daemon::Daemon;
-use harness::deadline::wait_for;
+use harness::deadline::{Deadline, wait_for};
 use harness::dns_server::DnsServer;
 use harness::needs;
 use harness::site::Site;
@@ -81,7 +81,7 @@ fn a_component_says_more_for_a_while_and_falls_back_by_itself() {
     assert_eq!(debug_lines(&daemon, "scan"), 0);
 
     let answer = say(&stage, &["log", "set", "scan=debug", "--for", "4s", "--json"]);
-    let begun = Instant::now();
+    let begun = Deadline::after(LONG);
     let scan = |answer: &Value| {
         let mut components = answer["components"].as_array().unwrap().iter();
         components.find(|it| it["name"] == "scan").unwrap().clone()
@@ -284,7 +284,7 @@ fn who_is_followed_is_told_of_beyond_the_records_of_a_second() {
     let stage = lists(Site::with_kernel().xdp(many)).stage(&[REFUSED]).unwrap();
     let _daemon = stage.start().unwrap();
     let tap = Following::start(&stage, "json", &[REFUSED, "--json"]);
-    let begun = Instant::now();
+    let begun = Deadline::after(LONG);
     (0..MANY).for_each(|_| refuse(&stage));
     let all = || Ok((tap.told("kernel").len() >= MANY).then_some(()));
     wait_for("each packet", LONG, all).unwrap();
@@ -302,10 +302,12 @@ fn a_few_follow_and_each_ends_by_itself() {
     }
     let stage = Site::without_kernel().stage(&[OTHER]).unwrap();
     let daemon = stage.start().unwrap();
-    let begun = Instant::now();
+    let begun = Deadline::after(LONG);
     let (code, text) = said(&stage, &["tap", OTHER, "--for", "2s"]);
     assert_eq!(code, Some(0), "{text}");
-    assert!(text.contains("there is no kernel filter") && text.contains("the time is over: 0 lines"));
+    assert!(
+        text.contains("there is no kernel filter") && text.contains("the time is over: 0 lines")
+    );
     assert!(begun.elapsed() >= Duration::from_secs(2));
     let names = ["a", "b", "c", "d"];
     let all: Vec<_> = names.iter().map(|it| Following::start(&stage, it, &["::/0"])).collect();
@@ -359,7 +361,12 @@ fn doctor_names_what_is_broken_with_what_to_do() {
     for (name, state, words, remedy) in [
         ("resolver 127.0.0.1:53", "bad", "it does not answer", "`dig @127.0.0.1 -p 53"),
         ("zone zen", "bad", "no answer in time", "portcullis zones test zen"),
-        ("127.0.0.1:9", "bad", "cannot connect", "start the mail server that listens on 127.0.0.1:9"),
+        (
+            "127.0.0.1:9",
+            "bad",
+            "cannot connect",
+            "start the mail server that listens on 127.0.0.1:9",
+        ),
         ("daemon", "unseen", "no answer from the daemon", "portcullis run"),
         ("filter", "doubtful", "no filter of ours", "portcullis xdp attach"),
         ("MTU", "ok", "1500", ""),
@@ -373,7 +380,9 @@ fn doctor_names_what_is_broken_with_what_to_do() {
     }
     let (code, text) = said(&stage, &["doctor"]);
     assert_eq!(code, Some(1));
-    for line in ["\nDNS\n", "\nNext hop\n", "  bad       127.0.0.1:9: cannot connect", "what to do: "] {
+    for line in
+        ["\nDNS\n", "\nNext hop\n", "  bad       127.0.0.1:9: cannot connect", "what to do: "]
+    {
         assert!(text.contains(line), "{line} in {text}");
     }
     for check in answer["checks"].as_array().unwrap() {
@@ -390,7 +399,10 @@ fn doctor_names_what_is_broken_with_what_to_do() {
     assert_eq!(code, Some(1));
     assert_eq!(found(&answer, "resolver 127.0.0.1:53").0, "ok", "{answer:#}");
     let zone = found(&answer, "zone zen");
-    assert!(zone.1.contains("127.255.255.254") && zone.2.contains("a resolver of your own"), "{zone:?}");
+    assert!(
+        zone.1.contains("127.255.255.254") && zone.2.contains("a resolver of your own"),
+        "{zone:?}"
+    );
     assert_eq!(found(&answer, "bad").0, "bad");
     let hop = found(&answer, &stage.next_hop.address().to_string());
     assert!(hop.0 == "ok" && hop.1.contains("XCLIENT"), "{hop:?}");

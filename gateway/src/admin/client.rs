@@ -81,8 +81,8 @@ pub async fn follow<E: From<ClientError>>(
     let wanted = request(socket, Method::POST, path, body)?;
     let mut response = begin(socket, wanted).await?;
     let mut line = Vec::new();
-    while let Some(frame) = response.body_mut().frame().await {
-        let frame = frame.map_err(|error| fail(Trouble::Http(error)))?;
+    // A daemon that ends breaks off, which tells no more than that there is no last line.
+    while let Some(Ok(frame)) = response.body_mut().frame().await {
         let mut rest = frame.data_ref().map_or(&[][..], |octets| octets);
         while let Some(end) = memchr::memchr(b'\n', rest) {
             let (head, tail) = rest.split_at(end);

@@ -104,7 +104,7 @@ mod tests {
         let mut places: Vec<_> = MACROS.iter().flat_map(|name| text.match_indices(name)).collect();
         places.sort_unstable();
         for (at, name) in places {
-            let rest = text[at + name.len()..].trim_start();
+            let rest = text.get(at + name.len()..).unwrap().trim_start();
             match rest.strip_prefix("target: \"") {
                 Some(target) => found.push(target.split('"').next().unwrap().to_owned()),
                 None => found.push(module.to_owned()),

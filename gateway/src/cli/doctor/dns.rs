@@ -2,10 +2,10 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::{join, join_all};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::check::Check;
 use crate::alarm::Alarms;
@@ -16,8 +16,9 @@ use crate::zone::Zone;
 
 const AREA: &str = "dns";
 
-/// What every resolver knows without asking anybody (RFC 6303).
-const KNOWN: &str = "1.0.0.127.in-addr.arpa.";
+/// What every resolver knows, or learns from those that it asks first. Of some names the library that asks has the answer
+/// itself (RFC 6303), so it is none of those.
+const KNOWN: &str = "a.root-servers.net.";
 
 /// How long a resolver may take to say it.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -59,43 +60,59 @@ async fn resolvers(config: &Config, is_needed: bool) -> Vec<Check> {
     judged.map(|(address, answer)| resolver(*address, answer, is_needed, is_any_well)).collect()
 }
 
+/// Why a resolver is of no use, or of less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trouble {
+    Silent,
+    Fails,
+    Unreadable,
+}
+
+impl Trouble {
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Silent => "it does not answer",
+            Self::Fails => "it answers with SERVFAIL or REFUSED",
+            Self::Unreadable => "its answer cannot be read",
+        }
+    }
+}
+
 /// How long one resolver took to answer; why it did not.
-async fn ask(config: &Config, address: SocketAddr) -> Result<Duration, String> {
+async fn ask(config: &Config, address: SocketAddr) -> Result<Duration, Trouble> {
     let settings = dns::Settings { resolvers: vec![address], ..config.dns.clone() };
-    let resolver = dns::resolver(&settings).map_err(|error| error.to_string())?;
+    let resolver = dns::resolver(&settings).map_err(|_no_resolver| Trouble::Unreadable)?;
     let begun = Instant::now();
-    let question = Question::new(Kind::Ptr, KNOWN.to_owned());
+    let question = Question::new(Kind::A, KNOWN.to_owned());
     match timeout(PATIENCE, resolver.resolve(question)).await {
         Ok(Ok(_answer)) => Ok(begun.elapsed()),
-        Ok(Err(Fault::Timeout)) | Err(_) => Err("it does not answer".to_owned()),
-        Ok(Err(Fault::ServerFailure)) => Err("it answers with SERVFAIL or REFUSED".to_owned()),
-        Ok(Err(_)) => Err("its answer cannot be read".to_owned()),
+        Ok(Err(Fault::Timeout)) | Err(_) => Err(Trouble::Silent),
+        Ok(Err(Fault::ServerFailure)) => Err(Trouble::Fails),
+        Ok(Err(_)) => Err(Trouble::Unreadable),
     }
 }
 
 fn resolver(
     address: SocketAddr,
-    answer: Result<Duration, String>,
+    answer: Result<Duration, Trouble>,
     is_needed: bool,
     is_any_well: bool,
 ) -> Check {
     let name = format!("resolver {address}");
     let ip = address.ip().to_string();
     match answer {
-        Err(fault) => {
+        Err(trouble) => {
             let remedy = format!(
-                "`dig @{ip} -p {} {KNOWN} PTR` tries it; start it, or correct `[dns] resolvers` or /etc/resolv.conf",
+                "`dig @{ip} -p {} {KNOWN}` tries it; start it, or correct `[dns] resolvers` or /etc/resolv.conf",
                 address.port()
             );
-            if is_needed && !is_any_well {
-                Check::bad(
-                    AREA,
-                    name,
-                    format_args!("{fault}, nor does another one: zones know nothing"),
-                    remedy,
-                )
+            let words = trouble.words();
+            // One that answers with an error may still know the zones, whose test entries tell.
+            if trouble == Trouble::Silent && is_needed && !is_any_well {
+                let found = format!("{words}, nor does another one: nothing is known of zones");
+                Check::bad(AREA, name, found, remedy)
             } else {
-                Check::doubtful(AREA, name, fault, remedy)
+                Check::doubtful(AREA, name, words, remedy)
             }
         }
         Ok(_) if is_needed && PUBLIC.contains(&&*ip) => Check::doubtful(
@@ -141,12 +158,13 @@ mod tests {
     #[test]
     fn a_resolver_is_judged_by_its_answer_and_by_whether_it_matters() {
         let took = || Ok(Duration::from_millis(3));
-        let fault = || Err("it does not answer".to_owned());
+        let fault = || Err(Trouble::Silent);
         for (address, answer, is_needed, is_any_well, expected) in [
             ("127.0.0.1:53", took(), true, true, State::Ok),
             ("127.0.0.1:53", fault(), true, false, State::Bad),
             ("127.0.0.1:53", fault(), true, true, State::Doubtful),
             ("127.0.0.1:53", fault(), false, false, State::Doubtful),
+            ("127.0.0.1:53", Err(Trouble::Fails), true, false, State::Doubtful),
             ("8.8.8.8:53", took(), true, true, State::Doubtful),
             ("8.8.8.8:53", took(), false, true, State::Ok),
             ("[2606:4700:4700::1111]:53", took(), true, true, State::Doubtful),

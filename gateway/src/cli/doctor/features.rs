@@ -1,5 +1,6 @@
 //! What the kernel filter needs: of the kernel, and of each interface.
 
+use rustix::process::geteuid;
 use serde::Serialize;
 
 use super::check::{Check, State};
@@ -55,6 +56,9 @@ impl Shown {
         let since = finding.since.as_ref().map(|since| format!(", Linux {since}"));
         let name = format!("{}{}", finding.name, since.unwrap_or_default());
         show_line(*state, &name, finding.found.as_deref())?;
+        if *state == State::Unseen && finding.remedy.starts_with("portcullis doctor") {
+            output::line(format_args!("             what to do: {}", finding.remedy))?;
+        }
         if finding.works == Some(false) {
             output::line(format_args!("             without it: {}", finding.without))?;
             output::line(format_args!("             what to do: {}", finding.remedy))?;
@@ -63,9 +67,20 @@ impl Shown {
     }
 }
 
-/// What the host has.
+/// What the host has. What an ordinary user may not try says nothing of the daemon, which may.
 pub(super) fn host(filter: &xdp::Config) -> Vec<Shown> {
-    probe::host(filter).into_iter().chain(landlock()).map(Shown::new).collect()
+    let mut all: Vec<_> =
+        probe::host(filter).into_iter().chain(landlock()).map(Shown::new).collect();
+    let has_rights = all.iter().all(|it| it.finding.name != "rights" || !it.is_bad());
+    if !has_rights && !geteuid().is_root() {
+        let of_rights = ["rights", "BPF system call"];
+        for shown in all.iter_mut().filter(|it| of_rights.contains(&it.finding.name)) {
+            shown.state = State::Unseen;
+            shown.finding.works = None;
+            "portcullis doctor, as root".clone_into(&mut shown.finding.remedy);
+        }
+    }
+    all
 }
 
 /// What each interface has that the filter is to run on.

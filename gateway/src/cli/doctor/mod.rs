@@ -11,6 +11,8 @@ mod lists;
 mod network;
 mod next_hop;
 
+use std::fs::File;
+use std::io;
 use std::path::Path;
 
 use clap::Args;
@@ -82,6 +84,11 @@ pub(super) fn run(options: &Options, path: &Path) -> Result<Exit, Failure> {
 /// A host is looked at before it has a configuration, too.
 fn read_config(path: &Path) -> (Option<Config>, Check) {
     let name = "configuration";
+    if File::open(path).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied) {
+        let found =
+            format!("{} is closed to this user: the defaults are looked at", path.display());
+        return (None, Check::unseen("daemon", name, found, "portcullis doctor, as root"));
+    }
     if !path.exists() {
         let found = format!("there is no {}: the defaults are looked at", path.display());
         let remedy = "give one with --config; configuration.md names all keys";

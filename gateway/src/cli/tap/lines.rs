@@ -51,7 +51,12 @@ pub(super) fn decision(record: &Value) -> Vec<String> {
         });
         add(
             "score",
-            format!("{} {}{}", text("/score"), text("/band"), evidence.collect::<String>()),
+            format!(
+                "{} {}{}",
+                text("/score"),
+                text("/band"),
+                evidence.collect::<Vec<_>>().concat()
+            ),
         );
     }
     for hop in items(&record["addresses"]) {
@@ -78,7 +83,7 @@ pub(super) fn decision(record: &Value) -> Vec<String> {
 fn found(hop: &Value) -> String {
     let names = |key: &str, name: &'static str| {
         let found = items(&hop[key]).map(move |it| format!(", {name} {}", safe(&plain(&it[name]))));
-        found.collect::<String>()
+        found.collect::<Vec<_>>().concat()
     };
     let skipped = if hop["skipped"].is_null() {
         String::new()

@@ -84,6 +84,31 @@ pub fn day_of_uptime(uptime: u32) -> Timestamp {
     day.round(Unit::Second).unwrap_or(day)
 }
 
+/// Notices that somebody set the clock: it then goes apart from the time since the host started.
+#[derive(Clone, Copy, Debug)]
+pub struct ClockWatch {
+    day: Timestamp,
+    ran: Duration,
+}
+
+impl ClockWatch {
+    /// From now on.
+    pub fn begin() -> Self {
+        Self { day: Clock::System.now(), ran: since_boot() }
+    }
+
+    /// How far the clock jumped since then, in milliseconds; negative: back. What it is slewed by counts as well.
+    pub fn jumped_ms(self) -> i64 {
+        self.jumped_by(Clock::System.now(), since_boot())
+    }
+
+    fn jumped_by(self, day: Timestamp, ran: Duration) -> i64 {
+        let ran = SignedDuration::try_from(ran.saturating_sub(self.ran)).unwrap_or_default();
+        let jumped = day.duration_since(self.day).saturating_sub(ran).as_millis();
+        i64::try_from(jumped).unwrap_or(i64::MAX)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,6 +121,16 @@ mod tests {
             let found = day_of_uptime(uptime).as_second() - now;
             assert!(found.abs_diff(expected) <= 2, "{found}, expected {expected}");
         }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_has_jumped() {
+        let watch = ClockWatch { day: Timestamp::UNIX_EPOCH, ran: Duration::from_secs(100) };
+        for (day, ran, expected) in [(60, 160, 0), (61, 160, 1000), (0, 160, -60_000)] {
+            let day = Timestamp::from_second(day).unwrap();
+            assert_eq!(watch.jumped_by(day, Duration::from_secs(ran)), expected, "{day} {ran}");
+        }
+        assert!(ClockWatch::begin().jumped_ms().abs() < 100);
     }
 
     #[test]

@@ -5,9 +5,9 @@
 //! | layer | modules |
 //! |---|---|
 //! | contract | `gateway_ebpf`, shared with the XDP program |
-//! | ground | [`net`], [`clock`], [`alarm`], [`pause`], [`tls`] |
+//! | ground | [`net`], [`clock`], [`alarm`], [`pause`], [`levels`], [`tls`] |
 //! | pure core (no sockets, no files, no clock) | [`list`], [`zone`], [`sender`], [`direction`], [`policy`], [`review`], [`scan`], [`bounce`], [`smtp`], [`milter`], [`postfix_policy`], [`story`] |
-//! | adapters (one outside thing each) | [`feed`], [`host`], [`xdp`], [`audit`], [`store`], [`quarantine`], [`dns`], [`auth`], [`rights`] |
+//! | adapters (one outside thing each) | [`feed`], [`host`], [`xdp`], [`audit`], [`store`], [`quarantine`], [`dns`], [`auth`], [`rights`], [`tap`] |
 //! | flow | [`engine`], [`refresh`], [`sight`] |
 //! | fronts | [`front`] |
 //! | application | [`config`], [`admin`], [`app`], [`cli`] |
@@ -27,6 +27,7 @@ pub mod engine;
 pub mod feed;
 pub mod front;
 pub mod host;
+pub mod levels;
 pub mod list;
 pub mod milter;
 pub mod net;
@@ -43,6 +44,7 @@ pub mod sight;
 pub mod smtp;
 pub mod store;
 pub mod story;
+pub mod tap;
 pub mod tls;
 pub mod xdp;
 pub mod zone;

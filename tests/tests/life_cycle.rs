@@ -137,10 +137,10 @@ fn a_reload_changes_what_it_can_and_a_faulty_one_changes_nothing() {
         daemon.wait_for_notification("READY=1", LONG).unwrap();
     };
     // What only a restart can change is said, the rest is in force.
-    let other_log = format!("{}\n[log]\nlevel = \"debug\"\n", site("").config().unwrap());
+    let other_log = format!("{}\n[log]\nformat = \"json\"\n", site("").config().unwrap());
     reload(&other_log);
     stage.wait_for_no_alarm("config").unwrap();
-    stage.wait_for_alarm("restart", "[log]").unwrap();
+    stage.wait_for_alarm("restart", "[log] format").unwrap();
     assert_eq!(greeting(&stage, "198.51.100.66"), 554);
     // It still holds when the same is read again, and no longer when all is as it was at the start.
     reload(&other_log);

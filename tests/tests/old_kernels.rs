@@ -65,7 +65,7 @@ fn a_host_that_has_all_is_well() {
     // For people: a line for each, coloured on a terminal only.
     let output = stage.home.cli(&["doctor"]).unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains("yes ring buffer, Linux 5.8\n"), "{text}");
+    assert!(text.contains("  ok        ring buffer, Linux 5.8\n"), "{text}");
     assert!(text.contains("\nInterface eth0\n") && !text.contains('\u{1b}'), "{text}");
 }
 

@@ -54,14 +54,7 @@ pub async fn send_within(
 pub async fn copy(socket: &Path, path: &str, out: &mut impl Write) -> Result<(), ClientError> {
     let wanted = request(socket, Method::GET, path, Vec::new())?;
     let fail = |trouble| unanswered(socket, trouble);
-    let mut response = match timeout(PATIENCE, respond(socket, wanted)).await {
-        Ok(response) => response.map_err(fail)?,
-        Err(_elapsed) => return Err(fail(Trouble::Slow)),
-    };
-    if !response.status().is_success() {
-        let status = response.status();
-        return Err(refused(socket, status, &body(response).await.map_err(fail)?));
-    }
+    let mut response = begin(socket, wanted).await?;
     loop {
         let frame = timeout(PATIENCE, response.body_mut().frame()).await;
         match frame.map_err(|_elapsed| fail(Trouble::Slow))? {
@@ -73,6 +66,37 @@ pub async fn copy(socket: &Path, path: &str, out: &mut impl Write) -> Result<(),
             }
         }
     }
+}
+
+/// Sends `wanted` as JSON to `path` of the daemon behind `socket`, and gives each line of the answer to `take` when it comes, for as
+/// long as there are any.
+pub async fn follow<E: From<ClientError>>(
+    socket: &Path,
+    path: &str,
+    wanted: &impl Serialize,
+    mut take: impl FnMut(&[u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    let fail = |trouble| unanswered(socket, trouble);
+    let body = serde_json::to_vec(wanted).map_err(|error| fail(Trouble::Json(error)))?;
+    let wanted = request(socket, Method::POST, path, body)?;
+    let mut response = begin(socket, wanted).await?;
+    let mut line = Vec::new();
+    // A daemon that ends breaks off, which tells no more than that there is no last line.
+    while let Some(Ok(frame)) = response.body_mut().frame().await {
+        let mut rest = frame.data_ref().map_or(&[][..], |octets| octets);
+        while let Some(end) = memchr::memchr(b'\n', rest) {
+            let (head, tail) = rest.split_at(end);
+            line.extend_from_slice(head);
+            take(&line)?;
+            line.clear();
+            rest = tail.get(1..).unwrap_or_default();
+        }
+        if line.len() + rest.len() > ANSWER_LIMIT {
+            return Err(fail(Trouble::Long).into());
+        }
+        line.extend_from_slice(rest);
+    }
+    Ok(())
 }
 
 /// Sends `octets` to `path` of the daemon behind `socket`; the answer is JSON.
@@ -128,6 +152,23 @@ fn refused(socket: &Path, status: StatusCode, body: &[u8]) -> ClientError {
             unanswered(socket, Trouble::Status(status, text))
         }
     }
+}
+
+/// The beginning of an answer that is a success.
+async fn begin(
+    socket: &Path,
+    request: Request<Full<Bytes>>,
+) -> Result<Response<Incoming>, ClientError> {
+    let fail = |trouble| unanswered(socket, trouble);
+    let response = match timeout(PATIENCE, respond(socket, request)).await {
+        Ok(response) => response.map_err(fail)?,
+        Err(_elapsed) => return Err(fail(Trouble::Slow)),
+    };
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    Err(refused(socket, status, &body(response).await.map_err(fail)?))
 }
 
 /// The beginning of the answer; the rest comes over a connection that a task of its own serves.

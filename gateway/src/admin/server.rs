@@ -12,7 +12,7 @@ use axum::{Json, Router};
 use tokio::net::unix::SocketAddr;
 use tokio::net::{UnixListener, UnixStream};
 
-use super::{Fault, Sources, Status, changes, letter, lookup, quarantine};
+use super::{Fault, Sources, Status, changes, letter, levels, lookup, quarantine, tap};
 use crate::front::{SocketName, UnixSocket, UnixSocketError};
 use crate::sight::TopReport;
 
@@ -55,6 +55,8 @@ pub async fn serve(socket: AdminSocket, sources: Arc<Sources>) -> io::Result<()>
         .route("/api/v1/lookup/{ip}/letter", get(letter::show))
         .merge(changes::routes())
         .merge(quarantine::routes())
+        .merge(levels::routes())
+        .merge(tap::routes())
         .fallback(async || Fault::new(StatusCode::NOT_FOUND, "there is nothing at this path"))
         .with_state(sources);
     axum::serve(socket, router).await

@@ -10,12 +10,14 @@ use tokio::time::Instant;
 use super::Memory;
 use crate::alarm::{Alarm, Alarms};
 use crate::audit::WriterStatus;
+use crate::clock::ClockWatch;
 use crate::config::Config;
 use crate::dns::{ZoneStatus, Zones};
 use crate::engine::Engine;
 use crate::feed::Fetching;
 use crate::front::smtp::NextHopStatus;
 use crate::front::{Counted, Fronts, milter, postfix_policy, smtp};
+use crate::levels::{ComponentReport, Level, Levels};
 use crate::pause::PauseReport;
 use crate::policy::{Action, Verdict};
 use crate::quarantine::{Quarantine, QuarantineStatus};
@@ -31,6 +33,10 @@ use crate::zone::Zone;
 pub struct Sources {
     /// When the daemon was ready.
     pub started: Instant,
+    /// Whether somebody set the clock since.
+    pub clock: ClockWatch,
+    /// What the log says.
+    pub levels: Levels,
     /// Decisions and the audit trail.
     pub engine: Arc<Engine>,
     /// Lists and rules.
@@ -68,9 +74,14 @@ pub struct Status {
     pid: u32,
     hostname: String,
     uptime_s: u64,
+    /// How far the clock was set since the start, in milliseconds.
+    clock_jumped_ms: i64,
     enforce: bool,
     /// `null` where nothing is paused.
     paused: Option<PauseReport>,
+    log: LogStatus,
+    /// How many follow an address now.
+    taps: usize,
     rules: Arc<refresh::Status>,
     xdp: XdpStatus,
     /// `null` where there is no listener; so with the other fronts.
@@ -86,6 +97,14 @@ pub struct Status {
     audit: WriterStatus,
     rights: rights::Report,
     alarms: Vec<Alarm>,
+}
+
+#[derive(Debug, Serialize)]
+struct LogStatus {
+    /// What all components say that are not raised.
+    level: Level,
+    /// The others.
+    raised: Vec<ComponentReport>,
 }
 
 #[derive(Debug, Serialize)]
@@ -116,8 +135,11 @@ impl Sources {
             pid: std::process::id(),
             hostname: self.config.load().hostname.clone(),
             uptime_s: self.started.elapsed().as_secs(),
+            clock_jumped_ms: self.clock.jumped_ms(),
             enforce: self.engine.enforces(),
             paused: self.paused(),
+            log: self.log(),
+            taps: self.engine.taps().count(),
             rules: self.rules.load_full(),
             xdp: self.xdp(),
             smtp: self.fronts.smtp.as_ref().map(|front| front.counters()),
@@ -137,6 +159,12 @@ impl Sources {
     /// A zone from one table of a configuration.
     pub(super) fn zone_of(&self, spec: &str) -> Result<Zone, String> {
         self.config.load().zone_of(spec)
+    }
+
+    fn log(&self) -> LogStatus {
+        let report = self.levels.report();
+        let raised = report.components.into_iter().filter(|component| component.raised.is_some());
+        LogStatus { level: report.level, raised: raised.collect() }
     }
 
     fn senders(&self) -> SenderCounts {

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
 use super::asking::hosts;
+use super::log::level;
 use super::notify::notify;
 use super::run::sources;
 use super::{Failure, fronts};
@@ -62,6 +63,7 @@ impl Reloader {
             alarms.raise("tls", &format!("the earlier settings stay: {fault}; {}", fault.hint()));
         })?;
         self.keep_lists_within_reach(&mut config);
+        self.sources.levels.set_base(level(&config.log));
         self.sources.engine.set_settings(config.engine_settings());
         self.sources.quarantine.set_settings(config.quarantine.settings.clone());
         drop(self.requests.send(Request::Limit(config.xdp.limits.clone())));

@@ -16,6 +16,7 @@ use super::begin::{Begun, lock};
 use super::descriptors::raise_limit;
 use super::hand_over::{HandOver, Step};
 use super::held::{Held, Writing};
+use super::log::tend_levels;
 use super::notify::notify;
 use super::quarantine::tend_quarantine;
 use super::reload::Reloader;
@@ -24,17 +25,18 @@ use super::{Failure, fronts};
 use crate::admin::{self, AdminSocket};
 use crate::alarm::Alarms;
 use crate::audit;
-use crate::clock::Clock;
+use crate::clock::{Clock, ClockWatch};
 use crate::config::{Config, SaidOfZones};
 use crate::engine::Engine;
 use crate::feed::Fetching;
 use crate::front::{Stop, UnixSocketError, stopped};
+use crate::levels::Levels;
 use crate::quarantine::Quarantine;
 use crate::refresh::{self, Refresher, Request};
 use crate::sight::{Sight, TopTalkers};
 
 /// Runs the daemon, which has given up its rights, until it is told to stop or another has taken over.
-pub async fn run(config: Config, begun: Begun) -> Result<(), Failure> {
+pub async fn run(config: Config, begun: Begun, levels: Levels) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     let Begun { sockets, lock: locked, mut earlier, rights, reach } = begun;
     if let Some(earlier) = &mut earlier {
@@ -101,11 +103,14 @@ pub async fn run(config: Config, begun: Begun) -> Result<(), Failure> {
     zones.first_probes(config.dns.budget).await;
     let quarantine = quarantine(&config, &alarms);
     tasks.spawn(tend_quarantine(Arc::clone(&quarantine), audit.clone(), until_stop(&stopping)));
+    tasks.spawn(tend_levels(levels.clone(), audit.clone(), until_stop(&stopping)));
     let fronts = fronts::fronts(&config, &engine, refresher.known(), &quarantine, &alarms)?;
     let top = TopTalkers::new(Clock::System);
     let sight = Sight::new(config.xdp.clone(), Arc::clone(&engine), top.clone(), Clock::System);
     let sources = Arc::new(admin::Sources {
         started: Instant::now(),
+        clock: ClockWatch::begin(),
+        levels,
         engine: Arc::clone(&engine),
         rules: refresher.status(),
         xdp: config.xdp.clone(),

@@ -15,6 +15,7 @@ mod files;
 mod import;
 mod letter;
 mod list;
+mod log;
 mod lookup;
 mod matches;
 mod offline;
@@ -30,6 +31,7 @@ mod scan;
 mod senders;
 mod slider;
 mod status;
+mod tap;
 mod why;
 mod xdp;
 mod zones;
@@ -66,10 +68,14 @@ enum Command {
     Run(run::Options),
     /// Say everything that is wrong with the configuration
     Check(check::Options),
-    /// Say what this host has of all that the kernel filter needs, and what to do where it has not
+    /// Say what is well on this host, what is not, and what to do about it: kernel filter, network, DNS, next hop, disk, clock
     Doctor(doctor::Options),
     /// Show what the daemon is doing
     Status(status::Options),
+    /// Show what each component says in the log, or let some say more for a while; it falls back by itself
+    Log(log::Options),
+    /// Follow an address through kernel filter, connection and message, while it happens
+    Tap(tap::Options),
     /// Let everything pass for a while, loudly; it ends by itself
     Pause(pause::Options),
     /// Show what would be decided about an address, and why
@@ -115,6 +121,8 @@ pub fn main() -> ExitCode {
         Command::Check(options) => check::run(&options, &cli.config),
         Command::Doctor(options) => doctor::run(&options, &cli.config),
         Command::Status(options) => status::run(&options, &cli.config),
+        Command::Log(options) => log::run(&options, &cli.config),
+        Command::Tap(options) => tap::run(&options, &cli.config),
         Command::Pause(options) => pause::run(&options, &cli.config),
         Command::Lookup(options) => lookup::run(&options, &cli.config),
         Command::Review(command) => review::run(&command, &cli.config),

@@ -19,13 +19,13 @@ pub(super) struct Options {
 
 pub(super) fn run(options: &Options, path: &Path) -> Result<Exit, Failure> {
     let (config, notices) = Config::load_for_daemon(path)?;
-    app::start_log(&config.log);
+    let levels = app::start_log(&config.log);
     for notice in notices {
         output::warn(notice);
     }
     // While there is but one thread, whose rights all later ones have.
     let begun = app::begin(&config, options.take_over)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(app::run(config, begun))?;
+    runtime.block_on(app::run(config, begun, levels))?;
     Ok(Exit::Done)
 }

@@ -49,6 +49,7 @@ fn show(status: &Value) -> Result<(), Failure> {
         );
         output::field("paused", output::coloured(paused, Meaning::Bad))?;
     }
+    show_log(status)?;
     let mode = text("/xdp/mode");
     let meaning = match mode.as_str() {
         "native" => Meaning::Good,
@@ -183,6 +184,26 @@ fn show(status: &Value) -> Result<(), Failure> {
         output::line(output::coloured(line, Meaning::Bad))?;
     }
     Ok(())
+}
+
+/// What the log says, and of what more than usual.
+fn show_log(status: &Value) -> Result<(), Failure> {
+    let raised: Vec<_> = items_at(status, "/log/raised")
+        .map(|it| {
+            let left = it.pointer("/raised/seconds_left").map(plain).unwrap_or_default();
+            format!("{}={} for {left} s", plain(&it["name"]), plain(&it["level"]))
+        })
+        .collect();
+    if raised.is_empty() {
+        output::field("log", plain_at(status, "/log/level"))?;
+    } else {
+        let raised = output::coloured(raised.join(", "), Meaning::Doubtful);
+        output::field("log", format_args!("{}; {raised}", plain_at(status, "/log/level")))?;
+    }
+    match status.get("taps").and_then(Value::as_u64) {
+        None | Some(0) => Ok(()),
+        Some(taps) => output::field("taps", format_args!("{taps} follow an address")),
+    }
 }
 
 /// What comes over each front that there is.

@@ -639,7 +639,7 @@ pub(super) static TABLES: [TableKeys; 24] = [
                 "level",
                 Value("\"info\""),
                 "\"debug\"",
-                "`error`, `warn`, `info`, `debug` or `trace`.",
+                "`error`, `warn`, `info`, `debug` or `trace`; SIGHUP puts another one in force. `portcullis log` lets single components say more for a while.",
             ),
             key("format", Value("\"text\""), "\"json\"", "`text` for people, `json` for machines."),
         ],

@@ -182,7 +182,7 @@ impl Config {
             ("[admin]", self.admin_socket != running.admin_socket),
             ("[quarantine] folder", self.quarantine.folder != running.quarantine.folder),
             ("[audit]", self.audit != running.audit),
-            ("[log]", self.log != running.log),
+            ("[log] format", self.log.format != running.log.format),
             ("state_dir", self.state_dir != running.state_dir),
             ("user", self.rights.user != running.rights.user),
             ("group", self.rights.group != running.rights.group),

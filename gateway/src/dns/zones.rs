@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use futures_util::future::{join, join_all};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
+use tracing::debug;
 
 use super::asker::{Asker, Listener};
 use super::member::{Member, Permit};
@@ -205,7 +206,9 @@ impl Zones {
         let listener = self.listener(&member.zone.domain, address);
         let asker = &self.0.asker;
         let records = asker.ask(question, *fresh_from, deadline, Some(listener)).await;
-        let hits = match member.read(&records) {
+        let answer = member.read(&records);
+        debug!(target: "zone", "zone={} address={address} {answer}", member.zone.name);
+        let hits = match answer {
             Answer::NotListed => return Said::Nothing,
             Answer::Fault(fault) => {
                 if fault == AnswerFault::Overload {

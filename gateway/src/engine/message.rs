@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use tokio::time::Instant;
+use tracing::debug;
 
 use super::recipient::MailSaid;
 use super::{Client, Engine, Lists, Settings, reference};
@@ -83,6 +84,7 @@ impl Engine {
         let policy = self.policy(&settings);
         let deadline = Instant::now() + settings.dns_budget;
         let facts = self.message_facts(&settings, &lists, &policy, message, deadline).await;
+        debug!(target: "scan", "client=[{}] {}", message.client.address.ip(), hops(&facts));
         let decide = |facts| decide_message(&policy, facts, lists.version, reference());
         let (logical, client) = (facts.logical, facts.client.clone());
         let decision = decide(facts);
@@ -252,6 +254,19 @@ impl Engine {
         }
         Exemption { exempt: None, provable: Some(exempt), is_uncertain }
     }
+}
+
+/// The hops of a message as the log has them: each with where it was seen, and why nothing is decided from it.
+fn hops(facts: &MessageFacts) -> String {
+    let of_one = |(index, facts): (usize, &AddressFacts)| {
+        let skipped = facts.skipped.map(|skipped| format!(" skipped={skipped:?}"));
+        let (address, hop) = (facts.address, &facts.hop);
+        format!("{index}: [{address}] hop={hop}{}", skipped.unwrap_or_default())
+    };
+    // A sender decides how many there are.
+    let shown = facts.addresses.iter().take(ASKED).enumerate().map(of_one);
+    let shown = shown.collect::<Vec<_>>().join(", ");
+    format!("logical={} hops={} {shown}", facts.logical, facts.addresses.len())
 }
 
 /// Where the configuration says so, a good client clears all hops.

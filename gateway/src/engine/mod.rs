@@ -35,6 +35,7 @@ use crate::policy::{
 use crate::sender::{
     Event, Greylist, History, HistorySettings, Pool, Promotion, PromotionSettings, Promotions,
 };
+use crate::tap::Taps;
 
 /// How long it is remembered whose pool a client is.
 const PROVIDER_KEPT: Duration = Duration::from_secs(30);
@@ -151,6 +152,7 @@ pub struct Engine {
     providers: Cache<(IpAddr, Box<str>), Option<Pool>>,
     promoted: Mutex<Vec<Promotion>>,
     audit: audit::Writer,
+    taps: Taps,
     clock: Clock,
     decisions: Counters,
 }
@@ -178,6 +180,7 @@ impl Engine {
             asks: Asks::default(),
             promoted: Mutex::default(),
             audit,
+            taps: Taps::default(),
             clock,
             decisions: Counters::default(),
         }
@@ -250,6 +253,11 @@ impl Engine {
     /// The audit trail that the decisions go to.
     pub fn audit(&self) -> &audit::Writer {
         &self.audit
+    }
+
+    /// Those who follow an address.
+    pub fn taps(&self) -> &Taps {
+        &self.taps
     }
 
     /// Those that it asks.
@@ -411,6 +419,7 @@ impl Engine {
         let (now, Client { address, local, tls, .. }) = (self.clock.now(), *client);
         let record = Record::new(now, address, local, envelope, decision, outcome);
         let record = Record { peer: client.peer(), front: Some(client.front), tls, ..record };
+        self.taps.tell(|prefix| concerns(prefix, client, decision), "decision", &record);
         self.audit.write_decision(record);
     }
 
@@ -449,6 +458,13 @@ impl Engine {
 fn is_by_reputation(decision: &Decision) -> bool {
     let by_cause = matches!(decision.cause, Some(Cause::Entry(_) | Cause::Listing(_)));
     by_cause || decision.verdict == Verdict::ReputationReject
+}
+
+/// Whether a decision is about an address of `prefix`: the client, the host that named it, or a hop of its message.
+fn concerns(prefix: &Prefix, client: &Client, decision: &Decision) -> bool {
+    let ends = [Some(client.address.ip()), client.peer(), decision.logical_client];
+    let hops = decision.addresses.iter().map(|facts| facts.address);
+    ends.into_iter().flatten().chain(hops).any(|address| prefix.contains(address))
 }
 
 /// A reference that cannot be guessed from another.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::{Client, Engine, Settings, reference};
 use crate::auth::Spf;
@@ -66,8 +66,9 @@ impl Engine {
             let pool = provider.filter(|_provider| !is_known).unwrap_or(network);
             senders.greylist(&Attempt::new(pool, &sender, &recipient), &greylist, now)
         });
-        let asked = asked.await;
-        match asked.ok()? {
+        let answer = asked.await.ok()?;
+        debug!(target: "senders", "client=[{address}] pool={shown} greylist={answer:?}");
+        match answer {
             Ok(GreylistAnswer::Wait { seconds_left, tries, first }) => {
                 Some(Greylisted { pool: shown, seconds_left, tries, first })
             }

@@ -103,7 +103,18 @@ impl Account {
             .then(|| format!("`{}` may not read {}", self.name, file.display()))
     }
 
-    /// Whether the account has the right `bit` of a file or folder: 4 to read, 1 to search.
+    /// Whether the account could write `file`, or make it where it is not there yet; `None` where that is not known.
+    pub fn may_write(&self, file: &Path) -> Option<bool> {
+        match file.metadata() {
+            Ok(metadata) => Some(self.has(&metadata, 0o2)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Some(self.has(&file.parent()?.metadata().ok()?, 0o3))
+            }
+            Err(_unknown) => None,
+        }
+    }
+
+    /// Whether the account has the right `bit` of a file or folder: 4 to read, 2 to write, 1 to search.
     fn has(&self, metadata: &Metadata, bit: u32) -> bool {
         let shift = if metadata.uid() == self.uid() {
             6
@@ -114,7 +125,7 @@ impl Account {
         } else {
             0
         };
-        metadata.mode() >> shift & bit != 0
+        metadata.mode() >> shift & bit == bit
     }
 }
 

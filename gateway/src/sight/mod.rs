@@ -15,7 +15,7 @@ use tracing::debug;
 
 pub use talkers::{MOST, Talker, Talkers, Top};
 
-use self::records::{CountRecords, record};
+use self::records::{CountRecords, Told, record};
 use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::xdp::{self, Events, KernelEvent};
@@ -147,6 +147,10 @@ impl Sight {
             event.list.as_deref().unwrap_or("-"),
             event.weight
         );
+        // Whoever follows an address is told of each event of it, whatever is written down of the rest.
+        let client = event.client.ip();
+        let told = Told::new(event);
+        self.engine.taps().tell(|prefix| prefix.contains(client), "kernel", &told);
         if self.records_left > 0 && record(&self.engine, event) {
             self.records_left -= 1;
         }

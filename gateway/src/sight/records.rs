@@ -1,5 +1,6 @@
 //! Writes down what the kernel did: some of the packets one by one, all of them as counts per list once a minute.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use gateway_ebpf::abi::{KernelAction, Outcome as KernelOutcome};
@@ -37,15 +38,45 @@ pub(super) fn record(engine: &Engine, event: &KernelEvent) -> bool {
     let outcome = Outcome::default();
     let mut record = Record::new(event.time, event.client, event.local, None, &decision, outcome);
     record.list = name;
-    record.kernel = Some(KernelFacts {
+    record.kernel = Some(facts(event));
+    engine.audit().write_decision(record);
+    true
+}
+
+/// A kernel event as it is told to whoever follows its address, what passes on to the daemon among it.
+#[derive(Debug, Serialize)]
+pub(super) struct Told<'a> {
+    time: Timestamp,
+    phase: Phase,
+    client: IpAddr,
+    client_port: u16,
+    local: SocketAddr,
+    list: Option<&'a str>,
+    kernel: KernelFacts,
+}
+
+impl<'a> Told<'a> {
+    pub(super) fn new(event: &'a KernelEvent) -> Self {
+        Self {
+            time: event.time,
+            phase: Phase::Kernel,
+            client: event.client.ip(),
+            client_port: event.client.port(),
+            local: event.local,
+            list: event.list.as_deref(),
+            kernel: facts(event),
+        }
+    }
+}
+
+fn facts(event: &KernelEvent) -> KernelFacts {
+    KernelFacts {
         outcome: event.outcome.name(),
         action: event.action.map(KernelAction::name),
         interface: event.interface,
         packets: event.weight,
         octets: event.length,
-    });
-    engine.audit().write_decision(record);
-    true
+    }
 }
 
 /// What a packet came to; `None` where it went on to the daemon, but for the first of a flood, which stands for a network.

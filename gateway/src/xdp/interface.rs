@@ -56,6 +56,23 @@ pub(super) fn master(index: u32) -> io::Result<Option<String>> {
     Ok(Some(index_to_name(&socket, master)?))
 }
 
+/// What the kernel says about the size of an interface; `None` where it does not.
+pub(super) struct LinkFacts {
+    pub(super) mtu: Option<u32>,
+    pub(super) rx_queues: Option<u32>,
+    pub(super) tx_queues: Option<u32>,
+}
+
+/// The size of an interface.
+pub(super) fn facts(index: u32) -> io::Result<LinkFacts> {
+    let answer = ask(index)?;
+    Ok(LinkFacts {
+        mtu: number(&answer, &[IFLA_MTU]),
+        rx_queues: number(&answer, &[IFLA_NUM_RX_QUEUES]),
+        tx_queues: number(&answer, &[IFLA_NUM_TX_QUEUES]),
+    })
+}
+
 /// What the kernel says about an interface.
 fn ask(index: u32) -> io::Result<Vec<u8>> {
     // `NETLINK_ROUTE` is protocol 0.
@@ -118,7 +135,10 @@ const SET_LINK: u16 = 19;
 const REQUEST: u16 = 1;
 const ACK: u16 = 4;
 const NESTED: u16 = 0x8000;
+const IFLA_MTU: u16 = 4;
 const IFLA_MASTER: u16 = 10;
+const IFLA_NUM_TX_QUEUES: u16 = 31;
+const IFLA_NUM_RX_QUEUES: u16 = 32;
 const IFLA_XDP: u16 = 43;
 const IFLA_XDP_FD: u16 = 1;
 const IFLA_XDP_FLAGS: u16 = 3;

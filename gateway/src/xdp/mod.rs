@@ -22,6 +22,8 @@
 //! | `references` | what does a reference in a refusal say? |
 //! | `features` | what must a kernel have, and what works without it? |
 //! | `probe`, `driver` | what has this host of it? |
+//! | `device`, `offloads` | what does an interface do with frames? |
+//! | `kernel_clock` | does somebody keep the clock right? |
 //! | `counters`, `counting` | what did the kernel do? |
 //! | `events` | to whom, for some of the packets? |
 //! | `capture`, `pcapng` | what did the packets look like? |
@@ -42,6 +44,7 @@ mod control;
 mod counters;
 mod counting;
 mod delta;
+mod device;
 mod driver;
 mod error;
 mod events;
@@ -50,11 +53,13 @@ pub mod features;
 mod filter;
 mod inspect;
 mod interface;
+mod kernel_clock;
 mod limits;
 mod links;
 mod log;
 mod memory;
 mod moment;
+mod offloads;
 mod ownership;
 mod pcapng;
 mod pins;
@@ -74,6 +79,7 @@ pub use attach::{Attachment, RunsIn};
 pub use capture::{Capture, CapturedPacket, interface_name};
 pub use config::{Config, Flood, Limits, Mode};
 pub use counters::{Count, Counters, Taps};
+pub use device::{Device, device};
 pub use error::XdpError;
 pub use events::{Events, KernelEvent};
 pub use explain::{Explained, Explanation, explain};
@@ -81,6 +87,7 @@ pub use filter::{
     Filter, KernelRule, SyncReport, detach, is_pinned, pinned_list, read_counters, read_pinned,
 };
 pub use inspect::{Inspection, KeptMap, Running, TableFacts, inspect};
+pub use kernel_clock::{KernelClock, kernel_clock};
 pub use ownership::{give_pins, make_pin_folder};
 pub use pcapng::PcapngWriter;
 pub use references::{KernelReference, References};

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::error::chain;
 use super::features::{ALL, Feature, Row, Version, Without};
-use super::{Config, Mode, attach, driver, interface, memory, pins, program, vlan};
+use super::{Config, Mode, attach, driver, interface, memory, offloads, pins, program, vlan};
 
 /// What was found about one feature.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -159,7 +159,7 @@ fn probe_interface(feature: Feature, name: &str, mode: Mode) -> State {
         },
         Feature::Room => room(index),
         Feature::Tags => match vlan::hidden(name).as_slice() {
-            [] => State::Works(vlan::takes_tags_off(name).is_ok_and(|on| on).then(|| {
+            [] => State::Works(offloads::takes_tags_off(name).is_ok_and(|on| on).then(|| {
                 "`rx-vlan-offload` is on, which matters once VLAN interfaces are made".to_owned()
             })),
             hidden => State::Fails(format!("taken off: those of {}", hidden.join(", "))),

@@ -1,12 +1,9 @@
 //! Where VLAN tags are taken off before the program sees a frame: an answer would go out without its tag, to others.
-#![expect(unsafe_code, reason = "ethtool's flags are asked for by an ioctl with a pointer in it")]
 
-use std::os::fd::AsRawFd as _;
-use std::{fs, io, ptr};
-
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+use std::{fs, io};
 
 use super::interface;
+use super::offloads::takes_tags_off;
 
 /// The VLAN interfaces on `interface`, or on the bond or bridge that it is part of, whose tags the program does not see.
 ///
@@ -53,39 +50,6 @@ fn on<'a>(config: &'a str, below: &'a str) -> impl Iterator<Item = String> + 'a 
     })
 }
 
-/// `ETHTOOL_GFLAGS` and `ETH_FLAG_RXVLAN` from `linux/ethtool.h`.
-const GET_FLAGS: u32 = 0x25;
-const RX_VLAN: u32 = 1 << 8;
-
-/// `struct ethtool_value`.
-#[repr(C)]
-struct Value {
-    command: u32,
-    data: u32,
-}
-
-/// Whether `rx-vlan-offload` is on, whatever the driver: the kernel itself keeps the flag.
-pub(super) fn takes_tags_off(interface: &str) -> io::Result<bool> {
-    let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
-    let mut value = Value { command: GET_FLAGS, data: 0 };
-    let mut name = [0; libc::IFNAMSIZ];
-    let long = || io::Error::from(io::ErrorKind::InvalidInput);
-    // The last byte stays the zero that ends it.
-    let places = name.get_mut(..interface.len()).filter(|places| places.len() < libc::IFNAMSIZ);
-    for (place, byte) in places.ok_or_else(long)?.iter_mut().zip(interface.bytes()) {
-        *place = libc::c_char::from_ne_bytes([byte]);
-    }
-    let data = libc::__c_anonymous_ifr_ifru { ifru_data: ptr::from_mut(&mut value).cast() };
-    let mut request = libc::ifreq { ifr_name: name, ifr_ifru: data };
-    // SAFETY: the kernel reads the request, and reads and writes the value that it points to; both live until it is done.
-    let result =
-        unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCETHTOOL, ptr::from_mut(&mut request)) };
-    if result < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(value.data & RX_VLAN != 0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,21 +86,6 @@ eth0.100.7     | 7  | eth0.100
         assert_eq!(hidden_by(CONFIG, &["eth0"], unknown), ["eth0.100", "mail"]);
         assert_eq!(hidden_by(CONFIG, &["eth5", "bond0"], || Ok(true)), ["exactly15octets"]);
         assert!(hidden_by(CONFIG, &["eth5"], || panic!("nobody needs to know")).is_empty());
-    }
-
-    #[test]
-    fn the_flag_is_asked_for() {
-        assert!(!takes_tags_off("lo").unwrap(), "no card, no offload");
-        for (name, expected) in [
-            ("no-such-if", io::ErrorKind::NotFound),
-            ("a-name-of-sixteen", io::ErrorKind::InvalidInput),
-            ("exactly16-octets", io::ErrorKind::InvalidInput),
-        ] {
-            let error = takes_tags_off(name).unwrap_err();
-            let is_expected =
-                error.kind() == expected || error.raw_os_error() == Some(libc::ENODEV);
-            assert!(is_expected, "{name}: {error}");
-        }
     }
 
     #[test]

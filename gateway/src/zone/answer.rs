@@ -19,6 +19,20 @@ pub enum Answer {
     Fault(AnswerFault),
 }
 
+/// As the log has it.
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listed(hits) => {
+                f.write_str("listed")?;
+                hits.iter().try_for_each(|hit| write!(f, " answer={}", hit.code))
+            }
+            Self::NotListed => f.write_str("not listed"),
+            Self::Fault(fault) => write!(f, "no answer: {fault}"),
+        }
+    }
+}
+
 /// One filter that an answer matched; it counts once, however many records match it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Hit {

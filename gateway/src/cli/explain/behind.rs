@@ -1,9 +1,6 @@
 //! Finds the decision behind a bounce: by its reference, or by the address that it names.
 
-use std::fs::File;
-use std::io::{BufRead as _, BufReader};
 use std::net::IpAddr;
-use std::path::Path;
 
 use serde::Serialize;
 use serde_json::Value;

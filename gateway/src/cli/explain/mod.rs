@@ -211,7 +211,10 @@ fn asked(
 fn now(config: &Config, address: IpAddr, no_dns: bool) -> Option<Value> {
     let answer = if no_dns {
         let engine = offline::engine(config);
-        daemon::block_on(async { LookupAnswer::about(&engine, &config.xdp, address).await })
+        let memory = offline::memory(config);
+        daemon::block_on(async {
+            LookupAnswer::about(&engine, &config.xdp, &memory, address).await
+        })
     } else {
         lookup::ask(config, &[address])
             .map(|answers| answers.into_iter().next().unwrap_or_default())

@@ -33,8 +33,8 @@ use tokio::time::sleep;
 use self::connections::{Connections, Full};
 pub use self::counters::Counters;
 use self::majority::{Majority, Shown};
-pub use self::next_hop::NextHopStatus;
 use self::next_hop::NextHops;
+pub use self::next_hop::{NextHopAnswer, NextHopStatus};
 pub use self::release::{RecipientOutcome, ReleaseError, Released};
 use self::session::{Entry, Session};
 use self::tarpit::Tarpit;
@@ -141,6 +141,12 @@ impl Front {
     /// What is wrong with the files that TLS needs.
     pub fn look_at_tls(settings: &Settings) -> Result<(), TlsError> {
         Tls::load(settings, Alarms::default()).map(drop)
+    }
+
+    /// Asks each next hop once what it offers, for who has no daemon.
+    pub async fn ask_next_hops(settings: &Settings) -> Result<Vec<NextHopAnswer>, TlsError> {
+        let tls = Tls::load(settings, Alarms::default())?;
+        Ok(next_hop::ask_all(settings, tls.connector()).await)
     }
 
     /// Puts other settings in force, for connections from now on; where the files that TLS needs cannot be read, none of them.

@@ -1,6 +1,7 @@
 //! Why a next hop is of no use now, and what the client is told of it.
 
 use std::io;
+use std::net::SocketAddr;
 
 use tokio::time::error::Elapsed;
 
@@ -78,6 +79,30 @@ impl NextHopError {
             | Self::Timeout
             | Self::Unexpected(_)
             | Self::Withdrawn(_) => Reply::new(451, 4, 2, "lost the next hop, try again later"),
+        }
+    }
+
+    /// What an operator does about it.
+    pub(super) fn remedy(&self, address: SocketAddr) -> String {
+        match self {
+            Self::NoTls => "let the next hop offer STARTTLS, or set `tls` in [next_hop] to \"opportunistic\"".to_owned(),
+            Self::Tls(_) => format!(
+                "`openssl s_client -starttls smtp -connect {address}` shows its certificate; correct it, or `tls` in [next_hop]"
+            ),
+            Self::Xclient(_) | Self::XclientMissing => {
+                "with Postfix there: `postconf -e smtpd_authorized_xclient_hosts=OUR-ADDRESS` and `postfix reload`; or set `client` in [next_hop] to what it takes".to_owned()
+            }
+            Self::Connect(_) | Self::Timeout | Self::Closed | Self::Broken(_) => format!(
+                "start the mail server that listens on {address} (there: `ss -ltnp`), or correct `address` in [next_hop]"
+            ),
+            Self::ClientName(_)
+            | Self::Greeting(_)
+            | Self::Hello(_)
+            | Self::Nonsense(_)
+            | Self::Unexpected(_)
+            | Self::Withdrawn(_) => format!(
+                "look into the log of the mail server on {address}: it does not take mail from this host as SMTP says"
+            ),
         }
     }
 

@@ -13,6 +13,7 @@ use serde::Serialize;
 use tokio::sync::{Mutex as AsyncMutex, Notify};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
+use tracing::debug;
 
 use self::connection::Target;
 pub(super) use self::connection::{Hello, Interrupted, NextHopConnection};
@@ -44,6 +45,58 @@ pub struct NextHopStatus {
     pub up: Option<bool>,
     /// What was wrong then.
     pub fault: Option<String>,
+}
+
+/// What a next hop answered to one question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NextHopAnswer {
+    /// Its address.
+    pub address: SocketAddr,
+    /// What of what matters it offers.
+    pub offers: Vec<&'static str>,
+    /// Why it is of no use, with what to do about it.
+    pub fault: Option<(String, String)>,
+}
+
+/// Asks each of the next hops once what it offers.
+pub(super) async fn ask_all(
+    settings: &Settings,
+    connector: Option<TlsConnector>,
+) -> Vec<NextHopAnswer> {
+    let hops = hops(&settings.next_hop);
+    let asked = hops.iter().map(|hop| {
+        let connector = connector.clone();
+        async move {
+            let address = hop.address;
+            match ask(hop, settings, connector).await {
+                Ok(offered) => {
+                    let offers = [
+                        ("STARTTLS", offered.starttls),
+                        ("XCLIENT", offered.xclient.has_address()),
+                        ("AUTH", !offered.auth.is_empty()),
+                    ];
+                    let offers = offers.into_iter().filter(|(_, is_there)| *is_there);
+                    let offers = offers.map(|(name, _)| name).collect();
+                    NextHopAnswer { address, offers, fault: None }
+                }
+                Err(error) => {
+                    let fault = Some((error.to_string(), error.remedy(address)));
+                    NextHopAnswer { address, offers: Vec::new(), fault }
+                }
+            }
+        }
+    });
+    futures_util::future::join_all(asked).await
+}
+
+/// Asks one of them, for not too long.
+async fn ask(
+    hop: &Arc<Hop>,
+    settings: &Settings,
+    connector: Option<TlsConnector>,
+) -> Result<Capabilities, NextHopError> {
+    let within = settings.limits.next_hop_connect_timeout * 3;
+    timeout(within, NextHopConnection::probe(Target { hop, settings, connector })).await?
 }
 
 /// All next hops.
@@ -108,7 +161,10 @@ impl NextHops {
         for hop in &self.in_order() {
             if let Some(mut waiting) = hop.take_idle() {
                 match waiting.introduce(settings, client, hello).await {
-                    Ok(()) => return Ok(waiting),
+                    Ok(()) => {
+                        tell_begin(hop, client, "over a connection that waited");
+                        return Ok(waiting);
+                    }
                     Err(error) if error.client_refusal().is_some() => return Err(error),
                     // It tired of waiting.
                     Err(_) => {}
@@ -116,9 +172,13 @@ impl NextHops {
             }
             let target = Target { hop, settings, connector: connector.clone() };
             match NextHopConnection::for_client(target, client, hello).await {
-                Ok(connection) => return Ok(connection),
+                Ok(connection) => {
+                    tell_begin(hop, client, "over a new connection");
+                    return Ok(connection);
+                }
                 Err(error) if error.client_refusal().is_some() => return Err(error),
                 Err(error) => {
+                    debug!(target: "next-hop", "{}: not for client=[{}]: {error}", hop.address, client.address.ip());
                     hop.doubt();
                     fault = error;
                 }
@@ -194,13 +254,11 @@ impl NextHops {
     async fn probe(&self, settings: &Settings, connector: Option<TlsConnector>) {
         let hops = self.hops.load_full();
         let asked = hops.iter().map(|hop| {
-            let target = Target { hop, settings, connector: connector.clone() };
+            let connector = connector.clone();
             async move {
-                let within = settings.limits.next_hop_connect_timeout * 3;
-                match timeout(within, NextHopConnection::probe(target)).await {
-                    Ok(Ok(capabilities)) => hop.answered(capabilities),
-                    Ok(Err(error)) => hop.failed(error.to_string()),
-                    Err(_elapsed) => hop.failed(NextHopError::Timeout.to_string()),
+                match ask(hop, settings, connector).await {
+                    Ok(capabilities) => hop.answered(capabilities),
+                    Err(error) => hop.failed(error.to_string()),
                 }
             }
         });
@@ -225,6 +283,10 @@ impl NextHops {
             }
         }
     }
+}
+
+fn tell_begin(hop: &Hop, client: &Client, how: &str) {
+    debug!(target: "next-hop", "{}: for client=[{}] {how}", hop.address, client.address.ip());
 }
 
 fn hops(next_hop: &NextHop) -> Vec<Arc<Hop>> {

@@ -1,0 +1,83 @@
+//! One thing that `doctor` looked at: how it is, what was found, and what to type where it is not well.
+
+use serde::Serialize;
+
+/// How something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum State {
+    /// Well.
+    Ok,
+    /// It works, and may be better.
+    Doubtful,
+    /// Something does not work.
+    Bad,
+    /// It could not be looked at.
+    Unseen,
+}
+
+impl State {
+    /// As it is written.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Doubtful => "doubtful",
+            Self::Bad => "bad",
+            Self::Unseen => "unseen",
+        }
+    }
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Check {
+    /// What it is part of.
+    pub(super) area: &'static str,
+    /// What it is.
+    pub(super) name: String,
+    /// How it is.
+    pub(super) state: State,
+    /// What was found.
+    pub(super) found: String,
+    /// What to do; `null` where nothing is to be done.
+    pub(super) remedy: Option<String>,
+}
+
+impl Check {
+    /// It is well.
+    pub(super) fn ok(area: &'static str, name: impl ToString, found: impl ToString) -> Self {
+        let (name, found) = (name.to_string(), found.to_string());
+        Self { area, name, state: State::Ok, found, remedy: None }
+    }
+
+    /// It works, and may be better.
+    pub(super) fn doubtful(
+        area: &'static str,
+        name: impl ToString,
+        found: impl ToString,
+        remedy: impl ToString,
+    ) -> Self {
+        let remedy = Some(remedy.to_string());
+        Self { state: State::Doubtful, remedy, ..Self::ok(area, name, found) }
+    }
+
+    /// It does not work.
+    pub(super) fn bad(
+        area: &'static str,
+        name: impl ToString,
+        found: impl ToString,
+        remedy: impl ToString,
+    ) -> Self {
+        Self { state: State::Bad, ..Self::doubtful(area, name, found, remedy) }
+    }
+
+    /// It could not be looked at, because of `why`; `remedy` says who could.
+    pub(super) fn unseen(
+        area: &'static str,
+        name: impl ToString,
+        why: impl ToString,
+        remedy: impl ToString,
+    ) -> Self {
+        Self { state: State::Unseen, ..Self::doubtful(area, name, why, remedy) }
+    }
+}

@@ -93,7 +93,9 @@ struct Recorded<'a> {
 
 /// Writes down what happened to levels.
 pub fn record_levels(audit: &audit::Writer, events: &[LevelEvent]) {
-    events.iter().for_each(|event| audit.write(&Recorded { schema: SCHEMA, event }));
+    for event in events {
+        audit.write(&Recorded { schema: SCHEMA, event });
+    }
 }
 
 fn record(sources: &Sources, events: &[LevelEvent]) {

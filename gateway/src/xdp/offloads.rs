@@ -38,7 +38,7 @@ pub(super) fn gro(interface: &str) -> io::Result<bool> {
 pub(super) fn driver(interface: &str) -> io::Result<String> {
     let info: [u32; DRIVER_WORDS] = ask(interface, GET_DRIVER)?;
     let name = info.iter().skip(1).take(8).flat_map(|word| word.to_ne_bytes());
-    let name: Vec<u8> = name.take_while(|octet| octet.is_ascii_graphic()).collect();
+    let name: Vec<u8> = name.take_while(u8::is_ascii_graphic).collect();
     Ok(String::from_utf8_lossy(&name).into_owned())
 }
 

@@ -65,9 +65,9 @@ pub(super) fn decision(record: &Value) -> Vec<String> {
             format!("{} {}{}", safe(&plain(&hop["ip"])), safe(&plain(&hop["hop"])), found(hop)),
         );
     }
-    if record["envelope"].is_object() {
-        let recipients: Vec<_> =
-            items(&record["envelope"]["recipients"]).map(|it| safe(&plain(it))).collect();
+    if let Some(envelope) = record.get("envelope").filter(|it| it.is_object()) {
+        let recipients = envelope.get("recipients").unwrap_or(&Value::Null);
+        let recipients: Vec<_> = items(recipients).map(|it| safe(&plain(it))).collect();
         let (helo, sender) = (text("/envelope/helo"), text("/envelope/sender"));
         add("envelope", format!("{helo}, from <{sender}> to <{}>", recipients.join(">, <")));
     }

@@ -41,7 +41,7 @@ pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
     let mut is_over = false;
     daemon::block_on(admin::follow(&socket, PATH, &wanted, |line| {
         let Ok(told) = serde_json::from_slice::<Value>(line) else { return Ok(()) };
-        is_over |= told["event"] == "end";
+        is_over |= told.get("event").is_some_and(|event| event == "end");
         if options.json { output::json_line(&told) } else { show(&told) }
     }))??;
     if is_over {

@@ -21,6 +21,8 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 const LONG: Duration = Duration::from_secs(20);
+/// How long a connection may take to come about.
+const SHORT: Duration = Duration::from_secs(5);
 const CLIENT: &str = "198.18.1.2";
 const LISTED: &str = "198.51.100.66";
 /// What may be missing after a daemon was killed.
@@ -62,7 +64,7 @@ fn deliver(stage: &Stage, sender: &str, header: &str) {
 /// The reference that a refused client reads; `None` where the daemon is gone.
 fn refused(stage: &Stage) -> Option<String> {
     let listed: IpAddr = LISTED.parse().unwrap();
-    let Ok(Attempt::Connected(mut client)) = stage.attempt(listed, LONG) else { return None };
+    let Ok(Attempt::Connected(mut client)) = stage.attempt(listed, SHORT) else { return None };
     let text = client.reply().ok()?.text();
     let (_, reference) = text.rsplit_once("reference ").or_else(|| text.rsplit_once(' '))?;
     Some(reference.trim_matches(|letter: char| !letter.is_ascii_alphanumeric()).to_owned())
@@ -92,7 +94,7 @@ fn a_killed_daemon_has_written_all_but_the_last_moment() {
         let old = told.into_iter().filter(|(at, _)| *at + MAY_BE_MISSING < killed);
         all.extend(old.map(|(_at, reference)| reference));
         assert!(all.len() > 20, "{} refusals", all.len());
-        let found = search(&stage, &["--code", "local-bad"]);
+        let found = search(&stage, &["--code", "sys-deny-ip"]);
         for reference in &all {
             let is_it = |record: &&Value| record["reference"] == reference.as_str();
             assert_eq!(found.iter().filter(is_it).count(), 1, "{reference} of {}", found.len());
@@ -102,7 +104,7 @@ fn a_killed_daemon_has_written_all_but_the_last_moment() {
     let stats = stage.home.cli_json(&["audit", "stats", "--json"]).unwrap();
     assert_eq!(stats["store"]["damaged"], Value::Array(Vec::new()), "{stats:#}");
     assert_eq!(stats["store"]["segments"], 1, "each daemon goes on where the last one ended");
-    assert!(stats["codes"]["local-bad"].as_u64().unwrap() >= u64::try_from(all.len()).unwrap());
+    assert!(stats["codes"]["sys-deny-ip"].as_u64().unwrap() >= u64::try_from(all.len()).unwrap());
     for reference in all.iter().take(3) {
         let found = search(&stage, &["--reference", &reference.to_ascii_lowercase()]);
         assert_eq!(found.len(), 1, "{reference}");
@@ -129,7 +131,7 @@ fn an_operator_finds_what_became_of_a_message() {
         (&["--address", "203.0.113.0/24"], 1),
         (&["--address", LISTED], 1),
         (&["--address", "198.18.0.0/15", "--phase", "connect"], 2),
-        (&["--code", "local-bad", "--action", "reject", "--list", "bad"], 1),
+        (&["--code", "sys-deny-ip", "--action", "reject", "--list", "bad"], 1),
         (&["--since", "1h"], 5),
         (&["--until", "1h"], 0),
         (&["--oldest-first", "--limit", "2"], 2),
@@ -175,7 +177,7 @@ fn who_follows_sees_what_comes() {
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut next = || serde_json::from_str::<Value>(&lines.next().unwrap().unwrap()).unwrap();
-    assert_eq!(next()["code"], "local-bad");
+    assert_eq!(next()["code"], "sys-deny-ip");
     deliver(&stage, "a@example.com", "Subject: x");
     assert_eq!((&next()["phase"], &next()["phase"]), (&"connect".into(), &"message".into()));
     child.kill().unwrap();

@@ -177,6 +177,9 @@ impl Sink {
     /// Where one of the two goes on and the other does not, the latter may keep half of the room and no more: what was decided
     /// is not left out for the sake of a file that nobody makes room for.
     fn give_up(&mut self) {
+        if self.shelf.is_none() {
+            return;
+        }
         let octets: usize = self.waiting.iter().map(|waiting| waiting.line.len()).sum();
         let mut over = octets.saturating_sub(MOST_OCTETS / 2);
         let most = self.waiting.len().saturating_sub(MOST / 2);

@@ -14,8 +14,9 @@ pub struct Component {
 }
 
 /// All of them, in the order of their names.
-pub const COMPONENTS: [Component; 26] = [
+pub const COMPONENTS: [Component; 27] = [
     of("alarm", &["alarm"], "what is wrong, and when that is over"),
+    of("audit", &["audit"], "the trail of records, and its store"),
     of(
         "decision",
         &["decision"],

@@ -74,7 +74,7 @@ enum Command {
     Why(why::Options),
     /// Search, follow, export or count the records of decisions
     #[command(subcommand)]
-    Audit(audit::Command),
+    Audit(Box<audit::Command>),
     /// Show what would be decided about a message, and why
     Scan(scan::Options),
     /// Show, check or change lists

@@ -153,8 +153,7 @@ impl Folder {
     pub(super) fn remove_growing(&self, claim: Claim) -> Result<(), AuditError> {
         let path = self.growing(claim.number);
         // The database first: what lies beside it means nothing without.
-        for file in [path.clone(), beside(&path, "-wal"), beside(&path, "-shm"), claim.lock.clone()]
-        {
+        for file in [path.clone(), beside(&path, "-wal"), beside(&path, "-shm"), claim.lock] {
             remove(&file)?;
         }
         Ok(())

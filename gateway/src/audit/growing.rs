@@ -49,7 +49,8 @@ impl Growing {
     /// Begins a new segment.
     pub(super) fn begin(folder: &Folder, now: Timestamp) -> Result<Self, AuditError> {
         folder.make()?;
-        Self::open(folder, folder.claim()?, now).map_err(|(error, claim)| {
+        Self::open(folder, folder.claim()?, now).map_err(|failed| {
+            let (error, claim) = *failed;
             // Tries would leave more and more of them.
             drop(folder.remove_growing(claim));
             error
@@ -61,11 +62,15 @@ impl Growing {
         folder: &Folder,
         claim: Claim,
         now: Timestamp,
-    ) -> Result<Self, (AuditError, Claim)> {
+    ) -> Result<Self, Box<(AuditError, Claim)>> {
         Self::open(folder, claim, now)
     }
 
-    fn open(folder: &Folder, claim: Claim, now: Timestamp) -> Result<Self, (AuditError, Claim)> {
+    fn open(
+        folder: &Folder,
+        claim: Claim,
+        now: Timestamp,
+    ) -> Result<Self, Box<(AuditError, Claim)>> {
         let path = folder.growing(claim.number);
         match prepare(&path) {
             Ok((connection, packer, counts)) => {
@@ -73,7 +78,7 @@ impl Growing {
                 let began = began.unwrap_or(now);
                 Ok(Self { claim, path, connection, packer, records, octets, began })
             }
-            Err(error) => Err((error, claim)),
+            Err(error) => Err(Box::new((error, claim))),
         }
     }
 
@@ -148,18 +153,14 @@ type Counts = (u32, u64, Option<Timestamp>);
 fn prepare(path: &Path) -> Result<(Connection, Packer, Counts), AuditError> {
     let mut connection = connect::to_write(path)?;
     let failed = |error| AuditError::sql(path, error);
-    let is_new = match connect::version(path, &connection)? {
-        0 => true,
-        _ => {
-            let said: String = connection
-                .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-                .map_err(failed)?;
-            if said != "ok" {
-                return Err(AuditError::damaged(path, said));
-            }
-            false
+    let is_new = connect::version(path, &connection)? == 0;
+    if !is_new {
+        let said: String =
+            connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(failed)?;
+        if said != "ok" {
+            return Err(AuditError::damaged(path, said));
         }
-    };
+    }
     let mut settle = || {
         connection.pragma_update_and_check(None, "journal_mode", "wal", |_mode| Ok(()))?;
         // A process that dies loses nothing that was committed; a host that dies loses what the system had not written.
@@ -191,6 +192,9 @@ fn prepare(path: &Path) -> Result<(Connection, Packer, Counts), AuditError> {
     let began = began.and_then(|time| Timestamp::from_microsecond(time).ok());
     Ok((connection, packer, (records, pages * 4096, began)))
 }
+
+/// Number, time, keys, addresses and body of a record.
+type Row = (u32, i64, Vec<u8>, Vec<u8>, Vec<u8>);
 
 /// A growing segment to be read.
 #[derive(Debug)]
@@ -291,7 +295,7 @@ impl GrowingReader {
             .map_err(failed)?;
         let mut rows = statement.query([]).map_err(failed)?;
         while let Some(row) = rows.next().map_err(failed)? {
-            let read = || -> rusqlite::Result<(u32, i64, Vec<u8>, Vec<u8>, Vec<u8>)> {
+            let read = || -> rusqlite::Result<Row> {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
             };
             let (id, time, keys, addresses, body) = read().map_err(failed)?;

@@ -89,7 +89,8 @@ impl Work {
                 return;
             }
             // Where a disk is full, what is too old makes room.
-            let fault = done.and(self.remove_old()).err();
+            let removed = self.remove_old();
+            let fault = done.and(removed).err();
             let text = fault.map(|fault| format!("{fault}; the segment stays, and is tried again"));
             self.alarms.set(ALARM, text.as_deref());
         }
@@ -99,12 +100,12 @@ impl Work {
         !self.stop.load(Ordering::Relaxed)
     }
 
-    fn seal_left_behind(&mut self) -> Result<(), AuditError> {
+    fn seal_left_behind(&self) -> Result<(), AuditError> {
         self.folder.left_behind()?.into_iter().try_for_each(|claim| self.seal(claim))
     }
 
     /// Makes the sealed form; then the growing one goes. Wherever this ends, one of the two is whole.
-    fn seal(&mut self, claim: Claim) -> Result<(), AuditError> {
+    fn seal(&self, claim: Claim) -> Result<(), AuditError> {
         if !self.goes_on() {
             return Ok(());
         }

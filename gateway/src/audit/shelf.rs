@@ -105,7 +105,9 @@ impl Shelf {
         // One whose sealed form is there only has to be removed.
         let is_open = |claim: &Claim| !self.folder.sealed(claim.number).exists();
         let newest = left.pop_if(|claim| is_open(claim));
-        left.into_iter().for_each(|claim| self.sealer.seal(claim));
+        for claim in left {
+            self.sealer.seal(claim);
+        }
         let Some(newest) = newest else { return Ok(None) };
         let now = self.clock.now();
         match Growing::adopt(&self.folder, newest, now) {
@@ -114,15 +116,18 @@ impl Shelf {
                 Ok(None)
             }
             Ok(growing) => Ok(Some(growing)),
-            Err((error @ AuditError::Damaged { .. }, claim)) => {
-                self.put_aside(claim, &error);
-                Ok(None)
-            }
-            Err((AuditError::Newer { path, .. }, _claim)) => {
-                warn!(target: "audit", "{} is of a later version; it is left as it is", path.display());
-                Ok(None)
-            }
-            Err((error, _claim)) => Err(error),
+            Err(failed) => match *failed {
+                (error @ AuditError::Damaged { .. }, claim) => {
+                    self.put_aside(claim, &error);
+                    Ok(None)
+                }
+                (AuditError::Newer { path, .. }, _claim) => {
+                    let path = path.display();
+                    warn!(target: "audit", "{path} is of a later version; it is left as it is");
+                    Ok(None)
+                }
+                (error, _claim) => Err(error),
+            },
         }
     }
 

@@ -148,7 +148,7 @@ fn records_are_found_in_segments_of_both_forms() {
         (with(Kind::Recipient, "A@X.ORG"), 250),
         (with(Kind::Recipient, "r205@x.org"), 1),
         (with(Kind::RecipientDomain, "x.org"), 250),
-        (with(Kind::Sender, "\u{1b}[2J\"'\n\03@example.com"), 1),
+        (with(Kind::Sender, "\u{1b}[2J\"'\n\u{0}3@example.com"), 1),
         (with(Kind::SenderDomain, "example.com"), 250),
         (with(Kind::List, "bad"), 0),
         (inside("198.51.0.7"), 1),

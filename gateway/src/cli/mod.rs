@@ -87,7 +87,7 @@ enum Command {
     Why(why::Options),
     /// Search, follow, export or count the records of decisions
     #[command(subcommand)]
-    Audit(audit::Command),
+    Audit(Box<audit::Command>),
     /// Say what a bounce, a pasted error or a log line means, whether it was this host, and what to do
     Explain(explain::Options),
     /// Show what would be decided about a message, and why

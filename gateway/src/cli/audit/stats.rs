@@ -124,7 +124,8 @@ fn show(answer: &Answer) -> Result<(), Failure> {
     let hours: Vec<_> = answer.hours.iter().rev().collect();
     table("Hours", &hours)?;
     output::headline("Store")?;
-    let time = |time: Option<Timestamp>| time.map_or("-".to_owned(), |time| format!("{time:.0}"));
+    let time =
+        |time: Option<Timestamp>| time.map_or_else(|| "-".to_owned(), |time| format!("{time:.0}"));
     output::field("segments", store.segments)?;
     output::field("records", store.records)?;
     output::field("octets", store.octets)?;

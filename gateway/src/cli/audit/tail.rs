@@ -49,7 +49,10 @@ pub(super) fn run(options: &Options, archive: &Archive) -> Result<(), Failure> {
     for line in newest.iter().rev() {
         show(line, options.json)?;
     }
-    while options.follow {
+    if !options.follow {
+        return Ok(());
+    }
+    loop {
         std::thread::sleep(LOOK);
         let mut lines = Vec::new();
         // What cannot be read now was told above, or is told when it is searched.
@@ -58,7 +61,6 @@ pub(super) fn run(options: &Options, archive: &Archive) -> Result<(), Failure> {
             show(line, options.json)?;
         }
     }
-    Ok(())
 }
 
 fn show(line: &str, is_json: bool) -> Result<(), Failure> {

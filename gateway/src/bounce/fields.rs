@@ -121,7 +121,7 @@ impl Fields {
             "return-path" => set(&mut self.senders.envelope, address(&value())),
             "from" => set(&mut self.senders.author, address(&value())),
             "message-id" => {
-                self.message_id = identifier(&value()).or_else(|| self.message_id.take())
+                self.message_id = identifier(&value()).or_else(|| self.message_id.take());
             }
             "x-portcullis-verdict" => add(&mut self.verdicts, Some(value())),
             _ => {}

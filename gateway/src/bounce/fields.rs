@@ -66,7 +66,7 @@ impl Fields {
         let Senders { envelope, author, told, in_hand } = &self.senders;
         let of_bounce = author.as_ref().or(told.as_ref()).filter(|_| self.is_bounce);
         let known = envelope.as_ref().or(of_bounce).or(author.as_ref());
-        known.or(in_hand.as_ref().filter(|_| !self.is_bounce)).cloned()
+        known.or_else(|| in_hand.as_ref().filter(|_| !self.is_bounce)).cloned()
     }
 
     fn take(&mut self, kind: Kind, block: &str) {
@@ -120,7 +120,9 @@ impl Fields {
         match field.name.to_ascii_lowercase().as_str() {
             "return-path" => set(&mut self.senders.envelope, address(&value())),
             "from" => set(&mut self.senders.author, address(&value())),
-            "message-id" => self.message_id = identifier(&value()).or(self.message_id.take()),
+            "message-id" => {
+                self.message_id = identifier(&value()).or_else(|| self.message_id.take());
+            }
             "x-portcullis-verdict" => add(&mut self.verdicts, Some(value())),
             _ => {}
         }
@@ -132,7 +134,7 @@ impl Fields {
             "to" => set(&mut self.senders.told, address(&value())),
             // The envelope's sender is the better one, wherever it stands.
             "return-path" => {
-                self.senders.in_hand = address(&value()).or(self.senders.in_hand.take());
+                self.senders.in_hand = address(&value()).or_else(|| self.senders.in_hand.take());
             }
             "from" => set(&mut self.senders.in_hand, address(&value())),
             "x-failed-recipients" => add(&mut self.recipients, address(&value())),
@@ -203,7 +205,8 @@ pub(super) fn identifier(text: &str) -> Option<String> {
 }
 
 fn host_name(text: &str) -> Option<String> {
-    Host::read(text).and_then(|(host, _)| host.name.or(host.address.map(|ip| ip.to_string())))
+    Host::read(text)
+        .and_then(|(host, _)| host.name.or_else(|| host.address.map(|ip| ip.to_string())))
 }
 
 fn status(text: &str) -> Option<String> {

@@ -99,7 +99,11 @@ impl Gathered {
         let mut addresses = Vec::new();
         let mut add = |ip: IpAddr, place: Place, peer: bool| {
             let is_new = !addresses.iter().any(|seen: &Seen| seen.ip == ip);
-            addresses.extend((is_new && addresses.len() < MOST).then(|| Seen { ip, place, peer }));
+            addresses.extend((is_new && addresses.len() < MOST).then_some(Seen {
+                ip,
+                place,
+                peer,
+            }));
         };
         self.client.into_iter().for_each(|ip| add(ip, Place::Client, false));
         let of_servers = servers.iter().filter_map(|server| server.address);

@@ -243,7 +243,7 @@ mod tests {
              Content-Type: message/rfc822\n\n{report}\n--C--\n"
         );
         let found = told(&forwarded);
-        assert_eq!((found.len(), &found[1][..]), (6, "Text: help"));
+        assert_eq!((found.len(), found[1].as_str()), (6, "Text: help"));
         assert_eq!(found[2..], expected);
     }
 

@@ -150,7 +150,7 @@ fn bounces_of_the_world() {
         assert_eq!(told(text), expected.join("|"), "{name}");
         // With the line ends of the wire, and as somebody quotes it.
         assert_eq!(told(&text.replace('\n', "\r\n")), expected.join("|"), "{name}");
-        let quoted: String = text.lines().map(|line| format!("> {line}\n")).collect();
+        let quoted = format!("> {}\n", text.trim_end().replace('\n', "\n> "));
         let found = Bounce::read(quoted.as_bytes());
         assert_eq!(
             found.client.map(|ip| ip.to_string()).unwrap_or_default(),

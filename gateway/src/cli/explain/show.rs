@@ -44,7 +44,7 @@ pub(super) fn show(answer: &Answer<'_>) -> Result<(), Failure> {
     for step in *next {
         match &step.command {
             Some(command) => {
-                output::line(format_args!("  {}\n      {}", safe(command), safe(&step.why)))?
+                output::line(format_args!("  {}\n      {}", safe(command), safe(&step.why)))?;
             }
             None => output::line(format_args!("  {}", safe(&step.why)))?,
         }

@@ -100,7 +100,7 @@ impl Shelf {
     }
 
     /// The newest segment that was left behind goes on, where it has room; the others are sealed.
-    fn adopt(&mut self) -> Result<Option<Growing>, AuditError> {
+    fn adopt(&self) -> Result<Option<Growing>, AuditError> {
         let mut left = self.folder.left_behind()?;
         // One whose sealed form is there only has to be removed.
         let is_open = |claim: &Claim| !self.folder.sealed(claim.number).exists();

@@ -67,7 +67,10 @@ impl Trail {
     fn files(&self) -> BTreeSet<String> {
         let entries = fs::read_dir(self.store()).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let is_segment = |name: &String| name.ends_with(".db") || name.ends_with(".sealed");
+        let endings = ["db", "sealed"];
+        let is_segment = |name: &String| {
+            name.rsplit_once('.').is_some_and(|(_number, ending)| endings.contains(&ending))
+        };
         names.filter(is_segment).collect()
     }
 
@@ -99,7 +102,7 @@ fn write(writer: &Writer, numbers: std::ops::Range<u32>) {
 /// A record of the second `number`: every tenth is refused, and each has words of its own.
 fn record(number: u32) -> Value {
     let (code, action) =
-        if number % 10 == 0 { ("sys-deny-ip", "reject") } else { ("accept", "accept") };
+        if number.is_multiple_of(10) { ("sys-deny-ip", "reject") } else { ("accept", "accept") };
     json!({
         "time": Timestamp::from_second(START + i64::from(number)).unwrap().to_string(),
         "reference": format!("R{number}"),

@@ -8,7 +8,7 @@ use gateway::clock::Timestamp;
 use gateway::net::Prefix;
 use serde_json::{Value, json};
 
-use crate::figures::{milliseconds, now, percentile, rounded, text};
+use crate::figures::{Spread, milliseconds, now, percentile, rounded, text};
 use crate::records;
 
 /// Searches of each kind.
@@ -78,12 +78,11 @@ fn times(archive: &Archive, count: u32, name: &str, query: &dyn Fn(u32) -> Query
         ensure!(answer.faults.is_empty(), "{name}: {:?}", answer.faults);
         found += answer.records.len();
     }
-    let mut share = |share| percentile(&mut times, share).map(rounded);
+    let p99 = percentile(&mut times, 0.99).map(rounded);
     Ok(json!({
         "by": name,
-        "p50_ms": share(0.5),
-        "p99_ms": share(0.99),
-        "most_ms": share(1.0),
+        "ms": Spread::of(times).map(Spread::json),
+        "p99_ms": p99,
         "found_on_average": rounded(found as f64 / f64::from(TRIES)),
     }))
 }
@@ -93,9 +92,9 @@ pub(crate) fn line(row: &Value) -> String {
     format!(
         "{:<26} p50 {:>8} ms, p99 {:>8} ms, most {:>8} ms, {:>6} records",
         text(row, "/by"),
-        text(row, "/p50_ms"),
+        text(row, "/ms/median"),
         text(row, "/p99_ms"),
-        text(row, "/most_ms"),
+        text(row, "/ms/max"),
         text(row, "/found_on_average"),
     )
 }

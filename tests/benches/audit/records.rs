@@ -57,9 +57,9 @@ pub(crate) const fn verdict(number: u32) -> Verdict {
         return Verdict::Accept;
     }
     match number % 16 {
-        1 | 5 => Verdict::SystemDeny,
+        1 | 5 => Verdict::LocalBad,
         9 => Verdict::OpenProxy,
-        13 => Verdict::LocalBad,
+        13 => Verdict::ThirdPartyBad,
         _ => Verdict::Accept,
     }
 }

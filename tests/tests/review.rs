@@ -1,9 +1,5 @@
 //! Reviews: asked for by reference or address, listed, and ended as removed, good-listed or refused.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "helpers of tests fail the test that uses them"
-)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test that uses them")]
 
 use std::process::Output;
 use std::time::Duration;

@@ -29,7 +29,7 @@ use crate::clock::{Clock, ClockWatch};
 use crate::config::{Config, SaidOfZones};
 use crate::engine::Engine;
 use crate::feed::Fetching;
-use crate::front::{Stop, UnixSocketError, stopped};
+use crate::front::{HandedOver, Stop, UnixSocketError, stopped};
 use crate::levels::Levels;
 use crate::quarantine::Quarantine;
 use crate::refresh::{self, Refresher, Request};
@@ -52,7 +52,7 @@ pub async fn run(config: Config, begun: Begun, levels: Levels) -> Result<(), Fai
     let sockets = sockets.open()?;
     let paths = sockets.names();
     // Until this daemon serves, they are the earlier one's, which goes on should this one fail.
-    paths.iter().for_each(|path| path.set(earlier.is_some()));
+    set_all(&paths, earlier.is_some());
     let alarms = Alarms::default();
     let mut hand_over = HandOver::offer(&config.state_dir, sockets.shared()?)
         .inspect_err(
@@ -139,7 +139,7 @@ pub async fn run(config: Config, begun: Begun, levels: Levels) -> Result<(), Fai
     {
         warn!(target: "start", "the earlier daemon does not hear that this one serves: {error}");
     }
-    paths.iter().for_each(|path| path.set(false));
+    set_all(&paths, false);
     let reloader = Reloader { started: config, reach, requests, sources, fronts, names };
     let mut end = End::Stop;
     loop {
@@ -147,7 +147,7 @@ pub async fn run(config: Config, begun: Begun, levels: Levels) -> Result<(), Fai
             asked = signals.next() => asked,
             step = asked_to_hand_over(&mut hand_over) => match step {
                 Step::Release(done) => {
-                    paths.iter().for_each(|path| path.set(true));
+                    set_all(&paths, true);
                     if let Some(held) = held.take() {
                         held.give_up().await;
                     }
@@ -160,7 +160,7 @@ pub async fn run(config: Config, begun: Begun, levels: Levels) -> Result<(), Fai
                     break;
                 }
                 Step::Lost => {
-                    paths.iter().for_each(|path| path.set(false));
+                    set_all(&paths, false);
                     alarms.raise(HAND_OVER, HALF_WAY);
                     held = reclaim(&reloader);
                     continue;
@@ -260,4 +260,11 @@ pub(super) fn sources(config: &Config, alarms: &Alarms) -> refresh::Sources {
     let text = format!("zones that were added are not asked: {}", faults.join("; "));
     alarms.set("added-zones", (!faults.is_empty()).then_some(text.as_str()));
     refresh::Sources { added_zones, ..config.sources() }
+}
+
+/// Says of all sockets with a name whether they are another daemon's now, which then are not removed.
+fn set_all(names: &[HandedOver], are_handed_over: bool) {
+    for name in names {
+        name.set(are_handed_over);
+    }
 }

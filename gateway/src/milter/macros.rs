@@ -36,7 +36,7 @@ impl Macros {
             }
             match name {
                 b"i" => {
-                    macros.queue_id = Some(Envelope::capped(value)).filter(|id| id != "NOQUEUE")
+                    macros.queue_id = Some(Envelope::capped(value)).filter(|id| id != "NOQUEUE");
                 }
                 b"auth_authen" => macros.user = Some(Envelope::capped(value)),
                 b"daemon_addr" => macros.local_address = address(value),

@@ -131,7 +131,7 @@ impl Request {
                 b"sender" => request.sender = Envelope::capped(value),
                 b"recipient" => request.recipient = Envelope::capped(value),
                 b"queue_id" => {
-                    request.queue_id = Some(Envelope::capped(value)).filter(|id| !id.is_empty())
+                    request.queue_id = Some(Envelope::capped(value)).filter(|id| !id.is_empty());
                 }
                 b"instance" => request.instance = Envelope::capped(value),
                 b"sasl_username" => request.is_authenticated = !value.is_empty(),

@@ -106,7 +106,7 @@ pub enum ReviewError {
         /// What was done before that, and stays.
         done: Vec<String>,
         /// Why.
-        error: ChangeError,
+        error: Box<ChangeError>,
     },
 }
 
@@ -120,7 +120,7 @@ fn told(done: &[String]) -> String {
 
 impl From<ChangeError> for ReviewError {
     fn from(error: ChangeError) -> Self {
-        Self::Change { done: Vec::new(), error }
+        Self::Change { done: Vec::new(), error: Box::new(error) }
     }
 }
 
@@ -297,7 +297,7 @@ fn note_change(changed: Changed, done: &mut Vec<String>, warnings: &mut Vec<Stri
 
 /// The same fault after what was done, which stays.
 fn after(done: &mut Vec<String>, error: ChangeError) -> ReviewError {
-    ReviewError::Change { done: std::mem::take(done), error }
+    ReviewError::Change { done: std::mem::take(done), error: Box::new(error) }
 }
 
 /// A time as the store keeps it.

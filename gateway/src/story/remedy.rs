@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{EntryNow, Since, Stands, Told};
+use super::{AddressNow, EntryNow, Since, Stands, Told};
 
 /// One command, and what for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -29,7 +29,8 @@ pub(super) fn of(record: &Told, since: &Since<'_>, stands: &Stands) -> Vec<Remed
         // What comes from a file or a feed is excepted from the list, and stays out whatever that says later.
         say("to take the entry out", format!("portcullis list remove {list} {entry}"));
     }
-    let is_refused_now = since.now.as_ref().map_or(record.is_refused(), |now| now.is_refused());
+    let is_refused_now =
+        since.now.as_ref().map_or_else(|| record.is_refused(), AddressNow::is_refused);
     if let (Some(address), true) = (address, is_refused_now && stands.stands != Some(false)) {
         say(
             "to let the address in whatever lists say",

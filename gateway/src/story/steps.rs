@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 pub(super) fn headline(record: &Told) -> String {
     let Told { verdict, code, .. } = record;
     if let Some(event) = &record.event {
-        return format!("Message in quarantine: {event}");
+        return format!("{}: {event}", record.phase);
     }
     let dry = if record.enforced { "" } else { ", but only in a dry run: nothing was done" };
     format!("{}: {verdict} ({code}){dry}", outcome(record))
@@ -75,7 +75,8 @@ pub(super) fn event(record: &Told) -> String {
         format!(" for {}", record.recipients.join(", "))
     };
     let said = record.next_hop.as_ref().map(|said| format!("; the next hop said: {said}"));
-    format!("in quarantine: {event} by {author}{whom}{}", said.unwrap_or_default())
+    let place = if record.phase == "quarantine" { "in quarantine" } else { &record.phase };
+    format!("{place}: {event} by {author}{whom}{}", said.unwrap_or_default())
 }
 
 fn arrival(record: &Told) -> String {

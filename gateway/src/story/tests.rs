@@ -44,21 +44,21 @@ fn at(time: &str) -> Timestamp {
     time.parse().unwrap()
 }
 
-fn now(code: &str, action: &str, by: Option<&str>) -> Option<AddressNow> {
-    Some(AddressNow {
+fn now(code: &str, action: &str, by: Option<&str>) -> AddressNow {
+    AddressNow {
         ip: "198.51.100.7".parse().unwrap(),
         verdict: "Verdict".to_owned(),
         code: code.to_owned(),
         action: action.to_owned(),
         enforced: true,
         by: by.map(ToOwned::to_owned),
-    })
+    }
 }
 
 #[test]
 fn a_refusal_by_a_list_tells_entry_and_remedy() {
     let entry = Some(EntryNow::There);
-    let now = now("sys-deny-ip", "reject", Some("list office-bad"));
+    let now = Some(now("sys-deny-ip", "reject", Some("list office-bad")));
     let since = Since { entry, now, good_list: Some("friends"), ..Since::default() };
     assert_eq!(
         text(&Story::new(&record(json!({})), &since)),
@@ -78,8 +78,11 @@ fn a_refusal_by_a_list_tells_entry_and_remedy() {
 #[test]
 fn an_entry_that_went_is_told_with_its_end() {
     let removed = EntryNow::Removed { at: at("2026-12-01T08:00:00Z"), by: "ops".to_owned() };
-    let since =
-        Since { entry: Some(removed), now: now("accept", "accept", None), ..Since::default() };
+    let since = Since {
+        entry: Some(removed),
+        now: Some(now("accept", "accept", None)),
+        ..Since::default()
+    };
     let story = Story::new(&record(json!({})), &since);
     let text = text(&story);
     for line in [

@@ -43,7 +43,7 @@ pub(super) fn told(config: &Config, record: Value, events: &[Told]) -> Result<To
 /// What an answer of `lookup` says.
 pub(super) fn address_now(ip: IpAddr, answer: &Value) -> AddressNow {
     let text = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
-    let by = |of: &str, name: &str| Some(answer[of][0][name].as_str()?.to_owned());
+    let by = |of: &str, name: &str| Some(answer[of].get(0)?[name].as_str()?.to_owned());
     AddressNow {
         ip,
         verdict: text("verdict"),

@@ -63,11 +63,16 @@ pub(super) fn about(
     });
     let history = history.unwrap_or_default();
     let entries = entries_then(&history, now.as_ref(), at);
-    let found = find(config, &What::Address(ip), at, LOOKED_AT)?;
+    let found = find(config, &What::Address(ip), at, LOOKED_AT);
     let records = found.len();
-    let decided = found.into_iter().rev().filter(|record| !record["client"].is_null());
-    let last: Vec<_> = decided.take(STORIES).collect();
-    let stories = last.into_iter().rev().map(|record| about::told(config, record, &[]));
+    let mut last: Vec<_> = found
+        .into_iter()
+        .rev()
+        .filter(|record| !record["client"].is_null())
+        .take(STORIES)
+        .collect();
+    last.reverse();
+    let stories = last.into_iter().map(|record| about::told(config, record, &[]));
     let stories = stories.collect::<Result<Vec<_>, _>>()?;
     let summary = summary(ip, at, now.as_ref(), &entries, records, &stories);
     Ok(AddressAnswer { ip, at, now, entries, changes: history.events, records, summary, stories })

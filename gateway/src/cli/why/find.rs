@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::audit::{Archive, Kind, Query, Terms};
-use crate::cli::{Failure, output};
+use crate::cli::output;
 use crate::config::Config;
 use crate::net::Prefix;
 
@@ -56,12 +56,7 @@ impl What {
 const NEAR: SignedDuration = SignedDuration::from_mins(10);
 
 /// The newest `most` records that `what` means, near `at` where a time is given; the oldest of them comes first.
-pub(super) fn find(
-    config: &Config,
-    what: &What,
-    at: Option<Timestamp>,
-    most: usize,
-) -> Result<Vec<Value>, Failure> {
+pub(super) fn find(config: &Config, what: &What, at: Option<Timestamp>, most: usize) -> Vec<Value> {
     for query in what.queries() {
         let query = Query {
             since: at.and_then(|at| at.checked_sub(NEAR).ok()),
@@ -73,10 +68,10 @@ pub(super) fn find(
             found = in_lines(config, &query, most);
         }
         if !found.is_empty() {
-            return Ok(found);
+            return found;
         }
     }
-    Ok(Vec::new())
+    Vec::new()
 }
 
 fn stored(config: &Config, query: &Query, most: usize) -> Vec<Value> {

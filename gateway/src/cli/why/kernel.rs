@@ -35,9 +35,9 @@ pub(super) fn run(
 ) -> Result<Exit, Failure> {
     let answer = answer(config, name.to_ascii_uppercase(), client)?;
     if json {
-        output::json(&answer)?
+        output::json(&answer)?;
     } else {
-        show(&answer, client)?
+        show(&answer, client)?;
     }
     Ok(Exit::Done)
 }

@@ -48,13 +48,13 @@ pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
     if let What::Address(address) = what {
         let answer = address::about(&config, address, options.at)?;
         if options.json {
-            output::json(&answer)?
+            output::json(&answer)?;
         } else {
-            show::address(&answer)?
+            show::address(&answer)?;
         }
         return Ok(Exit::Done);
     }
-    let mut records = find(&config, &what, options.at, STORIES)?;
+    let mut records = find(&config, &what, options.at, STORIES);
     if records.is_empty() {
         return kernel::run(&config, &options.what, options.client, options.json);
     }
@@ -76,13 +76,13 @@ pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
 
 /// The decision of that name, where the trail has it.
 pub(super) fn record(config: &Config, reference: &str) -> Option<Value> {
-    let found = find(config, &What::Name(reference.to_owned()), None, STORIES).ok()?;
+    let found = find(config, &What::Name(reference.to_owned()), None, STORIES);
     found.into_iter().find(|record| !record["event"].is_string())
 }
 
 /// The last record in which `client` was turned away.
 pub(super) fn last_refusal(config: &Config, client: IpAddr) -> Option<Value> {
-    let found = find(config, &What::Address(client), None, LOOKED_AT).ok()?;
+    let found = find(config, &What::Address(client), None, LOOKED_AT);
     found.into_iter().rev().find(|record| Told::read(record).is_refused())
 }
 

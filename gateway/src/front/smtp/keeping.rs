@@ -43,7 +43,7 @@ impl Session {
 
     /// What the disk did in `wait`; `None` where it failed or was too slow, of which the quarantine raises an alarm.
     async fn in_time<T>(
-        &mut self,
+        &self,
         wait: Duration,
         work: impl Future<Output = Result<T, QuarantineError>>,
     ) -> Option<T> {

@@ -16,7 +16,7 @@ use harness::daemon::Home;
 use harness::dns_record::{Data, Record};
 use harness::dns_server::DnsServer;
 use harness::needs;
-use harness::postfix::{Options, Postfix};
+use harness::postfix::{Options, POSTFIX, Postfix};
 use harness::site::Site;
 use harness::smtp_client::SmtpClient;
 use harness::stage::{EDGE_V4, Stage};
@@ -260,7 +260,7 @@ fn a_refusal_by_the_kernel_is_ours_too() {
 }
 
 fn packages() -> Option<PathBuf> {
-    needs::root().then(needs::postfix).flatten()
+    needs::root_with(&POSTFIX, &[])
 }
 
 /// A Postfix on the sender host that has sent a message to the edge host; bounces come back to it.

@@ -276,10 +276,10 @@ fn an_address_is_followed_through_kernel_connection_and_message() {
 
 #[test]
 fn who_is_followed_is_told_of_beyond_the_records_of_a_second() {
+    const MANY: usize = 300;
     if !needs::root() {
         return;
     }
-    const MANY: usize = 300;
     let many = "interfaces = [\"eth0\"]\naction = \"reset\"\nanswers_per_network = 0\nevents_per_second = 100000\n";
     let stage = lists(Site::with_kernel().xdp(many)).stage(&[REFUSED]).unwrap();
     let _daemon = stage.start().unwrap();

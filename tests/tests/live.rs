@@ -137,7 +137,10 @@ fn a_reload_keeps_what_is_raised_a_restart_does_not_and_faults_change_nothing() 
     deliver(&stage, CLEAN);
     daemon.wait_for_log("DEBUG scan: client=[198.18.3.9]", LONG).unwrap();
     for (arguments, words) in [
-        (&["log", "set", "moon=debug"][..], "component \"moon\", expected one of alarm, decision"),
+        (
+            &["log", "set", "moon=debug"][..],
+            "component \"moon\", expected one of alarm, audit, decision",
+        ),
         (&["log", "set", "smtp=loud"], "level \"loud\", expected error, warn"),
         (&["log", "set", "smtp=error"], "smtp=error says no more than warn"),
         (&["log", "set", "smtp=debug", "--for", "25h"], "for 90000 s, expected at most 24 h"),

@@ -31,29 +31,42 @@ pub fn read_proxy_header(octets: &[u8]) -> Result<Option<(Proxied, usize)>, Prox
     if !SIGNATURE.starts_with(octets) && !octets.starts_with(SIGNATURE) && !begins_v1(octets) {
         return Err(ProxyFault::Missing);
     }
-    if octets.len() < SIGNATURE.len() || (octets.starts_with(b"P") && !has_line(octets)) {
-        return if octets.len() < MAX_V1 { Ok(None) } else { Err(ProxyFault::Malformed) };
+    if octets.starts_with(b"P") {
+        return read_v1(octets);
+    }
+    if octets.len() < SIGNATURE.len() {
+        return Ok(None);
     }
     let found = HeaderResult::parse(octets);
     if found.is_incomplete() {
         return if octets.len() < MAX_PROXY_HEADER { Ok(None) } else { Err(ProxyFault::Malformed) };
     }
     match found {
-        HeaderResult::V1(Ok(header)) => Ok(Some((of_v1(&header), header.header.len()))),
         HeaderResult::V2(Ok(header)) if header.len() <= MAX_PROXY_HEADER => {
             Ok(Some((of_v2(&header)?, header.len())))
         }
-        HeaderResult::V1(Err(_)) | HeaderResult::V2(_) => Err(ProxyFault::Malformed),
+        HeaderResult::V1(_) | HeaderResult::V2(_) => Err(ProxyFault::Malformed),
     }
+}
+
+/// A header of version 1 is one line. Where it ends is said here, since the library takes other ends for one, too.
+fn read_v1(octets: &[u8]) -> Result<Option<(Proxied, usize)>, ProxyFault> {
+    let end = octets.windows(2).take(MAX_V1 - 1).position(|two| two == b"\r\n");
+    let Some(end) = end else {
+        return if octets.len() < MAX_V1 { Ok(None) } else { Err(ProxyFault::Malformed) };
+    };
+    let (line, length) = (octets.get(..end).unwrap_or_default(), end + 2);
+    if line.iter().any(|octet| matches!(octet, b'\r' | b'\n' | 0)) {
+        return Err(ProxyFault::Malformed);
+    }
+    let header = octets.get(..length).unwrap_or_default();
+    let header = v1::Header::try_from(header).map_err(|_fault| ProxyFault::Malformed)?;
+    Ok(Some((of_v1(&header), length)))
 }
 
 /// Whether `octets` are the start of a header, from whomever.
 pub fn is_proxy_header(octets: &[u8]) -> bool {
     octets.starts_with(b"PROXY ") || octets.starts_with(SIGNATURE)
-}
-
-fn has_line(octets: &[u8]) -> bool {
-    octets.windows(2).take(MAX_V1).any(|two| two == b"\r\n")
 }
 
 fn begins_v1(octets: &[u8]) -> bool {
@@ -209,6 +222,8 @@ mod tests {
             ("local without", v2(0, 0, &[]), itself(16)),
             ("hello", b"EHLO x\r\n".to_vec(), Err(ProxyFault::Missing)),
             ("no address", b"PROXY TCP4 x y 1 2\r\n".to_vec(), Err(ProxyFault::Malformed)),
+            ("another end", b"PROXY UNKNOWN \n\r\r1\r\n".to_vec(), Err(ProxyFault::Malformed)),
+            ("a NUL", b"PROXY UNKNOWN \0\r\n".to_vec(), Err(ProxyFault::Malformed)),
             ("long", [&b"PROXY TCP4 "[..], &[b'1'; 200]].concat(), Err(ProxyFault::Malformed)),
             ("datagram", v2(1, 0x12, &[0; 12]), Err(ProxyFault::NoAddress)),
             ("unix", v2(1, 0x31, &[0; 216]), Err(ProxyFault::NoAddress)),

@@ -60,7 +60,7 @@ impl Resolver {
                 }
                 _ => Records::None,
             },
-            Kind::Aaaa => Records::None,
+            Kind::Aaaa | Kind::Mx => Records::None,
         }
     }
 }

@@ -14,7 +14,7 @@ pub struct Component {
 }
 
 /// All of them, in the order of their names.
-pub const COMPONENTS: [Component; 27] = [
+pub const COMPONENTS: [Component; 28] = [
     of("alarm", &["alarm"], "what is wrong, and when that is over"),
     of("audit", &["audit"], "the trail of records, and its store"),
     of(
@@ -40,6 +40,7 @@ pub const COMPONENTS: [Component; 27] = [
     of("quarantine", &["quarantine"], "messages that are held back"),
     of("refresh", &["refresh"], "the thread that reads lists"),
     of("reload", &["reload"], "the configuration, read again"),
+    of("review", &["review"], "reviews of addresses: asked for, ended"),
     of("rules", &["rules"], "the rules that follow from lists"),
     of("scan", &["scan"], "at debug, the hops of each message"),
     of(

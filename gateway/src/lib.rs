@@ -5,7 +5,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | contract | `gateway_ebpf`, shared with the XDP program |
-//! | ground | [`net`], [`clock`], [`alarm`], [`pause`], [`levels`], [`tls`] |
+//! | ground | [`net`], [`clock`], [`alarm`], [`pause`], [`levels`], [`tls`], [`sqlite`] |
 //! | pure core (no sockets, no files, no clock) | [`list`], [`zone`], [`sender`], [`direction`], [`policy`], [`review`], [`scan`], [`bounce`], [`smtp`], [`milter`], [`postfix_policy`], [`story`] |
 //! | adapters (one outside thing each) | [`feed`], [`host`], [`xdp`], [`audit`], [`store`], [`quarantine`], [`dns`], [`auth`], [`rights`], [`tap`] |
 //! | flow | [`engine`], [`refresh`], [`sight`] |
@@ -42,6 +42,7 @@ pub mod scan;
 pub mod sender;
 pub mod sight;
 pub mod smtp;
+pub mod sqlite;
 pub mod store;
 pub mod story;
 pub mod tap;

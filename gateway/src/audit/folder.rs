@@ -4,7 +4,6 @@
 //! beside each other for a while so never have one segment.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -14,6 +13,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::AuditError;
 use crate::clock::Timestamp;
+use crate::sqlite;
 
 /// A segment that is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,10 +153,10 @@ impl Folder {
     pub(super) fn remove_growing(&self, claim: Claim) -> Result<(), AuditError> {
         let path = self.growing(claim.number);
         // The database first: what lies beside it means nothing without.
-        for file in [path.clone(), beside(&path, "-wal"), beside(&path, "-shm"), claim.lock] {
-            remove(&file)?;
+        for suffix in sqlite::FILES {
+            remove(&sqlite::beside(&path, suffix))?;
         }
-        Ok(())
+        remove(&claim.lock)
     }
 
     /// Removes a sealed segment.
@@ -167,15 +167,8 @@ impl Folder {
     /// Gives a damaged segment a name that says when it was found so; it is never used, and never removed.
     pub(super) fn put_aside(&self, claim: Claim, now: Timestamp) -> Result<PathBuf, AuditError> {
         let path = self.growing(claim.number);
-        let aside = beside(&path, &format!(".damaged-{}", now.strftime("%Y%m%dT%H%M%SZ")));
-        for suffix in ["", "-wal", "-shm"] {
-            match fs::rename(beside(&path, suffix), beside(&aside, suffix)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(AuditError::path(&path, error));
-                }
-                _ => {}
-            }
-        }
+        let aside = sqlite::put_aside(&path, now);
+        let aside = aside.map_err(|error| AuditError::path(&path, error))?;
         remove(&claim.lock)?;
         Ok(aside)
     }
@@ -194,13 +187,6 @@ fn remove(path: &Path) -> Result<(), AuditError> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(AuditError::path(path, error)),
         _ => Ok(()),
     }
-}
-
-/// The name of what lies beside a file.
-pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(suffix);
-    name.into()
 }
 
 #[cfg(test)]

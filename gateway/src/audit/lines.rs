@@ -5,7 +5,6 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::folder::beside;
 use super::settings::Rotation;
 
 /// Octets that are written at once: readers and other writers see whole lines only.
@@ -122,7 +121,7 @@ impl Lines {
         }
         // A name that leads elsewhere stays.
         let path = self.path.canonicalize()?;
-        let earlier = |number: u32| beside(&path, &format!(".{number}"));
+        let earlier = |number: u32| path.with_added_extension(number.to_string());
         for number in (1..keep).rev() {
             match fs::rename(earlier(number), earlier(number + 1)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -157,7 +156,7 @@ mod tests {
             assert_eq!(lines.append(&[line]).lines, 1);
             lines.rotate().unwrap();
         }
-        let texts = ["", ".1", ".2", ".3"].map(|suffix| read(&beside(&path, suffix)));
+        let texts = ["", "1", "2", "3"].map(|number| read(&path.with_added_extension(number)));
         assert_eq!(texts, ["4\n", "three\n", "two\n", ""]);
         let other = folder.path().join("other");
         std::os::unix::fs::symlink(&other, folder.path().join("link")).unwrap();
@@ -166,7 +165,10 @@ mod tests {
         lines.append(&["x"]);
         lines.rotate().unwrap();
         lines.append(&["y"]);
-        assert_eq!((read(&other), read(&beside(&other, ".1"))), ("y\n".into(), "x\n".into()));
+        assert_eq!(
+            (read(&other), read(&other.with_added_extension("1"))),
+            ("y\n".into(), "x\n".into())
+        );
     }
 
     #[test]

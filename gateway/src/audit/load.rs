@@ -147,7 +147,9 @@ mod tests {
     use super::*;
     use crate::clock::Timestamp;
     use crate::net::Hop;
-    use crate::policy::{AddressFacts, Decision, Outcome, Phase, Reference, Verdict};
+    use crate::policy::{
+        AddressFacts, Decision, MessageFacts, Outcome, Policy, Reference, decide_message,
+    };
 
     #[test]
     fn more_is_left_out_the_fuller_it_is() {
@@ -166,23 +168,10 @@ mod tests {
     fn decision(action: Action) -> Decision {
         let address: IpAddr = "192.0.2.1".parse().unwrap();
         let hop = |address: &str| AddressFacts::new(address.parse().unwrap(), Hop::Received(1));
-        Decision {
-            phase: Phase::Message,
-            verdict: Verdict::LocalBad,
-            action,
-            enforced: true,
-            offending: None,
-            cause: None,
-            score: None,
-            logical_client: None,
-            route: None,
-            greylisted: None,
-            exempt: None,
-            addresses: vec![AddressFacts::new(address, Hop::Connect), hop("198.51.100.7")],
-            rules: 1,
-            reply: None,
-            reference: Reference::new(1),
-        }
+        let addresses = vec![AddressFacts::new(address, Hop::Connect), hop("198.51.100.7")];
+        let facts = MessageFacts { addresses, ..MessageFacts::default() };
+        let accepted = decide_message(&Policy::default(), facts, 1, Reference::new(1));
+        Decision { action, ..accepted }
     }
 
     #[test]

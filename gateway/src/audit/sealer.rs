@@ -152,10 +152,12 @@ impl Work {
         let keep = jiff::SignedDuration::try_from(self.retention.keep);
         let oldest = keep.ok().and_then(|keep| self.clock.now().checked_sub(keep).ok());
         let oldest = oldest.map_or(i64::MIN, Timestamp::as_microsecond);
+        // The segment that grows has room until the next look.
+        let most = self.retention.max_size - self.retention.part();
         self.latest.retain(|number, _latest| sealed.contains(number));
         for number in sealed {
             let is_old = self.latest(number).is_some_and(|latest| latest < oldest);
-            if is_old || total > self.retention.max_size {
+            if is_old || total > most {
                 self.folder.remove_sealed(number)?;
                 total -= octets.get(&number).copied().unwrap_or(0).min(total);
                 let because = if is_old { "age" } else { "size" };

@@ -68,4 +68,9 @@ pub struct Retention {
 impl Retention {
     /// What is so when nobody says otherwise.
     pub const DEFAULT: Self = Self { keep: Duration::from_hours(30 * 24), max_size: 4 << 30 };
+
+    /// Octets of one segment: a sixteenth of all, so that what is removed is not much at once.
+    pub(super) const fn part(self) -> u64 {
+        self.max_size / 16
+    }
 }

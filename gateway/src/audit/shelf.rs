@@ -10,8 +10,6 @@ use super::settings::StoreSettings;
 use crate::alarm::Alarms;
 use crate::clock::Clock;
 
-/// Segments that all together may be: of one sixteenth each, so that what is removed is not much at once.
-const PARTS: u64 = 16;
 /// A segment that was begun is sealed at the latest after that, in seconds.
 const LONGEST: i64 = 24 * 60 * 60;
 
@@ -33,11 +31,8 @@ impl Shelf {
         clock: Clock,
     ) -> std::io::Result<Self> {
         let folder = Folder::new(&settings.folder);
-        let full = Full {
-            records: settings.segment,
-            octets: settings.retention.max_size / PARTS,
-            seconds: LONGEST,
-        };
+        let full =
+            Full { records: settings.segment, octets: settings.retention.part(), seconds: LONGEST };
         let sealer = Sealer::start(folder.clone(), settings.retention, alarms, clock)?;
         Ok(Self { folder, full, growing: None, sealer, clock })
     }

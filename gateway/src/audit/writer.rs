@@ -153,26 +153,11 @@ mod tests {
 
     use super::*;
     use crate::clock::Timestamp;
-    use crate::policy::{Action, Decision, Outcome, Phase, Record, Reference, Verdict};
+    use crate::policy::{MessageFacts, Outcome, Policy, Record, Reference, decide_message};
 
     fn write_one(writer: &Writer, number: u64) {
-        let decision = Decision {
-            phase: Phase::Connect,
-            verdict: Verdict::Accept,
-            action: Action::Accept,
-            enforced: true,
-            offending: None,
-            cause: None,
-            score: None,
-            logical_client: None,
-            route: None,
-            greylisted: None,
-            exempt: None,
-            addresses: Vec::new(),
-            rules: number,
-            reply: None,
-            reference: Reference::new(number),
-        };
+        let facts = MessageFacts::default();
+        let decision = decide_message(&Policy::default(), facts, number, Reference::new(number));
         let client = SocketAddr::from(([192, 0, 2, 1], 1));
         let time = Timestamp::UNIX_EPOCH;
         writer.write_decision(Record::new(

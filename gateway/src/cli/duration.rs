@@ -1,10 +1,8 @@
-//! A length of time as people type it: `10m`, `4h`, `1d`, `1h30m`; and a moment, which may be so long ago.
+//! A length of time as people type it: `10m`, `4h`, `1d`, `1h30m`.
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Span, SpanRelativeTo};
-
-use crate::clock::{Clock, Timestamp};
+use jiff::{Span, SpanRelativeTo};
 
 /// Reads a length of time with its unit; days have 24 hours, and there is none below a second.
 pub(super) fn parse(text: &str) -> Result<Duration, DurationError> {
@@ -19,18 +17,6 @@ pub(super) fn parse(text: &str) -> Result<Duration, DurationError> {
 /// The seconds of `time`; a part of a second more is not too much.
 pub(super) fn whole_seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
-}
-
-/// A moment, or how long ago it was.
-pub(super) fn moment(text: &str) -> Result<Timestamp, String> {
-    if let Ok(moment) = text.parse() {
-        return Ok(moment);
-    }
-    let ago = parse(text).map_err(|_neither| {
-        format!("`{text}`, expected a time like 2026-11-20T08:00:00Z, or how long ago, such as 2d")
-    })?;
-    let ago = SignedDuration::try_from(ago).unwrap_or(SignedDuration::MAX);
-    Clock::System.now().checked_sub(ago).map_err(|error| error.to_string())
 }
 
 /// A text is no length of time.

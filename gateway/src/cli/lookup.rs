@@ -11,6 +11,7 @@ use super::output::{self, Meaning};
 use super::{Exit, Failure, daemon, letter, matches, offline, past};
 use crate::admin::{self, ClientError, LookupAnswer};
 use crate::config::Config;
+use crate::policy::Action;
 
 /// Arguments of `lookup`.
 #[derive(Debug, Args)]
@@ -50,8 +51,7 @@ pub(super) fn ask(config: &Config, addresses: &[IpAddr]) -> Result<Vec<Value>, F
 
 /// Whether the address of this answer would be refused or deferred.
 pub(super) fn refuses(answer: &Value) -> bool {
-    let action = answer["action"].as_str().unwrap_or_default();
-    answer["enforced"] == true && ["defer", "reject", "reject-message"].contains(&action)
+    answer["enforced"] == true && answer["action"].as_str().is_some_and(Action::word_refuses)
 }
 
 /// What the daemon says, which knows how zones are and what addresses did; `None` where none runs.

@@ -23,6 +23,15 @@ pub(super) fn json_line(value: &impl Serialize) -> Result<(), Failure> {
     Ok(writeln!(out)?)
 }
 
+/// Prints `answer` as JSON, or as `show` does for people.
+pub(super) fn answer<T: Serialize>(
+    is_json: bool,
+    answer: &T,
+    show: impl FnOnce(&T) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    if is_json { json(answer) } else { show(answer) }
+}
+
 /// Prints one line.
 pub(super) fn line(text: impl Display) -> Result<(), Failure> {
     Ok(writeln!(io::stdout().lock(), "{text}")?)

@@ -45,11 +45,7 @@ pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
             admin::get(&socket, PATH).await
         }
     })?;
-    if options.json {
-        output::json(&answer)?;
-    } else {
-        show(&answer)?;
-    }
+    output::answer(options.json, &answer, show)?;
     Ok(Exit::Done)
 }
 

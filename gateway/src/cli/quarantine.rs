@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::answer::{items, plain, plain_at};
 use super::output::{self, Meaning};
 use super::safe::{safe, safe_lines};
-use super::{Exit, Failure, author, daemon, duration};
+use super::{Exit, Failure, author, daemon, moment};
 use crate::admin::{self, Method};
 use crate::clock::Timestamp;
 use crate::config::Config;
@@ -72,7 +72,7 @@ struct Wanted {
     #[arg(long, value_name = "IP")]
     client: Option<IpAddr>,
     /// Those that came since then: a time like 2026-11-20T08:00:00Z, or how long ago, such as 2d
-    #[arg(long, value_name = "TIME", value_parser = duration::moment)]
+    #[arg(long, value_name = "TIME", value_parser = moment::parse)]
     since: Option<Timestamp>,
     /// At most as many
     #[arg(long, default_value_t = 100)]

@@ -122,17 +122,13 @@ pub(super) fn run(command: &Command, config: &Path) -> Result<Exit, Failure> {
     }
 }
 
-/// Prints an answer as JSON or as `show` does. It may come from a daemon of another version, so nothing in it is taken for granted.
+/// Prints an answer. It may come from a daemon of another version, so nothing in it is taken for granted.
 fn print(
     is_json: bool,
     answer: &Value,
     show: impl FnOnce(&Value) -> Result<(), Failure>,
 ) -> Result<Exit, Failure> {
-    if is_json {
-        output::json(answer)?;
-    } else {
-        show(answer)?;
-    }
+    output::answer(is_json, answer, show)?;
     Ok(Exit::Done)
 }
 

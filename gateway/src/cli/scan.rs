@@ -1,15 +1,12 @@
 //! `portcullis scan`: what would be decided about a message, and by which hop.
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
 
-use super::output;
-use super::{Exit, Failure, daemon, offline};
+use super::{Exit, Failure, daemon, input, offline, output};
 use crate::config::Config;
 use crate::engine::{Client, Engine, MessageHead};
 use crate::net::fold;
@@ -71,27 +68,14 @@ pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
         evidence: score.map_or(&[], |score| &score.evidence),
         reply: decision.reply.as_ref(),
     };
-    if options.json {
-        output::json(&answer)?;
-    } else {
-        show(&answer)?;
-    }
+    output::answer(options.json, &answer, show)?;
     Ok(if decision.effective().refuses() { Exit::Refused } else { Exit::Done })
 }
 
 /// Reads the header block, and of a message that has none within the limit one octet more than that.
 fn read_header(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
-    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    let mut octets = Vec::new();
-    let read = if path == Path::new("-") {
-        io::stdin().lock().take(most).read_to_end(&mut octets)
-    } else {
-        File::open(path).and_then(|file| file.take(most).read_to_end(&mut octets))
-    };
-    read.map_err(|error| Failure::Unavailable {
-        text: format!("cannot read {}: {error}", path.display()),
-        hint: "give the file of a message, or - for standard input".to_owned(),
-    })?;
+    let hint = "give the file of a message, or - for standard input";
+    let mut octets = input::read(path, limit, hint)?;
     let ends = [b"\n\n".as_slice(), b"\n\r\n"].map(|end| {
         octets.windows(end.len()).position(|window| window == end).map(|start| start + end.len())
     });

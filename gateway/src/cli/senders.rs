@@ -81,11 +81,7 @@ pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
             (daemon::wait_for(admin::send(&socket, Method::DELETE, PATH, &wanted))?, show_forgotten)
         }
     };
-    if options.json {
-        output::json(&answer)?;
-    } else {
-        show(&answer)?;
-    }
+    output::answer(options.json, &answer, show)?;
     Ok(Exit::Done)
 }
 

@@ -58,6 +58,11 @@ impl Action {
     pub const fn refuses(self) -> bool {
         matches!(self, Self::Defer | Self::RejectMessage | Self::Reject)
     }
+
+    /// The same of an action by its word, as records and answers have it, of whichever version.
+    pub fn word_refuses(word: &str) -> bool {
+        Self::ALL.iter().any(|action| action.refuses() && action.name() == word)
+    }
 }
 
 impl From<ListAction> for Action {

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::steps::{event, minute};
 use super::{Stands, Step, Told};
 use crate::clock::Timestamp;
+use crate::policy::Action;
 
 /// What is known beside a record.
 #[derive(Clone, Debug, Default)]
@@ -109,7 +110,7 @@ impl Since<'_> {
 impl AddressNow {
     /// Whether it would be told no.
     pub fn is_refused(&self) -> bool {
-        self.enforced && ["defer", "reject", "reject-message"].contains(&self.action.as_str())
+        self.enforced && Action::word_refuses(&self.action)
     }
 
     fn told(&self) -> String {

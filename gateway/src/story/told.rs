@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::clock::Timestamp;
 use crate::net::Prefix;
+use crate::policy::Action;
 
 /// A record, as far as its story needs it. What is missing or of another kind is `None`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -191,7 +192,7 @@ impl Told {
 
     /// Whether its sender was told no, for now or for good.
     pub fn is_refused(&self) -> bool {
-        self.enforced && ["defer", "reject", "reject-message"].contains(&self.action.as_str())
+        self.enforced && Action::word_refuses(&self.action)
     }
 
     /// The address that all is about: the one that decided, or the client.

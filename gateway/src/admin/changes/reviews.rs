@@ -299,9 +299,5 @@ fn refused(error: &ReviewError) -> Fault {
         }
         ReviewError::Change { .. } => StatusCode::INTERNAL_SERVER_ERROR,
     };
-    let fault = Fault::new(status, error);
-    match error.hint() {
-        Some(hint) => fault.hint(hint),
-        None => fault,
-    }
+    Fault::new(status, error).hint_if(error.hint())
 }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::super::duration;
+use super::super::moment;
 use crate::audit::{Kind, Query};
 use crate::clock::Timestamp;
 use crate::net::Prefix;
@@ -50,10 +50,10 @@ pub(super) struct Wanted {
     #[arg(long, value_name = "PHASE")]
     phase: Option<String>,
     /// Not older than that: a time like 2026-11-20T08:00:00Z, or how long ago, such as 2d
-    #[arg(long, value_name = "TIME", value_parser = duration::moment)]
+    #[arg(long, value_name = "TIME", value_parser = moment::parse)]
     pub(super) since: Option<Timestamp>,
     /// Older than that
-    #[arg(long, value_name = "TIME", value_parser = duration::moment)]
+    #[arg(long, value_name = "TIME", value_parser = moment::parse)]
     pub(super) until: Option<Timestamp>,
 }
 

@@ -8,14 +8,12 @@ use rustix::process::{Resource, getegid, geteuid, getrlimit};
 
 use super::Daemon;
 use super::check::Check;
+use crate::app;
 use crate::config::Config;
 use crate::rights::Account;
 use crate::xdp::{self, KernelClock};
 
 const AREA: &str = "host";
-
-/// Files beside connections, as the daemon counts them.
-const OTHER_FILES: u64 = 256;
 
 /// With less than so many octets the next copy of a list, or the next hour of the trail, may not fit.
 const LITTLE: u64 = 64 << 20;
@@ -42,8 +40,7 @@ fn files(of_daemon: Option<u64>, connections: usize) -> Check {
         // The daemon raises its own to the hard one.
         None => (getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX), "of this command"),
     };
-    let needed = u64::try_from(connections).unwrap_or(u64::MAX);
-    let needed = needed.saturating_mul(2).saturating_add(OTHER_FILES);
+    let needed = app::files_needed(connections);
     let shown = if most == u64::MAX { "no limit".to_owned() } else { format!("at most {most}") };
     let found = format!("{shown} ({whose}), {connections} connections may need {needed}");
     if most >= needed {

@@ -73,11 +73,7 @@ pub(super) fn run(options: &Options, path: &Path) -> Result<Exit, Failure> {
         interfaces,
         checks,
     };
-    if options.json {
-        output::json(&answer)?;
-    } else {
-        show(&answer)?;
-    }
+    output::answer(options.json, &answer, show)?;
     Ok(if answer.ok { Exit::Done } else { Exit::Missing })
 }
 

@@ -10,9 +10,10 @@ use crate::bounce::Bounce;
 use crate::config::Config;
 use crate::policy::Verdict;
 use crate::store::Event;
+use crate::story::Told;
 use crate::xdp::{self, References};
 
-/// How many references of one text are looked for: each costs a look at the whole audit file.
+/// How many references of one text are looked for: each that the store does not have costs a look at the whole audit file.
 const LOOKED_FOR: usize = 8;
 
 /// How a decision was found.
@@ -51,7 +52,7 @@ pub(super) struct Behind {
     /// When and by what the entry was removed since; `null` while it is there.
     pub(super) entry_removed: Option<Event>,
     pub(super) zone: Option<String>,
-    pub(super) score: Option<u64>,
+    pub(super) score: Option<i64>,
     pub(super) sender: Option<String>,
     pub(super) recipients: Vec<String>,
     pub(super) reply: Option<String>,
@@ -148,36 +149,32 @@ fn nothing(reference: &str, found_by: FoundBy) -> Behind {
     }
 }
 
-/// A record may be of another version, so nothing in it is taken for granted.
 fn of_record(config: &Config, record: &Value, found_by: FoundBy) -> Behind {
-    let text = |pointer: &str| record.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-    let address = |pointer: &str| text(pointer)?.parse().ok();
-    let recipients = record.pointer("/envelope/recipients").and_then(Value::as_array);
-    let recipients = recipients.into_iter().flatten().filter_map(Value::as_str);
-    let recipients = recipients.map(ToOwned::to_owned).collect();
-    let in_kernel = text("/phase").as_deref() == Some("kernel");
+    let told = Told::read(record);
+    let entry_removed = why::removed(config, &told);
+    let (offending, hop) = told.offending.map(|it| (it.ip, it.hop)).unzip();
     Behind {
-        decided_by: if in_kernel { "kernel" } else { "daemon" },
-        time: text("/time"),
-        phase: text("/phase"),
-        verdict: text("/verdict"),
-        code: text("/code"),
-        action: text("/action"),
-        enforced: record.get("enforced").and_then(Value::as_bool),
-        client: address("/client"),
-        offending: address("/offending/ip"),
-        hop: text("/offending/hop"),
-        list: text("/list"),
-        entry: text("/entry"),
-        entry_origin: text("/entry_origin"),
-        entry_added: text("/entry_added"),
-        entry_reason: text("/entry_reason"),
-        entry_removed: why::removed(config, record),
-        zone: text("/zone"),
-        score: record.get("score").and_then(Value::as_u64),
-        sender: text("/envelope/sender"),
-        recipients,
-        reply: text("/reply"),
-        ..nothing(&text("/reference").unwrap_or_default(), found_by)
+        decided_by: if told.phase == "kernel" { "kernel" } else { "daemon" },
+        time: told.time.map(|time| time.to_string()),
+        phase: Some(told.phase),
+        verdict: Some(told.verdict),
+        code: Some(told.code),
+        action: Some(told.action),
+        enforced: Some(told.enforced),
+        client: told.client,
+        offending,
+        hop,
+        list: told.list,
+        entry: told.entry.map(|entry| entry.to_string()),
+        entry_origin: told.entry_origin,
+        entry_added: told.entry_added.map(|added| added.to_string()),
+        entry_reason: told.entry_reason,
+        entry_removed,
+        zone: told.zone,
+        score: told.score,
+        sender: told.sender,
+        recipients: told.recipients,
+        reply: told.reply,
+        ..nothing(&told.reference, found_by)
     }
 }

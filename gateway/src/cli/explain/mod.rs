@@ -6,8 +6,6 @@ mod show;
 mod steps;
 mod whose;
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -15,7 +13,7 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Exit, Failure, daemon, lookup, offline, output};
+use super::{Exit, Failure, daemon, input, lookup, offline, output};
 use crate::admin::LookupAnswer;
 use crate::bounce::{Bounce, Form, Place};
 use crate::config::Config;
@@ -116,11 +114,7 @@ pub(super) fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
         origin: origin.as_ref(),
         next: &next,
     };
-    if options.json {
-        output::json(&answer)?;
-    } else {
-        show::show(&answer)?;
-    }
+    output::answer(options.json, &answer, show::show)?;
     let turns_away = |now: &Value| steps::turns_away(now, bounce.is_about_header());
     let is_refused = whose == Whose::Us && now.as_ref().is_some_and(turns_away);
     Ok(if is_refused { Exit::Refused } else { Exit::Done })
@@ -128,17 +122,8 @@ pub(super) fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
 
 /// The text, and whether there is more of it.
 fn read(path: &Path) -> Result<(Vec<u8>, bool), Failure> {
-    let most = u64::try_from(MOST).unwrap_or(u64::MAX).saturating_add(1);
-    let mut octets = Vec::new();
-    let read = if path == Path::new("-") {
-        io::stdin().lock().take(most).read_to_end(&mut octets)
-    } else {
-        File::open(path).and_then(|file| file.take(most).read_to_end(&mut octets))
-    };
-    read.map_err(|error| Failure::Unavailable {
-        text: format!("cannot read {}: {error}", path.display()),
-        hint: "give the file of a bounce, or - and paste what the sender was told".to_owned(),
-    })?;
+    let hint = "give the file of a bounce, or - and paste what the sender was told";
+    let mut octets = input::read(path, MOST, hint)?;
     let cut = octets.len() > MOST;
     octets.truncate(MOST);
     Ok((octets, cut))

@@ -1,5 +1,6 @@
 //! A record with its story: what the journal knows of its entry since, and what would be decided about its address now.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -24,20 +25,44 @@ pub(super) struct ToldRecord {
     pub(super) story: Story,
 }
 
-/// Tells `record`; `events` are those of messages in quarantine.
-pub(super) fn told(config: &Config, record: Value, events: &[Told]) -> Result<ToldRecord, Failure> {
-    let told = Told::read(&record);
-    let now = told.address().map(|address| lookup::ask(config, &[address])).transpose()?;
-    let now = now.and_then(|answers| answers.into_iter().next());
-    let entry_removed = removed(config, &told);
-    let entry = entry_now(&told, entry_removed.as_ref(), now.as_ref());
-    let now = told.address().zip(now).map(|(ip, answer)| address_now(ip, &answer));
-    let own: Vec<_> =
-        events.iter().filter(|event| event.reference == told.reference).cloned().collect();
-    let is_good = |list: &&Arc<List>| list.class == Class::LocalGood;
-    let good_list = config.lists.iter().find(is_good).map(|list| &*list.name);
-    let story = Story::new(&told, &Since { events: &own, entry, now, good_list });
-    Ok(ToldRecord { record, entry_removed, story })
+/// Tells records of this host; each address is asked about once, however many records are about it.
+pub(super) struct Teller<'a> {
+    config: &'a Config,
+    now: HashMap<IpAddr, Option<Value>>,
+    /// The list of this site that lets addresses in.
+    good_list: Option<&'a str>,
+}
+
+impl<'a> Teller<'a> {
+    pub(super) fn new(config: &'a Config) -> Self {
+        let is_good = |list: &&Arc<List>| list.class == Class::LocalGood;
+        let good_list = config.lists.iter().find(is_good).map(|list| &*list.name);
+        Self { config, now: HashMap::new(), good_list }
+    }
+
+    /// What `lookup` says of an address now.
+    pub(super) fn now(&mut self, address: IpAddr) -> Result<Option<&Value>, Failure> {
+        if !self.now.contains_key(&address) {
+            let answer = lookup::ask(self.config, &[address])?.into_iter().next();
+            self.now.insert(address, answer);
+        }
+        Ok(self.now.get(&address).and_then(Option::as_ref))
+    }
+
+    /// Tells `record`; `events` are those of messages in quarantine.
+    pub(super) fn tell(&mut self, record: Value, events: &[Told]) -> Result<ToldRecord, Failure> {
+        let told = Told::read(&record);
+        let entry_removed = removed(self.config, &told);
+        let good_list = self.good_list;
+        let address = told.address();
+        let now = address.map(|address| self.now(address)).transpose()?.flatten();
+        let entry = entry_now(&told, entry_removed.as_ref(), now);
+        let now = address.zip(now).map(|(ip, answer)| address_now(ip, answer));
+        let own: Vec<_> =
+            events.iter().filter(|event| event.reference == told.reference).cloned().collect();
+        let story = Story::new(&told, &Since { events: &own, entry, now, good_list });
+        Ok(ToldRecord { record, entry_removed, story })
+    }
 }
 
 /// What an answer of `lookup` says.
@@ -68,7 +93,7 @@ fn entry_now(told: &Told, removed: Option<&Event>, now: Option<&Value>) -> Optio
 }
 
 /// When and by what the entry that decided was removed since; `None` while it is there, and where nothing is known of it.
-pub(super) fn removed(config: &Config, told: &Told) -> Option<Event> {
+pub(in super::super) fn removed(config: &Config, told: &Told) -> Option<Event> {
     let (entry, time, list) = (told.entry?, told.time?, told.list.as_ref()?);
     let history = refresh::history(&config.state_dir, entry.address()).unwrap_or_else(|error| {
         output::warn(format_args!("the journal of lists cannot be read: {error}"));

@@ -7,10 +7,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::LOOKED_AT;
-use super::about::{self, ToldRecord};
+use super::about::{Teller, ToldRecord};
 use super::find::{What, find};
 use crate::cli::answer::{items_at, plain, plain_at};
-use crate::cli::{Failure, lookup, output};
+use crate::cli::{Failure, output};
 use crate::config::Config;
 use crate::net::Prefix;
 use crate::refresh;
@@ -56,7 +56,8 @@ pub(super) fn about(
     ip: IpAddr,
     at: Option<Timestamp>,
 ) -> Result<AddressAnswer, Failure> {
-    let now = lookup::ask(config, &[ip])?.into_iter().next();
+    let mut teller = Teller::new(config);
+    let now = teller.now(ip)?.cloned();
     let history = refresh::history(&config.state_dir, ip).unwrap_or_else(|error| {
         output::warn(format_args!("the journal of lists cannot be read: {error}"));
         None
@@ -72,7 +73,7 @@ pub(super) fn about(
         .take(STORIES)
         .collect();
     last.reverse();
-    let stories = last.into_iter().map(|record| about::told(config, record, &[]));
+    let stories = last.into_iter().map(|record| teller.tell(record, &[]));
     let stories = stories.collect::<Result<Vec<_>, _>>()?;
     let summary = summary(ip, at, now.as_ref(), &entries, records, &stories);
     Ok(AddressAnswer { ip, at, now, entries, changes: history.events, records, summary, stories })

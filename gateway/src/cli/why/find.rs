@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
+use memchr::memmem;
 use serde_json::Value;
 
 use crate::audit::{Archive, Kind, Query, Terms};
@@ -36,20 +37,39 @@ impl What {
         Self::Name(typed.to_owned())
     }
 
-    /// What is looked for, one after the other until something is found.
-    fn queries(&self) -> Vec<Query> {
-        let query = Query { newest_first: true, ..Query::default() };
+    /// What is looked for near `at`, one after the other until something is found.
+    fn queries(&self, at: Option<Timestamp>) -> Vec<Query> {
+        let query = Query {
+            since: at.and_then(|at| at.checked_sub(NEAR).ok()),
+            until: at.and_then(|at| at.checked_add(NEAR).ok()),
+            newest_first: true,
+            ..Query::default()
+        };
         match self {
             Self::Address(address) => {
                 vec![Query { network: Some(Prefix::host(*address)), ..query }]
             }
             Self::Message(id) => vec![query.with(Kind::MessageId, id)],
-            Self::Name(name) => vec![
-                query.clone().with(Kind::Reference, &name.to_ascii_uppercase()),
-                query.with(Kind::QueueId, name),
-            ],
+            Self::Name(name) => {
+                vec![query.clone().with(Kind::Reference, name), query.with(Kind::QueueId, name)]
+            }
         }
     }
+
+    /// Texts of which each line that is meant has one: most lines are not taken apart.
+    fn texts(&self) -> Vec<String> {
+        match self {
+            Self::Address(address) => vec![address.to_string()],
+            Self::Message(id) => vec![in_json(id.trim_matches(['<', '>']))],
+            Self::Name(name) => vec![in_json(&name.to_ascii_uppercase()), in_json(name)],
+        }
+    }
+}
+
+/// A text as it stands in a line, without its quotes.
+fn in_json(text: &str) -> String {
+    let quoted = Value::from(text).to_string();
+    quoted.trim_matches('"').to_owned()
 }
 
 /// How far a record may be from the time that was asked about.
@@ -57,21 +77,11 @@ const NEAR: SignedDuration = SignedDuration::from_mins(10);
 
 /// The newest `most` records that `what` means, near `at` where a time is given; the oldest of them comes first.
 pub(super) fn find(config: &Config, what: &What, at: Option<Timestamp>, most: usize) -> Vec<Value> {
-    for query in what.queries() {
-        let query = Query {
-            since: at.and_then(|at| at.checked_sub(NEAR).ok()),
-            until: at.and_then(|at| at.checked_add(NEAR).ok()),
-            ..query
-        };
-        let mut found = stored(config, &query, most);
-        if found.is_empty() {
-            found = in_lines(config, &query, most);
-        }
-        if !found.is_empty() {
-            return found;
-        }
-    }
-    Vec::new()
+    let queries = what.queries(at);
+    let mut in_store = queries.iter().map(|query| stored(config, query, most));
+    in_store
+        .find(|found| !found.is_empty())
+        .unwrap_or_else(|| in_lines(config, what, &queries, most))
 }
 
 fn stored(config: &Config, query: &Query, most: usize) -> Vec<Value> {
@@ -89,11 +99,17 @@ fn stored(config: &Config, query: &Query, most: usize) -> Vec<Value> {
     found.records.into_iter().rev().map(|found| found.record).collect()
 }
 
-/// What an earlier version wrote, or one that keeps no store.
-fn in_lines(config: &Config, query: &Query, most: usize) -> Vec<Value> {
+/// What an earlier version wrote, or one that keeps no store. The file may be long, and is read once.
+fn in_lines(config: &Config, what: &What, queries: &[Query], most: usize) -> Vec<Value> {
     let Ok(file) = File::open(&config.audit.file) else { return Vec::new() };
-    let lines = BufReader::new(file).lines().map_while(Result::ok);
-    let meant = lines.filter(|line| query.matches(&Terms::of(line)));
+    let texts = what.texts();
+    let finders: Vec<_> = texts.iter().map(memmem::Finder::new).collect();
+    let lines = BufReader::new(file).split(b'\n').map_while(Result::ok);
+    let lines = lines.filter(|line| finders.iter().any(|finder| finder.find(line).is_some()));
+    let meant = lines.filter_map(|line| String::from_utf8(line).ok()).filter(|line| {
+        let terms = Terms::of(line);
+        queries.iter().any(|query| query.matches(&terms))
+    });
     let mut found: Vec<_> = meant.filter_map(|line| serde_json::from_str(&line).ok()).collect();
     let from = found.len().saturating_sub(most);
     found.split_off(from)

@@ -5,7 +5,6 @@ mod address;
 mod find;
 mod kernel;
 mod show;
-mod when;
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -14,10 +13,11 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use self::about::Teller;
+pub(super) use self::about::removed;
 use self::find::{What, find};
-use super::{Exit, Failure, offline, output};
+use super::{Exit, Failure, moment, offline, output};
 use crate::config::Config;
-use crate::store::Event;
 use crate::story::Told;
 
 /// Arguments of `why`.
@@ -26,8 +26,8 @@ pub(super) struct Options {
     /// The reference from a reply, an address, a Message-ID, or the name that the mail server's queue gave to the message
     #[arg(value_name = "REFERENCE|IP|MESSAGE-ID|QUEUE-ID")]
     what: String,
-    /// What was so at this time: `2026-11-29 22:10` (UTC) or `2026-11-29T22:10:00Z`
-    #[arg(long, value_name = "TIME", value_parser = when::parse)]
+    /// What was so at this time: `2026-11-29 22:10` (UTC), `2026-11-29T22:10:00Z`, or so long ago, such as 2d
+    #[arg(long, value_name = "TIME", value_parser = moment::parse)]
     at: Option<Timestamp>,
     /// Say whether it was given to this address; only the kernel's references are asked
     #[arg(long, value_name = "IP")]
@@ -54,15 +54,18 @@ pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
         }
         return Ok(Exit::Done);
     }
-    let mut records = find(&config, &what, options.at, STORIES);
+    let records = find(&config, &what, options.at, STORIES);
     if records.is_empty() {
         return kernel::run(&config, &options.what, options.client, options.json);
     }
     // What was done with a message in quarantine has its reference, too.
-    let (events, decisions): (Vec<_>, Vec<_>) =
-        records.drain(..).partition(|record| record.get("event").is_some_and(Value::is_string));
+    let (events, decisions): (Vec<_>, Vec<_>) = records.into_iter().partition(is_event);
+    // The decision may be gone before what was done later.
+    let (events, decisions) =
+        if decisions.is_empty() { (Vec::new(), events) } else { (events, decisions) };
     let events: Vec<_> = events.iter().map(Told::read).collect();
-    let told = decisions.into_iter().map(|record| about::told(&config, record, &events));
+    let mut teller = Teller::new(&config);
+    let told = decisions.into_iter().map(|record| teller.tell(record, &events));
     let told = told.collect::<Result<Vec<_>, _>>()?;
     if !options.json {
         told.iter().try_for_each(|told| show::story(&told.story))?;
@@ -74,19 +77,19 @@ pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+/// Whether a record is of what was done later, and of no decision.
+fn is_event(record: &Value) -> bool {
+    record["event"].is_string()
+}
+
 /// The decision of that name, where the trail has it.
 pub(super) fn record(config: &Config, reference: &str) -> Option<Value> {
     let found = find(config, &What::Name(reference.to_owned()), None, STORIES);
-    found.into_iter().find(|record| !record["event"].is_string())
+    found.into_iter().find(|record| !is_event(record))
 }
 
 /// The last record in which `client` was turned away.
 pub(super) fn last_refusal(config: &Config, client: IpAddr) -> Option<Value> {
     let found = find(config, &What::Address(client), None, LOOKED_AT);
     found.into_iter().rev().find(|record| Told::read(record).is_refused())
-}
-
-/// When and by what the entry that decided was removed since.
-pub(super) fn removed(config: &Config, record: &Value) -> Option<Event> {
-    about::removed(config, &Told::read(record))
 }

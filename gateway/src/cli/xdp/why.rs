@@ -22,11 +22,7 @@ pub(in crate::cli) struct Options {
 
 pub(super) fn run(options: &Options, config: &Config) -> Result<Exit, Failure> {
     let answer = xdp::explain(&config.xdp, options.address).map_err(|error| unavailable(&error))?;
-    if options.json {
-        output::json(&answer)?;
-    } else {
-        show(&answer)?;
-    }
+    output::answer(options.json, &answer, show)?;
     Ok(Exit::Done)
 }
 

@@ -48,8 +48,19 @@ pub struct Options {
     pub relay_to: Option<SocketAddr>,
     /// The domain whose mail it delivers into its folder though it sends all other mail on: bounces to its senders.
     pub keeps: Option<&'static str>,
+    /// Where postscreen looks at clients before its smtpd does.
+    pub postscreen: Option<Postscreen>,
     /// More lines for `main.cf`.
     pub settings: Vec<String>,
+}
+
+/// A postscreen.
+#[derive(Clone, Copy, Debug)]
+pub struct Postscreen {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// The network whose clients it drops.
+    pub refuses: &'static str,
 }
 
 /// A running Postfix; dropping it ends it and all its processes.
@@ -182,6 +193,10 @@ fn lay_out(folder: &Path, packages: &Path, options: &Options) -> Result<()> {
     chown(folder.join("mail"), Some(RECIPIENT), Some(RECIPIENT))?;
     fs::write(folder.join("config/main.cf"), main_cf(folder, packages, options)?)?;
     fs::write(folder.join("config/master.cf"), master_cf(options))?;
+    if let Some(postscreen) = options.postscreen {
+        let table = format!("{} reject\n", postscreen.refuses);
+        fs::write(folder.join("config/postscreen.cidr"), table)?;
+    }
     let maps = packages.join("usr/share/postfix/dynamicmaps.cf");
     fs::copy(maps, folder.join("config/dynamicmaps.cf"))?;
     Ok(())
@@ -246,6 +261,14 @@ virtual_gid_maps = static:{RECIPIENT}
 virtual_minimum_uid = 100"
         )?;
     }
+    if options.postscreen.is_some() {
+        writeln!(
+            text,
+            "postscreen_access_list = cidr:{folder}/config/postscreen.cidr
+postscreen_denylist_action = drop
+postscreen_cache_map ="
+        )?;
+    }
     for line in &options.settings {
         writeln!(text, "{line}")?;
     }
@@ -258,6 +281,10 @@ fn master_cf(options: &Options) -> String {
         [(options.listen, ""), (options.listen_proxy, " -o smtpd_upstream_proxy_protocol=haproxy")]
     {
         lines.extend(listen.map(|listen| format!("{listen} inet n - n - - smtpd{settings}")));
+    }
+    if let Some(postscreen) = options.postscreen {
+        lines.push(format!("{} inet n - n - 1 postscreen", postscreen.listen));
+        lines.push("smtpd pass - - n - - smtpd".to_owned());
     }
     lines.extend(
         [

@@ -79,6 +79,9 @@ struct Decide {
     /// Few runs
     #[arg(long)]
     quick: bool,
+    /// Only this part: floor, pure, gather or greylist
+    #[arg(long, value_name = "PART")]
+    only: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -99,6 +102,9 @@ struct Smtp {
     /// One short run of each, and a tenth of the connections
     #[arg(long)]
     quick: bool,
+    /// Only this part: relayed, latency, slow, refused or idle
+    #[arg(long, value_name = "PART")]
+    only: Option<String>,
 }
 
 /// Runs the task; false never comes back, as figures are not judged here.
@@ -138,6 +144,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         What::Decide(decide) => {
             let mut bench = bench("decide", decide.json.as_deref())?;
             bench.args(decide.quick.then_some("--quick"));
+            bench.args(decide.only.iter().flat_map(|only| ["--only", only]));
             steps.loud("decide", &mut bench)?;
         }
         What::Audit(audit) => {
@@ -150,6 +157,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
             steps.loud("daemon", &mut daemon())?;
             let mut bench = bench("smtp", smtp.json.as_deref())?;
             bench.args(smtp.quick.then_some("--quick"));
+            bench.args(smtp.only.iter().flat_map(|only| ["--only", only]));
             steps.loud("smtp", &mut bench)?;
         }
     }

@@ -2,10 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
 use super::folder::{Claim, Folder};
-use super::pack::{DICTIONARY, Packer, Unpacker};
 use super::query::Query;
 use super::terms::{self, Terms};
 use super::{AuditError, connect};
@@ -13,8 +12,7 @@ use crate::clock::Timestamp;
 
 /// Times are microseconds since 1970; keys are runs of 8 octets, addresses of 16.
 const TABLES: &str = "
-    CREATE TABLE about (dictionary BLOB NOT NULL) STRICT;
-    CREATE TABLE records (id INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
+    CREATE TABLE records (id INTEGER PRIMARY KEY, line TEXT NOT NULL) STRICT;
     CREATE TABLE terms (
         id INTEGER PRIMARY KEY, time INTEGER NOT NULL, keys BLOB NOT NULL, addresses BLOB NOT NULL
     ) STRICT;
@@ -38,7 +36,6 @@ pub(super) struct Growing {
     claim: Claim,
     path: PathBuf,
     connection: Connection,
-    packer: Packer,
     /// How many records it has; they are numbered from 1.
     records: u32,
     octets: u64,
@@ -73,10 +70,9 @@ impl Growing {
     ) -> Result<Self, Box<(AuditError, Claim)>> {
         let path = folder.growing(claim.number);
         match prepare(&path) {
-            Ok((connection, packer, counts)) => {
-                let (records, octets, began) = counts;
+            Ok((connection, (records, octets, began))) => {
                 let began = began.unwrap_or(now);
-                Ok(Self { claim, path, connection, packer, records, octets, began })
+                Ok(Self { claim, path, connection, records, octets, began })
             }
             Err(error) => Err(Box::new((error, claim))),
         }
@@ -85,15 +81,14 @@ impl Growing {
     /// Appends records, all or none: what was written before is on its way to the disk when this returns.
     pub(super) fn append(&mut self, lines: &[&str]) -> Result<(), AuditError> {
         let (mut records, mut octets) = (self.records, self.octets);
-        let (path, packer) = (&self.path, &mut self.packer);
-        let failed = |error| AuditError::sql(path, error);
+        let failed = |error| AuditError::sql(&self.path, error);
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(failed)?;
         {
             let mut record = transaction
-                .prepare_cached("INSERT INTO records (id, body) VALUES (?1, ?2)")
+                .prepare_cached("INSERT INTO records (id, line) VALUES (?1, ?2)")
                 .map_err(failed)?;
             let mut term = transaction
                 .prepare_cached(
@@ -102,14 +97,13 @@ impl Growing {
                 .map_err(failed)?;
             for line in lines {
                 let found = Terms::of(line);
-                let body = packer.pack(line).map_err(|error| AuditError::path(path, error))?;
                 let keys: Vec<u8> =
                     found.words.iter().flat_map(|word| word.key().to_be_bytes()).collect();
                 let addresses: Vec<u8> =
                     found.addresses.iter().flat_map(|address| terms::octets(*address)).collect();
                 records += 1;
-                octets += (body.len() + keys.len() + addresses.len() + ROW) as u64;
-                record.execute(params![records, body]).map_err(failed)?;
+                octets += (line.len() + keys.len() + addresses.len() + ROW) as u64;
+                record.execute(params![records, line]).map_err(failed)?;
                 let time = found.time.as_microsecond();
                 term.execute(params![records, time, keys, addresses]).map_err(failed)?;
             }
@@ -150,7 +144,7 @@ const ROW: usize = 24;
 /// Records, octets and the first time of a segment.
 type Counts = (u32, u64, Option<Timestamp>);
 
-fn prepare(path: &Path) -> Result<(Connection, Packer, Counts), AuditError> {
+fn prepare(path: &Path) -> Result<(Connection, Counts), AuditError> {
     let mut connection = connect::to_write(path)?;
     let failed = |error| AuditError::sql(path, error);
     let is_new = connect::version(path, &connection)? == 0;
@@ -171,7 +165,6 @@ fn prepare(path: &Path) -> Result<(Connection, Packer, Counts), AuditError> {
             let transaction =
                 connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             transaction.execute_batch(TABLES)?;
-            transaction.execute("INSERT INTO about (dictionary) VALUES (?1)", [DICTIONARY])?;
             transaction.pragma_update(None, "user_version", connect::SCHEMA)?;
             transaction.commit()?;
         }
@@ -183,25 +176,21 @@ fn prepare(path: &Path) -> Result<(Connection, Packer, Counts), AuditError> {
         let pages: u64 = connection.pragma_query_value(None, "page_count", |row| {
             row.get::<_, i64>(0).map(i64::unsigned_abs)
         })?;
-        let dictionary: Vec<u8> =
-            connection.query_row("SELECT dictionary FROM about", [], |row| row.get(0))?;
-        Ok((counts, pages, dictionary))
+        Ok((counts, pages))
     };
-    let ((records, began), pages, dictionary) = settle().map_err(failed)?;
-    let packer = Packer::quick(&dictionary).map_err(|error| AuditError::path(path, error))?;
+    let ((records, began), pages) = settle().map_err(failed)?;
     let began = began.and_then(|time| Timestamp::from_microsecond(time).ok());
-    Ok((connection, packer, (records, pages * 4096, began)))
+    Ok((connection, (records, pages * 4096, began)))
 }
 
-/// Number, time, keys, addresses and body of a record.
-type Row = (u32, i64, Vec<u8>, Vec<u8>, Vec<u8>);
+/// Number, time, keys, addresses and line of a record.
+type Row = (u32, i64, Vec<u8>, Vec<u8>, String);
 
 /// A growing segment to be read.
 #[derive(Debug)]
 pub(super) struct GrowingReader {
     path: PathBuf,
     connection: Connection,
-    unpacker: Unpacker,
 }
 
 /// One record with its terms as they are stored.
@@ -216,12 +205,7 @@ pub(super) struct Stored {
 
 impl GrowingReader {
     pub(super) fn open(path: &Path) -> Result<Self, AuditError> {
-        let connection = connect::to_read(path)?;
-        let dictionary: Vec<u8> = connection
-            .query_row("SELECT dictionary FROM about", [], |row| row.get(0))
-            .map_err(|error| AuditError::sql(path, error))?;
-        let unpacker = Unpacker::new(&dictionary).map_err(|error| AuditError::path(path, error))?;
-        Ok(Self { path: path.to_owned(), connection, unpacker })
+        Ok(Self { path: path.to_owned(), connection: connect::to_read(path)? })
     }
 
     /// How many records it has now, and the times of the first and the last.
@@ -267,22 +251,16 @@ impl GrowingReader {
     }
 
     /// The record of that number; `None` where there is none.
-    pub(super) fn line(&mut self, id: u32) -> Result<Option<String>, AuditError> {
-        let found = self
-            .connection
-            .prepare_cached("SELECT body FROM records WHERE id = ?1")
-            .and_then(|mut statement| {
-                let mut rows = statement.query([id])?;
-                rows.next()?.map(|row| row.get::<_, Vec<u8>>(0)).transpose()
-            })
-            .map_err(|error| AuditError::sql(&self.path, error))?;
-        let line = found.map(|body| self.unpacker.unpack(&body)).transpose();
-        line.map_err(|error| AuditError::damaged(&self.path, error))
+    pub(super) fn line(&self, id: u32) -> Result<Option<String>, AuditError> {
+        self.connection
+            .prepare_cached("SELECT line FROM records WHERE id = ?1")
+            .and_then(|mut statement| statement.query_row([id], |row| row.get(0)).optional())
+            .map_err(|error| AuditError::sql(&self.path, error))
     }
 
     /// Hands all records with their terms to `each`, in the order of their numbers.
     pub(super) fn all(
-        &mut self,
+        &self,
         mut each: impl FnMut(Stored) -> Result<(), AuditError>,
     ) -> Result<(), AuditError> {
         let path = &self.path;
@@ -290,7 +268,7 @@ impl GrowingReader {
         let mut statement = self
             .connection
             .prepare(
-                "SELECT id, time, keys, addresses, body FROM terms JOIN records USING (id) ORDER BY id",
+                "SELECT id, time, keys, addresses, line FROM terms JOIN records USING (id) ORDER BY id",
             )
             .map_err(failed)?;
         let mut rows = statement.query([]).map_err(failed)?;
@@ -298,11 +276,9 @@ impl GrowingReader {
             let read = || -> rusqlite::Result<Row> {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
             };
-            let (id, time, keys, addresses, body) = read().map_err(failed)?;
+            let (id, time, keys, addresses, line) = read().map_err(failed)?;
             let keys = keys.as_chunks::<8>().0.iter().map(|key| i64::from_be_bytes(*key)).collect();
             let addresses = addresses.as_chunks::<16>().0.to_vec();
-            let line =
-                self.unpacker.unpack(&body).map_err(|error| AuditError::damaged(path, error))?;
             each(Stored { id, time, keys, addresses, line })?;
         }
         Ok(())

@@ -8,10 +8,8 @@ use zstd::zstd_safe::get_frame_content_size;
 /// Typical records. A segment holds the dictionary that it was written with, so this one may change.
 pub(super) const DICTIONARY: &[u8] = include_bytes!("dictionary.jsonl");
 
-/// For records one by one: the thread that writes has no time for more.
-const QUICK: i32 = 1;
-/// For blocks of records, which are packed once, beside everything else.
-const DENSE: i32 = 6;
+/// Blocks of records are packed once, beside everything else.
+const LEVEL: i32 = 6;
 
 /// Nothing that is unpacked is longer; what says otherwise is damaged.
 const LONGEST: u64 = 256 << 20;
@@ -20,14 +18,9 @@ const LONGEST: u64 = 256 << 20;
 pub(super) struct Packer(Compressor<'static>);
 
 impl Packer {
-    /// For single records.
-    pub(super) fn quick(dictionary: &[u8]) -> io::Result<Self> {
-        Compressor::with_dictionary(QUICK, dictionary).map(Self)
-    }
-
     /// For many records at once; damage is noticed when they are unpacked.
-    pub(super) fn dense(dictionary: &[u8]) -> io::Result<Self> {
-        let mut compressor = Compressor::with_dictionary(DENSE, dictionary)?;
+    pub(super) fn new(dictionary: &[u8]) -> io::Result<Self> {
+        let mut compressor = Compressor::with_dictionary(LEVEL, dictionary)?;
         compressor.include_checksum(true)?;
         Ok(Self(compressor))
     }
@@ -108,19 +101,17 @@ mod tests {
     fn what_is_packed_comes_out_again() {
         let mut unpacker = Unpacker::new(DICTIONARY).unwrap();
         for text in ["", "x", "{\"schema\":1}\n{}", "\0\u{1b}\u{10ffff}", &"long".repeat(1 << 20)] {
-            let [quick, dense] = [Packer::quick(DICTIONARY), Packer::dense(DICTIONARY)]
-                .map(|packer| packer.unwrap().pack(text).unwrap());
-            assert_eq!(unpacker.unpack(&quick).unwrap(), text);
-            assert_eq!(unpacker.unpack(&dense).unwrap(), text);
+            let packed = Packer::new(DICTIONARY).unwrap().pack(text).unwrap();
+            assert_eq!(unpacker.unpack(&packed).unwrap(), text);
         }
         let line = std::str::from_utf8(DICTIONARY).unwrap().lines().next().unwrap();
-        let packed = Packer::quick(DICTIONARY).unwrap().pack(line).unwrap();
+        let packed = Packer::new(DICTIONARY).unwrap().pack(line).unwrap();
         assert!(packed.len() < 40, "a typical record is known: {}", packed.len());
     }
 
     #[test]
     fn what_is_damaged_is_an_error() {
-        let packed = Packer::dense(DICTIONARY).unwrap().pack("something longer").unwrap();
+        let packed = Packer::new(DICTIONARY).unwrap().pack("something longer").unwrap();
         let mut unpacker = Unpacker::new(DICTIONARY).unwrap();
         for cut in 0..packed.len() {
             assert!(unpacker.unpack(&packed[..cut]).is_err(), "{cut}");

@@ -41,7 +41,7 @@ pub(super) fn seal(
     go_on: impl Fn() -> bool,
 ) -> Result<Option<u32>, AuditError> {
     fs::remove_file(target).unwrap_or_default();
-    let mut reader = GrowingReader::open(source)?;
+    let reader = GrowingReader::open(source)?;
     let mut connection = connect::to_write(target)?;
     let failed = |error| AuditError::sql(target, error);
     // Until it has its name nobody reads it, and half of one is made anew.
@@ -89,7 +89,7 @@ struct Sealing<'a> {
 
 impl<'a> Sealing<'a> {
     fn new(path: &'a Path, transaction: &'a Transaction<'a>) -> Result<Self, AuditError> {
-        let packer = Packer::dense(DICTIONARY).map_err(|error| AuditError::path(path, error))?;
+        let packer = Packer::new(DICTIONARY).map_err(|error| AuditError::path(path, error))?;
         Ok(Self {
             path,
             transaction,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// Tells the fronts to stop: `None` while they run, then the moment at which everything must be over.
 pub type Stop = watch::Receiver<Option<Instant>>;
@@ -46,10 +46,11 @@ impl Patience {
     ) -> Option<T> {
         let mut stop = self.stop.clone();
         let stop_deadline = async { sleep_until(stopped(&mut stop).await).await };
+        // Thousands of sessions wait: one timer for both ends.
+        let end = Instant::now().checked_add(wait).map_or(self.end, |end| end.min(self.end));
         tokio::select! {
             biased;
-            done = timeout(wait, work) => done.ok(),
-            () = sleep_until(self.end) => None,
+            done = timeout_at(end, work) => done.ok(),
             () = stop_deadline => None,
         }
     }

@@ -1,6 +1,7 @@
 //! Serves the connections of one socket until the daemon stops, then until they are finished.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -26,10 +27,10 @@ pub(super) trait Listening {
 }
 
 impl Listening for TcpListener {
-    type Connection = TcpStream;
+    type Connection = (TcpStream, SocketAddr);
 
-    async fn accept(&self) -> io::Result<TcpStream> {
-        Self::accept(self).await.map(|(stream, _address)| stream)
+    async fn accept(&self) -> io::Result<Self::Connection> {
+        Self::accept(self).await
     }
 }
 
@@ -57,9 +58,9 @@ pub(super) async fn serve<L, Session>(
     let deadline = loop {
         tokio::select! {
             accepted = socket.accept() => match accepted {
-                Ok(stream) => {
+                Ok(connection) => {
                     alarms.clear(name);
-                    if let Some(session) = admit(stream) {
+                    if let Some(session) = admit(connection) {
                         sessions.spawn(session);
                     }
                 }

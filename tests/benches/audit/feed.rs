@@ -20,7 +20,7 @@ const WAITING: u64 = 16_000;
 const PACE: u32 = 20_000;
 const PACED: Duration = Duration::from_secs(10);
 /// How long sealing may take when all is written.
-const SEALED: Duration = Duration::from_secs(600);
+const SEALED: Duration = Duration::from_mins(10);
 
 pub(crate) fn store(folder: &Path) -> PathBuf {
     folder.join("audit")

@@ -112,7 +112,7 @@ pub(crate) fn with_record(number: u32, write: impl FnOnce(Record<'_>)) {
     write(Record { front: Some(Front::Smtp), list, ..record });
 }
 
-/// A number that looks like chance (the finaliser of MurmurHash3).
+/// A number that looks like chance (the finaliser of `MurmurHash3`).
 pub(crate) const fn mixed(number: u32) -> u32 {
     let number = (number ^ (number >> 16)).wrapping_mul(0x85eb_ca6b);
     let number = (number ^ (number >> 13)).wrapping_mul(0xc2b2_ae35);

@@ -42,12 +42,22 @@ fn main() -> Result<()> {
         }
         rows.extend_from_slice(measured);
     };
-    take(&floor::measure(runs)?);
-    take(&pure::measure(runs, if options.quick { 50_000 } else { 200_000 })?);
-    take(&gather::measure(runs)?);
-    take(&greylist::measure(runs, tries)?);
-    let single_flight = gather::single_flight(runs)?;
-    say(&single_flight.to_string());
+    if options.wants("floor") {
+        take(&floor::measure(runs)?);
+    }
+    if options.wants("pure") {
+        take(&pure::measure(runs, if options.quick { 50_000 } else { 200_000 })?);
+    }
+    if options.wants("gather") {
+        take(&gather::measure(runs)?);
+    }
+    if options.wants("greylist") {
+        take(&greylist::measure(runs, tries)?);
+    }
+    let single_flight = options.wants("gather").then(|| gather::single_flight(runs)).transpose()?;
+    if let Some(single_flight) = &single_flight {
+        say(&single_flight.to_string());
+    }
     options.write(&json!({
         "runs": runs,
         "clock_us": clock_us,

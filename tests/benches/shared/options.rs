@@ -10,12 +10,13 @@ use serde_json::Value;
 pub(crate) struct Options {
     json: Option<PathBuf>,
     pub(crate) quick: bool,
+    only: Option<String>,
 }
 
 impl Options {
     /// Those of this process.
     pub(crate) fn of_command_line() -> Result<Self> {
-        let mut options = Self { json: None, quick: false };
+        let mut options = Self { json: None, quick: false, only: None };
         let mut arguments = env::args().skip(1);
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
@@ -23,12 +24,18 @@ impl Options {
                     options.json = Some(arguments.next().context("--json needs a file")?.into());
                 }
                 "--quick" => options.quick = true,
+                "--only" => options.only = Some(arguments.next().context("--only needs a name")?),
                 // Cargo says it to every benchmark.
                 "--bench" => {}
-                other => bail!("`{other}`, expected --json FILE or --quick"),
+                other => bail!("`{other}`, expected --json FILE, --quick or --only PART"),
             }
         }
         Ok(options)
+    }
+
+    /// Whether that part is asked for.
+    pub(crate) fn wants(&self, part: &str) -> bool {
+        self.only.as_deref().is_none_or(|only| only == part)
     }
 
     /// Writes the figures where somebody wants them.

@@ -10,23 +10,35 @@ use harness::daemon::Daemon;
 use harness::deadline::wait_for;
 use harness::mail_server::MailServer;
 use harness::netns::NetNs;
-use harness::postfix::{self, POSTFIX, Postfix};
+use harness::postfix::{self, POSTFIX, Postfix, Postscreen};
 use harness::site::Site;
 use harness::smtp_client::SmtpClient;
 use harness::stage::{EDGE_V4, Stage};
 
-use crate::Plan;
 use crate::idle::raise_limit;
 use crate::spent::{Spent, of_postfix, of_process};
+use crate::{Plan, floor};
 
 /// What the paths are, for whoever reads the figures.
-pub(crate) const PATHS: [(&str, &str); 3] = [
+pub(crate) const PATHS: [(&str, &str); 6] = [
     ("direct", "smtp-source, smtp-sink"),
+    (
+        "pipe",
+        "smtp-source, a pipe with the daemon's runtime that looks at nothing, smtp-sink: the most that a relay can reach",
+    ),
     (
         "portcullis",
         "smtp-source, the daemon with client = \"none\" and without the kernel filter, smtp-sink",
     ),
     ("postfix", "smtp-source, Postfix's smtpd with smtpd_proxy_filter (no queue), smtp-sink"),
+    (
+        "bare",
+        "refuses everybody in blocking threads, judges and records nothing: the least that a refusal costs",
+    ),
+    (
+        "postscreen",
+        "Postfix's postscreen with the same network in postscreen_access_list, action drop: 521, hangs up",
+    ),
 ];
 
 /// The sender's address of the usual load.
@@ -36,32 +48,50 @@ pub(crate) const REFUSED: u8 = 8;
 
 const SINK: u16 = 10_026;
 const THROUGH_POSTFIX: u16 = 10_027;
+const THROUGH_PIPE: u16 = 10_028;
+const BARE: u16 = 10_029;
+const POSTSCREEN: u16 = 10_030;
+/// The network that is refused.
+const LISTED: &str = "198.18.66.0/24";
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// One way from the sender to the sink.
+/// Who stands before the sink, or refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
     Direct,
+    Pipe,
     Portcullis,
     Postfix,
+    Bare,
+    Postscreen,
 }
 
 impl Way {
-    pub(crate) const ALL: [Self; 3] = [Self::Direct, Self::Portcullis, Self::Postfix];
+    /// Through which mail goes.
+    pub(crate) const RELAYS: [Self; 4] =
+        [Self::Direct, Self::Pipe, Self::Portcullis, Self::Postfix];
+    /// Who refuses listed senders.
+    pub(crate) const REFUSERS: [Self; 3] = [Self::Bare, Self::Portcullis, Self::Postscreen];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Direct => "direct",
+            Self::Pipe => "pipe",
             Self::Portcullis => "portcullis",
             Self::Postfix => "postfix",
+            Self::Bare => "bare",
+            Self::Postscreen => "postscreen",
         }
     }
 
     pub(crate) const fn address(self) -> SocketAddr {
         let port = match self {
             Self::Direct => SINK,
+            Self::Pipe => THROUGH_PIPE,
             Self::Portcullis => 25,
             Self::Postfix => THROUGH_POSTFIX,
+            Self::Bare => BARE,
+            Self::Postscreen => POSTSCREEN,
         };
         SocketAddr::new(EDGE_V4, port)
     }
@@ -74,6 +104,8 @@ pub(crate) struct Field {
     daemon: Option<Daemon>,
     postfix: Postfix,
     sink: Child,
+    pipe: Child,
+    bare: Child,
     packages: PathBuf,
 }
 
@@ -96,7 +128,7 @@ impl Field {
             .tables(&format!(
                 "[limits]\nnext_hop_connect_timeout = \"60s\"\nconnections = {most}\nconnections_per_client = {most}\nconnections_per_network = {most}\nunknown_connections = {most}"
             ))
-            .list("bench", "local-bad", "action = \"reject\"", "198.18.66.0/24\n");
+            .list("bench", "local-bad", "action = \"reject\"", &format!("{LISTED}\n"));
         let mut senders = vec![CLEAN.to_owned()];
         senders.extend((0..idle_hosts(plan)).map(|host| idle_client(host).to_string()));
         senders.extend((0..REFUSED).map(|host| refused_client(host).to_string()));
@@ -107,7 +139,8 @@ impl Field {
             .spawn()
             .context("start smtp-sink")?;
         let options = postfix::Options {
-            listen: Some(SocketAddr::new(EDGE_V4, THROUGH_POSTFIX)),
+            listen: Some(Way::Postfix.address()),
+            postscreen: Some(Postscreen { listen: Way::Postscreen.address(), refuses: LISTED }),
             settings: [
                 "default_process_limit = 400",
                 "smtpd_client_connection_count_limit = 0",
@@ -120,9 +153,12 @@ impl Field {
             ..postfix::Options::default()
         };
         let postfix = Postfix::start(&packages, Some(&stage.edge), &options)?;
+        let sink_address = Way::Direct.address();
+        let pipe = floor::pipe(&stage.edge, Way::Pipe.address(), sink_address)?;
+        let bare = floor::refuser(&stage.edge, Way::Bare.address())?;
         let daemon = Some(stage.start()?);
-        let field = Self { stage, daemon, postfix, sink, packages };
-        for way in Way::ALL {
+        let field = Self { stage, daemon, postfix, sink, pipe, bare, packages };
+        for way in Way::RELAYS {
             field.wait_for(way)?;
         }
         Ok(field)
@@ -185,16 +221,20 @@ impl Field {
     pub(crate) fn spent(&self, way: Way) -> Result<Spent> {
         match way {
             Way::Direct => Ok(Spent::default()),
+            Way::Pipe => of_process(self.pipe.id()),
             Way::Portcullis => of_process(self.daemon()?.id()),
-            Way::Postfix => of_postfix(self.postfix.id()),
+            Way::Postfix | Way::Postscreen => of_postfix(self.postfix.id()),
+            Way::Bare => of_process(self.bare.id()),
         }
     }
 }
 
 impl Drop for Field {
     fn drop(&mut self) {
-        self.sink.kill().unwrap_or_default();
-        self.sink.wait().map(drop).unwrap_or_default();
+        for child in [&mut self.sink, &mut self.pipe, &mut self.bare] {
+            child.kill().unwrap_or_default();
+            child.wait().map(drop).unwrap_or_default();
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::stream::Stream;
-use crate::policy::ClientTls;
+use crate::policy::{ClientTls, Reply};
 use crate::smtp::{LineBuffer, LineFault, is_proxy_header};
 
 /// Octets that are read at once while waiting for lines.
@@ -31,6 +31,8 @@ pub(super) struct ClientStream {
     pub(super) input: LineBuffer,
     output: Vec<u8>,
     line_limit: usize,
+    /// Whether it has said that it leaves.
+    has_quit: bool,
 }
 
 /// The client closed the connection, or it broke.
@@ -53,6 +55,7 @@ impl ClientStream {
             input: LineBuffer::new(line_limit),
             output: Vec::new(),
             line_limit,
+            has_quit: false,
         }
     }
 
@@ -89,6 +92,12 @@ impl ClientStream {
         let secured = acceptor.accept(socket).await?;
         self.stream = Stream::Tls(Box::new(secured.into()));
         Ok(())
+    }
+
+    /// Answers QUIT: the client says nothing any more.
+    pub(super) fn say_goodbye(&mut self) {
+        self.say(Reply::new(221, 0, 0, "bye"));
+        self.has_quit = true;
     }
 
     /// Queues a line.
@@ -152,10 +161,15 @@ impl ClientStream {
         }
     }
 
-    /// Sends what is queued and closes so that it arrives: a close with unread input would destroy it on the way.
+    /// Sends what is queued and closes so that it arrives: a close with unread input would destroy it on the way. Who has said
+    /// QUIT is not waited for: the system sends what it has, and nothing else is to come.
     pub(super) async fn hang_up(mut self) {
         let goodbye = async {
             self.flush().await?;
+            let has_more = self.stream.peek(&mut [0; 1]).is_ok();
+            if self.has_quit && !self.is_tls() && !has_more {
+                return Ok(());
+            }
             self.stream.shutdown().await.map_err(|_broken| Gone)?;
             let mut left = MAX_LEFTOVERS;
             let mut trash = [0; 1024];

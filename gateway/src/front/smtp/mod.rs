@@ -20,12 +20,13 @@ mod tests;
 mod tls;
 mod transaction;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use moka::sync::Cache;
+use rustix::net::sockopt::set_tcp_nodelay;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
@@ -218,7 +219,17 @@ impl Front {
     pub async fn serve(self: Arc<Self>, socket: TcpListener, listener: Listener, stop: Stop) {
         let name = format!("listener:{}", listener.address);
         let listener = Arc::new(listener);
-        let admit = |stream| self.admit(stream, &listener, &stop).map(Session::run);
+        // Replies are small, and waited for. Connections have this from their listener.
+        if let Err(error) = set_tcp_nodelay(&socket, true) {
+            tracing::warn!(target: "smtp", "{name}: replies may wait for each other: {error}");
+        }
+        // Only a socket for all addresses leaves it open which of them the client has reached.
+        let local = socket.local_addr().ok().filter(|local| !local.ip().is_unspecified());
+        let admit = |(stream, peer): (TcpStream, SocketAddr)| {
+            let local = local.or_else(|| stream.local_addr().ok())?;
+            let client = Client::new(folded(peer), folded(local));
+            self.admit(stream, client, &listener, &stop).map(Session::run)
+        };
         serve(socket, &name, &self.alarms, stop.clone(), admit).await;
     }
 
@@ -226,10 +237,10 @@ impl Front {
     fn admit(
         self: &Arc<Self>,
         stream: TcpStream,
+        client: Client,
         listener: &Arc<Listener>,
         stop: &Stop,
     ) -> Option<Session> {
-        let client = ends(&stream)?;
         let peer = client.address.ip();
         let settings = self.settings.load_full();
         self.counters.connections.add();
@@ -279,12 +290,8 @@ impl Front {
     }
 }
 
-/// Both ends of the connection; `None` when it is gone already.
-fn ends(stream: &TcpStream) -> Option<Client> {
-    // Replies are small, and waited for.
-    stream.set_nodelay(true).ok()?;
-    let (mut address, mut local) = (stream.peer_addr().ok()?, stream.local_addr().ok()?);
+/// The same with an IPv4-mapped address as the IPv4 one.
+fn folded(mut address: SocketAddr) -> SocketAddr {
     address.set_ip(fold(address.ip()));
-    local.set_ip(fold(local.ip()));
-    Some(Client::new(address, local))
+    address
 }

@@ -251,7 +251,7 @@ impl Session {
                     sleep(delay).await;
                 }
                 if matches!(line.as_deref().map(Command::parse), Ok(Ok(Command::Quit))) {
-                    stream.say(Reply::new(221, 0, 0, "bye"));
+                    stream.say_goodbye();
                     return Ok(());
                 }
                 stream.say(Reply::new(503, 5, 1, "you are not allowed to connect, expected QUIT"));

@@ -209,7 +209,7 @@ impl Session {
             Command::Noop => self.stream.say(Reply::new(250, 0, 0, "ok")),
             Command::Quit => {
                 self.abort();
-                self.stream.say(Reply::new(221, 0, 0, "bye"));
+                self.stream.say_goodbye();
                 return Flow::Close;
             }
             Command::Rcpt(rcpt) => return Box::pin(self.rcpt(&rcpt)).await,

@@ -14,6 +14,8 @@ pub mod dns_server;
 pub mod dns_wire;
 pub mod dns_zones;
 pub mod exim;
+pub mod fail2ban;
+pub mod faketime;
 pub mod feed_server;
 pub mod handed_over;
 pub mod mail_server;

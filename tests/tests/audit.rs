@@ -12,6 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use harness::deadline::wait_for;
+use harness::faketime::{FAKETIME, FakeTime};
 use harness::needs;
 use harness::netns::run;
 use harness::site::Site;
@@ -110,6 +111,41 @@ fn a_killed_daemon_has_written_all_but_the_last_moment() {
         assert_eq!(found.len(), 1, "{reference}");
         assert_eq!(found[0]["list"], "bad");
     }
+    assert!(daemon.terminate().unwrap().success());
+}
+
+#[test]
+fn a_clock_that_jumps_costs_no_records() {
+    let Some(packages) = needs::root_with(&FAKETIME, &[]) else { return };
+    let Some(stage) = stage() else { return };
+    let clock = FakeTime::new(&packages, stage.home.path()).unwrap();
+    let start = || {
+        let mut command = stage.home.command();
+        clock.apply(&mut command);
+        stage.home.start_with(command, &[]).unwrap()
+    };
+    let daemon = start();
+    let mut references = Vec::new();
+    // Ahead by more than records are kept, then back behind where it began.
+    for ahead in ["+0", "+40d", "-3d", "+0"] {
+        clock.set(ahead).unwrap();
+        thread::sleep(Duration::from_millis(300));
+        references.push(refused(&stage).unwrap());
+        wait_for_records(&stage, &["--code", "sys-deny-ip"], references.len());
+    }
+    // What was a day old by that clock is sealed, and was not removed as too old.
+    let sealed = stage.home.path().join("state/audit/00000001.sealed");
+    wait_for("a sealed segment", LONG, || Ok(sealed.exists().then_some(()))).unwrap();
+    daemon.kill().unwrap();
+    let daemon = start();
+    for (index, reference) in references.iter().enumerate() {
+        let found = search(&stage, &["--reference", reference]);
+        assert_eq!(found.len(), 1, "{index}: {reference}");
+        let story = said(&stage, &["why", reference]);
+        assert!(story.contains(LISTED), "{story}");
+    }
+    assert_eq!(search(&stage, &["--since", "1h", "--code", "sys-deny-ip"]).len(), 3);
+    assert_eq!(search(&stage, &["--until", "1d", "--code", "sys-deny-ip"]).len(), 1);
     assert!(daemon.terminate().unwrap().success());
 }
 

@@ -6,6 +6,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 use harness::exim::EXIM;
+use harness::fail2ban::FAIL2BAN;
+use harness::faketime::FAKETIME;
 use harness::mail_server::MailServer;
 use harness::opensmtpd::OPENSMTPD;
 use harness::postfix::POSTFIX;
@@ -15,11 +17,13 @@ use crate::packages::{ensure_lists, is_installed};
 use crate::step::{Steps, captured, say};
 
 /// The servers, and what a reader is told that each is there for.
-const SERVERS: [(MailServer, &str); 4] = [
+const SERVERS: [(MailServer, &str); 6] = [
     (POSTFIX, "a real next hop and a real sender"),
     (EXIM, "a real sender"),
     (OPENSMTPD, "a real sender"),
     (RBLDNSD, "a server of DNS lists that reads the same files"),
+    (FAIL2BAN, "a real reader of the lines about refused clients"),
+    (FAKETIME, "a clock that jumps"),
 ];
 
 /// Unpacks those servers that were not yet, with those of their libraries that this system lacks.

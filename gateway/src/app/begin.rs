@@ -122,7 +122,9 @@ fn make_folders(config: &Config, account: &Account) -> Result<(), Failure> {
     if config.uses_quarantine() {
         rights::make_folder(&config.quarantine.folder, quarantine::FOLDER_MODE, account)?;
     }
-    rights::own_file(&config.audit.file, account)?;
+    for file in config.audit.files() {
+        rights::own_file(file, account)?;
+    }
     if config.xdp.mode != Mode::Off
         && let Err(error) = xdp::give_pins(&config.xdp, account.uid(), account.gid())
     {

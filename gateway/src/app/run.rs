@@ -62,8 +62,9 @@ pub async fn run(config: Config, begun: Begun, levels: Levels) -> Result<(), Fai
     raise_limit(config.connections(), &alarms);
     let audit = audit::Writer::start(config.audit.clone(), alarms.clone(), Clock::System);
     let audit = audit.map_err(|error| Failure::Setup {
-        text: format!("cannot write {}: {error}", config.audit.file.display()),
-        hint: "make the folder writable, or set `[audit] file` to another path".to_owned(),
+        text: format!("records cannot be written ({}): {error}", config.audit.file.display()),
+        hint: "make the folder writable, or set `[audit] file` or `[[output]] to` to another path"
+            .to_owned(),
     })?;
     let Asking { asks, zones, names, engine: late } = asking(&config, &audit, &alarms)?;
     let engine = Engine::new(config.engine_settings(), audit.clone(), Clock::System).asking(asks);

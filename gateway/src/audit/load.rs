@@ -53,6 +53,8 @@ pub struct WriterStatus {
     pub sampled_out: u64,
     /// Records that wait to be written.
     pub waiting: u64,
+    /// Records that an output beside the file and the store did not take.
+    pub outputs_lost: u64,
 }
 
 /// What waits, and what became of the others.
@@ -66,6 +68,7 @@ pub(super) struct Load {
     lost: AtomicU64,
     without_details: AtomicU64,
     sampled_out: AtomicU64,
+    outputs_lost: AtomicU64,
 }
 
 impl Load {
@@ -120,6 +123,10 @@ impl Load {
         self.lost.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(super) fn lose_output(&self) {
+        self.outputs_lost.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(super) fn wrote(&self) {
         self.written.fetch_add(1, Ordering::Relaxed);
     }
@@ -136,6 +143,7 @@ impl Load {
             without_details: self.without_details.load(Ordering::Relaxed),
             sampled_out: self.sampled_out.load(Ordering::Relaxed),
             waiting: self.records.load(Ordering::Relaxed) as u64,
+            outputs_lost: self.outputs_lost.load(Ordering::Relaxed),
         }
     }
 }

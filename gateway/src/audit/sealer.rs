@@ -8,16 +8,20 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::folder::{Claim, Folder, Form};
 use super::sealed::{self, SealedReader};
 use super::{AuditError, Retention};
 use crate::alarm::Alarms;
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, ClockWatch, Timestamp};
 
 /// Between two looks for what was left behind or is too old.
 const LOOK: Duration = Duration::from_secs(30);
+
+/// By so much a clock that goes right is not off between two looks, in milliseconds.
+const JUMP: u64 = 60_000;
 
 /// The subject of the alarm.
 const ALARM: &str = "audit-segments";
@@ -34,13 +38,15 @@ impl Sealer {
     pub(super) fn start(
         folder: Folder,
         retention: Retention,
+        settled: Duration,
         alarms: Alarms,
         clock: Clock,
     ) -> io::Result<Self> {
         let (jobs, inbox) = channel();
         let stopping = Arc::new(AtomicBool::new(false));
         let stop = Arc::clone(&stopping);
-        let work = Work { folder, retention, alarms, clock, stop, latest: BTreeMap::new() };
+        let trust = Trust { settled, watch: ClockWatch::begin(), since: Instant::now() };
+        let work = Work { folder, retention, trust, alarms, clock, stop, latest: BTreeMap::new() };
         let thread = std::thread::Builder::new();
         let thread = thread.name("audit-seal".to_owned()).spawn(move || work.run(&inbox))?;
         Ok(Self { jobs: Some(jobs), stopping, thread: Some(thread) })
@@ -66,10 +72,30 @@ impl Drop for Sealer {
     }
 }
 
+/// Whether the clock can be believed: one that somebody sets wrong, or that is wrong until the network is there, would make all
+/// records too old at once.
+struct Trust {
+    /// How long it has to go without a jump.
+    settled: Duration,
+    watch: ClockWatch,
+    since: Instant,
+}
+
+impl Trust {
+    fn is_given(&mut self) -> bool {
+        if self.watch.jumped_ms().unsigned_abs() > JUMP {
+            info!(target: "audit", "the clock has jumped: no record is too old until it has gone right for a while");
+            (self.watch, self.since) = (ClockWatch::begin(), Instant::now());
+        }
+        self.since.elapsed() >= self.settled
+    }
+}
+
 /// What the thread knows.
 struct Work {
     folder: Folder,
     retention: Retention,
+    trust: Trust,
     alarms: Alarms,
     clock: Clock,
     stop: Arc<AtomicBool>,
@@ -150,7 +176,8 @@ impl Work {
         let octets = self.folder.octets()?;
         let mut total: u64 = octets.values().sum();
         let keep = jiff::SignedDuration::try_from(self.retention.keep);
-        let oldest = keep.ok().and_then(|keep| self.clock.now().checked_sub(keep).ok());
+        let keep = keep.ok().filter(|_keep| self.trust.is_given());
+        let oldest = keep.and_then(|keep| self.clock.now().checked_sub(keep).ok());
         let oldest = oldest.map_or(i64::MIN, Timestamp::as_microsecond);
         // The segment that grows has room until the next look.
         let most = self.retention.max_size - self.retention.part();

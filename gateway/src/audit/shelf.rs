@@ -33,7 +33,8 @@ impl Shelf {
         let folder = Folder::new(&settings.folder);
         let full =
             Full { records: settings.segment, octets: settings.retention.part(), seconds: LONGEST };
-        let sealer = Sealer::start(folder.clone(), settings.retention, alarms, clock)?;
+        let sealer =
+            Sealer::start(folder.clone(), settings.retention, settings.settled, alarms, clock)?;
         Ok(Self { folder, full, growing: None, sealer, clock })
     }
 

@@ -41,7 +41,12 @@ impl Trail {
     }
 
     fn writer(&self) -> Writer {
-        let store = StoreSettings { folder: self.store(), retention: self.retention, segment: 100 };
+        let store = StoreSettings {
+            folder: self.store(),
+            retention: self.retention,
+            segment: 100,
+            settled: Duration::ZERO,
+        };
         let settings = Settings { store: Some(store), ..Settings::lines(self.lines()) };
         Writer::start(settings, self.alarms.clone(), self.clock).unwrap()
     }

@@ -11,6 +11,8 @@ use tracing::error;
 
 use super::lines::Lines;
 use super::load::{Level, Load, MOST, WriterStatus};
+use super::output::Outlets;
+use super::privacy::Veil;
 use super::settings::Settings;
 use super::shelf::Shelf;
 use super::sink::{Sink, Waiting};
@@ -32,6 +34,9 @@ struct Shared {
     settings: Option<Settings>,
     queue: RwLock<Option<SyncSender<Waiting>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// Gone with the queue.
+    outlets: RwLock<Outlets>,
+    veil: Veil,
     load: Arc<Load>,
     alarms: Alarms,
 }
@@ -46,29 +51,41 @@ impl Writer {
     /// store is an alarm, and tried again.
     pub fn start(settings: Settings, alarms: Alarms, clock: Clock) -> io::Result<Self> {
         let lines = Lines::open(&settings.file, settings.rotation)?;
+        let veil = Veil::open(&settings.privacy)?;
+        let load = Arc::<Load>::default();
+        let outlets = Outlets::start(&settings.outputs, &settings.hostname, &load, &alarms)?;
         let store = settings.store.as_ref();
         let shelf = store.map(|store| Shelf::new(store, alarms.clone(), clock)).transpose()?;
         let (sender, receiver): (_, Receiver<Waiting>) = sync_channel(MOST);
-        let writer = Self::with_queue(Some(settings), Some(sender), alarms.clone());
-        let sink = Sink::new(lines, shelf, Arc::clone(&writer.shared.load), alarms);
+        let sink = Sink::new(lines, shelf, Arc::clone(&load), alarms.clone());
         let thread =
             std::thread::Builder::new().name("audit".to_owned()).spawn(|| sink.run(receiver))?;
-        *writer.shared.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
-        Ok(writer)
+        Ok(Self::with(Shared {
+            settings: Some(settings),
+            queue: RwLock::new(Some(sender)),
+            thread: Mutex::new(Some(thread)),
+            outlets: RwLock::new(outlets),
+            veil,
+            load,
+            alarms,
+        }))
     }
 
     /// A writer that keeps nothing, for one-off questions of the command line.
     pub fn none() -> Self {
-        Self::with_queue(None, None, Alarms::default())
+        Self::with(Shared {
+            settings: None,
+            queue: RwLock::default(),
+            thread: Mutex::default(),
+            outlets: RwLock::default(),
+            veil: Veil::none(),
+            load: Arc::default(),
+            alarms: Alarms::default(),
+        })
     }
 
-    fn with_queue(
-        settings: Option<Settings>,
-        queue: Option<SyncSender<Waiting>>,
-        alarms: Alarms,
-    ) -> Self {
-        let (queue, thread) = (RwLock::new(queue), Mutex::new(None));
-        Self { shared: Arc::new(Shared { settings, queue, thread, load: Arc::default(), alarms }) }
+    fn with(shared: Shared) -> Self {
+        Self { shared: Arc::new(shared) }
     }
 
     /// The file that records go to; `None` where none are kept.
@@ -87,8 +104,9 @@ impl Writer {
         let queue = self.shared.queue.read().unwrap_or_else(PoisonError::into_inner);
         let Some(queue) = queue.as_ref() else { return };
         self.tell(self.shared.load.level());
+        let envelope = self.shared.veil.envelope(record.envelope);
         if let Some(record) = self.shared.load.reduced(record) {
-            self.queue(queue, &record);
+            self.queue(queue, &self.shared.veil.record(record, envelope.as_ref()));
         }
     }
 
@@ -103,6 +121,9 @@ impl Writer {
     fn queue(&self, queue: &SyncSender<Waiting>, record: &impl Serialize) {
         let load = &self.shared.load;
         let Ok(line) = serde_json::to_string(record) else { return load.lose() };
+        if !self.shared.outlets.read().unwrap_or_else(PoisonError::into_inner).take(&line) {
+            load.lose_output();
+        }
         let length = line.len();
         if load.take(length) && queue.try_send(Waiting::new(line)).is_err() {
             load.leave(length);
@@ -138,6 +159,9 @@ impl Writer {
     pub fn close(&self) {
         drop(self.shared.queue.write().unwrap_or_else(PoisonError::into_inner).take());
         let thread = self.shared.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(std::mem::take(
+            &mut *self.shared.outlets.write().unwrap_or_else(PoisonError::into_inner),
+        ));
         if thread.is_some_and(|thread| thread.join().is_err()) {
             error!(target: "alarm", "audit: the writing thread died, its last records are lost");
         }

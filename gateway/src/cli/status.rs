@@ -98,12 +98,13 @@ fn show(status: &Value) -> Result<(), Failure> {
     output::field(
         "audit",
         format_args!(
-            "{} written, {} lost, {} without details, {} sampled out, {} waiting",
+            "{} written, {} lost, {} without details, {} sampled out, {} waiting, {} lost by outputs",
             text("/audit/written"),
             text("/audit/lost"),
             text("/audit/without_details"),
             text("/audit/sampled_out"),
-            text("/audit/waiting")
+            text("/audit/waiting"),
+            text("/audit/outputs_lost")
         ),
     )?;
     output::field(

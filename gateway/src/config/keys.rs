@@ -90,7 +90,7 @@ const fn key(
 }
 
 /// All tables, the top of the file first.
-pub(super) static TABLES: [TableKeys; 24] = [
+pub(super) static TABLES: [TableKeys; 26] = [
     TableKeys {
         name: "",
         heading: "",
@@ -179,6 +179,12 @@ pub(super) static TABLES: [TableKeys; 24] = [
                 Words("as below"),
                 "{ file = \"/var/lib/portcullis/audit.jsonl\" }",
                 "See [audit].",
+            ),
+            key(
+                "output",
+                Words("none"),
+                "[{ format = \"postfix\", to = \"syslog\" }]",
+                "See [[output]].",
             ),
             key("log", Words("as below"), "{ level = \"info\" }", "See [log]."),
         ],
@@ -627,6 +633,38 @@ pub(super) static TABLES: [TableKeys; 24] = [
                 Value("\"4G\""),
                 "\"20G\"",
                 "Octets of the store; beyond them the oldest records go.",
+            ),
+            key("privacy", Words("as below"), "{ subject = \"drop\" }", "See [audit.privacy]."),
+        ],
+    },
+    TableKeys {
+        name: "audit.privacy",
+        heading: "[audit.privacy]",
+        text: "What records keep of an envelope and a header: `keep` the text, `hash` a pseudonym (the domain of a mailbox stays), `drop` nothing. See [audit](audit.md#privacy). What is changed here needs a restart.",
+        keys: &[
+            key("helo", Value("\"keep\""), "\"drop\"", "The name of HELO or EHLO."),
+            key("sender", Value("\"keep\""), "\"hash\"", "The address of MAIL FROM."),
+            key("recipients", Value("\"keep\""), "\"hash\"", "The addresses of RCPT TO."),
+            key("message_id", Value("\"keep\""), "\"hash\"", "The Message-ID field."),
+            key("subject", Value("\"keep\""), "\"drop\"", "The Subject field."),
+        ],
+    },
+    TableKeys {
+        name: "output",
+        heading: "[[output]]",
+        text: "Where records go beside the file and the store, line by line; see [audit](audit.md#outputs). What is changed here needs a restart.",
+        keys: &[
+            key(
+                "format",
+                Required,
+                "\"postfix\"",
+                "`json`: each record. `postfix`: a line for each client that was refused, as fail2ban and CrowdSec look for it.",
+            ),
+            key(
+                "to",
+                Required,
+                "\"syslog\"",
+                "`stdout`, `syslog`, `journald`, or a file; `syslog:/PATH` and `journald:/PATH` for a socket elsewhere.",
             ),
         ],
     },

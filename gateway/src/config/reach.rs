@@ -31,7 +31,7 @@ impl Config {
         let pins = has_pins.then(|| self.xdp.pin_dir.clone());
         let own = [self.state_dir.clone(), self.quarantine.folder.clone()];
         let write = own.into_iter().chain(pins);
-        let made = self.socket_paths().into_iter().chain([self.audit.file.as_path()]);
+        let made = self.socket_paths().into_iter().chain(self.audit.files());
         let write = write.chain(made.flat_map(around));
         Reach { read: once(read), write: once(write) }
     }

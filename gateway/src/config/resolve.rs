@@ -7,7 +7,7 @@ use std::time::Duration;
 use gateway_ebpf::abi::{KernelAction, MAX_PORTS};
 
 use super::acceptance::acceptance;
-use super::audit::audit;
+use super::audit::{audit, outputs};
 use super::dns::dns;
 use super::fault::{Fault, Faults, Findings, Notice, Place};
 use super::header::header;
@@ -81,9 +81,11 @@ pub(super) fn resolve(
     });
     let promotion = promotion(top.table("promotion"), enforce);
     let limits = limits(top.table("limits"));
+    let own_name = hostname(&mut top);
+    let outputs = outputs(top.tables("output"), folder);
     let config = Config {
         file: file.to_owned(),
-        hostname: hostname(&mut top),
+        hostname: own_name.clone(),
         trusted_relays: values(top.each("trusted_relays", own_prefix(TRUSTED))),
         enforce,
         recipient_domains,
@@ -107,7 +109,7 @@ pub(super) fn resolve(
         limits,
         scan: scan(top.table("scan")),
         admin_socket,
-        audit: audit(top.table("audit"), folder, &state_dir),
+        audit: audit(top.table("audit"), outputs, &own_name, folder, &state_dir),
         log: log(top.table("log")),
         rights,
         drain,

@@ -8,7 +8,7 @@ use clap::Args;
 use super::super::Failure;
 use super::wanted::Wanted;
 use super::{csv, failed, warn_of};
-use crate::audit::Archive;
+use crate::audit::{Archive, Query, Veil};
 
 /// Arguments of `audit export`.
 #[derive(Debug, Args)]
@@ -23,14 +23,15 @@ pub(in super::super) struct Options {
     csv: bool,
 }
 
-pub(super) fn run(options: &Options, archive: &Archive) -> Result<(), Failure> {
-    if options.csv { as_csv(options, archive) } else { as_lines(options, archive) }
+pub(super) fn run(options: &Options, archive: &Archive, veil: &Veil) -> Result<(), Failure> {
+    let query = options.wanted.query(veil);
+    if options.csv { as_csv(&query, archive) } else { as_lines(&query, archive) }
 }
 
-fn as_lines(options: &Options, archive: &Archive) -> Result<(), Failure> {
+fn as_lines(query: &Query, archive: &Archive) -> Result<(), Failure> {
     let mut out = BufWriter::new(io::stdout().lock());
     let mut done = Ok(());
-    let faults = archive.each(&options.wanted.query(), |seen| {
+    let faults = archive.each(query, |seen| {
         done = writeln!(out, "{}", seen.line);
         if done.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
@@ -39,10 +40,10 @@ fn as_lines(options: &Options, archive: &Archive) -> Result<(), Failure> {
     Ok(out.flush()?)
 }
 
-fn as_csv(options: &Options, archive: &Archive) -> Result<(), Failure> {
+fn as_csv(query: &Query, archive: &Archive) -> Result<(), Failure> {
     let mut out = csv::Out::begin()?;
     let mut done = Ok(());
-    let faults = archive.each(&options.wanted.query(), |seen| {
+    let faults = archive.each(query, |seen| {
         let Ok(record) = serde_json::from_str(seen.line) else { return ControlFlow::Continue(()) };
         done = out.row(&record);
         if done.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }

@@ -14,7 +14,7 @@ use clap::Subcommand;
 
 use super::safe::safe;
 use super::{Exit, Failure, offline, output};
-use crate::audit::{Archive, AuditError};
+use crate::audit::{Archive, AuditError, Veil};
 use crate::config::Config;
 
 /// What can be done with records.
@@ -33,13 +33,22 @@ pub(super) enum Command {
 pub(super) fn run(command: &Command, file: &Path) -> Result<Exit, Failure> {
     let config = offline::config(file)?;
     let archive = archive(&config)?;
+    let veil = veil(&config);
     match command {
-        Command::Search(options) => search::run(options, &archive)?,
-        Command::Tail(options) => tail::run(options, &archive)?,
-        Command::Export(options) => export::run(options, &archive)?,
-        Command::Stats(options) => stats::run(options, &archive)?,
+        Command::Search(options) => search::run(options, &archive, &veil)?,
+        Command::Tail(options) => tail::run(options, &archive, &veil)?,
+        Command::Export(options) => export::run(options, &archive, &veil)?,
+        Command::Stats(options) => stats::run(options, &archive, &veil)?,
     }
     Ok(Exit::Done)
+}
+
+/// The words of a search as they are recorded.
+pub(super) fn veil(config: &Config) -> Veil {
+    Veil::to_search(&config.audit.privacy).unwrap_or_else(|error| {
+        output::warn(format_args!("what is recorded as a pseudonym is not found: {error}"));
+        Veil::none()
+    })
 }
 
 /// The store that the configuration names.

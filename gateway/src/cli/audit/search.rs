@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::super::{Failure, output};
 use super::wanted::Wanted;
 use super::{csv, failed, table, warn_of};
-use crate::audit::{Archive, Cursor, Query};
+use crate::audit::{Archive, Cursor, Query, Veil};
 
 /// Arguments of `audit search`.
 #[derive(Debug, Args)]
@@ -30,9 +30,9 @@ pub(in super::super) struct Options {
     csv: bool,
 }
 
-pub(super) fn run(options: &Options, archive: &Archive) -> Result<(), Failure> {
+pub(super) fn run(options: &Options, archive: &Archive, veil: &Veil) -> Result<(), Failure> {
     let newest_first = !options.oldest_first;
-    let query = Query { newest_first, after: options.after, ..options.wanted.query() };
+    let query = Query { newest_first, after: options.after, ..options.wanted.query(veil) };
     let found = archive.search(&query, options.limit).map_err(failed)?;
     let records = found.records.iter().map(|found| &found.record);
     if options.json {

@@ -10,7 +10,7 @@ use super::super::safe::safe;
 use super::super::{Failure, output};
 use super::wanted::Wanted;
 use super::{failed, warn_of};
-use crate::audit::{Archive, AuditError, Kind, Seen, SegmentStatus};
+use crate::audit::{Archive, AuditError, Kind, Seen, SegmentStatus, Veil};
 use crate::clock::{Clock, Timestamp};
 
 /// As long ago as counting begins when nobody says otherwise, in hours.
@@ -54,12 +54,12 @@ struct Store {
     damaged: Vec<String>,
 }
 
-pub(super) fn run(options: &Options, archive: &Archive) -> Result<(), Failure> {
+pub(super) fn run(options: &Options, archive: &Archive, veil: &Veil) -> Result<(), Failure> {
     let now = Clock::System.now();
     let day = jiff::SignedDuration::from_hours(HOURS);
     let since = options.wanted.since.unwrap_or_else(|| now.checked_sub(day).unwrap_or(now));
     let until = options.wanted.until.unwrap_or(now);
-    let mut query = options.wanted.query();
+    let mut query = options.wanted.query(veil);
     (query.since, query.until) = (Some(since), Some(until));
     let mut answer = Answer { since, until, ..Answer::default() };
     let faults = archive.each(&query, |seen| {

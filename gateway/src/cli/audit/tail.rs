@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::super::{Failure, output};
 use super::wanted::Wanted;
 use super::{failed, table, warn_of};
-use crate::audit::{Archive, Query};
+use crate::audit::{Archive, Query, Veil};
 
 /// Between two looks for new records.
 const LOOK: Duration = Duration::from_millis(200);
@@ -30,8 +30,8 @@ pub(in super::super) struct Options {
     json: bool,
 }
 
-pub(super) fn run(options: &Options, archive: &Archive) -> Result<(), Failure> {
-    let query = options.wanted.query();
+pub(super) fn run(options: &Options, archive: &Archive, veil: &Veil) -> Result<(), Failure> {
+    let query = options.wanted.query(veil);
     let mut follower = archive.follow().map_err(failed)?;
     let mut newest = Vec::new();
     let backwards = Query { newest_first: true, ..query.clone() };

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::super::moment;
-use crate::audit::{Kind, Query};
+use crate::audit::{Kind, Query, Veil};
 use crate::clock::Timestamp;
 use crate::net::Prefix;
 
@@ -59,7 +59,7 @@ pub(super) struct Wanted {
 
 impl Wanted {
     /// The same for the store.
-    pub(super) fn query(&self) -> Query {
+    pub(super) fn query(&self, veil: &Veil) -> Query {
         let words = [
             (Kind::Reference, &self.reference),
             (Kind::MessageId, &self.message_id),
@@ -81,6 +81,6 @@ impl Wanted {
             ..Query::default()
         };
         let said = words.into_iter().filter_map(|(kind, word)| Some((kind, word.as_ref()?)));
-        said.fold(query, |query, (kind, word)| query.with(kind, word))
+        said.fold(query, |query, (kind, word)| query.with(kind, &veil.word(kind, word)))
     }
 }

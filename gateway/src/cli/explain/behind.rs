@@ -56,6 +56,9 @@ pub(super) struct Behind {
     pub(super) sender: Option<String>,
     pub(super) recipients: Vec<String>,
     pub(super) reply: Option<String>,
+    /// What its record says; `None` for a reference of the kernel's that has none.
+    #[serde(skip)]
+    pub(super) told: Option<Told>,
 }
 
 /// The decision behind `bounce`, as far as this host knows it. The only place here that knows where decisions are kept.
@@ -146,11 +149,13 @@ fn nothing(reference: &str, found_by: FoundBy) -> Behind {
         sender: None,
         recipients: Vec::new(),
         reply: None,
+        told: None,
     }
 }
 
 fn of_record(config: &Config, record: &Value, found_by: FoundBy) -> Behind {
     let told = Told::read(record);
+    let whole = told.clone();
     let entry_removed = why::removed(config, &told);
     let (offending, hop) = told.offending.map(|it| (it.ip, it.hop)).unzip();
     Behind {
@@ -175,6 +180,7 @@ fn of_record(config: &Config, record: &Value, found_by: FoundBy) -> Behind {
         sender: told.sender,
         recipients: told.recipients,
         reply: told.reply,
+        told: Some(whole),
         ..nothing(&told.reference, found_by)
     }
 }

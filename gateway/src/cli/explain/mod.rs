@@ -13,12 +13,13 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Exit, Failure, daemon, input, lookup, offline, output};
+use super::{Exit, Failure, daemon, input, lookup, offline, output, why};
 use crate::admin::LookupAnswer;
 use crate::bounce::{Bounce, Form, Place};
 use crate::config::Config;
 use crate::host;
 use crate::net::reserved;
+use crate::story::Story;
 use behind::{Behind, behind};
 use origin::{Origin, Resolvers};
 use steps::{Known, Step, steps};
@@ -51,6 +52,8 @@ struct Answer<'a> {
     because: &'a str,
     /// The decision behind it; `null` where this host knows of none.
     decision: Option<&'a Behind>,
+    /// The same as `why` tells it; `null` where no record of it is left.
+    story: Option<&'a Story>,
     /// The address that decided, as far as it can be told.
     address: Option<IpAddr>,
     /// What `lookup` says about it now.
@@ -103,12 +106,18 @@ pub(super) fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
         origin: origin.as_ref(),
     };
     let next = steps(&known);
+    let story = decision.as_ref().and_then(|behind| {
+        let told = behind.told.as_ref()?;
+        let now = now.as_ref().filter(|_now| told.address() == address);
+        Some(why::story(&config, told, behind.entry_removed.as_ref(), now))
+    });
     let answer = Answer {
         cut,
         bounce: &bounce,
         whose,
         because: &because,
         decision: decision.as_ref(),
+        story: story.as_ref(),
         address,
         now: now.as_ref(),
         origin: origin.as_ref(),

@@ -2,7 +2,7 @@
 
 use super::super::output::{self, Meaning};
 use super::super::safe::safe;
-use super::super::{Failure, lookup};
+use super::super::{Failure, lookup, why};
 use super::Answer;
 use super::behind::{Behind, FoundBy};
 use super::origin::{Belongs, Origin};
@@ -11,7 +11,7 @@ use super::whose::Whose;
 use crate::bounce::Bounce;
 
 pub(super) fn show(answer: &Answer<'_>) -> Result<(), Failure> {
-    let Answer { bounce, whose, because, decision, now, origin, next, .. } = answer;
+    let Answer { bounce, whose, because, decision, story, now, origin, next, .. } = answer;
     show_bounce(bounce)?;
     let (headline, meaning) = match whose {
         Whose::Us => ("It was this host", Meaning::Bad),
@@ -23,6 +23,9 @@ pub(super) fn show(answer: &Answer<'_>) -> Result<(), Failure> {
     output::field("because", safe(because))?;
     if let Some(behind) = decision {
         show_decision(behind)?;
+    }
+    if let Some(story) = story {
+        why::show_steps(story)?;
     }
     if let Some(now) = now {
         let (text, meaning) = if lookup::refuses(now) {
@@ -106,39 +109,15 @@ fn show_decision(behind: &Behind) -> Result<(), Failure> {
             behind.decided_by
         ),
     )?;
+    if behind.told.is_some() {
+        return Ok(());
+    }
     output::field("time", text(&behind.time))?;
     if let Some(client) = behind.client {
         output::field("client", client)?;
     }
-    if let (Some(ip), Some(hop)) = (behind.offending, &behind.hop)
-        && behind.offending != behind.client
-    {
-        output::field("offending", format_args!("{ip} in {}", safe(hop)))?;
-    }
     if behind.list.is_some() {
-        let told = |value: &Option<String>, before: &str| {
-            value.as_ref().map(|value| format!(", {before}{}", safe(value))).unwrap_or_default()
-        };
-        output::field(
-            "list",
-            format_args!(
-                "{}{}{}{}{}",
-                text(&behind.list),
-                told(&behind.entry, "entry "),
-                told(&behind.entry_origin, ""),
-                told(&behind.entry_added, "since "),
-                told(&behind.entry_reason, "")
-            ),
-        )?;
-    }
-    if let Some(removed) = &behind.entry_removed {
-        output::field("removed", format_args!("{} by {}", removed.at, safe(&removed.by)))?;
-    }
-    if behind.zone.is_some() {
-        output::field("zone", text(&behind.zone))?;
-    }
-    if let Some(score) = behind.score {
-        output::field("score", score)?;
+        output::field("list", text(&behind.list))?;
     }
     Ok(())
 }

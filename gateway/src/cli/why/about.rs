@@ -29,15 +29,11 @@ pub(super) struct ToldRecord {
 pub(super) struct Teller<'a> {
     config: &'a Config,
     now: HashMap<IpAddr, Option<Value>>,
-    /// The list of this site that lets addresses in.
-    good_list: Option<&'a str>,
 }
 
 impl<'a> Teller<'a> {
     pub(super) fn new(config: &'a Config) -> Self {
-        let is_good = |list: &&Arc<List>| list.class == Class::LocalGood;
-        let good_list = config.lists.iter().find(is_good).map(|list| &*list.name);
-        Self { config, now: HashMap::new(), good_list }
+        Self { config, now: HashMap::new() }
     }
 
     /// What `lookup` says of an address now.
@@ -53,16 +49,38 @@ impl<'a> Teller<'a> {
     pub(super) fn tell(&mut self, record: Value, events: &[Told]) -> Result<ToldRecord, Failure> {
         let told = Told::read(&record);
         let entry_removed = removed(self.config, &told);
-        let good_list = self.good_list;
-        let address = told.address();
+        let (config, address) = (self.config, told.address());
         let now = address.map(|address| self.now(address)).transpose()?.flatten();
-        let entry = entry_now(&told, entry_removed.as_ref(), now);
-        let now = address.zip(now).map(|(ip, answer)| address_now(ip, answer));
         let own: Vec<_> =
             events.iter().filter(|event| event.reference == told.reference).cloned().collect();
-        let story = Story::new(&told, &Since { events: &own, entry, now, good_list });
+        let story = with_events(config, &told, &own, entry_removed.as_ref(), now);
         Ok(ToldRecord { record, entry_removed, story })
     }
+}
+
+/// The story of a record; `removed` is its entry's end, `now` what `lookup` says of its address.
+pub(in super::super) fn story(
+    config: &Config,
+    told: &Told,
+    removed: Option<&Event>,
+    now: Option<&Value>,
+) -> Story {
+    with_events(config, told, &[], removed, now)
+}
+
+fn with_events(
+    config: &Config,
+    told: &Told,
+    events: &[Told],
+    removed: Option<&Event>,
+    now: Option<&Value>,
+) -> Story {
+    // The list of this site that lets addresses in.
+    let is_good = |list: &&Arc<List>| list.class == Class::LocalGood;
+    let good_list = config.lists.iter().find(is_good).map(|list| &*list.name);
+    let entry = entry_now(told, removed, now);
+    let now = told.address().zip(now).map(|(ip, answer)| address_now(ip, answer));
+    Story::new(told, &Since { events, entry, now, good_list })
 }
 
 /// What an answer of `lookup` says.

@@ -8,8 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 use memchr::memmem;
 use serde_json::Value;
 
-use crate::audit::{Archive, Kind, Query, Terms};
-use crate::cli::output;
+use crate::audit::{Archive, Kind, Query, Terms, Veil};
+use crate::cli::{audit, output};
 use crate::config::Config;
 use crate::net::Prefix;
 
@@ -38,7 +38,7 @@ impl What {
     }
 
     /// What is looked for near `at`, one after the other until something is found.
-    fn queries(&self, at: Option<Timestamp>) -> Vec<Query> {
+    fn queries(&self, at: Option<Timestamp>, veil: &Veil) -> Vec<Query> {
         let query = Query {
             since: at.and_then(|at| at.checked_sub(NEAR).ok()),
             until: at.and_then(|at| at.checked_add(NEAR).ok()),
@@ -49,7 +49,10 @@ impl What {
             Self::Address(address) => {
                 vec![Query { network: Some(Prefix::host(*address)), ..query }]
             }
-            Self::Message(id) => vec![query.with(Kind::MessageId, id)],
+            Self::Message(id) => {
+                let id = veil.word(Kind::MessageId, id);
+                vec![query.with(Kind::MessageId, &id)]
+            }
             Self::Name(name) => {
                 vec![query.clone().with(Kind::Reference, name), query.with(Kind::QueueId, name)]
             }
@@ -77,7 +80,7 @@ const NEAR: SignedDuration = SignedDuration::from_mins(10);
 
 /// The newest `most` records that `what` means, near `at` where a time is given; the oldest of them comes first.
 pub(super) fn find(config: &Config, what: &What, at: Option<Timestamp>, most: usize) -> Vec<Value> {
-    let queries = what.queries(at);
+    let queries = what.queries(at, &audit::veil(config));
     let mut in_store = queries.iter().map(|query| stored(config, query, most));
     in_store
         .find(|found| !found.is_empty())

@@ -14,8 +14,9 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use self::about::Teller;
-pub(super) use self::about::removed;
+pub(super) use self::about::{removed, story};
 use self::find::{What, find};
+pub(super) use self::show::steps as show_steps;
 use super::{Exit, Failure, moment, offline, output};
 use crate::config::Config;
 use crate::story::Told;

@@ -11,6 +11,16 @@ pub(super) fn story(story: &Story) -> Result<(), Failure> {
     let meaning = if story.refused { Meaning::Bad } else { Meaning::Good };
     let headline = output::coloured(safe(&story.headline), meaning);
     output::headline(format_args!("{} {headline}", story.reference))?;
+    steps(story)?;
+    for (number, remedy) in story.next.iter().enumerate() {
+        let name = if number == 0 { "what to type" } else { "" };
+        output::field(name, format_args!("{}: {}", remedy.what, safe(&remedy.command)))?;
+    }
+    Ok(())
+}
+
+/// Prints what happened in a story, and whether it is still so.
+pub(in super::super) fn steps(story: &Story) -> Result<(), Failure> {
     story.steps.iter().try_for_each(step)?;
     let (stands, meaning) = match story.stands.stands {
         Some(true) if story.refused => ("yes", Meaning::Bad),
@@ -19,12 +29,7 @@ pub(super) fn story(story: &Story) -> Result<(), Failure> {
         None => ("-", Meaning::Doubtful),
     };
     let stands = output::coloured(stands, meaning);
-    output::field("still so", format_args!("{stands}: {}", safe(&story.stands.text)))?;
-    for (number, remedy) in story.next.iter().enumerate() {
-        let name = if number == 0 { "what to type" } else { "" };
-        output::field(name, format_args!("{}: {}", remedy.what, safe(&remedy.command)))?;
-    }
-    Ok(())
+    output::field("still so", format_args!("{stands}: {}", safe(&story.stands.text)))
 }
 
 fn step(step: &Step) -> Result<(), Failure> {

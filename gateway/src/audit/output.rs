@@ -1,0 +1,367 @@
+//! Where records go beside the file and the store: line by line, by a thread of its own, so that who does not take them holds up
+//! nobody.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::os::unix::net::UnixDatagram;
+use std::path::PathBuf;
+use std::process;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::lines::Lines;
+use super::load::Load;
+use super::postfix;
+use crate::alarm::Alarms;
+use crate::clock::{Clock, Timestamp};
+
+/// Records that may wait for an output.
+const MOST: usize = 4096;
+/// How long an output that failed is left alone.
+const AGAIN: Duration = Duration::from_secs(1);
+/// Facility mail, severity info (RFC 5424 section 6.2.1).
+const PRIORITY: u8 = 2 << 3 | 6;
+
+/// An output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// What is written.
+    pub format: Format,
+    /// Where.
+    pub to: Target,
+}
+
+/// What a line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// The record, as JSON.
+    Json,
+    /// What Postfix would write for a client that was refused; other records have no line.
+    Postfix,
+}
+
+/// Where lines go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Appended to a file, which somebody else may rename to begin another.
+    File(PathBuf),
+    /// Standard output.
+    Stdout,
+    /// The socket of a system log (RFC 3164, as `syslog(3)` writes it).
+    Syslog(PathBuf),
+    /// The socket of the journal, in its native protocol.
+    Journal(PathBuf),
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Stdout => f.write_str("stdout"),
+            Self::Syslog(path) => write!(f, "syslog at {}", path.display()),
+            Self::Journal(path) => write!(f, "journald at {}", path.display()),
+        }
+    }
+}
+
+/// The sending ends of all outputs; the threads end with it.
+#[derive(Debug, Default)]
+pub(super) struct Outlets(Vec<Outlet>);
+
+#[derive(Debug)]
+struct Outlet {
+    queue: Option<SyncSender<Arc<str>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Outlets {
+    /// Starts them; a file must be there, or be makeable.
+    pub(super) fn start(
+        outputs: &[Output],
+        hostname: &str,
+        load: &Arc<Load>,
+        alarms: &Alarms,
+    ) -> io::Result<Self> {
+        let outlets = outputs.iter().map(|output| {
+            let sink = Sink::open(&output.to)?;
+            let (queue, inbox) = sync_channel(MOST);
+            let work = Work {
+                format: output.format,
+                name: format!("audit-output:{}", output.to),
+                hostname: hostname.to_owned(),
+                sink,
+                load: Arc::clone(load),
+                alarms: alarms.clone(),
+            };
+            let thread = std::thread::Builder::new().name("audit-output".to_owned());
+            let thread = thread.spawn(move || work.run(&inbox))?;
+            Ok(Outlet { queue: Some(queue), thread: Some(thread) })
+        });
+        outlets.collect::<io::Result<_>>().map(Self)
+    }
+
+    /// Hands them the line of a record; false where one of them has no room for it.
+    pub(super) fn take(&self, line: &str) -> bool {
+        if self.0.is_empty() {
+            return true;
+        }
+        let line: Arc<str> = line.into();
+        let queues = self.0.iter().filter_map(|outlet| outlet.queue.as_ref());
+        let mut all = true;
+        for queue in queues {
+            all &= queue.try_send(Arc::clone(&line)).is_ok();
+        }
+        all
+    }
+}
+
+impl Drop for Outlet {
+    /// What waits is written, where it can be.
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        if let Some(thread) = self.thread.take() {
+            // Whoever panicked has said so.
+            drop(thread.join());
+        }
+    }
+}
+
+/// What one thread knows.
+struct Work {
+    format: Format,
+    /// The subject of its alarm.
+    name: String,
+    hostname: String,
+    sink: Sink,
+    load: Arc<Load>,
+    alarms: Alarms,
+}
+
+impl Work {
+    fn run(mut self, inbox: &Receiver<Arc<str>>) {
+        let mut again = None;
+        loop {
+            let record = match inbox.recv_timeout(AGAIN) {
+                Ok(record) => record,
+                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            if again.is_some_and(|again| Instant::now() < again) {
+                self.load.lose_output();
+                continue;
+            }
+            let written =
+                self.line(&record).map_or(Ok(()), |line| self.sink.write(self.format, &line));
+            again = written.is_err().then(|| Instant::now() + AGAIN);
+            if written.is_err() {
+                self.load.lose_output();
+            }
+            let text = written.err().map(|error| {
+                format!("cannot write records there: {error}; they are in the store, and it is tried again each second")
+            });
+            self.alarms.set(&self.name, text.as_deref());
+        }
+    }
+
+    fn line(&self, record: &str) -> Option<String> {
+        let text = match self.format {
+            Format::Json => record.to_owned(),
+            Format::Postfix => postfix::line(record)?,
+        };
+        let is_json = self.format == Format::Json;
+        Some(match &self.sink {
+            // Whoever reads a file of Postfix lines expects what a system log puts before them.
+            Sink::File(_) | Sink::Stdout if !is_json => {
+                let time = Clock::System.now();
+                format!("{} {} {}: {text}", iso(time), self.hostname, self.tag())
+            }
+            _ => text,
+        })
+    }
+
+    fn tag(&self) -> String {
+        tag(self.format)
+    }
+}
+
+/// The program that a line says it is of: what other programs look for in lines of Postfix.
+fn tag(format: Format) -> String {
+    let program = match format {
+        Format::Json => "portcullis",
+        Format::Postfix => postfix::PROGRAM,
+    };
+    format!("{program}[{}]", process::id())
+}
+
+/// As system logs write a time, in UTC.
+fn iso(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%S.%6f+00:00").to_string()
+}
+
+/// The receiving end of one output.
+enum Sink {
+    File(Box<Lines>),
+    Stdout,
+    Syslog(PathBuf, Option<UnixDatagram>),
+    Journal(PathBuf, Option<UnixDatagram>),
+}
+
+impl Sink {
+    fn open(target: &Target) -> io::Result<Self> {
+        Ok(match target {
+            Target::File(path) => {
+                let named = |error: io::Error| {
+                    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+                };
+                Self::File(Box::new(Lines::open(path, None).map_err(named)?))
+            }
+            Target::Stdout => Self::Stdout,
+            // Whoever listens there may come later, or begin anew.
+            Target::Syslog(path) => Self::Syslog(path.clone(), None),
+            Target::Journal(path) => Self::Journal(path.clone(), None),
+        })
+    }
+
+    fn write(&mut self, format: Format, line: &str) -> io::Result<()> {
+        match self {
+            Self::File(lines) => lines.append(&[line]).fault.map_or(Ok(()), Err),
+            Self::Stdout => {
+                let mut out = io::stdout().lock();
+                writeln!(out, "{line}")?;
+                out.flush()
+            }
+            Self::Syslog(path, socket) => {
+                let time = Clock::System.now().strftime("%b %e %H:%M:%S");
+                let message = format!("<{PRIORITY}>{time} {}: {line}", tag(format));
+                send(path, socket, message.as_bytes())
+            }
+            Self::Journal(path, socket) => send(path, socket, journal(format, line).as_bytes()),
+        }
+    }
+}
+
+/// One entry of the journal: `FIELD=VALUE` lines, since no value has a second line.
+fn journal(format: Format, line: &str) -> String {
+    let program = match format {
+        Format::Json => "portcullis",
+        Format::Postfix => postfix::PROGRAM,
+    };
+    let mut entry = format!("MESSAGE={line}\nPRIORITY=6\nSYSLOG_FACILITY=2\n");
+    // Writing to a text cannot fail.
+    writeln!(entry, "SYSLOG_IDENTIFIER={program}\nSYSLOG_PID={}", process::id())
+        .unwrap_or_default();
+    entry
+}
+
+/// Sends a datagram, at the second try over a new socket: the listener may have begun anew. It never waits for room.
+fn send(path: &PathBuf, socket: &mut Option<UnixDatagram>, octets: &[u8]) -> io::Result<()> {
+    if let Some(open) = socket {
+        match open.send(octets) {
+            Ok(_) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
+            Err(_gone) => *socket = None,
+        }
+    }
+    let new = UnixDatagram::unbound()?;
+    new.set_nonblocking(true)?;
+    new.connect(path)?;
+    new.send(octets)?;
+    *socket = Some(new);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    const REFUSED: &str = r#"{"time":"2026-11-30T08:00:00Z","phase":"connect","verdict":"Open proxy","code":"open-proxy",
+        "action":"reject","enforced":true,"client":"192.0.2.1","client_port":4711,"reference":"ABC","list":"proxies",
+        "offending":{"ip":"192.0.2.1","hop":"connect"},"reply":"554 5.7.1 no","envelope":null}"#;
+
+    fn outlets(outputs: &[Output], alarms: &Alarms) -> (Outlets, Arc<Load>) {
+        let load = Arc::<Load>::default();
+        (Outlets::start(outputs, "mx.example.org", &load, alarms).unwrap(), load)
+    }
+
+    fn to(format: Format, to: Target) -> Output {
+        Output { format, to }
+    }
+
+    #[test]
+    fn each_output_has_its_form() {
+        let folder = TempDir::new().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let [syslog, journal] = ["log", "journal"].map(|name| {
+            let socket = UnixDatagram::bind(path(name)).unwrap();
+            socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+            socket
+        });
+        let outputs = [
+            to(Format::Postfix, Target::File(path("mail.log"))),
+            to(Format::Json, Target::File(path("records.jsonl"))),
+            to(Format::Postfix, Target::Syslog(path("log"))),
+            to(Format::Json, Target::Journal(path("journal"))),
+        ];
+        let alarms = Alarms::default();
+        let (outlets, _load) = outlets(&outputs, &alarms);
+        let record = REFUSED.replace("\n        ", "");
+        assert!(outlets.take(&record));
+        assert!(outlets.take("{\"time\":\"2026-11-30T08:00:00Z\",\"action\":\"accept\"}"));
+        drop(outlets);
+        let line = fs::read_to_string(path("mail.log")).unwrap();
+        assert_eq!(line.lines().count(), 1, "{line}");
+        let pid = process::id();
+        let said = format!(
+            "mx.example.org postfix/smtpd[{pid}]: NOQUEUE: reject: RCPT from unknown[192.0.2.1]:4711: 554 5.7.1 "
+        );
+        assert!(line.contains(&said), "{line}");
+        assert_eq!(fs::read_to_string(path("records.jsonl")).unwrap().lines().count(), 2);
+        let received = |socket: &UnixDatagram| {
+            let mut octets = [0; 4096];
+            let length = socket.recv(&mut octets).unwrap();
+            String::from_utf8(octets[..length].to_vec()).unwrap()
+        };
+        let line = received(&syslog);
+        assert!(
+            line.starts_with("<22>") && line.contains(&format!(" postfix/smtpd[{pid}]: NOQ")),
+            "{line}"
+        );
+        let entry = received(&journal);
+        assert!(entry.starts_with(&format!("MESSAGE={record}\n")), "{entry}");
+        assert!(
+            entry.ends_with(&format!("SYSLOG_IDENTIFIER=portcullis\nSYSLOG_PID={pid}\n")),
+            "{entry}"
+        );
+        assert!(alarms.list().is_empty(), "{alarms:?}");
+    }
+
+    #[test]
+    fn who_does_not_listen_costs_nobody_else_anything() {
+        let folder = TempDir::new().unwrap();
+        let nobody = folder.path().join("log");
+        let outputs = [
+            to(Format::Json, Target::Syslog(nobody.clone())),
+            to(Format::Json, Target::File("/dev/full".into())),
+        ];
+        let alarms = Alarms::default();
+        let (outlets, load) = outlets(&outputs, &alarms);
+        assert!(outlets.take(REFUSED));
+        drop(outlets);
+        assert_eq!(load.status().outputs_lost, 2);
+        let about: Vec<_> = alarms.list().into_iter().map(|alarm| alarm.about).collect();
+        assert_eq!(
+            about,
+            ["audit-output:/dev/full", &format!("audit-output:syslog at {}", nobody.display())]
+        );
+        let nowhere = to(Format::Json, Target::File(folder.path().join("none/x")));
+        assert!(Outlets::start(&[nowhere], "x", &load, &alarms).is_err());
+    }
+}

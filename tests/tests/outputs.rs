@@ -53,6 +53,7 @@ fn fail2ban_finds_who_was_refused_and_nobody_else() {
     let Some(packages) = needs::root_with(&FAIL2BAN, &["python3"]) else { return };
     let site = Site::without_kernel()
         .list("bad", "local-bad", "", "198.51.100.0/24\n")
+        .list("hops", "local-bad", "action = \"reject-message\"", "192.0.2.128/25\n")
         .tables("[[output]]\nformat = \"postfix\"\nto = \"mail.log\"");
     let stage = site.stage(&[CLIENT, LISTED]).unwrap();
     let folder = stage.home.path();
@@ -61,7 +62,7 @@ fn fail2ban_finds_who_was_refused_and_nobody_else() {
     refuse(&stage);
     assert_eq!(deliver(&stage, "bob@example.org", "203.0.113.9"), 250);
     // It is the hop that is listed, not the relay of the message.
-    assert_eq!(deliver(&stage, "bob@example.org", "198.51.100.7"), 554);
+    assert_eq!(deliver(&stage, "bob@example.org", "192.0.2.130"), 550);
     wait_for_records(&stage, &["--phase", "message"], 2);
     assert!(daemon.terminate().unwrap().success());
     let log = folder.join("mail.log");

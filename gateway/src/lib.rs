@@ -5,7 +5,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | contract | `gateway_ebpf`, shared with the XDP program |
-//! | ground | [`net`], [`clock`], [`alarm`], [`pause`], [`levels`], [`tls`], [`sqlite`] |
+//! | ground | [`net`], [`clock`], [`alarm`], [`pause`], [`levels`], [`tls`], [`json`], [`sqlite`] |
 //! | pure core (no sockets, no files, no clock) | [`list`], [`zone`], [`sender`], [`direction`], [`policy`], [`review`], [`scan`], [`bounce`], [`smtp`], [`milter`], [`postfix_policy`], [`story`] |
 //! | adapters (one outside thing each) | [`feed`], [`host`], [`xdp`], [`audit`], [`store`], [`quarantine`], [`dns`], [`auth`], [`rights`], [`tap`] |
 //! | flow | [`engine`], [`refresh`], [`sight`] |
@@ -27,6 +27,7 @@ pub mod engine;
 pub mod feed;
 pub mod front;
 pub mod host;
+pub mod json;
 pub mod levels;
 pub mod list;
 pub mod milter;

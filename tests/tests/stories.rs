@@ -31,6 +31,10 @@ enum Does {
     Sends(&'static str),
     /// Names a recipient that is not of the host.
     Relays,
+    /// Sends a message, and is put on a list when half of it is there.
+    SendsAndIsListed,
+    /// Is put on a list, connects, and is taken from the list.
+    ConnectsAndIsTakenOff,
 }
 
 /// One scenario.
@@ -65,6 +69,18 @@ const ROWS: &[Row] = &[
             "Received: from a ([198.51.100.66]) by relay.example; Sun, 29 Nov 2026 20:00:00 +0000\n",
         ),
         expected: ("message", "sys-deny-ip"),
+    },
+    Row {
+        name: "s0-6-listed-while-it-sends",
+        client: "198.18.0.10",
+        does: Does::SendsAndIsListed,
+        expected: ("message", "sys-deny-ip"),
+    },
+    Row {
+        name: "s0-7-taken-off-the-list",
+        client: "198.18.0.11",
+        does: Does::ConnectsAndIsTakenOff,
+        expected: ("connect", "sys-deny-ip"),
     },
     Row {
         name: "s1-1-zone-at-connect",
@@ -174,7 +190,33 @@ fn act(stage: &Stage, row: &Row) {
             session.command("MAIL FROM:<a@example.com>").unwrap();
             session.command("RCPT TO:<b@example.net>").unwrap();
         }
+        Does::SendsAndIsListed => {
+            let mut session = stage.greeted(row.client).unwrap();
+            for line in ["MAIL FROM:<a@example.com>", "RCPT TO:<b@example.org>", "DATA"] {
+                assert!(session.command(line).unwrap().is_positive(), "{line}");
+            }
+            session.send_raw(b"Subject: hello\r\n\r\nx\r\n").unwrap();
+            list(stage, "add", row.client);
+            session.send_raw(b"y\r\n.\r\n").unwrap();
+            assert!(!session.reply().unwrap().is_positive());
+            list(stage, "remove", row.client);
+        }
+        Does::ConnectsAndIsTakenOff => {
+            list(stage, "add", row.client);
+            stage.connect(client).unwrap().expect(554).unwrap();
+            list(stage, "remove", row.client);
+        }
     }
+}
+
+/// Changes the list of the site by hand, and waits until that is in force.
+fn list(stage: &Stage, what: &str, address: &str) {
+    let before = stage.status_number("/rules/version").unwrap();
+    let reason: &[&str] = if what == "add" { &["--reason", "asked for by hand"] } else { &[] };
+    let all = [&["list", what, "office-bad", address], reason].concat();
+    let output = stage.home.cli(&all).unwrap();
+    assert!(output.status.success(), "{all:?}: {output:?}");
+    stage.wait_for_rules_after(before).unwrap();
 }
 
 fn golden(name: &str) -> PathBuf {

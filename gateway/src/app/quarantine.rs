@@ -48,8 +48,7 @@ pub(super) async fn tend_quarantine(
 fn expire(quarantine: &Arc<Quarantine>, audit: &audit::Writer) {
     for expired in quarantine.expire() {
         let (id, message) = (&expired.id, expired.message.as_ref());
-        let sender = message.map_or("-", |message| &message.sender);
-        info!(target: "quarantine", "expired reference={id} sender={sender:?}");
+        info!(target: "quarantine", "expired reference={id}");
         audit.write(&Event::new(Clock::System.now(), EventKind::Expired, id, message));
     }
 }

@@ -138,10 +138,13 @@ impl Folder {
         Ok(left)
     }
 
-    /// How long the files of all segments are, by number.
+    /// How long the files of all segments are, by number; what was put aside is no segment any more.
     pub(super) fn octets(&self) -> Result<BTreeMap<u64, u64>, AuditError> {
         let mut octets = BTreeMap::new();
         for (number, ending) in self.names()? {
+            if ending.contains("damaged") {
+                continue;
+            }
             // Who seals may have removed it.
             let length = fs::metadata(self.file(number, &ending)).map_or(0, |found| found.len());
             *octets.entry(number).or_insert(0) += length;

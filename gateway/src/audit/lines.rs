@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt as _, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::settings::Rotation;
@@ -35,7 +35,8 @@ impl Lines {
     /// Opens `path` for appending, readable by the owner and the group.
     pub(super) fn open(path: &Path, rotation: Option<Rotation>) -> io::Result<Self> {
         let file = append(path)?;
-        Ok(Self { path: path.to_owned(), rotation, file, torn: false, stale: false })
+        let torn = ends_torn(path).unwrap_or(false);
+        Ok(Self { path: path.to_owned(), rotation, file, torn, stale: false })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -131,6 +132,17 @@ impl Lines {
         fs::rename(&path, earlier(1))?;
         self.follow_rotation()
     }
+}
+
+/// Whether an earlier daemon had no room for the end of its last line.
+fn ends_torn(path: &Path) -> io::Result<bool> {
+    let file = File::open(path)?;
+    let found = file.metadata()?;
+    let mut last = [b'\n'];
+    if found.is_file() && found.len() > 0 {
+        file.read_exact_at(&mut last, found.len() - 1)?;
+    }
+    Ok(last != [b'\n'])
 }
 
 fn append(path: &Path) -> io::Result<File> {

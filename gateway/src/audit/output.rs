@@ -7,10 +7,12 @@ use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use tokio::time::Instant;
 
 use super::lines::Lines;
@@ -23,6 +25,10 @@ use crate::clock::{Clock, Timestamp};
 const MOST: usize = 4096;
 /// How long an output that failed is left alone.
 const AGAIN: Duration = Duration::from_secs(1);
+/// How long one is that only has no room just now.
+const SOON: Duration = Duration::from_millis(10);
+/// How long all of them may take at the end.
+const CLOSING: Duration = Duration::from_secs(2);
 /// Facility mail, severity info (RFC 5424 section 6.2.1).
 const PRIORITY: u8 = 2 << 3 | 6;
 
@@ -70,7 +76,10 @@ impl std::fmt::Display for Target {
 
 /// The sending ends of all outputs; the threads end with it.
 #[derive(Debug, Default)]
-pub(super) struct Outlets(Vec<Outlet>);
+pub(super) struct Outlets {
+    all: Vec<Outlet>,
+    closing: Arc<AtomicBool>,
+}
 
 #[derive(Debug)]
 struct Outlet {
@@ -86,6 +95,7 @@ impl Outlets {
         load: &Arc<Load>,
         alarms: &Alarms,
     ) -> io::Result<Self> {
+        let closing = Arc::<AtomicBool>::default();
         let outlets = outputs.iter().map(|output| {
             let sink = Sink::open(&output.to)?;
             let (queue, inbox) = sync_channel(MOST);
@@ -94,6 +104,7 @@ impl Outlets {
                 name: format!("audit-output:{}", output.to),
                 hostname: hostname.to_owned(),
                 sink,
+                closing: Arc::clone(&closing),
                 load: Arc::clone(load),
                 alarms: alarms.clone(),
             };
@@ -101,16 +112,17 @@ impl Outlets {
             let thread = thread.spawn(move || work.run(&inbox))?;
             Ok(Outlet { queue: Some(queue), thread: Some(thread) })
         });
-        outlets.collect::<io::Result<_>>().map(Self)
+        let all = outlets.collect::<io::Result<_>>()?;
+        Ok(Self { all, closing })
     }
 
     /// Hands them the line of a record; false where one of them has no room for it.
     pub(super) fn take(&self, line: &str) -> bool {
-        if self.0.is_empty() {
+        if self.all.is_empty() {
             return true;
         }
         let line: Arc<str> = line.into();
-        let queues = self.0.iter().filter_map(|outlet| outlet.queue.as_ref());
+        let queues = self.all.iter().filter_map(|outlet| outlet.queue.as_ref());
         let mut all = true;
         for queue in queues {
             all &= queue.try_send(Arc::clone(&line)).is_ok();
@@ -119,13 +131,20 @@ impl Outlets {
     }
 }
 
-impl Drop for Outlet {
-    /// What waits is written, where it can be.
+impl Drop for Outlets {
+    /// What waits is written, where it can be; who does not take it in time is left.
     fn drop(&mut self) {
-        drop(self.queue.take());
-        if let Some(thread) = self.thread.take() {
-            // Whoever panicked has said so.
-            drop(thread.join());
+        self.closing.store(true, Ordering::Relaxed);
+        for outlet in &mut self.all {
+            drop(outlet.queue.take());
+        }
+        let end = Instant::now() + CLOSING;
+        for outlet in &mut self.all {
+            while !outlet.thread.as_ref().is_none_or(JoinHandle::is_finished)
+                && Instant::now() < end
+            {
+                std::thread::sleep(SOON);
+            }
         }
     }
 }
@@ -137,33 +156,51 @@ struct Work {
     name: String,
     hostname: String,
     sink: Sink,
+    closing: Arc<AtomicBool>,
     load: Arc<Load>,
     alarms: Alarms,
 }
 
 impl Work {
     fn run(mut self, inbox: &Receiver<Arc<str>>) {
-        let mut again = None;
+        while let Ok(record) = inbox.recv() {
+            if let Some(line) = self.line(&record)
+                && !self.write(&line)
+            {
+                self.load.lose_output();
+            }
+        }
+    }
+
+    /// Writes a line, however long that takes; false where it never can be, or there is no time left.
+    fn write(&mut self, line: &str) -> bool {
         loop {
-            let record = match inbox.recv_timeout(AGAIN) {
-                Ok(record) => record,
-                Err(RecvTimeoutError::Timeout) => continue,
-                Err(RecvTimeoutError::Disconnected) => return,
+            let error = match self.sink.write(self.format, line) {
+                Ok(()) => {
+                    self.alarms.clear(&self.name);
+                    return true;
+                }
+                Err(error) => error,
             };
-            if again.is_some_and(|again| Instant::now() < again) {
-                self.load.lose_output();
-                continue;
+            let wait = match error.kind() {
+                // Its reader is slow.
+                io::ErrorKind::WouldBlock => SOON,
+                _ if error.raw_os_error() == Some(Errno::MSGSIZE.raw_os_error()) => return false,
+                _ => {
+                    let text = format!(
+                        "cannot write records there: {error}; it is tried again each second, and they are in the store"
+                    );
+                    self.alarms.raise(&self.name, &text);
+                    AGAIN
+                }
+            };
+            let again = Instant::now() + wait;
+            while Instant::now() < again {
+                if self.closing.load(Ordering::Relaxed) {
+                    return false;
+                }
+                std::thread::sleep(SOON);
             }
-            let written =
-                self.line(&record).map_or(Ok(()), |line| self.sink.write(self.format, &line));
-            again = written.is_err().then(|| Instant::now() + AGAIN);
-            if written.is_err() {
-                self.load.lose_output();
-            }
-            let text = written.err().map(|error| {
-                format!("cannot write records there: {error}; they are in the store, and it is tried again each second")
-            });
-            self.alarms.set(&self.name, text.as_deref());
         }
     }
 
@@ -341,6 +378,26 @@ mod tests {
             "{entry}"
         );
         assert!(alarms.list().is_empty(), "{alarms:?}");
+    }
+
+    #[test]
+    fn a_slow_reader_gets_all_of_a_burst() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("log");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let alarms = Alarms::default();
+        let (outlets, load) = outlets(&[to(Format::Json, Target::Syslog(path))], &alarms);
+        for number in 0..1000 {
+            assert!(outlets.take(&format!("{{\"number\":{number}}}")));
+        }
+        let mut octets = [0; 256];
+        for number in 0..1000 {
+            let length = socket.recv(&mut octets).unwrap();
+            let line = String::from_utf8_lossy(&octets[..length]).into_owned();
+            assert!(line.ends_with(&format!(": {{\"number\":{number}}}")), "{line}");
+        }
+        assert_eq!((load.status().outputs_lost, alarms.list()), (0, Vec::new()));
     }
 
     #[test]

@@ -55,7 +55,12 @@ pub(super) fn line(record: &str) -> Option<String> {
     let is_refused = matches!(fields.action.as_deref(), Some("reject" | "reject-message"));
     let is_at_smtp = matches!(fields.phase.as_deref(), Some("connect" | "recipient" | "message"));
     let hop = fields.offending.as_ref().map(|it| &*it.hop);
-    let is_of_client = matches!(hop, None | Some("connect" | "proxy" | "xclient"));
+    let is_message = fields.phase.as_deref() == Some("message");
+    let is_of_client = match hop {
+        // Of a message that is too large, or not as mail is, its client may only be a relay.
+        None => !is_message,
+        Some(hop) => matches!(hop, "connect" | "proxy" | "xclient"),
+    };
     if !(is_refused && is_at_smtp && is_of_client && fields.enforced == Some(true)) {
         return None;
     }
@@ -112,6 +117,12 @@ mod tests {
             (with("action", "accept".into()), false),
             (with("enforced", false.into()), false),
             (with("phase", "kernel".into()), false),
+            (with("phase", "message".into()), true),
+            (
+                json!({"phase": "message", "action": "reject-message", "enforced": true,
+                    "client": "192.0.2.1", "offending": null}),
+                false,
+            ),
             (with("client", Value::Null), false),
             (json!([]), false),
         ] {

@@ -8,12 +8,15 @@ use std::path::{Path, PathBuf};
 
 use data_encoding::BASE32_DNSSEC;
 use ring::hmac;
+use serde_json::Value;
 
 use super::terms::{Kind, Word};
 use crate::policy::{Envelope, Record};
 
 /// What a pseudonym begins with; alone it stands for what is not kept.
 const MARK: &str = "~";
+/// A word that no record has.
+const NOBODY: &str = "\0";
 /// Octets of the hash that a pseudonym shows: nobody finds another text with the same one.
 const SHOWN: usize = 10;
 /// Octets of the key.
@@ -63,6 +66,9 @@ pub struct Veil {
 }
 
 impl Veil {
+    /// What a pseudonym begins with.
+    pub const MARK: char = '~';
+
     /// Reads the key, or makes one.
     pub fn open(privacy: &Privacy) -> io::Result<Self> {
         let is_needed = privacy.fields().contains(&Keep::Hash);
@@ -81,6 +87,11 @@ impl Veil {
         Self { privacy: Privacy::default(), key: None }
     }
 
+    /// Whether all texts are kept.
+    pub(super) fn is_none(&self) -> bool {
+        self.privacy.fields() == [Keep::Text; 5]
+    }
+
     /// What a word looks like in records that are written now.
     pub fn word<'a>(&self, kind: Kind, value: &'a str) -> Cow<'a, str> {
         let privacy = &self.privacy;
@@ -90,8 +101,48 @@ impl Veil {
             Kind::MessageId => privacy.message_id,
             _ => Keep::Text,
         };
-        let is_veiled = value.starts_with(MARK) || value.is_empty();
-        if is_veiled { Cow::Borrowed(value) } else { self.veiled(keep, kind, value) }
+        let word = Word::new(kind, value);
+        let is_veiled = word.value().starts_with(MARK) || word.value().is_empty();
+        match keep {
+            _ if is_veiled => Cow::Borrowed(value),
+            // Whatever it was, no record has it.
+            Keep::Nothing => Cow::Borrowed(NOBODY),
+            keep => self.veiled(keep, kind, value),
+        }
+    }
+
+    /// A record that is no decision, whose fields have the same names.
+    pub(super) fn fields(&self, mut record: Value) -> Value {
+        let Privacy { sender, recipients, message_id, subject, .. } = self.privacy;
+        let mut changed = Vec::new();
+        let mut veil = |keep, kind, text: &mut Value| {
+            let Some(said) = text.as_str().filter(|said| !said.is_empty()) else { return };
+            let veiled = self.veiled(keep, kind, said).into_owned();
+            changed.push((said.to_owned(), veiled.clone()));
+            *text = Value::String(veiled);
+        };
+        for (name, keep, kind) in [
+            ("sender", sender, Kind::Sender),
+            ("message_id", message_id, Kind::MessageId),
+            ("subject", subject, Kind::QueueId),
+        ] {
+            if let Some(text) = record.get_mut(name) {
+                veil(keep, kind, text);
+            }
+        }
+        if let Some(Value::Array(all)) = record.get_mut("recipients") {
+            for text in all {
+                veil(recipients, Kind::Recipient, text);
+            }
+        }
+        for name in ["reply", "next_hop"] {
+            if let Some(Value::String(reply)) = record.get_mut(name) {
+                for (text, veiled) in &changed {
+                    replace(reply, text, veiled);
+                }
+            }
+        }
+        record
     }
 
     /// The envelope as it is recorded; `None` where it stays as it is.
@@ -135,9 +186,7 @@ impl Veil {
             for reply in [&mut record.reply, &mut record.next_hop].into_iter().flatten() {
                 let pairs = said.recipients.iter().zip(&veiled.recipients);
                 for (text, veiled) in pairs.chain([(&said.sender, &veiled.sender)]) {
-                    if text != veiled && !text.is_empty() && reply.contains(text.as_str()) {
-                        *reply = reply.replace(text.as_str(), veiled);
-                    }
+                    replace(reply, text, veiled);
                 }
             }
             record.envelope = Some(veiled);
@@ -151,6 +200,18 @@ impl Veil {
             (Keep::Hash, Some(key)) => Cow::Owned(pseudonym(key, kind, text)),
             (Keep::Hash | Keep::Nothing, _) => Cow::Borrowed(MARK),
         }
+    }
+}
+
+/// Puts a pseudonym in the place of a mailbox in a reply, in whatever case a mail server wrote it. What has no `@` is too short a text
+/// to be told from words.
+fn replace(reply: &mut String, text: &str, veiled: &str) {
+    if text == veiled || !text.contains('@') {
+        return;
+    }
+    let (lower, sought) = (reply.to_ascii_lowercase(), text.to_ascii_lowercase());
+    for (start, found) in lower.match_indices(&sought).collect::<Vec<_>>().into_iter().rev() {
+        reply.replace_range(start..start + found.len(), veiled);
     }
 }
 
@@ -174,13 +235,8 @@ fn key(path: &Path) -> io::Result<[u8; KEY]> {
     let named = |error: io::Error| {
         io::Error::new(error.kind(), format!("the key of pseudonyms, {}: {error}", path.display()))
     };
-    let mut new = [0; KEY];
-    getrandom::fill(&mut new).map_err(|error| named(io::Error::other(error)))?;
-    let made = OpenOptions::new().write(true).create_new(true).mode(0o640).open(path);
-    match made.and_then(|mut file| file.write_all(&new).and_then(|()| file.sync_all())) {
-        Ok(()) => return Ok(new),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(named(error)),
+    if !path.try_exists().map_err(named)? {
+        make_key(path).map_err(named)?;
     }
     let octets = fs::read(path).map_err(named)?;
     let length = octets.len();
@@ -190,6 +246,22 @@ fn key(path: &Path) -> io::Result<[u8; KEY]> {
         );
         named(io::Error::new(io::ErrorKind::InvalidData, text))
     })
+}
+
+/// Makes a key; its file has its name when it is whole and on the disk. That of another daemon which was faster stays.
+fn make_key(path: &Path) -> io::Result<()> {
+    let mut new = [0; KEY];
+    getrandom::fill(&mut new).map_err(io::Error::other)?;
+    let fresh = path.with_added_extension(std::process::id().to_string());
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o640).open(&fresh)?;
+    let made = file.write_all(&new).and_then(|()| file.sync_all());
+    let linked = made.and_then(|()| fs::hard_link(&fresh, path));
+    fs::remove_file(&fresh)?;
+    match linked {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -208,7 +280,7 @@ mod tests {
     }
 
     /// A record of a message as it is written.
-    fn written(veil: &Veil) -> serde_json::Value {
+    fn written(veil: &Veil) -> Value {
         let decision =
             decide_message(&Policy::default(), MessageFacts::default(), 1, Reference::new(1));
         let envelope = Envelope {
@@ -249,7 +321,16 @@ mod tests {
         assert_eq!(other.word(Kind::Sender, sender), sender);
         assert_eq!(other.word(Kind::MessageId, "<1@x>"), record["message_id"].as_str().unwrap());
         assert_eq!(other.word(Kind::Sender, ""), "");
-        let none = written(&Veil::open(&privacy(&folder, Keep::Nothing)).unwrap());
+        assert_eq!(other.word(Kind::Sender, "<>"), "<>");
+        let event = serde_json::json!({"sender": "ann@example.com", "recipients": ["bob@example.org"],
+            "next_hop": "550 <BOB@example.org> unknown", "reference": "ABC", "client": null});
+        let event = other.fields(event);
+        assert_eq!(event["sender"], sender);
+        assert_eq!(event["next_hop"], format!("550 <{recipient}> unknown"));
+        assert_eq!(event["reference"], "ABC");
+        let nothing = Veil::open(&privacy(&folder, Keep::Nothing)).unwrap();
+        assert_eq!(nothing.word(Kind::Sender, "ann@example.com"), NOBODY);
+        let none = written(&nothing);
         assert_eq!(none["envelope"]["sender"], "~");
         assert_eq!(none["envelope"]["recipients"], serde_json::json!(["~", "~"]));
         assert_eq!((&none["subject"], &none["message_id"]), (&().into(), &().into()));

@@ -105,12 +105,19 @@ struct Work {
 
 impl Work {
     fn run(mut self, inbox: &Receiver<Claim>) {
+        let mut look = Instant::now() + LOOK;
         loop {
-            let done = match inbox.recv_timeout(LOOK) {
+            let mut done = match inbox.recv_timeout(look.saturating_duration_since(Instant::now()))
+            {
                 Ok(claim) => self.seal(claim),
-                Err(RecvTimeoutError::Timeout) => self.seal_left_behind(),
+                Err(RecvTimeoutError::Timeout) => Ok(()),
                 Err(RecvTimeoutError::Disconnected) => return,
             };
+            if Instant::now() >= look {
+                let left_behind = self.seal_left_behind();
+                done = done.and(left_behind);
+                look = Instant::now() + LOOK;
+            }
             if !self.goes_on() {
                 return;
             }
@@ -127,7 +134,9 @@ impl Work {
     }
 
     fn seal_left_behind(&self) -> Result<(), AuditError> {
-        self.folder.left_behind()?.into_iter().try_for_each(|claim| self.seal(claim))
+        // One that cannot be sealed keeps none of the others from it.
+        let sealed = self.folder.left_behind()?.into_iter().map(|claim| self.seal(claim));
+        sealed.fold(Ok(()), Result::and)
     }
 
     /// Makes the sealed form; then the growing one goes. Wherever this ends, one of the two is whole.

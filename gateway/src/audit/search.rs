@@ -236,12 +236,15 @@ impl Follower {
             if form == Form::Sealed && self.read.contains_key(&number) && read == u32::MAX {
                 continue;
             }
-            match self.follow(number, form, read, query, &mut each) {
-                Ok(read) => {
-                    self.read.insert(number, read);
-                }
-                Err(error) if error.is_missing() => {}
-                Err(error) => faults.push(error),
+            let mut seen = read;
+            let followed = self.follow(number, form, &mut seen, query, &mut each);
+            // What was handed on is not handed on again, though something behind it could not be read.
+            if seen > 0 {
+                self.read.insert(number, seen);
+            }
+            match followed {
+                Err(error) if !error.is_missing() => faults.push(error),
+                _ => {}
             }
         }
         Ok(faults)
@@ -252,20 +255,25 @@ impl Follower {
         &self,
         number: u64,
         form: Form,
-        read: u32,
+        read: &mut u32,
         query: &Query,
         each: &mut impl FnMut(Seen<'_>),
-    ) -> Result<u32, AuditError> {
+    ) -> Result<(), AuditError> {
         let mut reader = self.archive.open(number, form)?;
         let (records, ..) = reader.extent()?;
         for record in read.saturating_add(1)..=records {
-            let Some(line) = reader.line(record)? else { continue };
+            let line = reader.line(record)?;
+            *read = record;
+            let Some(line) = line else { continue };
             let terms = Terms::of(&line);
             if query.matches(&terms) {
                 each(Seen { at: Cursor { segment: number, record }, line: &line, terms: &terms });
             }
         }
-        Ok(if form == Form::Sealed { u32::MAX } else { records.max(read) })
+        if form == Form::Sealed {
+            *read = u32::MAX;
+        }
+        Ok(())
     }
 }
 

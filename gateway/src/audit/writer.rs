@@ -18,6 +18,7 @@ use super::shelf::Shelf;
 use super::sink::{Sink, Waiting};
 use crate::alarm::Alarms;
 use crate::clock::Clock;
+use crate::json;
 use crate::policy::Record;
 
 /// The subject of the alarm about what is left out.
@@ -110,17 +111,22 @@ impl Writer {
         }
     }
 
-    /// Queues any other record; where there is no room it is lost and counted.
+    /// Queues any other record; where there is no room it is lost and counted. What it has of an envelope is kept as in decisions.
     pub fn write(&self, record: &impl Serialize) {
         let queue = self.shared.queue.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(queue) = queue.as_ref() {
-            self.queue(queue, record);
+        let Some(queue) = queue.as_ref() else { return };
+        if self.shared.veil.is_none() {
+            return self.queue(queue, record);
+        }
+        match serde_json::to_value(record) {
+            Ok(record) => self.queue(queue, &self.shared.veil.fields(record)),
+            Err(_no_json) => self.shared.load.lose(),
         }
     }
 
     fn queue(&self, queue: &SyncSender<Waiting>, record: &impl Serialize) {
         let load = &self.shared.load;
-        let Ok(line) = serde_json::to_string(record) else { return load.lose() };
+        let Ok(line) = json::to_string(record) else { return load.lose() };
         if !self.shared.outlets.read().unwrap_or_else(PoisonError::into_inner).take(&line) {
             load.lose_output();
         }

@@ -7,20 +7,19 @@ use owo_colors::{OwoColorize, Stream};
 use serde::Serialize;
 
 use super::Failure;
+use crate::json;
 use crate::policy::Action;
 
 /// Prints `value` as indented JSON.
 pub(super) fn json(value: &impl Serialize) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    serde_json::to_writer_pretty(&mut out, value)?;
-    Ok(writeln!(out)?)
+    Ok(writeln!(out, "{}", json::to_string_pretty(value)?)?)
 }
 
 /// Prints `value` as JSON in one line.
 pub(super) fn json_line(value: &impl Serialize) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    serde_json::to_writer(&mut out, value)?;
-    Ok(writeln!(out)?)
+    Ok(writeln!(out, "{}", json::to_string(value)?)?)
 }
 
 /// Prints `answer` as JSON, or as `show` does for people.

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::json::is_obeyed;
+
 /// The text on one line: whatever a terminal would obey is written as an escape.
 pub(super) fn safe(text: &str) -> String {
     escaped(text, false)
@@ -20,7 +22,7 @@ fn escaped(text: &str, has_lines: bool) -> String {
             '\r' if has_lines && letters.peek() == Some(&'\n') => {}
             '\n' if has_lines => shown.push('\n'),
             '\t' if has_lines => shown.push('\t'),
-            letter if letter.is_control() || is_turning(letter) => {
+            letter if is_obeyed(letter) => {
                 let written = write!(shown, "{}", letter.escape_unicode());
                 debug_assert!(written.is_ok(), "writing to a string cannot fail");
             }
@@ -28,19 +30,6 @@ fn escaped(text: &str, has_lines: bool) -> String {
         }
     }
     shown
-}
-
-/// Whether a letter shows nothing itself but changes the direction or the joining of others (Unicode TR 36 section 3.1).
-const fn is_turning(letter: char) -> bool {
-    matches!(
-        letter,
-        '\u{61c}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{2069}'
-            | '\u{feff}'
-            | '\u{e0000}'..='\u{e007f}'
-    )
 }
 
 #[cfg(test)]

@@ -114,7 +114,8 @@ impl Letter<'_> {
 
     fn sighting(&self, seen: &Sighting<'_>) -> String {
         let when = moment(seen.time);
-        let helo = seen.helo.filter(|helo| !helo.is_empty());
+        // A name that the trail does not keep says nothing.
+        let helo = seen.helo.filter(|helo| !helo.is_empty() && !helo.starts_with('~'));
         let named = |before: &str| {
             helo.map(|helo| format!("{before}\"{}\"", shown(helo))).unwrap_or_default()
         };

@@ -100,8 +100,10 @@ impl Since<'_> {
                 text: text("what would be decided now is not known".to_owned()),
             },
             (Some(now), true) => {
-                let same = now.is_refused() == record.is_refused();
-                Stands { stands: Some(same), text: text(now.told()) }
+                let same = now.is_refused() == record.is_refused_here();
+                // What the next hop would say now, only it knows.
+                let stands = Some(same).filter(|_same| !record.is_refused_by_next_hop());
+                Stands { stands, text: text(now.told()) }
             }
         }
     }

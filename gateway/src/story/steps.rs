@@ -24,6 +24,9 @@ fn outcome(record: &Told) -> String {
         "message" => " after its header",
         _ => "",
     };
+    if record.is_refused_by_next_hop() {
+        return "Let in, and refused by the next hop".to_owned();
+    }
     let done = match record.action.as_str() {
         "accept" => return "Let in".to_owned(),
         "observe" => return "Let in, and recorded".to_owned(),

@@ -192,7 +192,21 @@ impl Told {
 
     /// Whether its sender was told no, for now or for good.
     pub fn is_refused(&self) -> bool {
+        self.is_refused_here() || self.is_refused_by_next_hop()
+    }
+
+    /// Whether this host told it no.
+    pub fn is_refused_here(&self) -> bool {
         self.enforced && Action::word_refuses(&self.action)
+    }
+
+    /// Whether this host let it in, and the host behind it told it no.
+    pub fn is_refused_by_next_hop(&self) -> bool {
+        let is_no = |text: &String| text.starts_with(['4', '5']);
+        self.event.is_none()
+            && !Action::word_refuses(&self.action)
+            && self.next_hop.as_ref().is_some_and(is_no)
+            && self.reply.as_ref().is_some_and(is_no)
     }
 
     /// The address that all is about: the one that decided, or the client.

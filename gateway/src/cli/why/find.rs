@@ -1,5 +1,6 @@
 //! Finds the records of the trail that a name means: in the store, and in the file of JSON lines what the store does not have.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::net::IpAddr;
@@ -29,6 +30,9 @@ impl What {
         let typed = typed.trim();
         if let Ok(address) = typed.trim_matches(['[', ']']).parse() {
             return Self::Address(crate::net::fold(address));
+        }
+        if typed.starts_with(Veil::MARK) {
+            return Self::Message(typed.to_owned());
         }
         if typed.contains('@') {
             let bare = typed.trim_start_matches('<').trim_end_matches('>');
@@ -60,10 +64,12 @@ impl What {
     }
 
     /// Texts of which each line that is meant has one: most lines are not taken apart.
-    fn texts(&self) -> Vec<String> {
+    fn texts(&self, veil: &Veil) -> Vec<String> {
         match self {
             Self::Address(address) => vec![address.to_string()],
-            Self::Message(id) => vec![in_json(id.trim_matches(['<', '>']))],
+            Self::Message(id) => {
+                vec![in_json(veil.word(Kind::MessageId, id).trim_matches(['<', '>']))]
+            }
             Self::Name(name) => vec![in_json(&name.to_ascii_uppercase()), in_json(name)],
         }
     }
@@ -80,11 +86,12 @@ const NEAR: SignedDuration = SignedDuration::from_mins(10);
 
 /// The newest `most` records that `what` means, near `at` where a time is given; the oldest of them comes first.
 pub(super) fn find(config: &Config, what: &What, at: Option<Timestamp>, most: usize) -> Vec<Value> {
-    let queries = what.queries(at, &audit::veil(config));
+    let veil = audit::veil(config);
+    let queries = what.queries(at, &veil);
     let mut in_store = queries.iter().map(|query| stored(config, query, most));
     in_store
         .find(|found| !found.is_empty())
-        .unwrap_or_else(|| in_lines(config, what, &queries, most))
+        .unwrap_or_else(|| in_lines(config, &what.texts(&veil), &queries, most))
 }
 
 fn stored(config: &Config, query: &Query, most: usize) -> Vec<Value> {
@@ -103,9 +110,8 @@ fn stored(config: &Config, query: &Query, most: usize) -> Vec<Value> {
 }
 
 /// What an earlier version wrote, or one that keeps no store. The file may be long, and is read once.
-fn in_lines(config: &Config, what: &What, queries: &[Query], most: usize) -> Vec<Value> {
+fn in_lines(config: &Config, texts: &[String], queries: &[Query], most: usize) -> Vec<Value> {
     let Ok(file) = File::open(&config.audit.file) else { return Vec::new() };
-    let texts = what.texts();
     let finders: Vec<_> = texts.iter().map(memmem::Finder::new).collect();
     let lines = BufReader::new(file).split(b'\n').map_while(Result::ok);
     let lines = lines.filter(|line| finders.iter().any(|finder| finder.find(line).is_some()));
@@ -113,7 +119,12 @@ fn in_lines(config: &Config, what: &What, queries: &[Query], most: usize) -> Vec
         let terms = Terms::of(line);
         queries.iter().any(|query| query.matches(&terms))
     });
-    let mut found: Vec<_> = meant.filter_map(|line| serde_json::from_str(&line).ok()).collect();
-    let from = found.len().saturating_sub(most);
-    found.split_off(from)
+    let mut found = VecDeque::new();
+    for record in meant.filter_map(|line| serde_json::from_str(&line).ok()) {
+        if found.len() == most {
+            found.pop_front();
+        }
+        found.push_back(record);
+    }
+    found.into()
 }

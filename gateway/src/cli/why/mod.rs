@@ -40,6 +40,8 @@ pub(super) struct Options {
 
 /// Stories that are told of one name.
 const STORIES: usize = 20;
+/// Records of one name that are looked through: what was done with a message in quarantine has its reference, too.
+const OF_NAME: usize = 500;
 /// Records of an address that are looked through for one.
 const LOOKED_AT: usize = 200;
 
@@ -55,7 +57,7 @@ pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
         }
         return Ok(Exit::Done);
     }
-    let records = find(&config, &what, options.at, STORIES);
+    let records = find(&config, &what, options.at, OF_NAME);
     if records.is_empty() {
         return kernel::run(&config, &options.what, options.client, options.json);
     }
@@ -64,9 +66,10 @@ pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
     // The decision may be gone before what was done later.
     let (events, decisions) =
         if decisions.is_empty() { (Vec::new(), events) } else { (events, decisions) };
+    let most = decisions.len().saturating_sub(STORIES);
     let events: Vec<_> = events.iter().map(Told::read).collect();
     let mut teller = Teller::new(&config);
-    let told = decisions.into_iter().map(|record| teller.tell(record, &events));
+    let told = decisions.into_iter().skip(most).map(|record| teller.tell(record, &events));
     let told = told.collect::<Result<Vec<_>, _>>()?;
     if !options.json {
         told.iter().try_for_each(|told| show::story(&told.story))?;
@@ -85,7 +88,7 @@ fn is_event(record: &Value) -> bool {
 
 /// The decision of that name, where the trail has it.
 pub(super) fn record(config: &Config, reference: &str) -> Option<Value> {
-    let found = find(config, &What::Name(reference.to_owned()), None, STORIES);
+    let found = find(config, &What::Name(reference.to_owned()), None, OF_NAME);
     found.into_iter().find(|record| !is_event(record))
 }
 

@@ -72,13 +72,13 @@ const ROWS: &[Row] = &[
     },
     Row {
         name: "s0-6-listed-while-it-sends",
-        client: "198.18.0.10",
+        client: "198.19.0.10",
         does: Does::SendsAndIsListed,
         expected: ("message", "sys-deny-ip"),
     },
     Row {
         name: "s0-7-taken-off-the-list",
-        client: "198.18.0.11",
+        client: "198.19.1.11",
         does: Does::ConnectsAndIsTakenOff,
         expected: ("connect", "sys-deny-ip"),
     },
@@ -236,6 +236,11 @@ fn settled(stage: &Stage, story: &str, reference: &str) -> String {
                 word if word.len() == 5 && word.as_bytes()[2] == b'-' => "DAY",
                 word if word.len() == 10 && word.as_bytes()[4] == b'-' => "DAY",
                 word if word.len() > 10 && word.parse::<u64>().is_ok() => "VERSION",
+                word if word.len() > 10
+                    && word.strip_suffix(',').is_some_and(|it| it.parse::<u64>().is_ok()) =>
+                {
+                    "VERSION,"
+                }
                 word => word,
             })
             .collect();

@@ -1,5 +1,6 @@
-//! Where records go beside the file and the store: line by line, by a thread of its own, so that who does not take them holds up
-//! nobody.
+//! Where records go beside the file and the store, line by line.
+//!
+//! Each output has a thread of its own, so that who does not take them holds up nobody.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};

@@ -50,12 +50,17 @@ pub struct SeenAddress {
 }
 
 impl Recent {
-    /// Reads the end of the trail at `path`; what was rotated away is not looked for.
+    /// Reads the end of the trail at `path`, and where the file was begun anew of late, that of the one before.
     pub fn read(path: &Path) -> io::Result<Self> {
-        let (mut file, length) = open(path)?;
-        file.seek(SeekFrom::Start(length.saturating_sub(NEWEST)))?;
-        let mut octets = Vec::new();
-        file.take(NEWEST).read_to_end(&mut octets)?;
+        let newest = end(path, NEWEST)?;
+        let left = NEWEST.saturating_sub(newest.len() as u64);
+        let mut octets = if left == 0 {
+            Vec::new()
+        } else {
+            // Mostly there is none.
+            end(&path.with_added_extension("1"), left).unwrap_or_default()
+        };
+        octets.extend(newest);
         Ok(Self { octets })
     }
 
@@ -73,6 +78,15 @@ impl Recent {
     pub(super) fn lines(&self) -> impl Iterator<Item = &[u8]> {
         self.octets.rsplit(|octet| *octet == b'\n')
     }
+}
+
+/// The last octets of a file, at most `most`.
+fn end(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let (mut file, length) = open(path)?;
+    file.seek(SeekFrom::Start(length.saturating_sub(most)))?;
+    let mut octets = Vec::new();
+    file.take(most).read_to_end(&mut octets)?;
+    Ok(octets)
 }
 
 /// A record; those of other phases have no other hops.
@@ -187,5 +201,16 @@ mod tests {
         assert!(Recent::read(&folder.path().join("gone")).is_err());
         assert!(Recent::read(folder.path()).is_err());
         assert!(Recent::read(Path::new("/dev/zero")).is_err());
+    }
+
+    #[test]
+    fn what_was_renamed_of_late_is_read_as_well() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("audit.jsonl");
+        fs::write(&path, "c\n").unwrap();
+        let read = || Recent::read(&path).unwrap().octets;
+        assert_eq!(read(), b"c\n");
+        fs::write(path.with_added_extension("1"), "a\nb\n").unwrap();
+        assert_eq!(read(), b"a\nb\nc\n");
     }
 }

@@ -61,7 +61,7 @@ pub(super) struct Behind {
     pub(super) told: Option<Told>,
 }
 
-/// The decision behind `bounce`, as far as this host knows it. The only place here that knows where decisions are kept.
+/// The decision behind `bounce`, as far as this host knows it.
 pub(super) fn behind(config: &Config, bounce: &Bounce) -> Option<Behind> {
     let references = bounce.references.iter().take(LOOKED_FOR);
     let of_daemon = |reference: &str| {

@@ -60,7 +60,7 @@ pub(super) fn belief(bounce: &Bounce, behind: Option<&Behind>, us: Us<'_>) -> Be
     if let Some(host) = bounce.servers.iter().find(|host| us.is(host)) {
         let words = match (has_our_words, reference) {
             (true, Some(found)) => format!(
-                "; its reference {} is not in the audit file, which may be of a later day",
+                "; its reference {} is not in the audit trail, which may be of a later day",
                 found.reference
             ),
             (true, None) => String::new(),
@@ -89,7 +89,7 @@ pub(super) fn belief(bounce: &Bounce, behind: Option<&Behind>, us: Us<'_>) -> Be
             Whose::PerhapsUs,
             format!(
                 "the words are this gateway's, but the reference {} is not known here: it may be \
-                 of another host, or older than the audit file",
+                 of another host, or older than the audit trail",
                 found.reference
             ),
         ),

@@ -5,6 +5,7 @@
 
 pub mod cleanup;
 pub mod clients;
+pub mod crowdsec;
 pub mod daemon;
 pub mod deadline;
 pub mod dialogue;

@@ -6,6 +6,7 @@ use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
+use harness::crowdsec::{self, CROWDSEC};
 use harness::deadline::wait_for;
 use harness::fail2ban::{FAIL2BAN, found};
 use harness::needs;
@@ -49,8 +50,9 @@ fn wait_for_records(stage: &Stage, arguments: &[&str], count: usize) -> Vec<Valu
 }
 
 #[test]
-fn fail2ban_finds_who_was_refused_and_nobody_else() {
+fn fail2ban_and_crowdsec_find_who_was_refused_and_nobody_else() {
     let Some(packages) = needs::root_with(&FAIL2BAN, &["python3"]) else { return };
+    let Some(crowdsec) = needs::mail_server(&CROWDSEC) else { return };
     let site = Site::without_kernel()
         .list("bad", "local-bad", "", "198.51.100.0/24\n")
         .list("hops", "local-bad", "action = \"reject-message\"", "192.0.2.128/25\n")
@@ -73,6 +75,8 @@ fn fail2ban_finds_who_was_refused_and_nobody_else() {
         let found = found(&packages, mode, &log).unwrap();
         assert_eq!(found, vec![LISTED.to_owned(); expected], "{mode}: {lines}");
     }
+    let found = crowdsec::found(&crowdsec, &stage.edge, folder, &log).unwrap();
+    assert_eq!(found, [LISTED, LISTED], "{lines}");
 }
 
 #[test]

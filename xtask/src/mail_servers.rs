@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use harness::crowdsec::CROWDSEC;
 use harness::exim::EXIM;
 use harness::fail2ban::FAIL2BAN;
 use harness::faketime::FAKETIME;
@@ -17,12 +18,13 @@ use crate::packages::{ensure_lists, is_installed};
 use crate::step::{Steps, captured, say};
 
 /// The servers, and what a reader is told that each is there for.
-const SERVERS: [(MailServer, &str); 6] = [
+const SERVERS: [(MailServer, &str); 7] = [
     (POSTFIX, "a real next hop and a real sender"),
     (EXIM, "a real sender"),
     (OPENSMTPD, "a real sender"),
     (RBLDNSD, "a server of DNS lists that reads the same files"),
     (FAIL2BAN, "a real reader of the lines about refused clients"),
+    (CROWDSEC, "another one"),
     (FAKETIME, "a clock that jumps"),
 ];
 

@@ -62,7 +62,7 @@ pub async fn run(config: Config, begun: Begun, levels: Levels) -> Result<(), Fai
     raise_limit(config.connections(), &alarms);
     let audit = audit::Writer::start(config.audit.clone(), alarms.clone(), Clock::System);
     let audit = audit.map_err(|error| Failure::Setup {
-        text: format!("records cannot be written ({}): {error}", config.audit.file.display()),
+        text: format!("cannot write {error}"),
         hint: "make the folder writable, or set `[audit] file` or `[[output]] to` to another path"
             .to_owned(),
     })?;

@@ -49,9 +49,11 @@ impl Writer {
     }
 
     /// Opens the file for appending, readable by the owner and the group, and starts the writing thread. What is wrong with the
-    /// store is an alarm, and tried again.
+    /// store is an alarm, and tried again. An error begins with the path that it is about.
     pub fn start(settings: Settings, alarms: Alarms, clock: Clock) -> io::Result<Self> {
-        let lines = Lines::open(&settings.file, settings.rotation)?;
+        let lines = Lines::open(&settings.file, settings.rotation).map_err(|error| {
+            io::Error::new(error.kind(), format!("{}: {error}", settings.file.display()))
+        })?;
         let veil = Veil::open(&settings.privacy)?;
         let load = Arc::<Load>::default();
         let outlets = Outlets::start(&settings.outputs, &settings.hostname, &load, &alarms)?;

@@ -154,6 +154,22 @@ impl Stage {
         })
     }
 
+    /// The records that a search finds, the newest first.
+    pub fn search(&self, arguments: &[&str]) -> Result<Vec<Value>> {
+        let all = [&["audit", "search", "--json", "--limit", "100000"], arguments].concat();
+        let found = self.home.cli_json(&all)?;
+        found.as_array().cloned().with_context(|| format!("{arguments:?}: {found:#}"))
+    }
+
+    /// Waits until a search finds `count` records.
+    pub fn wait_for_search(&self, arguments: &[&str], count: usize) -> Result<Vec<Value>> {
+        wait_for(&format!("{count} records: {arguments:?}"), PATIENCE * 2, || {
+            let found = self.search(arguments)?;
+            Ok((found.len() == count).then_some(found))
+        })
+        .with_context(|| format!("{:#?}", self.search(arguments)))
+    }
+
     /// Waits for the records about `client` in `phase`, of which there must be `count` and no more.
     pub fn records(&self, client: &str, phase: &str, count: usize) -> Result<Vec<Value>> {
         let ours = || -> Result<Vec<Value>> {

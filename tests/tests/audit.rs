@@ -1,6 +1,5 @@
 //! The store of records: of a daemon that is killed, of two that hand over, searched by the command line.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test that uses them")]
-#![expect(clippy::panic, reason = "helpers of tests fail the test that uses them")]
 
 use std::collections::HashMap;
 use std::fs;
@@ -33,21 +32,6 @@ const MAY_BE_MISSING: Duration = Duration::from_millis(200);
 fn stage() -> Option<Stage> {
     let site = Site::without_kernel().list("bad", "local-bad", "", "198.51.100.0/24\n");
     needs::root().then(|| site.stage(&[CLIENT, LISTED]).unwrap())
-}
-
-/// The records that a search finds.
-fn search(stage: &Stage, arguments: &[&str]) -> Vec<Value> {
-    let all = [&["audit", "search", "--json", "--limit", "100000"], arguments].concat();
-    let found = stage.home.cli_json(&all).unwrap();
-    found.as_array().unwrap_or_else(|| panic!("{found:#}")).clone()
-}
-
-fn wait_for_records(stage: &Stage, arguments: &[&str], count: usize) -> Vec<Value> {
-    wait_for(&format!("{count} records: {arguments:?}"), LONG, || {
-        let found = search(stage, arguments);
-        Ok((found.len() == count).then_some(found))
-    })
-    .unwrap_or_else(|error| panic!("{error:#}: {:#?}", search(stage, arguments)))
 }
 
 fn said(stage: &Stage, arguments: &[&str]) -> String {
@@ -96,7 +80,7 @@ fn a_killed_daemon_has_written_all_but_the_last_moment() {
         let old = told.into_iter().filter(|(at, _)| *at + MAY_BE_MISSING < killed);
         all.extend(old.map(|(_at, reference)| reference));
         assert!(all.len() > 20, "{} refusals", all.len());
-        let found = search(&stage, &["--code", "sys-deny-ip"]);
+        let found = stage.search(&["--code", "sys-deny-ip"]).unwrap();
         let mut counts = HashMap::<&str, usize>::new();
         for record in &found {
             *counts.entry(record["reference"].as_str().unwrap()).or_default() += 1;
@@ -112,7 +96,7 @@ fn a_killed_daemon_has_written_all_but_the_last_moment() {
     assert_eq!(stats["store"]["segments"], 1, "each daemon goes on where the last one ended");
     assert!(stats["codes"]["sys-deny-ip"].as_u64().unwrap() >= u64::try_from(all.len()).unwrap());
     for reference in all.iter().take(3) {
-        let found = search(&stage, &["--reference", &reference.to_ascii_lowercase()]);
+        let found = stage.search(&["--reference", &reference.to_ascii_lowercase()]).unwrap();
         assert_eq!(found.len(), 1, "{reference}");
         assert_eq!(found[0]["list"], "bad");
     }
@@ -136,7 +120,7 @@ fn a_clock_that_jumps_costs_no_records() {
         clock.set(ahead).unwrap();
         thread::sleep(Duration::from_millis(300));
         references.push(refused(&stage).unwrap());
-        wait_for_records(&stage, &["--code", "sys-deny-ip"], references.len());
+        stage.wait_for_search(&["--code", "sys-deny-ip"], references.len()).unwrap();
     }
     // What was a day old by that clock is sealed, and was not removed as too old.
     let sealed = stage.home.path().join("state/audit/00000001.sealed");
@@ -144,13 +128,13 @@ fn a_clock_that_jumps_costs_no_records() {
     daemon.kill().unwrap();
     let daemon = start();
     for (index, reference) in references.iter().enumerate() {
-        let found = search(&stage, &["--reference", reference]);
+        let found = stage.search(&["--reference", reference]).unwrap();
         assert_eq!(found.len(), 1, "{index}: {reference}");
         let story = said(&stage, &["why", reference]);
         assert!(story.contains(LISTED), "{story}");
     }
-    assert_eq!(search(&stage, &["--since", "1h", "--code", "sys-deny-ip"]).len(), 3);
-    assert_eq!(search(&stage, &["--until", "1d", "--code", "sys-deny-ip"]).len(), 1);
+    assert_eq!(stage.search(&["--since", "1h", "--code", "sys-deny-ip"]).unwrap().len(), 3);
+    assert_eq!(stage.search(&["--until", "1d", "--code", "sys-deny-ip"]).unwrap().len(), 1);
     assert!(daemon.terminate().unwrap().success());
 }
 
@@ -161,7 +145,7 @@ fn an_operator_finds_what_became_of_a_message() {
     deliver(&stage, "Some.One@Example.com", "Message-ID: <abc.1@x>\nSubject: \u{1b}[2Jhello");
     deliver(&stage, "=1+1@example.com", "Received: from x ([203.0.113.9]) by y; x\nSubject: two");
     refused(&stage).unwrap();
-    wait_for_records(&stage, &[], 5);
+    stage.wait_for_search(&[], 5).unwrap();
     for (arguments, count) in [
         (&["--phase", "message"] as &[&str], 2),
         (&["--message-id", "<abc.1@x>"], 1),
@@ -181,7 +165,7 @@ fn an_operator_finds_what_became_of_a_message() {
         let found = stage.home.cli_json(&all).unwrap();
         assert_eq!(found.as_array().unwrap().len(), count, "{arguments:?}");
     }
-    let record = &search(&stage, &["--message-id", "abc.1@x"])[0];
+    let record = &stage.search(&["--message-id", "abc.1@x"]).unwrap()[0];
     assert_eq!(
         (&record["message_id"], &record["subject"]),
         (&"abc.1@x".into(), &" [2Jhello".into())
@@ -202,7 +186,7 @@ fn an_operator_finds_what_became_of_a_message() {
     let rest = said(&stage, &["audit", "search", "--limit", "100", "--after", next]);
     assert_eq!(rest.lines().count(), 3, "{rest}");
     assert!(daemon.terminate().unwrap().success());
-    assert_eq!(search(&stage, &[]).len(), 5, "without a daemon, too");
+    assert_eq!(stage.search(&[]).unwrap().len(), 5, "without a daemon, too");
     fs::remove_dir_all(stage.home.path().join("state/audit")).unwrap();
     let output = stage.home.cli(&["audit", "search"]).unwrap();
     assert_eq!(output.status.code(), Some(69), "{output:?}");
@@ -213,7 +197,7 @@ fn who_follows_sees_what_comes() {
     let Some(stage) = stage() else { return };
     let daemon = stage.start().unwrap();
     refused(&stage).unwrap();
-    wait_for_records(&stage, &[], 1);
+    stage.wait_for_search(&[], 1).unwrap();
     let mut command = stage.home.cli_command(&["audit", "tail", "--follow", "--json"]);
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -235,13 +219,13 @@ fn a_daemon_that_takes_over_writes_into_a_segment_of_its_own() {
     let second = stage.home.start_with(stage.home.command(), &["--take-over"]).unwrap();
     first.wait_for_notification("STOPPING=1", LONG).unwrap();
     deliver(&stage, "second@example.com", "Subject: x");
-    wait_for_records(&stage, &["--sender", "second@example.com"], 1);
+    stage.wait_for_search(&["--sender", "second@example.com"], 1).unwrap();
     // Whoever is still with the first one is recorded by it.
     let code = in_hand.command("NOOP").unwrap().code;
     assert!([250, 421].contains(&code), "{code}");
     drop(in_hand);
     assert!(first.wait(LONG).unwrap().success(), "{}", first.log());
-    assert_eq!(search(&stage, &["--phase", "message"]).len(), 2);
+    assert_eq!(stage.search(&["--phase", "message"]).unwrap().len(), 2);
     let stats = stage.home.cli_json(&["audit", "stats", "--json"]).unwrap();
     assert_eq!(stats["store"]["segments"], 2, "{stats:#}");
     assert!(second.terminate().unwrap().success());
@@ -283,7 +267,7 @@ fn records_wait_for_a_store_without_room_and_mail_does_not() {
     let disk = SmallDisk::new(&stage.home.path().join("state/audit"));
     let daemon = stage.start().unwrap();
     refused(&stage).unwrap();
-    wait_for_records(&stage, &[], 1);
+    stage.wait_for_search(&[], 1).unwrap();
     let ballast = disk.fill();
     let mut told = 1;
     wait_for("an alarm about the store", LONG, || {
@@ -298,7 +282,7 @@ fn records_wait_for_a_store_without_room_and_mail_does_not() {
     assert!(waiting > 0, "they wait");
     fs::remove_file(ballast).unwrap();
     stage.wait_for_no_alarm("audit-store").unwrap();
-    wait_for_records(&stage, &[], told);
+    stage.wait_for_search(&[], told).unwrap();
     let count = |name: &str| stage.status_number(&format!("/audit/{name}")).unwrap();
     assert_eq!((count("lost"), count("written")), (0, u64::try_from(told).unwrap()));
     assert!(daemon.terminate().unwrap().success());

@@ -1,6 +1,5 @@
 //! Where records go beside the file and the store, and what they keep of people.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test that uses them")]
-#![expect(clippy::panic, reason = "helpers of tests fail the test that uses them")]
 
 use std::fs;
 use std::os::unix::net::UnixDatagram;
@@ -35,20 +34,6 @@ fn refuse(stage: &Stage) {
     assert_eq!(client.reply().unwrap().code, 554);
 }
 
-fn records(stage: &Stage, arguments: &[&str]) -> Vec<Value> {
-    let all = [&["audit", "search", "--json"], arguments].concat();
-    let found = stage.home.cli_json(&all).unwrap();
-    found.as_array().unwrap_or_else(|| panic!("{found:#}")).clone()
-}
-
-fn wait_for_records(stage: &Stage, arguments: &[&str], count: usize) -> Vec<Value> {
-    wait_for(&format!("{count} records: {arguments:?}"), LONG, || {
-        let found = records(stage, arguments);
-        Ok((found.len() == count).then_some(found))
-    })
-    .unwrap_or_else(|error| panic!("{error:#}: {:#?}", records(stage, &[])))
-}
-
 #[test]
 fn fail2ban_and_crowdsec_find_who_was_refused_and_nobody_else() {
     let Some(packages) = needs::root_with(&FAIL2BAN, &["python3"]) else { return };
@@ -65,7 +50,7 @@ fn fail2ban_and_crowdsec_find_who_was_refused_and_nobody_else() {
     assert_eq!(deliver(&stage, "bob@example.org", "203.0.113.9"), 250);
     // It is the hop that is listed, not the relay of the message.
     assert_eq!(deliver(&stage, "bob@example.org", "192.0.2.130"), 550);
-    wait_for_records(&stage, &["--phase", "message"], 2);
+    stage.wait_for_search(&["--phase", "message"], 2).unwrap();
     assert!(daemon.terminate().unwrap().success());
     let log = folder.join("mail.log");
     let lines = fs::read_to_string(&log).unwrap();
@@ -122,7 +107,7 @@ fn of_people_only_what_is_allowed_is_kept() {
     let stage = site.stage(&[CLIENT]).unwrap();
     let daemon = stage.start().unwrap();
     assert_eq!(deliver(&stage, "Bob@example.org", "203.0.113.9"), 250);
-    let record = wait_for_records(&stage, &["--phase", "message"], 1).remove(0);
+    let record = stage.wait_for_search(&["--phase", "message"], 1).unwrap().remove(0);
     assert_eq!((&record["subject"], &record["envelope"]["helo"]), (&Value::Null, &"~".into()));
     let sender = record["envelope"]["sender"].as_str().unwrap();
     assert!(sender.starts_with('~') && sender.ends_with("@example.com"), "{sender}");
@@ -135,7 +120,7 @@ fn of_people_only_what_is_allowed_is_kept() {
         (["--recipient-domain", "example.org"], 1),
         (["--message-id", "<abc.1@x>"], 1),
     ] {
-        let found = records(&stage, &[&arguments[..], &["--phase", "message"]].concat());
+        let found = stage.search(&[&arguments[..], &["--phase", "message"]].concat()).unwrap();
         assert_eq!(found.len(), count, "{arguments:?}");
     }
     let why = stage.home.cli(&["why", "<abc.1@x>"]).unwrap();

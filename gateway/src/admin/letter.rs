@@ -12,7 +12,7 @@ use tokio::task::spawn_blocking;
 
 use super::past::Memory;
 use super::{Fault, Sources, lookup};
-use crate::audit::SeenDecision;
+use crate::audit::{SeenDecision, Veil};
 use crate::engine::Engine;
 use crate::list::Class;
 use crate::net::fold;
@@ -67,7 +67,8 @@ fn sighting(seen: &SeenDecision) -> Option<Sighting<'_>> {
         time: seen.time,
         hop: &seen.hop,
         client: seen.client,
-        helo: seen.helo.as_deref(),
+        // A name that the trail does not keep says nothing.
+        helo: seen.helo.as_deref().filter(|helo| !Veil::hides(helo)),
         action: if seen.enforced { &seen.action } else { "observe" },
         reference: &seen.reference,
     })

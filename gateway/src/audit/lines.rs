@@ -32,9 +32,11 @@ pub(super) struct Written {
 }
 
 impl Lines {
-    /// Opens `path` for appending, readable by the owner and the group.
+    /// Opens `path` for appending, readable by the owner and the group. An error begins with the path.
     pub(super) fn open(path: &Path, rotation: Option<Rotation>) -> io::Result<Self> {
-        let file = append(path)?;
+        let file = append(path).map_err(|error| {
+            io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+        })?;
         let torn = ends_torn(path).unwrap_or(false);
         Ok(Self { path: path.to_owned(), rotation, file, torn, stale: false })
     }

@@ -2,7 +2,6 @@
 //!
 //! Each output has a thread of its own, so that who does not take them holds up nobody.
 
-use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
@@ -51,6 +50,16 @@ pub enum Format {
     Postfix,
 }
 
+impl Format {
+    /// The program that a line says it is of: other programs look for it.
+    const fn program(self) -> &'static str {
+        match self {
+            Self::Json => "portcullis",
+            Self::Postfix => postfix::PROGRAM,
+        }
+    }
+}
+
 /// Where lines go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
@@ -84,8 +93,8 @@ pub(super) struct Outlets {
 
 #[derive(Debug)]
 struct Outlet {
-    queue: Option<SyncSender<Arc<str>>>,
-    thread: Option<JoinHandle<()>>,
+    queue: SyncSender<Arc<str>>,
+    thread: JoinHandle<()>,
 }
 
 impl Outlets {
@@ -111,7 +120,7 @@ impl Outlets {
             };
             let thread = std::thread::Builder::new().name("audit-output".to_owned());
             let thread = thread.spawn(move || work.run(&inbox))?;
-            Ok(Outlet { queue: Some(queue), thread: Some(thread) })
+            Ok(Outlet { queue, thread })
         });
         let all = outlets.collect::<io::Result<_>>()?;
         Ok(Self { all, closing })
@@ -123,10 +132,9 @@ impl Outlets {
             return true;
         }
         let line: Arc<str> = line.into();
-        let queues = self.all.iter().filter_map(|outlet| outlet.queue.as_ref());
         let mut all = true;
-        for queue in queues {
-            all &= queue.try_send(Arc::clone(&line)).is_ok();
+        for outlet in &self.all {
+            all &= outlet.queue.try_send(Arc::clone(&line)).is_ok();
         }
         all
     }
@@ -136,16 +144,11 @@ impl Drop for Outlets {
     /// What waits is written, where it can be; who does not take it in time is left.
     fn drop(&mut self) {
         self.closing.store(true, Ordering::Relaxed);
-        for outlet in &mut self.all {
-            drop(outlet.queue.take());
-        }
+        // Without their queues they end.
+        let threads: Vec<_> = self.all.drain(..).map(|outlet| outlet.thread).collect();
         let end = Instant::now() + CLOSING;
-        for outlet in &mut self.all {
-            while !outlet.thread.as_ref().is_none_or(JoinHandle::is_finished)
-                && Instant::now() < end
-            {
-                std::thread::sleep(SOON);
-            }
+        while !threads.iter().all(JoinHandle::is_finished) && Instant::now() < end {
+            std::thread::sleep(SOON);
         }
     }
 }
@@ -206,33 +209,21 @@ impl Work {
     }
 
     fn line(&self, record: &str) -> Option<String> {
-        let text = match self.format {
-            Format::Json => record.to_owned(),
-            Format::Postfix => postfix::line(record)?,
-        };
-        let is_json = self.format == Format::Json;
-        Some(match &self.sink {
+        Some(match (self.format, &self.sink) {
+            (Format::Json, _) => record.to_owned(),
             // Whoever reads a file of Postfix lines expects what a system log puts before them.
-            Sink::File(_) | Sink::Stdout if !is_json => {
-                let time = Clock::System.now();
-                format!("{} {} {}: {text}", iso(time), self.hostname, self.tag())
+            (Format::Postfix, Sink::File(_) | Sink::Stdout) => {
+                let text = postfix::line(record)?;
+                let time = iso(Clock::System.now());
+                format!("{time} {} {}: {text}", self.hostname, tag(self.format))
             }
-            _ => text,
+            (Format::Postfix, Sink::Syslog(..) | Sink::Journal(..)) => postfix::line(record)?,
         })
-    }
-
-    fn tag(&self) -> String {
-        tag(self.format)
     }
 }
 
-/// The program that a line says it is of: what other programs look for in lines of Postfix.
 fn tag(format: Format) -> String {
-    let program = match format {
-        Format::Json => "portcullis",
-        Format::Postfix => postfix::PROGRAM,
-    };
-    format!("{program}[{}]", process::id())
+    format!("{}[{}]", format.program(), process::id())
 }
 
 /// As system logs write a time, in UTC.
@@ -251,12 +242,7 @@ enum Sink {
 impl Sink {
     fn open(target: &Target) -> io::Result<Self> {
         Ok(match target {
-            Target::File(path) => {
-                let named = |error: io::Error| {
-                    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
-                };
-                Self::File(Box::new(Lines::open(path, None).map_err(named)?))
-            }
+            Target::File(path) => Self::File(Box::new(Lines::open(path, None)?)),
             Target::Stdout => Self::Stdout,
             // Whoever listens there may come later, or begin anew.
             Target::Syslog(path) => Self::Syslog(path.clone(), None),
@@ -284,15 +270,10 @@ impl Sink {
 
 /// One entry of the journal: `FIELD=VALUE` lines, since no value has a second line.
 fn journal(format: Format, line: &str) -> String {
-    let program = match format {
-        Format::Json => "portcullis",
-        Format::Postfix => postfix::PROGRAM,
-    };
-    let mut entry = format!("MESSAGE={line}\nPRIORITY=6\nSYSLOG_FACILITY=2\n");
-    // Writing to a text cannot fail.
-    writeln!(entry, "SYSLOG_IDENTIFIER={program}\nSYSLOG_PID={}", process::id())
-        .unwrap_or_default();
-    entry
+    let (program, pid) = (format.program(), process::id());
+    format!(
+        "MESSAGE={line}\nPRIORITY=6\nSYSLOG_FACILITY=2\nSYSLOG_IDENTIFIER={program}\nSYSLOG_PID={pid}\n"
+    )
 }
 
 /// Sends a datagram, at the second try over a new socket: the listener may have begun anew. It never waits for room.

@@ -1,78 +1,36 @@
 //! A refusal as Postfix writes it into its log, for programs that look for such lines (fail2ban, CrowdSec, log analysers).
 
-use std::borrow::Cow;
-use std::net::IpAddr;
-
-use serde::Deserialize;
+use crate::story::Told;
 
 /// The program of the lines: those programs look for it.
 pub(super) const PROGRAM: &str = "postfix/smtpd";
 /// Letters of a text of a peer.
 const LONGEST: usize = 200;
 
-#[derive(Deserialize)]
-struct Fields<'a> {
-    #[serde(borrow)]
-    action: Option<Cow<'a, str>>,
-    enforced: Option<bool>,
-    client: Option<IpAddr>,
-    client_port: Option<u16>,
-    #[serde(borrow)]
-    offending: Option<Offending<'a>>,
-    #[serde(borrow)]
-    verdict: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    code: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    list: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    zone: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    reference: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    phase: Option<Cow<'a, str>>,
-    envelope: Option<Envelope>,
-}
-
-#[derive(Deserialize)]
-struct Offending<'a> {
-    #[serde(borrow)]
-    hop: Cow<'a, str>,
-}
-
-#[derive(Default, Deserialize)]
-struct Envelope {
-    helo: String,
-    sender: String,
-    recipients: Vec<String>,
-}
-
 /// The line of a record; `None` where the client was not refused, or not for what it is itself.
 ///
 /// Who bans the client of such a line must not ban the relay of somebody else's message, nor who was only to come again later.
 pub(super) fn line(record: &str) -> Option<String> {
-    let fields: Fields<'_> = serde_json::from_str(record).ok()?;
-    let is_refused = matches!(fields.action.as_deref(), Some("reject" | "reject-message"));
-    let is_at_smtp = matches!(fields.phase.as_deref(), Some("connect" | "recipient" | "message"));
-    let hop = fields.offending.as_ref().map(|it| &*it.hop);
-    let is_message = fields.phase.as_deref() == Some("message");
-    let is_of_client = match hop {
+    let told = Told::read(&serde_json::from_str(record).ok()?);
+    let is_refused = told.enforced && matches!(told.action.as_str(), "reject" | "reject-message");
+    let is_of_client = match (told.phase.as_str(), &told.offending) {
+        ("connect" | "recipient", None) => true,
+        ("connect" | "recipient" | "message", Some(offending)) => {
+            matches!(offending.hop.as_str(), "connect" | "proxy" | "xclient")
+        }
         // Of a message that is too large, or not as mail is, its client may only be a relay.
-        None => !is_message,
-        Some(hop) => matches!(hop, "connect" | "proxy" | "xclient"),
+        _ => false,
     };
-    if !(is_refused && is_at_smtp && is_of_client && fields.enforced == Some(true)) {
+    if !(is_refused && is_of_client) {
         return None;
     }
-    let client = fields.client?;
-    let port = fields.client_port.unwrap_or(0);
-    let by = fields.list.or(fields.zone).or(fields.code).unwrap_or_default();
-    let verdict = fields.verdict.unwrap_or_default();
-    let reference = fields.reference.unwrap_or_default();
-    let Envelope { helo, sender, recipients } = fields.envelope.unwrap_or_default();
-    let [by, verdict, reference, helo, sender] =
-        [&*by, &*verdict, &*reference, &helo, &sender].map(clean);
-    let recipient = clean(recipients.first().map_or("", String::as_str));
+    let client = told.client?;
+    let port = told.client_port.unwrap_or(0);
+    let by = told.list.or(told.zone).unwrap_or(told.code);
+    let (helo, sender) = (told.helo.unwrap_or_default(), told.sender.unwrap_or_default());
+    let recipient = told.recipients.into_iter().next().unwrap_or_default();
+    let texts = [by, told.verdict, told.reference, sender, recipient, helo];
+    let [by, verdict, reference, sender, recipient, helo] = texts.map(|text| clean(&text));
     Some(format!(
         "NOQUEUE: reject: RCPT from unknown[{client}]:{port}: 554 5.7.1 Service unavailable; Client host [{client}] blocked using {by}; {verdict}, reference {reference}; from=<{sender}> to=<{recipient}> proto=ESMTP helo=<{helo}>"
     ))

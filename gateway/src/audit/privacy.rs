@@ -66,8 +66,10 @@ pub struct Veil {
 }
 
 impl Veil {
-    /// What a pseudonym begins with.
-    pub const MARK: char = '~';
+    /// Whether a text of a record is a pseudonym, or stands for what is not kept.
+    pub fn hides(text: &str) -> bool {
+        text.starts_with(MARK)
+    }
 
     /// Reads the key, or makes one.
     pub fn open(privacy: &Privacy) -> io::Result<Self> {
@@ -102,7 +104,7 @@ impl Veil {
             _ => Keep::Text,
         };
         let word = Word::new(kind, value);
-        let is_veiled = word.value().starts_with(MARK) || word.value().is_empty();
+        let is_veiled = Self::hides(word.value()) || word.value().is_empty();
         match keep {
             _ if is_veiled => Cow::Borrowed(value),
             // Whatever it was, no record has it.
@@ -137,9 +139,7 @@ impl Veil {
         }
         for name in ["reply", "next_hop"] {
             if let Some(Value::String(reply)) = record.get_mut(name) {
-                for (text, veiled) in &changed {
-                    replace(reply, text, veiled);
-                }
+                replace_all(reply, changed.iter().map(|(text, veiled)| (text, veiled)));
             }
         }
         record
@@ -182,12 +182,9 @@ impl Veil {
             ..record
         };
         if let (Some(said), Some(veiled)) = (record.envelope, veiled) {
-            // Replies like to repeat addresses.
             for reply in [&mut record.reply, &mut record.next_hop].into_iter().flatten() {
                 let pairs = said.recipients.iter().zip(&veiled.recipients);
-                for (text, veiled) in pairs.chain([(&said.sender, &veiled.sender)]) {
-                    replace(reply, text, veiled);
-                }
+                replace_all(reply, pairs.chain([(&said.sender, &veiled.sender)]));
             }
             record.envelope = Some(veiled);
         }
@@ -200,6 +197,13 @@ impl Veil {
             (Keep::Hash, Some(key)) => Cow::Owned(pseudonym(key, kind, text)),
             (Keep::Hash | Keep::Nothing, _) => Cow::Borrowed(MARK),
         }
+    }
+}
+
+/// Replies like to repeat what the envelope says: each text in one gives way to its pseudonym.
+fn replace_all<'a>(reply: &mut String, pairs: impl Iterator<Item = (&'a String, &'a String)>) {
+    for (text, veiled) in pairs {
+        replace(reply, text, veiled);
     }
 }
 

@@ -33,13 +33,20 @@ pub struct Writer {
 #[derive(Debug)]
 struct Shared {
     settings: Option<Settings>,
-    queue: RwLock<Option<SyncSender<Waiting>>>,
+    /// `None` once it is closed.
+    queues: RwLock<Option<Queues>>,
     thread: Mutex<Option<JoinHandle<()>>>,
-    /// Gone with the queue.
-    outlets: RwLock<Outlets>,
     veil: Veil,
     load: Arc<Load>,
     alarms: Alarms,
+}
+
+/// Where records wait.
+#[derive(Debug)]
+struct Queues {
+    /// For the file and the store.
+    main: SyncSender<Waiting>,
+    outlets: Outlets,
 }
 
 impl Writer {
@@ -51,23 +58,20 @@ impl Writer {
     /// Opens the file for appending, readable by the owner and the group, and starts the writing thread. What is wrong with the
     /// store is an alarm, and tried again. An error begins with the path that it is about.
     pub fn start(settings: Settings, alarms: Alarms, clock: Clock) -> io::Result<Self> {
-        let lines = Lines::open(&settings.file, settings.rotation).map_err(|error| {
-            io::Error::new(error.kind(), format!("{}: {error}", settings.file.display()))
-        })?;
+        let lines = Lines::open(&settings.file, settings.rotation)?;
         let veil = Veil::open(&settings.privacy)?;
         let load = Arc::<Load>::default();
         let outlets = Outlets::start(&settings.outputs, &settings.hostname, &load, &alarms)?;
         let store = settings.store.as_ref();
         let shelf = store.map(|store| Shelf::new(store, alarms.clone(), clock)).transpose()?;
-        let (sender, receiver): (_, Receiver<Waiting>) = sync_channel(MOST);
+        let (main, receiver): (_, Receiver<Waiting>) = sync_channel(MOST);
         let sink = Sink::new(lines, shelf, Arc::clone(&load), alarms.clone());
         let thread =
             std::thread::Builder::new().name("audit".to_owned()).spawn(|| sink.run(receiver))?;
         Ok(Self::with(Shared {
             settings: Some(settings),
-            queue: RwLock::new(Some(sender)),
+            queues: RwLock::new(Some(Queues { main, outlets })),
             thread: Mutex::new(Some(thread)),
-            outlets: RwLock::new(outlets),
             veil,
             load,
             alarms,
@@ -78,9 +82,8 @@ impl Writer {
     pub fn none() -> Self {
         Self::with(Shared {
             settings: None,
-            queue: RwLock::default(),
+            queues: RwLock::default(),
             thread: Mutex::default(),
-            outlets: RwLock::default(),
             veil: Veil::none(),
             load: Arc::default(),
             alarms: Alarms::default(),
@@ -104,36 +107,36 @@ impl Writer {
     /// Queues the record of a decision. Under too much load it loses what did not decide, or is left out if it is of an accept;
     /// where there is no room at all it is lost. Each is counted, since mail must not wait.
     pub fn write_decision(&self, record: Record<'_>) {
-        let queue = self.shared.queue.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(queue) = queue.as_ref() else { return };
+        let queues = self.shared.queues.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(queues) = queues.as_ref() else { return };
         self.tell(self.shared.load.level());
         let envelope = self.shared.veil.envelope(record.envelope);
         if let Some(record) = self.shared.load.reduced(record) {
-            self.queue(queue, &self.shared.veil.record(record, envelope.as_ref()));
+            self.queue(queues, &self.shared.veil.record(record, envelope.as_ref()));
         }
     }
 
     /// Queues any other record; where there is no room it is lost and counted. What it has of an envelope is kept as in decisions.
     pub fn write(&self, record: &impl Serialize) {
-        let queue = self.shared.queue.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(queue) = queue.as_ref() else { return };
+        let queues = self.shared.queues.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(queues) = queues.as_ref() else { return };
         if self.shared.veil.is_none() {
-            return self.queue(queue, record);
+            return self.queue(queues, record);
         }
         match serde_json::to_value(record) {
-            Ok(record) => self.queue(queue, &self.shared.veil.fields(record)),
+            Ok(record) => self.queue(queues, &self.shared.veil.fields(record)),
             Err(_no_json) => self.shared.load.lose(),
         }
     }
 
-    fn queue(&self, queue: &SyncSender<Waiting>, record: &impl Serialize) {
+    fn queue(&self, queues: &Queues, record: &impl Serialize) {
         let load = &self.shared.load;
         let Ok(line) = json::to_string(record) else { return load.lose() };
-        if !self.shared.outlets.read().unwrap_or_else(PoisonError::into_inner).take(&line) {
+        if !queues.outlets.take(&line) {
             load.lose_output();
         }
         let length = line.len();
-        if load.take(length) && queue.try_send(Waiting::new(line)).is_err() {
+        if load.take(length) && queues.main.try_send(Waiting::new(line)).is_err() {
             load.leave(length);
             load.lose();
         }
@@ -165,11 +168,10 @@ impl Writer {
 
     /// Writes out all that waits; afterwards nothing is kept any more. Blocks for as long as the disk does.
     pub fn close(&self) {
-        drop(self.shared.queue.write().unwrap_or_else(PoisonError::into_inner).take());
+        let queues = self.shared.queues.write().unwrap_or_else(PoisonError::into_inner).take();
+        // Nobody waits for the outputs with the lock in his hand.
+        drop(queues);
         let thread = self.shared.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        drop(std::mem::take(
-            &mut *self.shared.outlets.write().unwrap_or_else(PoisonError::into_inner),
-        ));
         if thread.is_some_and(|thread| thread.join().is_err()) {
             error!(target: "alarm", "audit: the writing thread died, its last records are lost");
         }

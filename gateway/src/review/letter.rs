@@ -114,8 +114,7 @@ impl Letter<'_> {
 
     fn sighting(&self, seen: &Sighting<'_>) -> String {
         let when = moment(seen.time);
-        // A name that the trail does not keep says nothing.
-        let helo = seen.helo.filter(|helo| !helo.is_empty() && !helo.starts_with('~'));
+        let helo = seen.helo.filter(|helo| !helo.is_empty());
         let named = |before: &str| {
             helo.map(|helo| format!("{before}\"{}\"", shown(helo))).unwrap_or_default()
         };

@@ -30,6 +30,8 @@ pub struct Told {
     pub enforced: bool,
     /// The client.
     pub client: Option<IpAddr>,
+    /// Its port.
+    pub client_port: Option<u16>,
     /// The host of our own that named it.
     pub peer: Option<IpAddr>,
     /// Our end.
@@ -148,6 +150,7 @@ impl Told {
             action: text("/action").unwrap_or_default(),
             enforced: record.get("enforced").and_then(Value::as_bool).unwrap_or(true),
             client: read(record, "client"),
+            client_port: read(record, "client_port"),
             peer: read(record, "peer"),
             local: read(record, "local"),
             logical_client: read(record, "logical_client"),

@@ -109,7 +109,7 @@ pub(super) fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
     let story = decision.as_ref().and_then(|behind| {
         let told = behind.told.as_ref()?;
         let now = now.as_ref().filter(|_now| told.address() == address);
-        Some(why::story(&config, told, behind.entry_removed.as_ref(), now))
+        Some(why::story(&config, told, &[], behind.entry_removed.as_ref(), now))
     });
     let answer = Answer {
         cut,

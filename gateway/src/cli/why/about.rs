@@ -53,22 +53,14 @@ impl<'a> Teller<'a> {
         let now = address.map(|address| self.now(address)).transpose()?.flatten();
         let own: Vec<_> =
             events.iter().filter(|event| event.reference == told.reference).cloned().collect();
-        let story = with_events(config, &told, &own, entry_removed.as_ref(), now);
+        let story = story(config, &told, &own, entry_removed.as_ref(), now);
         Ok(ToldRecord { record, entry_removed, story })
     }
 }
 
-/// The story of a record; `removed` is its entry's end, `now` what `lookup` says of its address.
+/// The story of a record; `events` are what was done with it later, `removed` is its entry's end, `now` what `lookup` says of its
+/// address.
 pub(in super::super) fn story(
-    config: &Config,
-    told: &Told,
-    removed: Option<&Event>,
-    now: Option<&Value>,
-) -> Story {
-    with_events(config, told, &[], removed, now)
-}
-
-fn with_events(
     config: &Config,
     told: &Told,
     events: &[Told],

@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::audit::{Archive, Kind, Query, Terms, Veil};
 use crate::cli::{audit, output};
 use crate::config::Config;
+use crate::json;
 use crate::net::Prefix;
 
 /// What is asked about.
@@ -31,7 +32,7 @@ impl What {
         if let Ok(address) = typed.trim_matches(['[', ']']).parse() {
             return Self::Address(crate::net::fold(address));
         }
-        if typed.starts_with(Veil::MARK) {
+        if Veil::hides(typed) {
             return Self::Message(typed.to_owned());
         }
         if typed.contains('@') {
@@ -77,7 +78,7 @@ impl What {
 
 /// A text as it stands in a line, without its quotes.
 fn in_json(text: &str) -> String {
-    let quoted = Value::from(text).to_string();
+    let quoted = json::to_string(&text).unwrap_or_default();
     quoted.trim_matches('"').to_owned()
 }
 

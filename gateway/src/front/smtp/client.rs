@@ -166,8 +166,7 @@ impl ClientStream {
     pub(super) async fn hang_up(mut self) {
         let goodbye = async {
             self.flush().await?;
-            let has_more = self.stream.peek(&mut [0; 1]).is_ok();
-            if self.has_quit && !self.is_tls() && !has_more {
+            if self.has_quit && !self.is_tls() && self.stream.peek(&mut [0; 1]).is_err() {
                 return Ok(());
             }
             self.stream.shutdown().await.map_err(|_broken| Gone)?;

@@ -6,16 +6,15 @@ use std::io::{self, Write as _};
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rustix::io::Errno;
 use tokio::time::Instant;
 
-use super::lines::Lines;
+use super::lines::{Lines, Written};
 use super::load::Load;
 use super::postfix;
 use crate::alarm::Alarms;
@@ -88,7 +87,8 @@ impl std::fmt::Display for Target {
 #[derive(Debug, Default)]
 pub(super) struct Outlets {
     all: Vec<Outlet>,
-    closing: Arc<AtomicBool>,
+    /// Until when it is tried, once they are to end.
+    end: Arc<OnceLock<Instant>>,
 }
 
 #[derive(Debug)]
@@ -105,7 +105,7 @@ impl Outlets {
         load: &Arc<Load>,
         alarms: &Alarms,
     ) -> io::Result<Self> {
-        let closing = Arc::<AtomicBool>::default();
+        let end = Arc::<OnceLock<Instant>>::default();
         let outlets = outputs.iter().map(|output| {
             let sink = Sink::open(&output.to)?;
             let (queue, inbox) = sync_channel(MOST);
@@ -114,7 +114,7 @@ impl Outlets {
                 name: format!("audit-output:{}", output.to),
                 hostname: hostname.to_owned(),
                 sink,
-                closing: Arc::clone(&closing),
+                end: Arc::clone(&end),
                 load: Arc::clone(load),
                 alarms: alarms.clone(),
             };
@@ -123,7 +123,7 @@ impl Outlets {
             Ok(Outlet { queue, thread })
         });
         let all = outlets.collect::<io::Result<_>>()?;
-        Ok(Self { all, closing })
+        Ok(Self { all, end })
     }
 
     /// Hands them the line of a record; false where one of them has no room for it.
@@ -143,10 +143,9 @@ impl Outlets {
 impl Drop for Outlets {
     /// What waits is written, where it can be; who does not take it in time is left.
     fn drop(&mut self) {
-        self.closing.store(true, Ordering::Relaxed);
+        let end = *self.end.get_or_init(|| Instant::now() + CLOSING);
         // Without their queues they end.
         let threads: Vec<_> = self.all.drain(..).map(|outlet| outlet.thread).collect();
-        let end = Instant::now() + CLOSING;
         while !threads.iter().all(JoinHandle::is_finished) && Instant::now() < end {
             std::thread::sleep(SOON);
         }
@@ -160,7 +159,7 @@ struct Work {
     name: String,
     hostname: String,
     sink: Sink,
-    closing: Arc<AtomicBool>,
+    end: Arc<OnceLock<Instant>>,
     load: Arc<Load>,
     alarms: Alarms,
 }
@@ -200,7 +199,8 @@ impl Work {
             };
             let again = Instant::now() + wait;
             while Instant::now() < again {
-                if self.closing.load(Ordering::Relaxed) {
+                // At the end there is time for who is slow, and none for what does not go.
+                if self.end.get().is_some_and(|end| wait > SOON || *end <= Instant::now()) {
                     return false;
                 }
                 std::thread::sleep(SOON);
@@ -252,7 +252,11 @@ impl Sink {
 
     fn write(&mut self, format: Format, line: &str) -> io::Result<()> {
         match self {
-            Self::File(lines) => lines.append(&[line]).fault.map_or(Ok(()), Err),
+            Self::File(lines) => match lines.append(&[line]) {
+                // A line that is there is not written again, though the file that it is in may have another name by now.
+                Written { lines: 1.., .. } | Written { fault: None, .. } => Ok(()),
+                Written { fault: Some(fault), .. } => Err(fault),
+            },
             Self::Stdout => {
                 let mut out = io::stdout().lock();
                 writeln!(out, "{line}")?;
@@ -380,6 +384,44 @@ mod tests {
             assert!(line.ends_with(&format!(": {{\"number\":{number}}}")), "{line}");
         }
         assert_eq!((load.status().outputs_lost, alarms.list()), (0, Vec::new()));
+    }
+
+    #[test]
+    fn who_is_slow_has_time_at_the_end() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("log");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let alarms = Alarms::default();
+        let (outlets, load) = outlets(&[to(Format::Json, Target::Syslog(path))], &alarms);
+        for number in 0..300 {
+            assert!(outlets.take(&format!("{{\"number\":{number}}}")));
+        }
+        std::thread::scope(|scope| {
+            scope.spawn(|| drop(outlets));
+            for _ in 0..300 {
+                socket.recv(&mut [0; 256]).unwrap();
+            }
+        });
+        assert_eq!(load.status().outputs_lost, 0);
+    }
+
+    #[test]
+    fn a_line_that_is_there_is_not_written_again() {
+        let folder = TempDir::new().unwrap();
+        let [before, after] = ["before", "after"].map(|name| folder.path().join(name));
+        fs::create_dir(&before).unwrap();
+        let outputs = [to(Format::Json, Target::File(before.join("records")))];
+        let (outlets, load) = outlets(&outputs, &Alarms::default());
+        // There is no place for another file, so that the one that has been renamed goes on.
+        fs::rename(&before, &after).unwrap();
+        assert!(outlets.take("{\"number\":1}") && outlets.take("{\"number\":2}"));
+        drop(outlets);
+        let written = fs::read_to_string(after.join("records")).unwrap();
+        assert_eq!(
+            (written.as_str(), load.status().outputs_lost),
+            ("{\"number\":1}\n{\"number\":2}\n", 0)
+        );
     }
 
     #[test]

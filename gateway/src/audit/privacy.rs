@@ -139,7 +139,7 @@ impl Veil {
         }
         for name in ["reply", "next_hop"] {
             if let Some(Value::String(reply)) = record.get_mut(name) {
-                replace_all(reply, changed.iter().map(|(text, veiled)| (text, veiled)));
+                replace_all(reply, &changed);
             }
         }
         record
@@ -171,10 +171,16 @@ impl Veil {
         record: Record<'a>,
         veiled: Option<&'a Envelope>,
     ) -> Record<'a> {
+        if self.is_none() {
+            return record;
+        }
         let Privacy { message_id, subject, .. } = self.privacy;
-        let other = |keep, kind, text: Option<String>| {
-            let text = text.filter(|_text| keep != Keep::Nothing)?;
-            Some(self.veiled(keep, kind, &text).into_owned())
+        let mut changed = Vec::new();
+        let mut other = |keep, kind, text: Option<String>| {
+            let text = text?;
+            let veiled = self.veiled(keep, kind, &text).into_owned();
+            changed.push((text, veiled.clone()));
+            Some(veiled).filter(|_veiled| keep != Keep::Nothing)
         };
         let mut record = Record {
             message_id: other(message_id, Kind::MessageId, record.message_id),
@@ -182,11 +188,13 @@ impl Veil {
             ..record
         };
         if let (Some(said), Some(veiled)) = (record.envelope, veiled) {
-            for reply in [&mut record.reply, &mut record.next_hop].into_iter().flatten() {
-                let pairs = said.recipients.iter().zip(&veiled.recipients);
-                replace_all(reply, pairs.chain([(&said.sender, &veiled.sender)]));
-            }
+            let recipients = said.recipients.iter().zip(&veiled.recipients);
+            let all = recipients.chain([(&said.sender, &veiled.sender)]);
+            changed.extend(all.map(|(text, veiled)| (text.clone(), veiled.clone())));
             record.envelope = Some(veiled);
+        }
+        for reply in [&mut record.reply, &mut record.next_hop].into_iter().flatten() {
+            replace_all(reply, &changed);
         }
         record
     }
@@ -200,8 +208,11 @@ impl Veil {
     }
 }
 
-/// Replies like to repeat what the envelope says: each text in one gives way to its pseudonym.
-fn replace_all<'a>(reply: &mut String, pairs: impl Iterator<Item = (&'a String, &'a String)>) {
+/// Replies like to repeat what the envelope and the header say: each text in one gives way to its pseudonym, the longest first, since one
+/// may be the end of another.
+fn replace_all(reply: &mut String, pairs: &[(String, String)]) {
+    let mut pairs: Vec<_> = pairs.iter().collect();
+    pairs.sort_by_key(|(text, _veiled)| std::cmp::Reverse(text.len()));
     for (text, veiled) in pairs {
         replace(reply, text, veiled);
     }
@@ -293,6 +304,7 @@ mod tests {
             recipients: vec!["bob@example.org".to_owned(), "postmaster".to_owned()],
         };
         let outcome = Outcome {
+            reply: Some("250 2.6.0 <1@x> queued".to_owned()),
             next_hop: Some("550 5.1.1 <bob@example.org>: unknown".to_owned()),
             message_id: Some("1@x".to_owned()),
             subject: Some("About Ann".to_owned()),
@@ -338,6 +350,15 @@ mod tests {
         assert_eq!(none["envelope"]["sender"], "~");
         assert_eq!(none["envelope"]["recipients"], serde_json::json!(["~", "~"]));
         assert_eq!((&none["subject"], &none["message_id"]), (&().into(), &().into()));
+    }
+
+    #[test]
+    fn a_mailbox_that_ends_as_another_is_no_part_of_it() {
+        let names = ["ann@x.org", "joann@x.org"].map(ToOwned::to_owned);
+        let pairs = names.map(|name| (name.clone(), format!("~{}", name.len())));
+        let mut reply = "550 <JoAnn@x.org> and <ann@x.org>".to_owned();
+        replace_all(&mut reply, &pairs);
+        assert_eq!(reply, "550 <~11> and <~9>");
     }
 
     #[test]

@@ -111,6 +111,52 @@ fn clients_speak_tls_from_the_first_octet_on() {
     .unwrap();
 }
 
+/// What a client says to a listener with implicit TLS behind a load balancer, whose header and the first octets of the handshake come in
+/// one piece.
+const BALANCED: &str = r#"
+import socket, ssl, sys, time
+cut = int(sys.argv[1])
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+heard, said = ssl.MemoryBIO(), ssl.MemoryBIO()
+tls = context.wrap_bio(heard, said)
+
+def step(action):
+    while True:
+        try:
+            return action()
+        except ssl.SSLWantReadError:
+            peer.sendall(said.read())
+            heard.write(peer.recv(65536))
+
+try:
+    tls.do_handshake()
+except ssl.SSLWantReadError:
+    hello = said.read()
+peer = socket.create_connection(("192.0.2.1", 25), 10, ("198.18.1.2", 0))
+peer.sendall(b"PROXY TCP4 203.0.113.9 192.0.2.1 4711 25\r\n" + hello[:cut])
+time.sleep(0.3)
+peer.sendall(hello[cut:])
+step(tls.do_handshake)
+print(step(lambda: tls.read(4096)))
+"#;
+
+#[test]
+fn a_handshake_may_come_with_the_header_of_a_load_balancer() {
+    if !needs::root() || !needs::program("python3") {
+        return;
+    }
+    let site = site("tls = \"implicit\"\nproxy_from = [\"198.18.1.2\"]");
+    let stage = stage(&site.list("bad", "local-bad", "", "203.0.113.9\n"));
+    let _daemon = stage.start().unwrap();
+    for cut in ["0", "1", "20", "9999"] {
+        let mut python = stage.sender.command("python3");
+        let output = python.args(["-c", BALANCED, cut]).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains("554 5.7.1 you are not allowed"), "{cut}: {output:?}");
+    }
+}
+
 #[test]
 fn the_next_hop_is_spoken_to_under_tls() {
     let Some(packages) = needs::root_with(&POSTFIX, &[]) else { return };

@@ -6,6 +6,7 @@ use std::io::{self, Write as _};
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
@@ -22,6 +23,8 @@ use crate::clock::{Clock, Timestamp};
 
 /// Records that may wait for an output.
 const MOST: usize = 4096;
+/// Octets that they may have: most records have less than a thousand.
+const MOST_OCTETS: usize = 16 << 20;
 /// How long an output that failed is left alone.
 const AGAIN: Duration = Duration::from_secs(1);
 /// How long one is that only has no room just now.
@@ -94,6 +97,8 @@ pub(super) struct Outlets {
 #[derive(Debug)]
 struct Outlet {
     queue: SyncSender<Arc<str>>,
+    /// Octets that wait.
+    waiting: Arc<AtomicUsize>,
     thread: JoinHandle<()>,
 }
 
@@ -109,6 +114,7 @@ impl Outlets {
         let outlets = outputs.iter().map(|output| {
             let sink = Sink::open(&output.to)?;
             let (queue, inbox) = sync_channel(MOST);
+            let waiting = Arc::<AtomicUsize>::default();
             let work = Work {
                 format: output.format,
                 name: format!("audit-output:{}", output.to),
@@ -117,10 +123,11 @@ impl Outlets {
                 end: Arc::clone(&end),
                 load: Arc::clone(load),
                 alarms: alarms.clone(),
+                waiting: Arc::clone(&waiting),
             };
             let thread = std::thread::Builder::new().name("audit-output".to_owned());
             let thread = thread.spawn(move || work.run(&inbox))?;
-            Ok(Outlet { queue, thread })
+            Ok(Outlet { queue, waiting, thread })
         });
         let all = outlets.collect::<io::Result<_>>()?;
         Ok(Self { all, end })
@@ -134,9 +141,21 @@ impl Outlets {
         let line: Arc<str> = line.into();
         let mut all = true;
         for outlet in &self.all {
-            all &= outlet.queue.try_send(Arc::clone(&line)).is_ok();
+            all &= outlet.take(&line);
         }
         all
+    }
+}
+
+impl Outlet {
+    fn take(&self, line: &Arc<str>) -> bool {
+        let had = self.waiting.fetch_add(line.len(), Ordering::Relaxed);
+        let taken =
+            had + line.len() <= MOST_OCTETS && self.queue.try_send(Arc::clone(line)).is_ok();
+        if !taken {
+            self.waiting.fetch_sub(line.len(), Ordering::Relaxed);
+        }
+        taken
     }
 }
 
@@ -162,6 +181,7 @@ struct Work {
     end: Arc<OnceLock<Instant>>,
     load: Arc<Load>,
     alarms: Alarms,
+    waiting: Arc<AtomicUsize>,
 }
 
 impl Work {
@@ -172,6 +192,7 @@ impl Work {
             {
                 self.load.lose_output();
             }
+            self.waiting.fetch_sub(record.len(), Ordering::Relaxed);
         }
     }
 
@@ -384,6 +405,17 @@ mod tests {
             assert!(line.ends_with(&format!(": {{\"number\":{number}}}")), "{line}");
         }
         assert_eq!((load.status().outputs_lost, alarms.list()), (0, Vec::new()));
+    }
+
+    #[test]
+    fn what_waits_is_bounded_by_its_octets() {
+        let folder = TempDir::new().unwrap();
+        let output = to(Format::Json, Target::Syslog(folder.path().join("nobody")));
+        let (outlets, load) = outlets(&[output], &Alarms::default());
+        let line = "x".repeat(MOST_OCTETS / 4);
+        assert_eq!([(); 6].map(|()| outlets.take(&line)), [true, true, true, true, false, false]);
+        drop(outlets);
+        assert_eq!(load.status().outputs_lost, 4);
     }
 
     #[test]

@@ -339,10 +339,11 @@ mod tests {
         assert_eq!(other.word(Kind::Sender, ""), "");
         assert_eq!(other.word(Kind::Sender, "<>"), "<>");
         let event = serde_json::json!({"sender": "ann@example.com", "recipients": ["bob@example.org"],
-            "next_hop": "550 <BOB@example.org> unknown", "reference": "ABC", "client": null});
+            "message_id": "1@x", "next_hop": "550 <BOB@example.org> unknown, <1@x>", "reference": "ABC", "client": null});
         let event = other.fields(event);
         assert_eq!(event["sender"], sender);
-        assert_eq!(event["next_hop"], format!("550 <{recipient}> unknown"));
+        let id = event["message_id"].as_str().unwrap();
+        assert_eq!(event["next_hop"], format!("550 <{recipient}> unknown, <{id}>"));
         assert_eq!(event["reference"], "ABC");
         let nothing = Veil::open(&privacy(&folder, Keep::Nothing)).unwrap();
         assert_eq!(nothing.word(Kind::Sender, "ann@example.com"), NOBODY);

@@ -44,6 +44,8 @@ pub struct Event<'a> {
     pub sender: Option<&'a str>,
     /// The recipients that it is about.
     pub recipients: Vec<&'a str>,
+    /// The Message-ID of the message.
+    pub message_id: Option<&'a str>,
     /// Octets of the message.
     pub octets: Option<u64>,
     /// What the next hop said in the end.
@@ -71,6 +73,7 @@ impl<'a> Event<'a> {
             client: message.map(|message| message.client),
             sender: message.map(|message| message.sender.as_str()),
             recipients: recipients.unwrap_or_default(),
+            message_id: message.and_then(|message| message.message_id.as_deref()),
             octets: message.map(|message| message.octets),
             next_hop: None,
         }

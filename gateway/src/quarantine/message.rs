@@ -36,6 +36,9 @@ pub struct HeldMessage {
     pub recipients: Vec<HeldRecipient>,
     /// The Subject, decoded and cut.
     pub subject: Option<String>,
+    /// The Message-ID, without its brackets.
+    #[serde(default)]
+    pub message_id: Option<String>,
     /// Octets of the message.
     pub octets: u64,
     /// Why it is here.

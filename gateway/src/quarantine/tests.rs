@@ -43,6 +43,7 @@ fn record(number: u64, sender: &str, recipients: &[&str], time: &str) -> HeldMes
             })
             .collect(),
         subject: None,
+        message_id: Some("1@client.example".to_owned()),
         octets: 4,
         why: Why::default(),
         release_begun: None,

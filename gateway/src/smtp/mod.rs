@@ -27,4 +27,4 @@ pub use proxy_protocol::{
 pub use recipient_domains::RecipientDomains;
 pub use reply::{NextHopReply, ReplyFault, ReplyParser};
 pub use trace::{Protocol, Trace, is_results_of, received_field, results_field, with_prefix};
-pub use xclient::{Xclient, XclientAttributes, xclient_command};
+pub use xclient::{Named, Xclient, XclientAttributes, xclient_command};

@@ -58,11 +58,23 @@ pub fn xclient_command(
     Some(command)
 }
 
+/// What a host before this one says of an attribute.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Named<T> {
+    /// Nothing: it stays as it was.
+    #[default]
+    Omitted,
+    /// That it does not know it.
+    Unavailable,
+    /// What it is.
+    As(T),
+}
+
 /// What a host before this one says of the client; what it does not say is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Xclient {
     /// Its address, IPv4-mapped ones folded.
-    pub address: Option<IpAddr>,
+    pub address: Named<IpAddr>,
     /// Its port.
     pub port: Option<u16>,
     /// The name that it greeted with.
@@ -94,13 +106,14 @@ impl Xclient {
         let is_said =
             !["[UNAVAILABLE]", "[TEMPUNAVAIL]"].iter().any(|word| value.eq_ignore_ascii_case(word));
         match name {
-            "ADDR" if is_said => self.address = Some(address(&value)?),
+            "ADDR" if is_said => self.address = Named::As(address(&value)?),
+            "ADDR" => self.address = Named::Unavailable,
             "PORT" if is_said => {
                 self.port = Some(value.parse().map_err(|_no_port| CommandError::Arguments)?);
             }
             "HELO" if is_said => self.hello = Some(value.parse()?),
             // The name is for us to look up, and the rest changes nothing here.
-            "ADDR" | "PORT" | "HELO" | "NAME" | "PROTO" | "DESTADDR" | "DESTPORT" => {}
+            "PORT" | "HELO" | "NAME" | "PROTO" | "DESTADDR" | "DESTPORT" => {}
             _ => return Err(CommandError::Arguments),
         }
         Ok(())
@@ -153,6 +166,7 @@ mod tests {
         for (said, address, port, hello) in [
             ("ADDR=192.0.2.7", Some("192.0.2.7"), None, None),
             ("addr=IPV6:2001:db8::7 PORT=25", Some("2001:db8::7"), Some(25), None),
+            ("PORT=25", None, Some(25), None),
             ("ADDR=ipv6:::ffff:192.0.2.7", Some("192.0.2.7"), None, None),
             (
                 "NAME=[UNAVAILABLE] ADDR=192.0.2.7  PORT=[TEMPUNAVAIL] PROTO=ESMTP HELO=a+2Bb",
@@ -160,13 +174,15 @@ mod tests {
                 None,
                 Some("a+b"),
             ),
-            ("ADDR=[UNAVAILABLE]", None, None, None),
         ] {
             let found = Xclient::parse(said).unwrap();
-            assert_eq!(found.address, address.map(|text| text.parse().unwrap()), "{said}");
+            let address = address.map(|text| Named::As(text.parse().unwrap()));
+            assert_eq!(found.address, address.unwrap_or_default(), "{said}");
             assert_eq!(found.port, port, "{said}");
             assert_eq!(found.hello.as_ref().map(HelloName::as_str), hello, "{said}");
         }
+        let unknown = Xclient::parse("ADDR=[unavailable] PORT=[UNAVAILABLE]").unwrap();
+        assert_eq!(unknown, Xclient { address: Named::Unavailable, ..Xclient::default() });
         for said in [
             "",
             "ADDR",

@@ -3,12 +3,15 @@
 use std::fmt::Display;
 use std::io;
 use std::mem;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::server::Acceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_rustls::{LazyConfigAcceptor, StartHandshake, TlsAcceptor};
 
 use super::stream::Stream;
 use crate::policy::{ClientTls, Reply};
@@ -82,14 +85,21 @@ impl ClientStream {
         Some(if is_proxy_header(said) { Early::ProxyHeader } else { Early::Talk })
     }
 
-    /// Speaks TLS from here on. Whatever came in the clear and was not read is forgotten: it may be anybody's (RFC 3207
-    /// section 4.2).
-    pub(super) async fn secure(&mut self, acceptor: &TlsAcceptor) -> io::Result<()> {
+    /// Forgets what came and was not read.
+    pub(super) fn forget_input(&mut self) {
         self.input = LineBuffer::new(self.line_limit);
+    }
+
+    /// Speaks TLS from here on. What came and was not read is the start of the client's handshake.
+    pub(super) async fn secure(&mut self, acceptor: &TlsAcceptor) -> io::Result<()> {
+        let input = mem::replace(&mut self.input, LineBuffer::new(self.line_limit));
         let Stream::Plain(socket) = mem::replace(&mut self.stream, Stream::Lost) else {
             return Err(io::ErrorKind::InvalidInput.into());
         };
-        let secured = acceptor.accept(socket).await?;
+        let secured = match input.unread() {
+            [] => acceptor.accept(socket).await?,
+            said => handshake(acceptor, socket, said).await?,
+        };
         self.stream = Stream::Tls(Box::new(secured.into()));
         Ok(())
     }
@@ -179,4 +189,22 @@ impl ClientStream {
         };
         let _done: Option<Result<(), Gone>> = timeout(GOODBYE, goodbye).await.ok();
     }
+}
+
+/// A handshake whose first octets were read from the socket before.
+async fn handshake(
+    acceptor: &TlsAcceptor,
+    socket: TcpStream,
+    mut said: &[u8],
+) -> io::Result<TlsStream<TcpStream>> {
+    let mut hello = Acceptor::default();
+    while !said.is_empty() {
+        hello.read_tls(&mut said)?;
+    }
+    let start = match hello.accept() {
+        Ok(Some(accepted)) => StartHandshake::from_parts(accepted, socket),
+        Ok(None) => LazyConfigAcceptor::new(hello, socket).await?,
+        Err((error, _alert)) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+    };
+    start.into_stream(Arc::clone(acceptor.config())).await
 }

@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::policy::{Decision, Outcome, Reply};
 use crate::quarantine::{HeldMessage, HeldRecipient, Id, Incoming, Quarantine, QuarantineError};
 use crate::quarantine::{SCHEMA, Why};
-use crate::scan::subject;
+use crate::scan::{message_id, subject};
 
 /// Octets that are written at once; each time costs a hop to another thread.
 const PIECE: usize = 128 * 1024;
@@ -113,6 +113,7 @@ impl Session {
             mail: message.mail.whole(),
             recipients: addresses.collect(),
             subject: subject(&message.header),
+            message_id: message_id(&message.header),
             octets: message.octets,
             why: Why::new(decision, rules),
             release_begun: None,

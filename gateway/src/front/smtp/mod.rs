@@ -1,4 +1,4 @@
-//! The SMTP proxy: takes connections, has them judged, relays what may pass to the next hop.
+//! The SMTP proxy: speaks with clients, has them judged, relays what may pass to the next hop.
 
 mod client;
 mod connections;

@@ -13,7 +13,9 @@ use super::session::{Flow, Session};
 use crate::engine::{Client, NamedBy};
 use crate::front::ListenerTls;
 use crate::policy::{Action, Decision, Outcome, Phase, Reply, Verdict};
-use crate::smtp::{Capabilities, Command, CommandError, Proxied, Xclient, read_proxy_header};
+use crate::smtp::{
+    Capabilities, Command, CommandError, Named, Proxied, Xclient, read_proxy_header,
+};
 
 /// How long a load balancer may take to say who is there.
 const HEADER_WAIT: Duration = Duration::from_secs(5);
@@ -66,7 +68,12 @@ impl Session {
     }
 
     fn unproxied(&mut self, peer: IpAddr, fault: &str) -> Flow {
-        self.front.alarms.raise("proxy-protocol", &format!("[{peer}]: {fault}; see `proxy_from`"));
+        self.unnamed("proxy-protocol", &format!("[{peer}]: {fault}; see `proxy_from`"))
+    }
+
+    /// A host of our own does not say who its client is: the sender tries again, and an operator learns why.
+    fn unnamed(&mut self, alarm: &str, text: &str) -> Flow {
+        self.front.alarms.raise(alarm, text);
         let reply = Reply::new(421, 3, 5, "mail system not configured, try again later");
         self.defer_connection(Verdict::Protocol, reply)
     }
@@ -117,7 +124,11 @@ impl Session {
         self.stream.say(Reply::new(220, 0, 0, "go ahead"));
         let wait = self.settings.limits.command_timeout;
         match self.patience.within(wait, self.stream.flush()).await {
-            Some(Ok(())) => self.secure().await,
+            Some(Ok(())) => {
+                // What came in the clear may be anybody's (RFC 3207 section 4.2).
+                self.stream.forget_input();
+                self.secure().await
+            }
             Some(Err(Gone)) | None => Flow::Close,
         }
     }
@@ -133,9 +144,21 @@ impl Session {
         }
         self.forget_greeting();
         let mut address = self.client.address;
-        address.set_ip(said.address.unwrap_or_else(|| address.ip()));
+        match said.address {
+            Named::Omitted => {}
+            Named::As(ip) => address.set_ip(ip),
+            // Nobody can be judged whom nobody knows.
+            Named::Unavailable => {
+                address.set_ip(peer);
+                self.client = Client::new(address, self.client.local);
+                let text =
+                    format!("[{peer}]: XCLIENT without the client's address; see `xclient_from`");
+                return self.unnamed("xclient", &text);
+            }
+        }
         address.set_port(said.port.unwrap_or_else(|| address.port()));
         self.client = Client { address, named_by: Some(NamedBy::Xclient(peer)), ..self.client };
+        self.front.alarms.clear("xclient");
         self.said_hello = said.hello;
         if self.claim() == Flow::Close { Flow::Close } else { self.greet().await }
     }

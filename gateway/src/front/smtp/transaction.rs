@@ -149,13 +149,20 @@ impl Session {
         if let Some(flow) = self.judge(rcpt).await {
             return flow;
         }
-        let Some(reply) = self.ask(&rcpt.line()).await else {
-            return Flow::Continue;
-        };
-        self.pass_on(&reply);
-        if let (true, Some(transaction)) = (reply.is_positive(), &mut self.transaction) {
+        // It is named before the next hop is asked, so that a record of one that is lost over it has it.
+        if let Some(transaction) = &mut self.transaction {
             transaction.envelope.recipients.push(Envelope::capped(rcpt.recipient.to_string()));
-            transaction.accepted.push(rcpt.clone());
+        }
+        let reply = self.ask(&rcpt.line()).await;
+        if let Some(reply) = &reply {
+            self.pass_on(reply);
+        }
+        if let Some(transaction) = &mut self.transaction {
+            if reply.is_some_and(|reply| reply.is_positive()) {
+                transaction.accepted.push(rcpt.clone());
+            } else {
+                transaction.envelope.recipients.pop();
+            }
         }
         Flow::Continue
     }

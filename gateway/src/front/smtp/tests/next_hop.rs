@@ -71,6 +71,9 @@ async fn its_refusals_reach_the_client_and_its_troubles_do_not() {
                 (&messages[0]["code"], &messages[0]["action"]),
                 (&"next-hop".into(), &"defer".into())
             );
+            // Whoever it was lost over is known.
+            let named = messages[0]["envelope"]["recipients"].as_array().unwrap().len();
+            assert_eq!(named, usize::from(at != "MAIL"), "{at} {answer}");
         }
     }
 }

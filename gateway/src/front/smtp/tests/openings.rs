@@ -135,6 +135,19 @@ async fn a_listed_peer_names_the_client_with_xclient() {
              S: EOF",
         )
         .await;
+    // Who has no name for its client is no client itself, nor is the one before.
+    site.client_from("127.0.0.10")
+        .await
+        .dialogue(
+            "S: 220 mx.example ESMTP
+             C: XCLIENT ADDR=203.0.113.9
+             S: 220 mx.example ESMTP
+             C: XCLIENT NAME=[UNAVAILABLE] ADDR=[UNAVAILABLE]
+             S: 421 4.3.5
+             S: EOF",
+        )
+        .await;
+    assert!(site.alarms.list()[0].text.contains("XCLIENT without"), "{:?}", site.alarms.list());
     // Others are not offered it.
     site.client_from("127.0.0.5")
         .await
@@ -146,6 +159,11 @@ async fn a_listed_peer_names_the_client_with_xclient() {
     assert!(xclient.contains("HELO=client.example"), "{xclient}");
     let records = site.finish().await;
     let refused = records.iter().find(|record| record["client"] == "127.0.0.66").unwrap();
+    let deferred = records.iter().find(|record| record["action"] == "defer").unwrap();
+    assert_eq!(
+        (&deferred["verdict"], &deferred["client"]),
+        (&"Protocol".into(), &"127.0.0.10".into())
+    );
     assert_eq!(
         (&refused["offending"]["hop"], &refused["peer"]),
         (&"xclient".into(), &"127.0.0.10".into())

@@ -5,12 +5,12 @@
 //! | layer | modules |
 //! |---|---|
 //! | contract | `gateway_ebpf`, shared with the XDP program |
-//! | ground | [`net`], [`clock`], [`alarm`], [`pause`], [`levels`], [`tls`], [`json`], [`sqlite`] |
+//! | ground | [`net`], [`clock`], [`alarm`], [`pause`], [`password`], [`levels`], [`tls`], [`json`], [`sqlite`] |
 //! | pure core (no sockets, no files, no clock) | [`list`], [`zone`], [`sender`], [`direction`], [`policy`], [`review`], [`scan`], [`bounce`], [`smtp`], [`milter`], [`postfix_policy`], [`story`] |
 //! | adapters (one outside thing each) | [`feed`], [`host`], [`xdp`], [`audit`], [`store`], [`quarantine`], [`dns`], [`auth`], [`rights`], [`tap`] |
 //! | flow | [`engine`], [`refresh`], [`sight`] |
 //! | fronts | [`front`] |
-//! | application | [`config`], [`admin`], [`app`], [`cli`] |
+//! | application | [`config`], [`admin`], [`web`], [`app`], [`cli`] |
 
 pub mod admin;
 pub mod alarm;
@@ -32,6 +32,7 @@ pub mod levels;
 pub mod list;
 pub mod milter;
 pub mod net;
+pub mod password;
 pub mod pause;
 pub mod policy;
 pub mod postfix_policy;
@@ -48,5 +49,6 @@ pub mod store;
 pub mod story;
 pub mod tap;
 pub mod tls;
+pub mod web;
 pub mod xdp;
 pub mod zone;

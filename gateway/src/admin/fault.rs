@@ -1,7 +1,8 @@
 //! Why the daemon does not do what a request asks: the same for the server, which says it, and the client, which shows it.
 
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +22,7 @@ pub struct Fault {
 
 impl Fault {
     /// A fault with nothing but its title.
-    pub(super) fn new(status: StatusCode, title: impl ToString) -> Self {
+    pub fn new(status: StatusCode, title: impl ToString) -> Self {
         Self { status, title: title.to_string(), detail: None, hint: None }
     }
 
@@ -34,13 +35,13 @@ impl Fault {
 
     /// The same with the value that is wrong, and what was expected.
     #[must_use]
-    pub(super) fn detail(self, detail: impl ToString) -> Self {
+    pub fn detail(self, detail: impl ToString) -> Self {
         Self { detail: Some(detail.to_string()), ..self }
     }
 
     /// The same with what to do about it.
     #[must_use]
-    pub(super) fn hint(self, hint: impl ToString) -> Self {
+    pub fn hint(self, hint: impl ToString) -> Self {
         Self { hint: Some(hint.to_string()), ..self }
     }
 
@@ -56,6 +57,11 @@ impl Fault {
         Self { status, ..self }
     }
 
+    /// The code of the response.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// Whether whoever asked must ask otherwise.
     pub fn is_of_request(&self) -> bool {
         self.status.is_client_error()
@@ -69,6 +75,11 @@ impl Fault {
 
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
-        (self.status, Json(self)).into_response()
+        let status = self.status;
+        let mut response = (status, Json(self)).into_response();
+        // RFC 9457.
+        let problem = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(CONTENT_TYPE, problem);
+        response
     }
 }

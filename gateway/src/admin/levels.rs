@@ -10,7 +10,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
-use super::changes::Asked;
+use super::author::Asked;
 use super::{Fault, Sources};
 use crate::audit;
 use crate::clock::Clock;

@@ -1,10 +1,13 @@
 //! The HTTP API over the admin socket: its server in the daemon, its client in the command line.
 
+mod author;
 mod changes;
 mod client;
 mod fault;
+mod inside;
 mod letter;
 mod levels;
+mod live;
 mod lookup;
 mod past;
 mod quarantine;
@@ -12,11 +15,14 @@ mod server;
 mod status;
 mod tap;
 
+pub use author::Author;
 pub use client::{ClientError, Method, Unanswered, copy, follow, get, put, send, send_within};
 pub use fault::Fault;
+pub use inside::Inside;
 pub use letter::{LetterAnswer, NO_LETTER};
 pub use levels::record_levels;
 pub use lookup::LookupAnswer;
+pub use live::{Live, take_samples};
 pub use past::{Memory, Past};
-pub use server::{AdminSocket, serve};
+pub use server::{AdminSocket, api, serve};
 pub use status::{Decisions, Sources, Status};

@@ -15,7 +15,7 @@ use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 
-use super::changes::{Asked, Said};
+use super::author::{Asked, Said};
 use super::{Fault, Sources};
 use crate::clock::{Clock, Timestamp};
 use crate::front::smtp::{ReleaseError, Released};

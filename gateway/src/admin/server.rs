@@ -12,7 +12,7 @@ use axum::{Json, Router};
 use tokio::net::unix::SocketAddr;
 use tokio::net::{UnixListener, UnixStream};
 
-use super::{Fault, Sources, Status, changes, letter, levels, lookup, quarantine, tap};
+use super::{Fault, Sources, Status, changes, letter, levels, live, lookup, quarantine, tap};
 use crate::front::{SocketName, UnixSocket, UnixSocketError};
 use crate::sight::TopReport;
 
@@ -48,7 +48,12 @@ impl Listener for AdminSocket {
 
 /// Serves until the task is aborted.
 pub async fn serve(socket: AdminSocket, sources: Arc<Sources>) -> io::Result<()> {
-    let router = Router::new()
+    axum::serve(socket, api(sources)).await
+}
+
+/// The API, for whoever serves it and knows who asks.
+pub fn api(sources: Arc<Sources>) -> Router {
+    Router::new()
         .route("/api/v1/status", get(status))
         .route("/api/v1/xdp/top", get(top))
         .route("/api/v1/lookup/{ip}", get(lookup::show))
@@ -57,9 +62,9 @@ pub async fn serve(socket: AdminSocket, sources: Arc<Sources>) -> io::Result<()>
         .merge(quarantine::routes())
         .merge(levels::routes())
         .merge(tap::routes())
+        .merge(live::routes())
         .fallback(async || Fault::new(StatusCode::NOT_FOUND, "there is nothing at this path"))
-        .with_state(sources);
-    axum::serve(socket, router).await
+        .with_state(sources)
 }
 
 async fn status(State(sources): State<Arc<Sources>>) -> Result<Json<Status>, StatusCode> {

@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::Memory;
+use super::{Live, Memory};
 use crate::alarm::{Alarm, Alarms};
 use crate::audit::WriterStatus;
 use crate::clock::ClockWatch;
@@ -61,6 +61,8 @@ pub struct Sources {
     pub rights: rights::Report,
     /// What is wrong now.
     pub alarms: Alarms,
+    /// What moved lately.
+    pub live: Live,
     /// What is remembered of addresses.
     pub memory: Memory,
     /// Who changes lists, rules and the kernel filter.

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use tracing::info;
 
-use super::changes::Asked;
+use super::author::Asked;
 use super::{Fault, Sources};
 use crate::audit;
 use crate::clock::Clock;

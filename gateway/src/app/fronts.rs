@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tracing::info;
 
-use super::sockets::Open;
+use super::sockets::{Open, Pages};
 use crate::alarm::Alarms;
 use crate::config::Config;
 use crate::engine::Engine;
@@ -52,14 +52,14 @@ fn smtp_settings(config: &Config) -> Option<smtp::Settings> {
     config.front_settings().filter(|_settings| !config.listeners.is_empty())
 }
 
-/// Serves all of them, each in tasks of its own, until `stop`.
+/// Serves all of them, each in tasks of its own, until `stop`; gives back the sockets that are for people.
 pub(super) fn serve(
     fronts: &Fronts,
     sockets: Open,
     tasks: &mut JoinSet<()>,
     stop: &Stop,
-) -> io::Result<()> {
-    let Open { listeners, milter, postfix_policy } = sockets;
+) -> io::Result<Pages> {
+    let Open { listeners, milter, postfix_policy, pages } = sockets;
     if let Some(front) = &fronts.smtp {
         tasks.spawn(Arc::clone(front).watch_next_hops(stop.clone()));
         tasks.spawn(Arc::clone(front).watch_certificate(stop.clone()));
@@ -78,7 +78,7 @@ pub(super) fn serve(
         info!(target: "start", "postfix_policy address={socket}");
         tasks.spawn(Arc::clone(front).serve(socket, stop.clone()));
     }
-    Ok(())
+    Ok(pages)
 }
 
 /// Puts what `config` says in force at those that run; one that comes or goes needs a restart. A certificate that cannot be had

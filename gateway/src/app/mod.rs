@@ -15,6 +15,7 @@ mod run;
 mod signals;
 mod sockets;
 mod take_over;
+mod web;
 
 pub use begin::{Begun, account, begin, begin_attach, unreadable};
 pub use descriptors::files_needed;

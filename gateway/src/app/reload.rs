@@ -12,6 +12,7 @@ use super::asking::hosts;
 use super::log::level;
 use super::notify::notify;
 use super::run::sources;
+use super::web::Web;
 use super::{Failure, fronts};
 use crate::admin;
 use crate::config::Config;
@@ -31,6 +32,7 @@ pub(super) struct Reloader {
     pub(super) sources: Arc<admin::Sources>,
     pub(super) fronts: Fronts,
     pub(super) names: Names,
+    pub(super) web: Web,
 }
 
 impl Reloader {
@@ -62,6 +64,7 @@ impl Reloader {
         fronts::set_settings(&self.fronts, &config).inspect_err(|fault| {
             alarms.raise("tls", &format!("the earlier settings stay: {fault}; {}", fault.hint()));
         })?;
+        self.web.set(&config)?;
         self.keep_lists_within_reach(&mut config);
         self.sources.levels.set_base(level(&config.log));
         self.sources.engine.set_settings(config.engine_settings());

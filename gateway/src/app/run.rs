@@ -21,6 +21,7 @@ use super::notify::notify;
 use super::quarantine::tend_quarantine;
 use super::reload::Reloader;
 use super::signals::{Asked, Signals};
+use super::web::Web;
 use super::{Failure, fronts};
 use crate::admin::{self, AdminSocket};
 use crate::alarm::Alarms;
@@ -124,13 +125,15 @@ pub async fn run(config: Config, begun: Begun, levels: Levels) -> Result<(), Fai
         config: ArcSwap::from_pointee(config.clone()),
         rights,
         alarms: alarms.clone(),
+        live: admin::Live::default(),
         memory: admin::Memory {
             state_dir: config.state_dir.clone(),
             audit: Some(config.audit.file.clone()),
         },
         requests: requests.clone(),
     });
-    fronts::serve(&fronts, sockets, &mut tasks, &stopping)?;
+    let pages = fronts::serve(&fronts, sockets, &mut tasks, &stopping)?;
+    let web = Web::serve(&config, pages, &sources)?;
     let writing = Writing::start(refresher, (requests.clone(), inbox), sight, alarms.clone())?;
     let mut held = Some(Held::new(lock, Some(writing), admin_socket, Arc::clone(&sources)));
     notify(&[NotifyState::Ready]);
@@ -141,7 +144,7 @@ pub async fn run(config: Config, begun: Begun, levels: Levels) -> Result<(), Fai
         warn!(target: "start", "the earlier daemon does not hear that this one serves: {error}");
     }
     set_all(&paths, false);
-    let reloader = Reloader { started: config, reach, requests, sources, fronts, names };
+    let reloader = Reloader { started: config, reach, requests, sources, fronts, names, web };
     let mut end = End::Stop;
     loop {
         let asked = tokio::select! {
@@ -185,6 +188,7 @@ pub async fn run(config: Config, begun: Begun, levels: Levels) -> Result<(), Fai
         hand_over.withdraw();
     }
     stop.send_replace(Some(Instant::now() + drain));
+    reloader.web.end().await;
     tokio::select! {
         () = async { while tasks.join_next().await.is_some() {} } => {}
         () = async { while signals.next().await == Asked::Reload {} } => {}

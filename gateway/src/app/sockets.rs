@@ -23,6 +23,20 @@ const BACKLOG: i32 = 1024;
 pub(super) struct Sockets {
     listeners: Vec<(TcpListener, Listener)>,
     services: [Option<Service>; 2],
+    pages: Pages,
+}
+
+/// The sockets of the pages.
+#[derive(Debug)]
+pub(super) struct Pages {
+    pub(super) web: Option<TcpListener>,
+    pub(super) public_lookup: Option<TcpListener>,
+}
+
+impl Pages {
+    fn all(&self) -> impl Iterator<Item = &TcpListener> {
+        [&self.web, &self.public_lookup].into_iter().flatten()
+    }
 }
 
 /// The socket of a service.
@@ -54,12 +68,23 @@ impl Sockets {
             service(config.milter.as_ref(), MILTER, &mut handed)?,
             service(config.postfix_policy.as_ref(), POSTFIX_POLICY, &mut handed)?,
         ];
+        let mut page = |address: Option<SocketAddr>, key| {
+            let handed = address.map(|address| take(&mut handed, address)).transpose()?.flatten();
+            match (handed, address) {
+                (None, Some(address)) => listen_on(address, &[], key).map(Some),
+                (handed, _) => Ok::<_, Failure>(handed),
+            }
+        };
+        let pages = Pages {
+            web: page(config.web.as_ref().map(|web| web.address), WEB)?,
+            public_lookup: page(config.public_lookup.map(|public| public.address), PUBLIC_LOOKUP)?,
+        };
         for left in handed {
             let address =
                 left.local_addr().map_or_else(|error| error.to_string(), |it| it.to_string());
             info!(target: "start", "no longer listening address={address}");
         }
-        Ok(Self { listeners, services })
+        Ok(Self { listeners, services, pages })
     }
 
     /// Binds those that are still to be bound. Must be called within a runtime.
@@ -70,6 +95,7 @@ impl Sockets {
             listeners: self.listeners,
             milter: open(milter)?,
             postfix_policy: open(postfix_policy)?,
+            pages: self.pages,
         })
     }
 }
@@ -96,6 +122,7 @@ pub(super) struct Open {
     pub(super) listeners: Vec<(TcpListener, Listener)>,
     pub(super) milter: Option<ServiceSocket>,
     pub(super) postfix_policy: Option<ServiceSocket>,
+    pub(super) pages: Pages,
 }
 
 impl Open {
@@ -107,7 +134,9 @@ impl Open {
 
     /// The same sockets once more, for a daemon that takes over.
     pub(super) fn shared(&self) -> io::Result<Vec<OwnedFd>> {
-        let of_listeners = self.listeners.iter().map(|(socket, _)| Ok(socket.try_clone()?.into()));
+        let of_listeners = self.listeners.iter().map(|(socket, _)| socket);
+        let of_listeners =
+            of_listeners.chain(self.pages.all()).map(|socket| Ok(socket.try_clone()?.into()));
         let services = [&self.milter, &self.postfix_policy].into_iter().flatten();
         of_listeners.chain(services.map(ServiceSocket::share)).collect()
     }
@@ -116,6 +145,8 @@ impl Open {
 const LISTENER: &str = "[[listener]] address";
 const MILTER: &str = "[milter] address";
 const POSTFIX_POLICY: &str = "[postfix_policy] address";
+const WEB: &str = "[web] address";
+const PUBLIC_LOOKUP: &str = "[public_lookup] address";
 
 /// The socket of a service, where the configuration has one at `key`.
 fn service(
@@ -143,7 +174,10 @@ fn addresses(config: &Config) -> Vec<SocketAddr> {
         Endpoint::Tcp(address) => Some(address),
         Endpoint::Unix { .. } => None,
     });
-    config.listeners.iter().map(|listener| listener.address).chain(of_services).collect()
+    let web = config.web.as_ref().map(|web| web.address);
+    let pages = [web, config.public_lookup.map(|public| public.address)].into_iter().flatten();
+    let listeners = config.listeners.iter().map(|listener| listener.address);
+    listeners.chain(of_services).chain(pages).collect()
 }
 
 /// The sockets that a service manager hands over (`sd_listen_fds(3)`); one that is for no listener is a fault.
@@ -172,7 +206,7 @@ fn unmatched(address: Option<SocketAddr>, config: &Config) -> Failure {
             "the service manager hands over {found}, expected the address of a listener: {}",
             expected.join(", ")
         ),
-        hint: "let `ListenStream=` of the socket unit say the same as an `address` in `[[listener]]`, `[milter]` or `[postfix_policy]`; `ListenStream=25` is [::]:25".to_owned(),
+        hint: "let `ListenStream=` of the socket unit say the same as an `address` in `[[listener]]`, `[milter]`, `[postfix_policy]`, `[web]` or `[public_lookup]`; `ListenStream=25` is [::]:25".to_owned(),
     }
 }
 

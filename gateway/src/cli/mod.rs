@@ -34,6 +34,7 @@ mod senders;
 mod slider;
 mod status;
 mod tap;
+mod web;
 mod why;
 mod xdp;
 mod zones;
@@ -111,6 +112,9 @@ enum Command {
     /// Show or end the kernel filter
     #[command(subcommand)]
     Xdp(xdp::Command),
+    /// Show the token of the control centre, or hash a password for it
+    #[command(subcommand)]
+    Web(web::Command),
     /// Show, convert or try the thresholds of the reputation score
     Slider(slider::Options),
 }
@@ -139,6 +143,7 @@ pub fn main() -> ExitCode {
         Command::Senders(options) => senders::run(&options, &cli.config),
         Command::Quarantine(options) => quarantine::run(&options, &cli.config),
         Command::Xdp(command) => xdp::run(&command, &cli.config),
+        Command::Web(command) => web::run(&command, &cli.config),
         Command::Slider(options) => slider::run(&options, &cli.config),
     };
     exit::code(done)

@@ -3,6 +3,7 @@
 mod front;
 mod reputation;
 mod services;
+mod web;
 
 use strsim::damerau_levenshtein;
 
@@ -90,7 +91,7 @@ const fn key(
 }
 
 /// All tables, the top of the file first.
-pub(super) static TABLES: [TableKeys; 26] = [
+pub(super) static TABLES: [TableKeys; 29] = [
     TableKeys {
         name: "",
         heading: "",
@@ -173,6 +174,14 @@ pub(super) static TABLES: [TableKeys; 26] = [
                 Words("as below"),
                 "{ socket = \"/run/portcullis/admin.sock\" }",
                 "See [admin].",
+            ),
+            key("web", Words("none"), "{ address = \"127.0.0.1:8025\" }", "See [web]."),
+            key("web_user", Words("none"), "[]", "See [[web_user]]."),
+            key(
+                "public_lookup",
+                Words("none"),
+                "{ address = \"0.0.0.0:8080\" }",
+                "See [public_lookup].",
             ),
             key(
                 "audit",
@@ -598,6 +607,9 @@ pub(super) static TABLES: [TableKeys; 26] = [
             "The Unix socket on which it answers.",
         )],
     },
+    web::WEB,
+    web::WEB_USER,
+    web::PUBLIC_LOOKUP,
     TableKeys {
         name: "audit",
         heading: "[audit]",

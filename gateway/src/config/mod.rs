@@ -28,8 +28,10 @@ mod tests;
 mod tls;
 mod tree;
 mod values;
+mod web;
 mod zones;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +46,7 @@ use crate::direction::Acceptance;
 use crate::front::{HeaderConfig, Listener, NextHop, Service};
 use crate::list::List;
 use crate::net::Prefix;
+use crate::password::PasswordHash;
 use crate::policy::{EvidenceWeights, ReplyStyle, Thresholds};
 use crate::quarantine as held;
 use crate::sender::{Greylist, HistorySettings, PromotionSettings};
@@ -115,6 +118,10 @@ pub struct Config {
     pub scan: ScanConfig,
     /// The Unix socket on which the commands reach the daemon.
     pub admin_socket: PathBuf,
+    /// The control centre, where there is one.
+    pub web: Option<WebConfig>,
+    /// The page for blocked senders, where there is one.
+    pub public_lookup: Option<PublicLookup>,
     /// Where messages in quarantine are, and how many.
     pub quarantine: QuarantineConfig,
     /// Where decisions are recorded.
@@ -178,6 +185,63 @@ pub struct QuarantineConfig {
     pub folder: PathBuf,
     /// How much it may hold, for how long.
     pub settings: held::Settings,
+}
+
+/// The control centre: its pages, and the API for programs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebConfig {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Whether TLS is spoken, with the certificate of this host.
+    pub tls: bool,
+    /// How long somebody who does nothing stays logged in.
+    pub session: Duration,
+    /// Who may read metrics without a password.
+    pub metrics_from: Vec<Prefix>,
+    /// Who may log in, beside whoever has the token.
+    pub users: Vec<WebUser>,
+}
+
+/// Somebody who may log in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebUser {
+    /// The name, which stands in the record of each change.
+    pub name: String,
+    /// What he may do.
+    pub role: Role,
+    /// What his password is known by.
+    pub password: PasswordHash,
+}
+
+/// What somebody may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Look at everything.
+    Viewer,
+    /// Change what can be changed, too.
+    Operator,
+}
+
+impl Role {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Viewer, Self::Operator];
+
+    /// As the configuration has it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Operator => "operator",
+        }
+    }
+}
+
+/// The page on which a blocked sender learns why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PublicLookup {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Whether TLS is spoken, with the certificate of this host.
+    pub tls: bool,
 }
 
 /// What the daemon says, and how.

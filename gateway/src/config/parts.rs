@@ -1,5 +1,6 @@
 //! The parts of the configuration, each as the module that it is for wants it.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -139,6 +140,11 @@ impl Config {
         named.into_iter().filter_map(|(name, service)| Some((name, service.as_ref()?)))
     }
 
+    /// Where the control centre listens, and whether under TLS.
+    fn web_address(&self) -> Option<(SocketAddr, bool)> {
+        self.web.as_ref().map(|web| (web.address, web.tls))
+    }
+
     /// The connections that all fronts may have at the same time.
     pub fn connections(&self) -> usize {
         let services = self.services();
@@ -178,6 +184,8 @@ impl Config {
                 "[postfix_policy]",
                 endpoint(self.postfix_policy.as_ref()) != endpoint(running.postfix_policy.as_ref()),
             ),
+            ("[web]", self.web.is_some() != running.web.is_some() || self.web_address() != running.web_address()),
+            ("[public_lookup]", self.public_lookup != running.public_lookup),
             ("[dns]", self.dns != running.dns),
             ("[admin]", self.admin_socket != running.admin_socket),
             ("[quarantine] folder", self.quarantine.folder != running.quarantine.folder),

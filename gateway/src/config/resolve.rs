@@ -27,6 +27,7 @@ use super::values::{
     Wrong, account, boolean, choice, domain, duration, header_name, integer, interface, is_domain,
     own_prefix, recipient_domain, refuse_text, text,
 };
+use super::web::{public_lookup, web};
 use super::zones::zones;
 use super::{Config, LogConfig, LogFormat, PromotionConfig, RightsConfig, ScanConfig};
 use crate::list::{AUTO, Class, List, ListAction};
@@ -59,7 +60,7 @@ pub(super) fn resolve(
     let common = Common { folder, enforce, kernel, score_enabled: score.enabled };
     let (acceptance, ptr_domains) = acceptance(top.tables("acceptance"));
     let dns = dns(top.table("dns"), &[ptr_domains, ptr_weight]);
-    let (listeners, places) = listeners(top.tables("listener"));
+    let (listeners, mut places) = listeners(top.tables("listener"));
     let next_hop = if top.has("next_hop") {
         let relaying = Relaying {
             has_domains: !recipient_domains.is_empty(),
@@ -71,7 +72,6 @@ pub(super) fn resolve(
     } else {
         None
     };
-    let tls = tls(top.table("tls"), folder, &places.tls);
     let admin_socket = admin_socket(top.table("admin"), folder);
     let mut taken = taken(&listeners, &admin_socket);
     let [milter, postfix_policy] = ["milter", "postfix_policy"].map(|table| {
@@ -79,6 +79,14 @@ pub(super) fn resolve(
         taken.extend(found.iter().map(|service| service.endpoint.clone()));
         found
     });
+    let web_users = top.tables("web_user");
+    let web = (top.has("web") || !web_users.is_empty())
+        .then(|| web(top.table("web"), web_users, &mut taken, &mut places.tls));
+    let public_lookup = top
+        .has("public_lookup")
+        .then(|| public_lookup(top.table("public_lookup"), &mut taken, &mut places.tls))
+        .flatten();
+    let tls = tls(top.table("tls"), folder, &places.tls);
     let promotion = promotion(top.table("promotion"), enforce);
     let limits = limits(top.table("limits"));
     let own_name = hostname(&mut top);
@@ -96,6 +104,8 @@ pub(super) fn resolve(
         header: header(top.table("header")),
         milter,
         postfix_policy,
+        web,
+        public_lookup,
         lists: lists(top.tables("list"), &common).into_iter().chain(auto(&promotion)).collect(),
         acceptance,
         dns,

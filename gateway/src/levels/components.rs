@@ -14,7 +14,7 @@ pub struct Component {
 }
 
 /// All of them, in the order of their names.
-pub const COMPONENTS: [Component; 28] = [
+pub const COMPONENTS: [Component; 29] = [
     of("alarm", &["alarm"], "what is wrong, and when that is over"),
     of("audit", &["audit"], "the trail of records, and its store"),
     of(
@@ -53,6 +53,7 @@ pub const COMPONENTS: [Component; 28] = [
     of("stop", &["stop"], "its end"),
     of("tap", &["tap"], "who follows an address"),
     of("tls", &["tls"], "certificates"),
+    of("web", &["web"], "the control centre"),
     of("xdp", &["xdp", "gateway::xdp"], "the kernel filter: how it is loaded, attached, filled"),
     of("zone", &["zone"], "how zones are; at debug, what they answer for each address"),
 ];

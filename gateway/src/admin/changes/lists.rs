@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
 use tokio::task::spawn_blocking;
@@ -63,7 +63,7 @@ pub(super) async fn remove(
 pub(super) async fn put(
     State(sources): State<Arc<Sources>>,
     Path(list): Path<String>,
-    Query(said): Query<Said>,
+    said: Said,
     body: Bytes,
 ) -> Answer {
     let what = What::Put { octets: body.to_vec() };

@@ -11,15 +11,14 @@ mod zones;
 
 use std::sync::Arc;
 
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{self, DefaultBodyLimit, FromRequest};
+use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::routing::{delete, get, post, put};
-use axum::{Json, Router};
+use axum::Router;
 use jiff::SignedDuration;
-use serde::Deserialize;
 use tokio::sync::oneshot;
 
+use super::author::{Asked, Said};
 use super::{Fault, Sources};
 use crate::clock::{Clock, Timestamp};
 use crate::refresh::{ChangeError, Request};
@@ -62,13 +61,6 @@ async fn ask<T>(
     answer.await.map_err(|_gone| Fault::gone())
 }
 
-/// Who asks, where nothing else has to be said.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(in crate::admin) struct Said {
-    pub(in crate::admin) author: String,
-}
-
 /// The moment `for_s` seconds from now; `None` for ever.
 fn end(for_s: Option<u64>) -> Result<Option<Timestamp>, Fault> {
     let Some(seconds) = for_s else { return Ok(None) };
@@ -86,26 +78,4 @@ fn refused(error: &ChangeError) -> Fault {
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
     Fault::new(status, error).hint_if(error.hint())
-}
-
-/// What a request asks for, from its JSON.
-#[derive(Debug)]
-pub(in crate::admin) struct Asked<T>(pub(in crate::admin) T);
-
-impl<S, T> FromRequest<S> for Asked<T>
-where
-    Json<T>: FromRequest<S, Rejection = JsonRejection>,
-    S: Send + Sync,
-{
-    type Rejection = Fault;
-
-    async fn from_request(request: extract::Request, state: &S) -> Result<Self, Fault> {
-        match Json::from_request(request, state).await {
-            Ok(Json(asked)) => Ok(Self(asked)),
-            Err(fault) => {
-                Err(Fault::new(fault.status(), "the request cannot be read")
-                    .detail(fault.body_text()))
-            }
-        }
-    }
 }

@@ -46,6 +46,9 @@ pub(super) struct WantedPass {
 #[serde(deny_unknown_fields)]
 pub(super) struct WantedForget {
     which: String,
+    /// Nobody else is told.
+    #[serde(default, rename = "author")]
+    _author: Option<String>,
 }
 
 /// The senders that are remembered.

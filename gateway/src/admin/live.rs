@@ -1,0 +1,164 @@
+//! `/api/v1/live`: what moves, every two seconds, as events of a stream; for graphs.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use futures_util::stream::{iter, unfold};
+use futures_util::{Stream, StreamExt as _};
+use serde::Serialize;
+use tokio::sync::broadcast::{Receiver, Sender, channel, error::RecvError};
+use tokio::task::spawn_blocking;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::Sources;
+use crate::clock::{Clock, Timestamp};
+use crate::policy::{Action, Verdict};
+use crate::xdp::{self, Count};
+
+/// Between two samples.
+const EVERY: Duration = Duration::from_secs(2);
+/// Samples that are kept: ten minutes.
+const KEPT: usize = 300;
+/// Samples that a slow viewer may lie behind.
+const BEHIND: usize = 16;
+
+/// What moved in the last ten minutes, and who looks on.
+#[derive(Debug)]
+pub struct Live {
+    recent: Mutex<VecDeque<Arc<str>>>,
+    viewers: Sender<Arc<str>>,
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        Self { recent: Mutex::default(), viewers: channel(BEHIND).0 }
+    }
+}
+
+/// What had been counted at one moment. All numbers only grow, but those of now.
+#[derive(Debug, Serialize)]
+struct Sample {
+    time: Timestamp,
+    /// Packets by what the kernel did with them; `null` without a filter.
+    kernel: Option<Kernel>,
+    /// Decisions of the daemon by action.
+    decisions: BTreeMap<&'static str, u64>,
+    /// Client connections of now.
+    connections: usize,
+    /// Messages that the next hop took.
+    messages: u64,
+    /// Alarms of now.
+    alarms: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct Kernel {
+    passed: u64,
+    refused: u64,
+    reset: u64,
+    dropped: u64,
+    /// Packets that each list decided.
+    lists: BTreeMap<Arc<str>, u64>,
+}
+
+impl Sample {
+    fn take(sources: &Sources) -> Self {
+        let kernel = xdp::read_counters(&sources.xdp).ok().map(|counters| Kernel {
+            passed: counters.passed.packets,
+            refused: counters.refused.packets,
+            reset: counters.reset.packets,
+            dropped: counters.dropped.packets,
+            lists: counters
+                .lists
+                .into_iter()
+                .map(|(list, actions)| {
+                    (list, actions.values().map(|Count { packets, .. }| packets).sum())
+                })
+                .collect(),
+        });
+        let counted = sources.engine.decisions();
+        let of = |action| Verdict::ALL.iter().map(|&verdict| counted.get(verdict, action)).sum();
+        let smtp = sources.fronts.smtp.as_ref().map(|front| front.counters());
+        Self {
+            time: Clock::System.now(),
+            kernel,
+            decisions: Action::ALL.map(|action| (action.name(), of(action))).into(),
+            connections: smtp.as_ref().map_or(0, |smtp| smtp.connections_active),
+            messages: smtp.map_or(0, |smtp| smtp.counts.messages_relayed.get()),
+            alarms: sources.alarms.list().len(),
+        }
+    }
+}
+
+impl Live {
+    /// The samples of the last ten minutes as a JSON array, the oldest first.
+    pub fn recent(&self) -> String {
+        let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        format!("[{}]", recent.iter().map(AsRef::as_ref).collect::<Vec<&str>>().join(","))
+    }
+
+    fn take(&self, sample: &Sample) {
+        let Ok(line) = serde_json::to_string(sample) else { return };
+        let line: Arc<str> = line.into();
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        if recent.len() == KEPT {
+            recent.pop_front();
+        }
+        recent.push_back(Arc::clone(&line));
+        drop(recent);
+        // Where nobody looks on, nobody needs it.
+        drop(self.viewers.send(line));
+    }
+}
+
+/// Takes samples until the task is aborted.
+pub async fn take_samples(sources: Arc<Sources>) {
+    let mut ticks = interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        ticks.tick().await;
+        let from = Arc::clone(&sources);
+        // Reading the kernel's counters asks the kernel, so it stays off the threads that carry mail.
+        if let Ok(sample) = spawn_blocking(move || Sample::take(&from)).await {
+            sources.live.take(&sample);
+        }
+    }
+}
+
+/// All paths.
+pub(super) fn routes() -> Router<Arc<Sources>> {
+    Router::new().route("/api/v1/live", get(follow)).route("/api/v1/live/recent", get(recent))
+}
+
+async fn recent(State(sources): State<Arc<Sources>>) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], sources.live.recent()).into_response()
+}
+
+async fn follow(
+    State(sources): State<Arc<Sources>>,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let viewer = sources.live.viewers.subscribe();
+    let last = sources.live.recent.lock().unwrap_or_else(PoisonError::into_inner).back().cloned();
+    let coming = unfold(viewer, async |mut viewer| Some((next(&mut viewer).await?, viewer)));
+    let events = iter(last).chain(coming).map(|line| Ok(Event::default().data(&*line)));
+    Sse::new(events).keep_alive(KeepAlive::default())
+}
+
+/// The next sample; who is too slow misses some.
+async fn next(viewer: &mut Receiver<Arc<str>>) -> Option<Arc<str>> {
+    loop {
+        match viewer.recv().await {
+            Ok(line) => return Some(line),
+            Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => return None,
+        }
+    }
+}

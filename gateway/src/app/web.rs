@@ -1,0 +1,89 @@
+//! Serves the control centre and the page for blocked senders, where the configuration has them.
+
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tracing::info;
+
+use super::Failure;
+use super::sockets::Pages;
+use crate::admin::{self, Sources};
+use crate::config::Config;
+use crate::tls::Identity;
+use crate::web::{self, Listening, Site};
+
+/// What is served to browsers, for as long as it is there.
+#[derive(Debug)]
+pub(super) struct Web {
+    site: Option<Arc<Site>>,
+    identity: Option<Arc<Identity>>,
+    tasks: JoinSet<()>,
+}
+
+impl Web {
+    /// Serves both from now on.
+    pub(super) fn serve(
+        config: &Config,
+        pages: Pages,
+        sources: &Arc<Sources>,
+    ) -> Result<Self, Failure> {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(admin::take_samples(Arc::clone(sources)));
+        let is_tls = config.web.as_ref().is_some_and(|web| web.tls)
+            || config.public_lookup.is_some_and(|public| public.tls);
+        let identity = is_tls
+            .then(|| Identity::load(config.tls.clone(), sources.alarms.clone()).map(Arc::new))
+            .transpose()?;
+        if let Some(identity) = identity.clone() {
+            tasks.spawn(async move { identity.watch(std::future::pending()).await });
+        }
+        let mut site = None;
+        if let (Some(web), Some(socket)) = (&config.web, pages.web) {
+            let made = make(config, web, sources)?;
+            let tls = identity.clone().filter(|_identity| web.tls);
+            let listening = Listening { socket: TcpListener::from_std(socket)?, tls };
+            tasks.spawn(web::serve(listening, made.router(Arc::clone(sources))));
+            site = Some(made);
+        }
+        Ok(Self { site, identity, tasks })
+    }
+
+    /// Takes up what `config` says of users, times and certificates; addresses need a restart.
+    pub(super) fn set(&self, config: &Config) -> Result<(), Failure> {
+        if let Some(identity) = &self.identity {
+            identity.set(config.tls.clone())?;
+        }
+        if let (Some(site), Some(web)) = (&self.site, &config.web) {
+            site.set(web.clone());
+        }
+        Ok(())
+    }
+
+    /// Ends it: pages that are half way are broken off.
+    pub(super) async fn end(mut self) {
+        self.tasks.shutdown().await;
+    }
+}
+
+fn make(
+    config: &Config,
+    web: &crate::config::WebConfig,
+    sources: &Arc<Sources>,
+) -> Result<Arc<Site>, Failure> {
+    let failed = |error: std::io::Error| Failure::Setup {
+        text: format!("the token of the control centre: {error}"),
+        hint: format!("make {} readable and writable for the daemon", config.state_dir.display()),
+    };
+    let (path, is_new) = web::make_token(&config.state_dir).map_err(failed)?;
+    let scheme = if web.tls { "https" } else { "http" };
+    let new = if is_new { "new " } else { "" };
+    info!(
+        target: "web",
+        "control centre at {scheme}://{}/: log in with the {new}token in {}, or as a [[web_user]]",
+        web.address,
+        path.display()
+    );
+    let site = Site::new(Arc::clone(sources), web.clone(), config).map_err(failed)?;
+    Ok(Arc::new(site))
+}

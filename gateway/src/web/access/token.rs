@@ -1,0 +1,92 @@
+//! The token: whoever can read its file may do everything.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use data_encoding::BASE32_DNSSEC;
+use sha2::{Digest as _, Sha256};
+
+/// The name of the file in the state folder.
+const FILE: &str = "web.token";
+/// Octets of a token, and of the name of a session: nobody guesses them.
+const RANDOM: usize = 20;
+
+/// The token, of which only the digest is kept.
+#[derive(Debug)]
+pub(super) struct Token([u8; 32]);
+
+impl Token {
+    pub(super) fn read(state_dir: &Path) -> io::Result<Self> {
+        let path = state_dir.join(FILE);
+        let token = fs::read_to_string(&path)?;
+        let token = token.trim();
+        if token.len() < RANDOM {
+            let text = format!("{}: no token; remove the file, and restart", path.display());
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        }
+        Ok(Self(digest(token)))
+    }
+
+    pub(super) fn is(&self, said: &str) -> bool {
+        // Of two digests the time of the comparison tells nothing of use.
+        digest(said) == self.0
+    }
+}
+
+/// Makes the token where there is none, for its owner alone to read; the file, and whether it is new.
+pub fn make_token(state_dir: &Path) -> io::Result<(PathBuf, bool)> {
+    let path = state_dir.join(FILE);
+    if path.try_exists()? {
+        return Ok((path, false));
+    }
+    let token = random().ok_or_else(|| io::Error::other("the system gives no random octets"))?;
+    let fresh = path.with_added_extension(std::process::id().to_string());
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+    let made = writeln!(file, "{token}").and_then(|()| file.sync_all());
+    // It has its name when it is whole; that of another daemon which was faster stays.
+    let linked = made.and_then(|()| fs::hard_link(&fresh, &path));
+    fs::remove_file(&fresh)?;
+    match linked {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok((path, true)),
+    }
+}
+
+/// A text that nobody guesses; `None` where the system gives no random octets.
+pub(super) fn random() -> Option<String> {
+    let mut octets = [0; RANDOM];
+    getrandom::fill(&mut octets).ok()?;
+    Some(BASE32_DNSSEC.encode(&octets))
+}
+
+pub(super) fn digest(text: &str) -> [u8; 32] {
+    Sha256::digest(text).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[test]
+    fn a_token_is_made_once_and_read_by_its_owner_alone() {
+        let folder = TempDir::new().unwrap();
+        let (path, is_new) = make_token(folder.path()).unwrap();
+        assert!(is_new);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let said = fs::read_to_string(&path).unwrap();
+        assert!(!make_token(folder.path()).unwrap().1);
+        let token = Token::read(folder.path()).unwrap();
+        assert!(token.is(said.trim()));
+        assert!(!token.is("") && !token.is(&said.to_uppercase()));
+        fs::write(&path, "\n").unwrap();
+        let fault = Token::read(folder.path()).unwrap_err().to_string();
+        assert!(fault.contains("web.token: no token"), "{fault}");
+    }
+}

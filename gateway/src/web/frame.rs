@@ -1,0 +1,158 @@
+//! What is around every page: title, navigation, who is logged in; and the page that says what went wrong.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::access::User;
+use super::assets;
+use super::site::Site;
+use crate::admin::{Author, Fault};
+use crate::config::Role;
+
+/// The pages in the navigation, by path.
+const NAVIGATION: [(&str, &str); 9] = [
+    ("/", "Overview"),
+    ("/lookup", "Lookup"),
+    ("/messages", "Messages"),
+    ("/lists", "Lists"),
+    ("/zones", "Zones"),
+    ("/reputation", "Reputation"),
+    ("/reviews", "Reviews"),
+    ("/quarantine", "Quarantine"),
+    ("/system", "System"),
+];
+
+/// Who asks for a page, and what is around it.
+#[derive(Clone, Debug)]
+pub(super) struct Frame {
+    user: User,
+    hostname: String,
+}
+
+impl FromRequestParts<Arc<Site>> for Frame {
+    type Rejection = StatusCode;
+
+    async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, StatusCode> {
+        let user = parts.extensions.get::<User>().cloned().ok_or(StatusCode::UNAUTHORIZED)?;
+        Ok(Self::new(user, site))
+    }
+}
+
+impl Frame {
+    pub(super) fn new(user: User, site: &Site) -> Self {
+        Self { user, hostname: site.hostname.clone() }
+    }
+
+    /// In whose name things are changed.
+    pub(super) fn author(&self) -> Author {
+        Author(Arc::clone(&self.user.name))
+    }
+
+    /// Whether whoever asks may change something; who may not is not shown how.
+    pub(super) fn may_change(&self) -> bool {
+        self.user.role == Role::Operator
+    }
+
+    /// The hidden field that each form that changes something has.
+    pub(super) fn csrf(&self) -> Markup {
+        html! { input type="hidden" name="csrf" value=(self.token()); }
+    }
+
+    fn token(&self) -> &str {
+        self.user.csrf.as_deref().unwrap_or_default()
+    }
+
+    /// A whole page; `path` is that of its place in the navigation.
+    pub(super) fn page(&self, path: &str, title: &str, content: Markup) -> Markup {
+        let body = html! {
+            header.top {
+                a.brand href="/" { (icon()) "Portcullis" span.host { (self.hostname) } }
+                nav aria-label="Pages" {
+                    ul {
+                        @for (to, name) in NAVIGATION {
+                            li { a href=(to) aria-current=[(to == path).then_some("page")] { (name) } }
+                        }
+                    }
+                }
+                form.who method="post" action="/logout" {
+                    (self.csrf())
+                    span title=(self.user.role.name()) { (self.user.name) }
+                    button.quiet type="submit" { "Log out" }
+                }
+            }
+            main id="main" { h1 { (title) } (content) }
+        };
+        document(&format!("{title} – {}", self.hostname), Some(self.token()), body)
+    }
+}
+
+/// A whole document; `csrf` is for the script.
+pub(super) fn document(title: &str, csrf: Option<&str>, body: Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta name="csrf" content=[csrf];
+                title { (title) }
+                link rel="icon" href=(assets::address("icon.svg")) type="image/svg+xml";
+                link rel="stylesheet" href=(assets::address("style.css"));
+                script src=(assets::address("script.js")) defer {}
+            }
+            body {
+                a.skip href="#main" { "To the content" }
+                (body)
+            }
+        }
+    }
+}
+
+/// The picture beside the name.
+pub(super) fn icon() -> Markup {
+    html! { span.icon aria-hidden="true" { (PreEscaped(include_str!("assets/icon.svg"))) } }
+}
+
+/// Why there is no page, as a page.
+#[derive(Debug)]
+pub(super) struct Trouble {
+    fault: Fault,
+    frame: Frame,
+}
+
+impl Trouble {
+    pub(super) fn new(fault: Fault, user: &User, site: &Site) -> Self {
+        Self { fault, frame: Frame::new(user.clone(), site) }
+    }
+}
+
+impl Frame {
+    /// The page that says why there is no other.
+    pub(super) fn trouble(&self, fault: Fault) -> Trouble {
+        Trouble { fault, frame: self.clone() }
+    }
+}
+
+impl IntoResponse for Trouble {
+    fn into_response(self) -> Response {
+        let Self { fault, frame } = self;
+        let content = html! { (told(&fault)) p { a href="/" { "Back to the overview" } } };
+        (fault.status(), frame.page("", "That did not work", content)).into_response()
+    }
+}
+
+/// A fault for people.
+pub(super) fn told(fault: &Fault) -> Markup {
+    html! {
+        div.notice.bad role="alert" {
+            p { strong { (fault.to_string()) } }
+            @if let Some(hint) = fault.what_to_do() { p { (hint) } }
+        }
+    }
+}

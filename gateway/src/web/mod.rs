@@ -1,0 +1,16 @@
+//! The control centre: pages for people over the API, and the page for blocked senders.
+
+mod access;
+mod assets;
+mod frame;
+mod graph;
+mod headers;
+mod login;
+mod pages;
+mod parts;
+mod server;
+mod site;
+
+pub use access::make_token;
+pub use server::{Listening, serve};
+pub use site::Site;

@@ -1,0 +1,266 @@
+//! The first page: is this host protected, what is it doing, what is wrong.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+use maud::{Markup, html};
+use serde_json::Value;
+
+use crate::web::frame::{Frame, Trouble};
+use crate::web::graph::{Line, graph};
+use crate::web::parts::{action, badge, bar, count, duration, lookup, number, text, time};
+use crate::web::site::Site;
+
+/// Sources that are shown.
+const SOURCES: usize = 10;
+
+/// All paths.
+pub(super) fn routes() -> Router<Arc<Site>> {
+    Router::new().route("/", get(show))
+}
+
+async fn show(State(site): State<Arc<Site>>, frame: Frame) -> Result<Markup, Trouble> {
+    let (status, live, top, lists) = tokio::join!(
+        site.api.get("/api/v1/status"),
+        site.api.get("/api/v1/live/recent"),
+        site.api.get("/api/v1/xdp/top"),
+        site.api.get("/api/v1/feeds"),
+    );
+    let status = status.map_err(|fault| frame.trouble(fault))?;
+    let [live, top, feeds] = [live, top, lists].map(Result::unwrap_or_default);
+    Ok(frame.page("/", "Overview", content(&status, &live, &top, &feeds)))
+}
+
+fn content(status: &Value, live: &Value, top: &Value, feeds: &Value) -> Markup {
+    html! {
+        (alarms(status))
+        div.cards { (protection(status)) (mail(status)) (evidence(status)) }
+        section.card aria-labelledby="syns" {
+            h2 id="syns" { "Connections at the door, per second" }
+            (graph(live, "kernel", &[
+                Line { name: "passed", of: "/kernel/passed", meaning: "good" },
+                Line { name: "refused", of: "/kernel/refused", meaning: "bad" },
+                Line { name: "reset", of: "/kernel/reset", meaning: "doubtful" },
+                Line { name: "dropped", of: "/kernel/dropped", meaning: "plain" },
+            ]))
+        }
+        section.card aria-labelledby="verdicts" {
+            h2 id="verdicts" { "Decisions of the daemon, per second" }
+            (graph(live, "decisions", &[
+                Line { name: "accept", of: "/decisions/accept", meaning: "good" },
+                Line { name: "defer", of: "/decisions/defer", meaning: "doubtful" },
+                Line { name: "reject", of: "/decisions/reject", meaning: "bad" },
+            ]))
+            (decisions(status))
+        }
+        div.columns { (lists(status, feeds)) (sources(top)) }
+        (zones(status))
+    }
+}
+
+fn alarms(status: &Value) -> Markup {
+    let alarms = status["alarms"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let paused = &status["paused"];
+    html! {
+        @if !paused.is_null() {
+            div.notice.doubtful role="status" {
+                p { strong { "Everything passes" } " until " (text(&paused["until"])) ", said "
+                    (text(&paused["author"])) ": " (text(&paused["reason"])) }
+            }
+        }
+        @if alarms.is_empty() {
+            p.calm { (badge("no alarm", "good")) " Nothing is known to be wrong." }
+        } @else {
+            div.notice.bad role="alert" {
+                h2 { (alarms.len()) " alarm" @if alarms.len() != 1 { "s" } }
+                ul { @for alarm in alarms {
+                    li { strong { (text(&alarm["about"])) } ": " (text(&alarm["text"])) " ("
+                        (time(&alarm["since"])) ")" }
+                } }
+            }
+        }
+    }
+}
+
+fn protection(status: &Value) -> Markup {
+    let xdp = &status["xdp"];
+    let mode = text(&xdp["mode"]);
+    let meaning = match mode {
+        "native" | "offloaded" => "good",
+        "off" => "plain",
+        _ => "doubtful",
+    };
+    let enforces = status["enforce"] == true;
+    html! {
+        section.card aria-labelledby="protection" {
+            h2 id="protection" { "Protection" }
+            dl {
+                dt { "Kernel filter" } dd { (badge(mode, meaning)) }
+                @for interface in xdp["interfaces"].as_array().into_iter().flatten() {
+                    dt { (text(&interface["interface"])) }
+                    dd { (text(&interface["mode"]))
+                        @if let Some(reason) = interface["reason"].as_str() { ": " (reason) } }
+                }
+                @if let Some(reason) = xdp["reason"].as_str() { dt { "Why" } dd { (reason) } }
+                dt { "Enforcing" }
+                dd { @if enforces { (badge("yes", "good")) } @else { (badge("dry run", "doubtful")) } }
+                dt { "Rules" }
+                dd { (count(&status["rules"]["bad"])) " bad, " (count(&status["rules"]["good"]))
+                    " good prefixes" }
+                dt { "Running for" } dd { (duration(status["uptime_s"].as_u64().unwrap_or(0))) }
+                dt { "Version" } dd { (text(&status["version"])) }
+            }
+        }
+    }
+}
+
+fn mail(status: &Value) -> Markup {
+    let smtp = &status["smtp"];
+    html! {
+        section.card aria-labelledby="mail" {
+            h2 id="mail" { "Mail" }
+            dl {
+                @if !smtp.is_null() {
+                    dt { "Connections now" }
+                    dd data-live="/connections" { (count(&smtp["connections_active"])) }
+                    dt { "Messages relayed" }
+                    dd data-live="/messages" { (count(&smtp["messages_relayed"])) }
+                    dt { "Refused, deferred" }
+                    dd { (count(&smtp["refused"])) ", " (count(&smtp["deferred"])) }
+                }
+                @for hop in status["next_hops"].as_array().into_iter().flatten() {
+                    dt { "Next hop " (text(&hop["address"])) }
+                    dd { @match hop["up"].as_bool() {
+                        Some(true) => { (badge("up", "good")) }
+                        Some(false) => { (badge("down", "bad")) " " (text(&hop["fault"])) }
+                        None => { (badge("not asked yet", "plain")) }
+                    } }
+                }
+                @for (name, title) in [("milter", "Milter"), ("postfix_policy", "Policy service")] {
+                    @if !status[name].is_null() {
+                        dt { (title) ", connections" } dd { (count(&status[name]["connections_active"])) }
+                    }
+                }
+                dt { "Greylist" }
+                dd { (count(&status["senders"]["waiting"])) " wait, " (count(&status["senders"]["passed"]))
+                    " pass" }
+                dt { "Quarantine" }
+                dd { a href="/quarantine" { (count(&status["quarantine"]["messages"])) " messages" } }
+            }
+        }
+    }
+}
+
+fn evidence(status: &Value) -> Markup {
+    let audit = &status["audit"];
+    let lost = audit["lost"].as_u64().unwrap_or(0);
+    html! {
+        section.card aria-labelledby="evidence" {
+            h2 id="evidence" { "Evidence" }
+            dl {
+                dt { "Records written" } dd { (count(&audit["written"])) }
+                dt { "Waiting" } dd { (count(&audit["waiting"])) }
+                dt { "Lost" }
+                dd { (badge(&number(lost), if lost == 0 { "good" } else { "bad" })) }
+                dt { "Alarms now" } dd data-live="/alarms" { (status["alarms"].as_array().map_or(0, Vec::len)) }
+            }
+            p { a href="/messages" { "Search the records" } }
+        }
+    }
+}
+
+fn decisions(status: &Value) -> Markup {
+    let all = status["decisions"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let total: u64 = all.iter().filter_map(|row| row["count"].as_u64()).sum();
+    if total == 0 {
+        return html! { p.hint { "No decision yet." } };
+    }
+    html! {
+        table {
+            caption { "Since the start of the daemon" }
+            thead { tr { th scope="col" { "Verdict" } th scope="col" { "Action" }
+                th.number scope="col" { "Count" } th scope="col" aria-label="Share" {} } }
+            tbody { @for row in all {
+                @let share = row["count"].as_u64().unwrap_or(0);
+                tr {
+                    td { a href={ "/messages?code=" (text(&row["code"])) } { (text(&row["verdict"])) } }
+                    td { (action(text(&row["action"]))) }
+                    td.number { (number(share)) }
+                    td { (bar(share, total, crate::web::parts::meaning(text(&row["action"])))) }
+                }
+            } }
+        }
+    }
+}
+
+fn lists(status: &Value, feeds: &Value) -> Markup {
+    let counted = &status["xdp"]["counters"]["lists"];
+    let fetched = |name: &Value| {
+        feeds.as_array().into_iter().flatten().find(|feed| feed["list"] == *name)
+    };
+    html! {
+        section.card aria-labelledby="lists" {
+            h2 id="lists" { a href="/lists" { "Lists" } }
+            div.scroll { table {
+                thead { tr { th scope="col" { "List" } th scope="col" { "Action" }
+                    th.number scope="col" { "Entries" } th.number scope="col" { "Kernel packets" }
+                    th scope="col" { "Age" } } }
+                tbody { @for list in status["rules"]["lists"].as_array().into_iter().flatten() {
+                    @let name = text(&list["name"]);
+                    @let packets: u64 = counted[name].as_object().into_iter().flatten()
+                        .filter_map(|(_action, count)| count["packets"].as_u64()).sum();
+                    tr {
+                        th scope="row" { a href={ "/lists/" (crate::web::parts::segment(name)) } { (name) }
+                            @if list["enabled"] == false { " " (badge("off", "plain")) }
+                            @if !list["fault"].is_null() { " " (badge("fault", "bad")) } }
+                        td { (action(text(&list["action"]))) }
+                        td.number { (count(&list["entries"])) }
+                        td.number data-live={ "/kernel/lists/" (name) } { (number(packets)) }
+                        td { (time(fetched(&list["name"]).map_or(&list["loaded"], |feed| &feed["last_success"]))) }
+                    }
+                } }
+            } }
+        }
+    }
+}
+
+fn sources(top: &Value) -> Markup {
+    html! {
+        section.card aria-labelledby="sources" {
+            h2 id="sources" { "Most refused in the last minute" }
+            @for (title, of) in [("Addresses", "sources"), ("Networks", "networks")] {
+                @let rows = top["recent"][of].as_array().map(Vec::as_slice).unwrap_or_default();
+                @if rows.is_empty() {
+                    p.hint { (title) ": none." }
+                } @else {
+                    table {
+                        caption { (title) }
+                        thead { tr { th scope="col" { (title) } th.number scope="col" { "Packets" } } }
+                        tbody { @for row in rows.iter().take(SOURCES) { tr {
+                            th scope="row" { (lookup(text(&row["prefix"]))) }
+                            td.number { (count(&row["packets"])) }
+                        } } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn zones(status: &Value) -> Markup {
+    let zones = status["zones"].as_array().map(Vec::as_slice).unwrap_or_default();
+    html! {
+        @if !zones.is_empty() {
+            section.card aria-labelledby="zones" {
+                h2 id="zones" { a href="/zones" { "Zones" } }
+                ul.chips { @for zone in zones { li {
+                    @let state = text(&zone["state"]);
+                    (text(&zone["name"])) " "
+                    (badge(state, match state { "well" => "good", "off" => "plain", _ => "bad" }))
+                } } }
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The pieces that pages are made of: badges, times, numbers, bars.
+
+use jiff::Timestamp;
+use maud::{Markup, html};
+use serde_json::Value;
+
+use crate::clock::Clock;
+
+/// What a word means to whoever looks: good, doubtful, bad, or neither.
+pub(super) fn meaning(action: &str) -> &'static str {
+    match action {
+        "accept" => "good",
+        "defer" | "tag" | "quarantine" | "delay" => "doubtful",
+        "reject" | "reject-message" | "discard" | "refuse" | "reset" | "drop" => "bad",
+        _ => "plain",
+    }
+}
+
+/// A word in the colour of its meaning.
+pub(super) fn badge(word: &str, meaning: &str) -> Markup {
+    html! { span class={ "badge " (meaning) } { (word) } }
+}
+
+/// An action in the colour of its meaning.
+pub(super) fn action(name: &str) -> Markup {
+    badge(name, meaning(name))
+}
+
+/// A moment, with how long ago it is.
+pub(super) fn time(at: &Value) -> Markup {
+    let Some(text) = at.as_str() else { return html! { "–" } };
+    let Ok(moment) = text.parse::<Timestamp>() else { return html! { (text) } };
+    html! {
+        time datetime=(text) title=(moment.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()) {
+            (ago(Clock::System.now().duration_since(moment).as_secs()))
+        }
+    }
+}
+
+fn ago(seconds: i64) -> String {
+    if seconds < 0 {
+        format!("in {}", duration(seconds.unsigned_abs()))
+    } else if seconds < 5 {
+        "now".to_owned()
+    } else {
+        format!("{} ago", duration(seconds.unsigned_abs()))
+    }
+}
+
+/// A time in its largest unit.
+pub(super) fn duration(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+/// A number with its thousands apart.
+pub(super) fn number(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push('\u{202f}');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A number of an answer.
+pub(super) fn count(value: &Value) -> String {
+    value.as_u64().map_or_else(|| "–".to_owned(), number)
+}
+
+/// A text of an answer; a dash where there is none.
+pub(super) fn text(value: &Value) -> &str {
+    value.as_str().filter(|text| !text.is_empty()).unwrap_or("–")
+}
+
+/// A bar that is as long as `part` of `whole`; what it says stands beside it.
+pub(super) fn bar(part: u64, whole: u64, meaning: &str) -> Markup {
+    let width = part.saturating_mul(100).checked_div(whole).unwrap_or(0).min(100);
+    html! {
+        svg.bar viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true" {
+            rect.track width="100" height="6" {}
+            rect class=(meaning) width=(width) height="6" {}
+        }
+    }
+}
+
+/// The address of the lookup of an address.
+pub(super) fn lookup(address: &str) -> Markup {
+    html! { a href={ "/lookup?about=" (query(address)) } { (address) } }
+}
+
+/// A text as a part of a query.
+pub(super) fn query(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
+/// A text as one segment of a path.
+pub(super) fn segment(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_times_are_short() {
+        for (value, expected) in [(0, "0"), (999, "999"), (1000, "1 000"), (1_234_567, "1 234 567")] {
+            assert_eq!(number(value).replace('\u{202f}', " "), expected);
+        }
+        for (seconds, expected) in
+            [(0, "now"), (60, "60 s ago"), (3600, "60 min ago"), (86_400, "24 h ago"), (-90, "in 90 s")]
+        {
+            assert_eq!(ago(seconds), expected);
+        }
+        assert_eq!(ago(200_000), "2 d ago");
+    }
+
+    #[test]
+    fn what_strangers_wrote_stays_text() {
+        let hostile = "<script>alert(1)</script>\" onclick=x";
+        let shown = lookup(hostile).into_string();
+        assert!(!shown.contains("<script") && !shown.contains("\" onclick"), "{shown}");
+        assert_eq!(segment("a/b?c"), "a%2Fb%3Fc");
+        assert!(bar(3, 0, "bad").into_string().contains("width=\"0\""));
+    }
+}

@@ -1,0 +1,220 @@
+//! All that is served at the control centre's address, and the guard before it.
+
+use std::io;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use serde::Serialize;
+use url::form_urlencoded;
+
+use super::access::{Access, User};
+use super::frame::Trouble;
+use super::server::Peer;
+use super::{assets, headers, login, pages};
+use crate::admin::{self, Author, Fault, Inside, Sources};
+use crate::audit;
+use crate::clock::{Clock, Timestamp};
+use crate::config::{Config, Role, WebConfig};
+use crate::policy::SCHEMA;
+
+/// The longest form, in octets; a list that is uploaded is no form.
+const LONGEST_FORM: usize = 4 << 20;
+/// What a change of a page's script brings along instead of a field of a form.
+const CSRF_HEADER: &str = "x-csrf-token";
+
+/// What all pages need.
+#[derive(Debug)]
+pub struct Site {
+    pub(super) api: Inside,
+    pub(super) access: Access,
+    /// The name of this host, for the title of each page.
+    pub(super) hostname: String,
+    audit: audit::Writer,
+}
+
+impl Site {
+    /// The control centre over `sources`; its token is there.
+    pub fn new(sources: Arc<Sources>, web: WebConfig, config: &Config) -> io::Result<Self> {
+        Ok(Self {
+            access: Access::new(web, &config.state_dir)?,
+            hostname: config.hostname.clone(),
+            audit: sources.engine.audit().clone(),
+            api: Inside::new(sources),
+        })
+    }
+
+    /// Takes up other users and times.
+    pub fn set(&self, web: WebConfig) {
+        self.access.set(web);
+    }
+
+    /// All that is served, `sources` behind it.
+    pub fn router(self: &Arc<Self>, sources: Arc<Sources>) -> Router {
+        let guarded = Router::new()
+            .merge(pages::routes())
+            .merge(login::routes())
+            .merge(assets::of_site())
+            .with_state(Arc::clone(self));
+        guarded
+            .fallback_service(admin::api(sources))
+            .layer(from_fn_with_state(Arc::clone(self), guard))
+    }
+
+    /// Writes down who changed what, or tried to log in.
+    pub(super) fn record(&self, event: &WebEvent<'_>) {
+        self.audit.write(event);
+    }
+}
+
+/// Whether everybody may see what is at `path`.
+fn is_open(path: &str) -> bool {
+    path == "/login"
+        || path == "/healthz"
+        || path == "/readyz"
+        || path.starts_with("/static/")
+}
+
+/// One record of phase `web`.
+#[derive(Debug, Serialize)]
+pub(super) struct WebEvent<'a> {
+    schema: u8,
+    time: Timestamp,
+    phase: &'static str,
+    /// `login`, `login-refused`, `logout` or `change`.
+    event: &'static str,
+    author: &'a str,
+    client: std::net::IpAddr,
+    method: Option<&'a str>,
+    path: Option<&'a str>,
+    status: Option<u16>,
+}
+
+impl<'a> WebEvent<'a> {
+    pub(super) fn new(event: &'static str, author: &'a str, peer: Peer) -> Self {
+        Self {
+            schema: SCHEMA,
+            time: Clock::System.now(),
+            phase: "web",
+            event,
+            author,
+            client: peer.0,
+            method: None,
+            path: None,
+            status: None,
+        }
+    }
+}
+
+/// Lets through who may, and writes down what was changed.
+async fn guard(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
+    let is_tls = site.access.is_tls();
+    headers::add(checked(&site, request, next).await, is_tls)
+}
+
+async fn checked(site: &Site, mut request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
+    let Some(peer) = request.extensions().get::<Peer>().copied() else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    let may_scrape = path == "/metrics" && site.access.may_scrape(peer.0);
+    if is_open(&path) || may_scrape {
+        return next.run(request).await;
+    }
+    let Some(user) = site.access.who(request.headers(), peer.0) else {
+        return stranger(&request);
+    };
+    let method = request.method().clone();
+    let changes = !method.is_safe();
+    if changes && path != "/logout" && user.role != Role::Operator {
+        let fault = Fault::new(StatusCode::FORBIDDEN, "a viewer changes nothing")
+            .detail(format!("{} has the role viewer", user.name))
+            .hint("log in as an operator");
+        return told(&path, &user, site, fault);
+    }
+    if changes && let Some(csrf) = &user.csrf {
+        request = match with_csrf(request, csrf).await {
+            Ok(request) => request,
+            Err(fault) => return told(&path, &user, site, fault),
+        };
+    }
+    let name = Arc::clone(&user.name);
+    request.extensions_mut().insert(Author(Arc::clone(&name)));
+    request.extensions_mut().insert(user);
+    let response = next.run(request).await;
+    if changes {
+        site.record(&WebEvent {
+            method: Some(method.as_str()),
+            path: Some(&path),
+            status: Some(response.status().as_u16()),
+            ..WebEvent::new("change", &name, peer)
+        });
+    }
+    response
+}
+
+/// A fault in the form that whoever asked reads.
+fn told(path: &str, user: &User, site: &Site, fault: Fault) -> Response {
+    if is_for_programs(path) {
+        fault.into_response()
+    } else {
+        Trouble::new(fault, user, site).into_response()
+    }
+}
+
+fn is_for_programs(path: &str) -> bool {
+    path.starts_with("/api/") || path == "/metrics"
+}
+
+/// Who is not logged in: a program is told so, a browser is shown where to do it.
+fn stranger(request: &Request) -> Response {
+    let path = request.uri().path();
+    if is_for_programs(path) {
+        let fault = Fault::new(StatusCode::UNAUTHORIZED, "log in first")
+            .hint("send `Authorization: Bearer TOKEN` with the token in `web.token` of `state_dir`");
+        let mut response = fault.into_response();
+        let bearer = HeaderValue::from_static("Bearer");
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);
+        return response;
+    }
+    let wanted = request.uri().path_and_query().map_or(path, |whole| whole.as_str());
+    let is_page = request.method() == Method::GET && wanted != "/";
+    let next: String = form_urlencoded::byte_serialize(wanted.as_bytes()).collect();
+    let login = if is_page { format!("/login?next={next}") } else { "/login".to_owned() };
+    Redirect::to(&login).into_response()
+}
+
+/// The request, if it has what only our own pages know.
+async fn with_csrf(request: Request, csrf: &str) -> Result<Request, Fault> {
+    let fail = |detail: &str| {
+        Fault::new(StatusCode::FORBIDDEN, "this is no request of a page of ours")
+            .detail(detail)
+            .hint("open the page anew, and try again; the session may have ended meanwhile")
+    };
+    if is_from_elsewhere(request.headers()) {
+        return Err(fail("it comes from a page of another site"));
+    }
+    if let Some(said) = request.headers().get(CSRF_HEADER) {
+        let is_it = said.as_bytes() == csrf.as_bytes();
+        return if is_it { Ok(request) } else { Err(fail("its token is an old one")) };
+    }
+    let (head, body) = request.into_parts();
+    let body = to_bytes(body, LONGEST_FORM).await.map_err(|error| fail(&error.to_string()))?;
+    let is_it = form_urlencoded::parse(&body).any(|(name, said)| name == "csrf" && said == csrf);
+    if is_it {
+        Ok(Request::from_parts(head, Body::from(body)))
+    } else {
+        Err(fail("it has no token, or an old one"))
+    }
+}
+
+/// What browsers say of where a request comes from.
+fn is_from_elsewhere(headers: &HeaderMap) -> bool {
+    headers
+        .get("sec-fetch-site")
+        .is_some_and(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"))
+}

@@ -11,10 +11,10 @@ mod zones;
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::routing::{delete, get, post, put};
-use axum::Router;
 use jiff::SignedDuration;
 use tokio::sync::oneshot;
 

@@ -151,7 +151,10 @@ fn strangers_see_nothing_and_viewers_change_nothing() {
     // All of it is on record.
     let is_late = |record: &Value| record["event"] == "login-refused" && record["author"] == "vera";
     stage.home.wait_for_audit("the last refusal", LONG, is_late).unwrap();
-    let refused_all = || Ok((stage.home.audit()?.iter().filter(|it| it["event"] == "login-refused").count() > 6).then_some(()));
+    let refused_all = || {
+        Ok((stage.home.audit()?.iter().filter(|it| it["event"] == "login-refused").count() > 6)
+            .then_some(()))
+    };
     wait_for("all records", LONG, refused_all).unwrap();
     let records = stage.home.audit().unwrap();
     let of =
@@ -167,7 +170,12 @@ fn an_operator_looks_around() {
     if !needs_browser() {
         return;
     }
-    let site = Site::with_kernel().xdp(REFUSES).tables("[web]\n").list("bad", "local-bad", "", "198.18.1.3\n");
+    let site = Site::with_kernel().xdp(REFUSES).tables("[web]\n").list(
+        "bad",
+        "local-bad",
+        "",
+        "198.18.1.3\n",
+    );
     let stage = site.stage(&[CLIENT, LISTED]).unwrap();
     let _daemon = stage.start().unwrap();
     let browser = logged_in(&stage, "/");

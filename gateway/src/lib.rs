@@ -10,7 +10,7 @@
 //! | adapters (one outside thing each) | [`feed`], [`host`], [`xdp`], [`audit`], [`store`], [`quarantine`], [`dns`], [`auth`], [`rights`], [`tap`] |
 //! | flow | [`engine`], [`refresh`], [`sight`] |
 //! | fronts | [`front`] |
-//! | application | [`config`], [`admin`], [`app`], [`cli`] |
+//! | application | [`config`], [`records`], [`why`], [`admin`], [`app`], [`cli`] |
 
 pub mod admin;
 pub mod alarm;
@@ -36,6 +36,7 @@ pub mod pause;
 pub mod policy;
 pub mod postfix_policy;
 pub mod quarantine;
+pub mod records;
 pub mod refresh;
 pub mod review;
 pub mod rights;
@@ -48,5 +49,6 @@ pub mod store;
 pub mod story;
 pub mod tap;
 pub mod tls;
+pub mod why;
 pub mod xdp;
 pub mod zone;

@@ -14,8 +14,9 @@ use clap::Subcommand;
 
 use super::safe::safe;
 use super::{Exit, Failure, offline, output};
-use crate::audit::{Archive, AuditError, Veil};
+use crate::audit::{Archive, AuditError};
 use crate::config::Config;
+use crate::records;
 
 /// What can be done with records.
 #[derive(Debug, Subcommand)]
@@ -33,7 +34,8 @@ pub(super) enum Command {
 pub(super) fn run(command: &Command, file: &Path) -> Result<Exit, Failure> {
     let config = offline::config(file)?;
     let archive = archive(&config)?;
-    let veil = veil(&config);
+    let (veil, warning) = records::veil(&config.audit.privacy);
+    warning.iter().for_each(output::warn);
     match command {
         Command::Search(options) => search::run(options, &archive, &veil)?,
         Command::Tail(options) => tail::run(options, &archive, &veil)?,
@@ -41,14 +43,6 @@ pub(super) fn run(command: &Command, file: &Path) -> Result<Exit, Failure> {
         Command::Stats(options) => stats::run(options, &archive, &veil)?,
     }
     Ok(Exit::Done)
-}
-
-/// The words of a search as they are recorded.
-pub(super) fn veil(config: &Config) -> Veil {
-    Veil::to_search(&config.audit.privacy).unwrap_or_else(|error| {
-        output::warn(format_args!("what is recorded as a pseudonym is not found: {error}"));
-        Veil::none()
-    })
 }
 
 /// The store that the configuration names.

@@ -8,9 +8,13 @@ mod levels;
 mod lookup;
 mod past;
 mod quarantine;
+mod queried;
 mod server;
 mod status;
 mod tap;
+#[cfg(test)]
+mod testing;
+mod why;
 
 pub use client::{ClientError, Method, Unanswered, copy, follow, get, put, send, send_within};
 pub use fault::Fault;

@@ -1,5 +1,6 @@
 //! The HTTP API over the admin socket: its server in the daemon, its client in the command line.
 
+mod audit;
 mod changes;
 mod client;
 mod fault;

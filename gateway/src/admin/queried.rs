@@ -23,3 +23,16 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Queried<T> {
         })
     }
 }
+
+/// How much of an answer is asked for: `usual` where nothing is said, at most `most`.
+pub(super) fn limit(wanted: Option<usize>, usual: usize, most: usize) -> Result<usize, Fault> {
+    let wanted = wanted.unwrap_or(usual);
+    if (1..=most).contains(&wanted) {
+        return Ok(wanted);
+    }
+    let fault =
+        Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "the `limit` is too small or too large");
+    Err(fault
+        .detail(format!("{wanted}, expected 1 to {most}"))
+        .hint("what does not fit into one answer comes with `after`, which is its `next`"))
+}

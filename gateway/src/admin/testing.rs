@@ -60,6 +60,14 @@ impl Site {
         Self { sources: Arc::new(sources(config)), _folder: folder }
     }
 
+    /// The same, as if no records were kept where they can be searched.
+    pub(super) fn without_store(self) -> Self {
+        let mut config = Config::clone(&self.sources.config.load());
+        config.audit.store = None;
+        self.sources.config.store(Arc::new(config));
+        self
+    }
+
     /// What the route at `path` answers: its status, and its JSON.
     pub(super) async fn get(&self, router: &Router<Arc<Sources>>, path: &str) -> (u16, Value) {
         self.ask(router, Method::GET, path, "").await

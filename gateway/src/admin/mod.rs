@@ -6,6 +6,7 @@ mod client;
 mod fault;
 mod letter;
 mod levels;
+mod lists;
 mod lookup;
 mod past;
 mod quarantine;

@@ -12,7 +12,9 @@ use axum::{Json, Router};
 use tokio::net::unix::SocketAddr;
 use tokio::net::{UnixListener, UnixStream};
 
-use super::{Fault, Sources, Status, audit, changes, letter, levels, lookup, quarantine, tap, why};
+use super::{
+    Fault, Sources, Status, audit, changes, letter, levels, lists, lookup, quarantine, tap, why,
+};
 use crate::front::{SocketName, UnixSocket, UnixSocketError};
 use crate::sight::TopReport;
 
@@ -59,6 +61,7 @@ pub async fn serve(socket: AdminSocket, sources: Arc<Sources>) -> io::Result<()>
         .merge(tap::routes())
         .merge(why::routes())
         .merge(audit::routes())
+        .merge(lists::routes())
         .fallback(async || Fault::new(StatusCode::NOT_FOUND, "there is nothing at this path"))
         .with_state(sources);
     axum::serve(socket, router).await

@@ -10,7 +10,7 @@
 //! | adapters (one outside thing each) | [`feed`], [`host`], [`xdp`], [`audit`], [`store`], [`quarantine`], [`dns`], [`auth`], [`rights`], [`tap`] |
 //! | flow | [`engine`], [`refresh`], [`sight`] |
 //! | fronts | [`front`] |
-//! | application | [`config`], [`admin`], [`app`], [`cli`] |
+//! | application | [`config`], [`slider`], [`admin`], [`app`], [`cli`] |
 
 pub mod admin;
 pub mod alarm;
@@ -42,6 +42,7 @@ pub mod rights;
 pub mod scan;
 pub mod sender;
 pub mod sight;
+pub mod slider;
 pub mod smtp;
 pub mod sqlite;
 pub mod store;

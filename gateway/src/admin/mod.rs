@@ -8,7 +8,9 @@ mod levels;
 mod lookup;
 mod past;
 mod quarantine;
+mod queried;
 mod server;
+mod slider;
 mod status;
 mod tap;
 

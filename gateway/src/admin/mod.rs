@@ -2,6 +2,7 @@
 
 mod changes;
 mod client;
+mod config;
 mod fault;
 mod letter;
 mod levels;

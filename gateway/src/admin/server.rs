@@ -12,7 +12,10 @@ use axum::{Json, Router};
 use tokio::net::unix::SocketAddr;
 use tokio::net::{UnixListener, UnixStream};
 
-use super::{Fault, Sources, Status, changes, letter, levels, lookup, quarantine, slider, tap};
+use super::{
+    Fault, Sources, Status, changes, config, letter, levels, lookup, quarantine, slider,
+    tap,
+};
 use crate::front::{SocketName, UnixSocket, UnixSocketError};
 use crate::sight::TopReport;
 
@@ -54,6 +57,7 @@ pub async fn serve(socket: AdminSocket, sources: Arc<Sources>) -> io::Result<()>
         .route("/api/v1/lookup/{ip}", get(lookup::show))
         .route("/api/v1/lookup/{ip}/letter", get(letter::show))
         .merge(changes::routes())
+        .merge(config::routes())
         .merge(quarantine::routes())
         .merge(levels::routes())
         .merge(slider::routes())

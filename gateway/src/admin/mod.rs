@@ -4,6 +4,7 @@ mod author;
 mod audit;
 mod changes;
 mod client;
+mod config;
 mod fault;
 mod inside;
 mod letter;
@@ -15,6 +16,7 @@ mod past;
 mod quarantine;
 mod queried;
 mod server;
+mod slider;
 mod status;
 mod tap;
 #[cfg(test)]

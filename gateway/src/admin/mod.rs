@@ -6,6 +6,7 @@ mod fault;
 mod letter;
 mod levels;
 mod lookup;
+mod metrics;
 mod past;
 mod quarantine;
 mod server;

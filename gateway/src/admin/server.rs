@@ -12,7 +12,7 @@ use axum::{Json, Router};
 use tokio::net::unix::SocketAddr;
 use tokio::net::{UnixListener, UnixStream};
 
-use super::{Fault, Sources, Status, changes, letter, levels, lookup, quarantine, tap};
+use super::{Fault, Sources, Status, changes, letter, levels, lookup, metrics, quarantine, tap};
 use crate::front::{SocketName, UnixSocket, UnixSocketError};
 use crate::sight::TopReport;
 
@@ -57,6 +57,7 @@ pub async fn serve(socket: AdminSocket, sources: Arc<Sources>) -> io::Result<()>
         .merge(quarantine::routes())
         .merge(levels::routes())
         .merge(tap::routes())
+        .merge(metrics::routes())
         .fallback(async || Fault::new(StatusCode::NOT_FOUND, "there is nothing at this path"))
         .with_state(sources);
     axum::serve(socket, router).await

@@ -129,6 +129,7 @@ pub async fn run(config: Config, begun: Begun, levels: Levels) -> Result<(), Fai
             audit: Some(config.audit.file.clone()),
         },
         requests: requests.clone(),
+        stop: stopping.clone(),
     });
     fronts::serve(&fronts, sockets, &mut tasks, &stopping)?;
     let writing = Writing::start(refresher, (requests.clone(), inbox), sight, alarms.clone())?;

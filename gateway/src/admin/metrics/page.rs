@@ -49,8 +49,7 @@ const END: &str = "
 This page is generated from the source; a test keeps it so.
 ";
 
-/// The page.
-pub(super) fn page() -> String {
+fn page() -> String {
     let mut page = INTRODUCTION.to_owned();
     for group in &GROUPS {
         write!(
@@ -76,11 +75,5 @@ pub(super) fn page() -> String {
 
 #[test]
 fn the_page_is_up_to_date() {
-    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(&file, page()).unwrap();
-    }
-    let found = std::fs::read_to_string(&file).unwrap_or_default();
-    let file = file.display();
-    assert!(found == page(), "{file} is out of date: run `cargo xtask docs`");
+    crate::assert_page("metrics.md", &page());
 }

@@ -12,6 +12,7 @@ mod levels;
 mod live;
 mod lists;
 mod lookup;
+mod metrics;
 mod past;
 mod quarantine;
 mod queried;

@@ -142,6 +142,7 @@ fn sources(config: Config) -> Sources {
         rights: rights::Report::new(&Confinement::Off),
         alarms,
         live: Live::default(),
+        stop: tokio::sync::watch::channel(None).1,
         memory: Memory {
             state_dir: config.state_dir.clone(),
             audit: Some(config.audit.file.clone()),

@@ -48,6 +48,7 @@ fn seen(lists: usize) -> Seen {
         fault: None,
         can_accept: false,
         loaded: at(90),
+        sources: Vec::new(),
     };
     let actions = || {
         let count = Count { packets: 3, bytes: 180 };

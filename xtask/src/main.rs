@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use owo_colors::Style;
 
+mod axe;
 mod bench;
 mod bpf_linker;
 mod demo;

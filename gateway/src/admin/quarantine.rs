@@ -57,6 +57,9 @@ struct Wanted {
     /// They came then or later.
     #[serde(default)]
     since: Option<Timestamp>,
+    /// They came before that: the next page.
+    #[serde(default)]
+    before: Option<Timestamp>,
     #[serde(default)]
     limit: Option<usize>,
 }
@@ -88,8 +91,8 @@ async fn list(
     State(sources): State<Arc<Sources>>,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Found>, Fault> {
-    let Wanted { from, to, client, since, limit } = wanted;
-    let selection = Selection { from, to, client, since };
+    let Wanted { from, to, client, since, before, limit } = wanted;
+    let selection = Selection { from, to, client, since, before };
     let limit = limit.unwrap_or(100).min(MOST);
     let found = with(&sources, move |quarantine| {
         let listing = quarantine.list(&selection, limit);
@@ -121,12 +124,17 @@ async fn message(
     Path(id): Path<String>,
 ) -> Result<Response, Fault> {
     let id = meant(&id)?;
+    // No browser shows it in a page of ours.
+    let kept = format!("attachment; filename=\"{id}.eml\"");
     let file = with(&sources, move |quarantine| quarantine.open_message(&id)).await?;
     let pieces = stream::try_unfold(file, |file| async move {
         let read = spawn_blocking(move || read_piece(file)).await;
         read.unwrap_or_else(|panicked| Err(io::Error::other(panicked)))
     });
-    let kind = [(header::CONTENT_TYPE, "message/rfc822")];
+    let kind = [
+        (header::CONTENT_TYPE, "message/rfc822".to_owned()),
+        (header::CONTENT_DISPOSITION, kept),
+    ];
     Ok((kind, Body::from_stream(pieces)).into_response())
 }
 

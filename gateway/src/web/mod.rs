@@ -8,6 +8,7 @@ mod headers;
 mod login;
 mod pages;
 mod parts;
+mod said;
 mod server;
 mod site;
 

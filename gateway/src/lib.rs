@@ -10,7 +10,7 @@
 //! | adapters (one outside thing each) | [`feed`], [`host`], [`xdp`], [`audit`], [`store`], [`quarantine`], [`dns`], [`auth`], [`rights`], [`tap`] |
 //! | flow | [`engine`], [`refresh`], [`sight`] |
 //! | fronts | [`front`] |
-//! | application | [`config`], [`admin`], [`web`], [`app`], [`cli`] |
+//! | application | [`config`], [`records`], [`why`], [`admin`], [`web`], [`app`], [`cli`] |
 
 pub mod admin;
 pub mod alarm;
@@ -37,6 +37,7 @@ pub mod pause;
 pub mod policy;
 pub mod postfix_policy;
 pub mod quarantine;
+pub mod records;
 pub mod refresh;
 pub mod review;
 pub mod rights;
@@ -50,5 +51,6 @@ pub mod story;
 pub mod tap;
 pub mod tls;
 pub mod web;
+pub mod why;
 pub mod xdp;
 pub mod zone;

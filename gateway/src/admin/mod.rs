@@ -1,6 +1,7 @@
 //! The HTTP API over the admin socket: its server in the daemon, its client in the command line.
 
 mod author;
+mod audit;
 mod changes;
 mod client;
 mod fault;
@@ -11,9 +12,13 @@ mod live;
 mod lookup;
 mod past;
 mod quarantine;
+mod queried;
 mod server;
 mod status;
 mod tap;
+#[cfg(test)]
+mod testing;
+mod why;
 
 pub use author::Author;
 pub use client::{ClientError, Method, Unanswered, copy, follow, get, put, send, send_within};

@@ -10,7 +10,7 @@
 //! | adapters (one outside thing each) | [`feed`], [`host`], [`xdp`], [`audit`], [`store`], [`quarantine`], [`dns`], [`auth`], [`rights`], [`tap`] |
 //! | flow | [`engine`], [`refresh`], [`sight`] |
 //! | fronts | [`front`] |
-//! | application | [`config`], [`records`], [`why`], [`admin`], [`web`], [`app`], [`cli`] |
+//! | application | [`config`], [`records`], [`why`], [`slider`], [`admin`], [`web`], [`app`], [`cli`] |
 
 pub mod admin;
 pub mod alarm;
@@ -44,6 +44,7 @@ pub mod rights;
 pub mod scan;
 pub mod sender;
 pub mod sight;
+pub mod slider;
 pub mod smtp;
 pub mod sqlite;
 pub mod store;

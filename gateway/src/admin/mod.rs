@@ -1,7 +1,7 @@
 //! The HTTP API over the admin socket: its server in the daemon, its client in the command line.
 
-mod author;
 mod audit;
+mod author;
 mod changes;
 mod client;
 mod fault;
@@ -14,6 +14,7 @@ mod past;
 mod quarantine;
 mod queried;
 mod server;
+mod slider;
 mod status;
 mod tap;
 #[cfg(test)]
@@ -26,8 +27,8 @@ pub use fault::Fault;
 pub use inside::Inside;
 pub use letter::{LetterAnswer, NO_LETTER};
 pub use levels::record_levels;
-pub use lookup::LookupAnswer;
 pub use live::{Live, take_samples};
+pub use lookup::LookupAnswer;
 pub use past::{Memory, Past};
 pub use server::{AdminSocket, api, serve};
 pub use status::{Decisions, Sources, Status};

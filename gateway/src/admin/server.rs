@@ -12,7 +12,10 @@ use axum::{Json, Router};
 use tokio::net::unix::SocketAddr;
 use tokio::net::{UnixListener, UnixStream};
 
-use super::{Fault, Sources, Status, audit, changes, letter, levels, live, lookup, quarantine, tap, why};
+use super::{
+    Fault, Sources, Status, audit, changes, letter, levels, live, lookup, quarantine, slider, tap,
+    why,
+};
 use crate::front::{SocketName, UnixSocket, UnixSocketError};
 use crate::sight::TopReport;
 
@@ -61,6 +64,7 @@ pub fn api(sources: Arc<Sources>) -> Router {
         .merge(changes::routes())
         .merge(quarantine::routes())
         .merge(levels::routes())
+        .merge(slider::routes())
         .merge(tap::routes())
         .merge(live::routes())
         .merge(why::routes())

@@ -117,6 +117,7 @@ fn sources(config: Config) -> Sources {
     let asker = Asker::new(dns::resolver(&config.dns).unwrap(), config.dns.budget);
     let (folder, held) = (&config.quarantine.folder, config.quarantine.settings.clone());
     Sources {
+        live: crate::admin::Live::default(),
         started: Instant::now(),
         clock: ClockWatch::begin(),
         levels: Levels::silent(),

@@ -1,5 +1,8 @@
 //! The time of day, from one place, so that tests can set it; and the time since the host started, which nobody can set.
 
+pub mod duration;
+pub mod moment;
+
 use std::num::NonZeroU32;
 use std::time::Duration;
 

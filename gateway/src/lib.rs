@@ -10,7 +10,7 @@
 //! | adapters (one outside thing each) | [`feed`], [`host`], [`xdp`], [`audit`], [`store`], [`quarantine`], [`dns`], [`auth`], [`rights`], [`tap`] |
 //! | flow | [`engine`], [`refresh`], [`sight`] |
 //! | fronts | [`front`] |
-//! | application | [`config`], [`admin`], [`web`], [`app`], [`cli`] |
+//! | application | [`config`], [`records`], [`why`], [`slider`], [`admin`], [`web`], [`app`], [`cli`] |
 
 pub mod admin;
 pub mod alarm;
@@ -37,12 +37,14 @@ pub mod pause;
 pub mod policy;
 pub mod postfix_policy;
 pub mod quarantine;
+pub mod records;
 pub mod refresh;
 pub mod review;
 pub mod rights;
 pub mod scan;
 pub mod sender;
 pub mod sight;
+pub mod slider;
 pub mod smtp;
 pub mod sqlite;
 pub mod store;
@@ -50,5 +52,6 @@ pub mod story;
 pub mod tap;
 pub mod tls;
 pub mod web;
+pub mod why;
 pub mod xdp;
 pub mod zone;

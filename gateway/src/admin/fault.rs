@@ -33,6 +33,13 @@ impl Fault {
             .hint("restart the daemon; its log says why")
     }
 
+    /// What was to answer has ended before it had.
+    pub(super) fn died() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the daemon could not look")
+            .detail("the part of it that was looking has died")
+            .hint("its log says why")
+    }
+
     /// The same with the value that is wrong, and what was expected.
     #[must_use]
     pub fn detail(self, detail: impl ToString) -> Self {

@@ -1,5 +1,6 @@
 //! The HTTP API over the admin socket: its server in the daemon, its client in the command line.
 
+mod audit;
 mod author;
 mod changes;
 mod client;
@@ -11,9 +12,14 @@ mod live;
 mod lookup;
 mod past;
 mod quarantine;
+mod queried;
 mod server;
+mod slider;
 mod status;
 mod tap;
+#[cfg(test)]
+mod testing;
+mod why;
 
 pub use author::Author;
 pub use client::{ClientError, Method, Unanswered, copy, follow, get, put, send, send_within};
@@ -21,8 +27,8 @@ pub use fault::Fault;
 pub use inside::Inside;
 pub use letter::{LetterAnswer, NO_LETTER};
 pub use levels::record_levels;
-pub use lookup::LookupAnswer;
 pub use live::{Live, take_samples};
+pub use lookup::LookupAnswer;
 pub use past::{Memory, Past};
 pub use server::{AdminSocket, api, serve};
 pub use status::{Decisions, Sources, Status};

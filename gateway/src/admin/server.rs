@@ -12,7 +12,10 @@ use axum::{Json, Router};
 use tokio::net::unix::SocketAddr;
 use tokio::net::{UnixListener, UnixStream};
 
-use super::{Fault, Sources, Status, changes, letter, levels, live, lookup, quarantine, tap};
+use super::{
+    Fault, Sources, Status, audit, changes, letter, levels, live, lookup, quarantine, slider, tap,
+    why,
+};
 use crate::front::{SocketName, UnixSocket, UnixSocketError};
 use crate::sight::TopReport;
 
@@ -61,8 +64,11 @@ pub fn api(sources: Arc<Sources>) -> Router {
         .merge(changes::routes())
         .merge(quarantine::routes())
         .merge(levels::routes())
+        .merge(slider::routes())
         .merge(tap::routes())
         .merge(live::routes())
+        .merge(why::routes())
+        .merge(audit::routes())
         .fallback(async || Fault::new(StatusCode::NOT_FOUND, "there is nothing at this path"))
         .with_state(sources)
 }

@@ -26,6 +26,7 @@ pub struct JudgedTrail {
     lines: Take<BufReader<File>>,
     since: Timestamp,
     begins: Option<Timestamp>,
+    is_complete: bool,
     broken: u64,
     line: Vec<u8>,
 }
@@ -42,22 +43,35 @@ pub struct JudgedRecord {
 }
 
 impl JudgedTrail {
-    /// Opens the trail at `path` and finds where `since` begins; what was rotated away is not looked for.
-    pub fn open(path: &Path, since: Timestamp) -> io::Result<Self> {
+    /// Opens the trail at `path` and finds where `since` begins, but reads at most the last `most` octets; what was rotated away is
+    /// not looked for.
+    pub fn open(path: &Path, since: Timestamp, most: u64) -> io::Result<Self> {
         let (file, length) = open(path)?;
         let mut reader = BufReader::with_capacity(1 << 16, file);
         let begins = first_after(&mut reader, 0, length.min(NEAR))?.map(|(_start, time)| time);
         let early = since.checked_sub(SLACK).unwrap_or(since);
-        let start = find(&mut reader, length, early)?;
-        reader.seek(SeekFrom::Start(start))?;
+        let (start, cut) = (find(&mut reader, length, early)?, length.saturating_sub(most));
+        reader.seek(SeekFrom::Start(start.max(cut)))?;
+        let is_cut = cut > start;
+        if is_cut {
+            reader.skip_until(b'\n')?;
+        }
+        let start = reader.stream_position()?;
+        let is_renamed = || path.with_added_extension("1").exists();
+        let is_complete = !is_cut && (begins.is_none_or(|begins| begins <= since) || !is_renamed());
         // What is written meanwhile is left for the next time.
         let lines = reader.take(length.saturating_sub(start));
-        Ok(Self { lines, since, begins, broken: 0, line: Vec::new() })
+        Ok(Self { lines, since, begins, is_complete, broken: 0, line: Vec::new() })
     }
 
     /// The time of the first record of the file.
     pub fn begins(&self) -> Option<Timestamp> {
         self.begins
+    }
+
+    /// Whether all that was written since that moment is read, as far as files say.
+    pub fn is_complete(&self) -> bool {
+        self.is_complete
     }
 
     /// How many of the lines read so far were no records.
@@ -232,7 +246,8 @@ mod tests {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("audit.jsonl");
         fs::write(&path, text).unwrap();
-        let mut trail = JudgedTrail::open(&path, Timestamp::from_second(since).unwrap()).unwrap();
+        let mut trail =
+            JudgedTrail::open(&path, Timestamp::from_second(since).unwrap(), u64::MAX).unwrap();
         let records = trail.by_ref().map(Result::unwrap).collect();
         (records, trail.broken(), trail.begins())
     }
@@ -283,7 +298,7 @@ mod tests {
         }
         let folder = TempDir::new().unwrap();
         for path in [folder.path(), &folder.path().join("gone"), Path::new("/dev/zero")] {
-            assert!(JudgedTrail::open(path, Timestamp::UNIX_EPOCH).is_err());
+            assert!(JudgedTrail::open(path, Timestamp::UNIX_EPOCH, u64::MAX).is_err());
         }
     }
 
@@ -304,5 +319,32 @@ mod tests {
             assert_eq!(begins, Timestamp::from_second(1).ok());
             assert_eq!(broken < 200, since > 9_000, "{since}: {broken}");
         }
+    }
+
+    #[test]
+    fn what_is_not_read_makes_it_incomplete() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("audit.jsonl");
+        let lines = (1..=9).map(|second| line(second, "connect", "accept", SCORED));
+        let text: String = lines.collect();
+        fs::write(&path, &text).unwrap();
+        let one = u64::try_from(text.len() / 9).unwrap();
+        let read = |since, most| {
+            let since = Timestamp::from_second(since).unwrap();
+            let mut trail = JudgedTrail::open(&path, since, most).unwrap();
+            (trail.by_ref().map(Result::unwrap).count(), trail.is_complete())
+        };
+        for (since, most, expected) in [
+            (0, u64::MAX, (9, true)),
+            (0, 9 * one, (9, true)),
+            (0, 4 * one, (3, false)),
+            (0, 4 * one + 1, (4, false)),
+            (9, 4 * one, (1, false)),
+            (0, 0, (0, false)),
+        ] {
+            assert_eq!(read(since, most), expected, "{since} {most}");
+        }
+        fs::write(path.with_added_extension("1"), "").unwrap();
+        assert_eq!((read(0, u64::MAX), read(1, u64::MAX)), ((9, false), (9, true)));
     }
 }

@@ -7,9 +7,10 @@ use serde::Serialize;
 
 use super::offline::{self, Lists};
 use super::output::{self, Meaning};
+use super::safe::safe;
 use super::{Exit, Failure};
 use crate::app;
-use crate::config::{Config, Faults};
+use crate::config::{Config, Faults, Override, Wins};
 
 /// Arguments of `check`.
 #[derive(Debug, Args)]
@@ -24,6 +25,14 @@ struct Answer {
     ok: bool,
     faults: Vec<String>,
     notices: Vec<String>,
+    /// What commands set in the place of what the files say.
+    overrides: Vec<Override>,
+}
+
+impl Answer {
+    fn refused(faults: Vec<String>) -> Self {
+        Self { ok: false, faults, notices: Vec::new(), overrides: Vec::new() }
+    }
 }
 
 pub(super) fn run(options: &Options, path: &Path) -> Result<Exit, Failure> {
@@ -34,24 +43,30 @@ pub(super) fn run(options: &Options, path: &Path) -> Result<Exit, Failure> {
                 && options.json
             {
                 let faults = vec![error.to_string()];
-                output::json(&Answer { ok: false, faults, notices: Vec::new() })?;
+                output::json(&Answer::refused(faults))?;
             }
             let account = account?;
             let notices = notices.iter().map(ToString::to_string);
             let unreadable = account.iter().flat_map(|account| app::unreadable(&config, account));
-            let notices: Vec<_> = notices.chain(list_notices(&config)).chain(unreadable).collect();
+            let mut notices: Vec<_> =
+                notices.chain(list_notices(&config)).chain(unreadable).collect();
+            let overrides = config.overrides().unwrap_or_else(|error| {
+                notices.push(format!("what was set by commands is not known: {error}"));
+                Vec::new()
+            });
             if options.json {
-                output::json(&Answer { ok: true, faults: Vec::new(), notices })?;
+                output::json(&Answer { ok: true, faults: Vec::new(), notices, overrides })?;
             } else {
                 notices.iter().for_each(output::warn);
                 show(&config)?;
+                overrides.iter().try_for_each(show_override)?;
             }
             Ok(Exit::Done)
         }
         Err(Faults(faults)) => {
             if options.json {
                 let faults = faults.iter().map(ToString::to_string).collect();
-                output::json(&Answer { ok: false, faults, notices: Vec::new() })?;
+                output::json(&Answer::refused(faults))?;
             }
             Err(Faults(faults).into())
         }
@@ -72,4 +87,17 @@ fn show(config: &Config) -> Result<(), Failure> {
         config.services().map(|(name, service)| format!(", {name} {}", service.endpoint));
     let services = services.collect::<String>();
     output::line(format_args!("{file} is {well}: lists {lists}, listeners {listeners}{services}"))
+}
+
+/// What the files say, what was set by whom and when, and which counts.
+fn show_override(it: &Override) -> Result<(), Failure> {
+    let Override { about, file, set, author, at, wins } = it;
+    let author = safe(author);
+    let which = match wins {
+        Wins::File => "what the file says",
+        Wins::Set => "what was set",
+    };
+    output::line(format_args!(
+        "{about}: the file says {file}; set to {set} by {author} at {at:.0}; {which} counts"
+    ))
 }

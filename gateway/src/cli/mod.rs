@@ -7,7 +7,6 @@ mod bar;
 mod check;
 mod daemon;
 mod doctor;
-mod duration;
 mod exit;
 mod explain;
 mod feeds;
@@ -19,7 +18,6 @@ mod list;
 mod log;
 mod lookup;
 mod matches;
-mod moment;
 mod offline;
 mod output;
 mod past;
@@ -47,6 +45,7 @@ use clap::{Parser, Subcommand};
 use exit::Exit;
 
 use crate::app::Failure;
+use crate::clock::{duration, moment};
 
 /// Refuses bad mail senders in the kernel, judges the others, and says why.
 #[derive(Debug, Parser)]

@@ -15,6 +15,7 @@ use crate::engine::{Asks, Engine};
 use crate::host;
 use crate::list::{List, Loaded, Membership};
 use crate::net::Prefix;
+use crate::policy::SetThresholds;
 use crate::refresh::{self, ListStatus, OnDisk};
 
 /// Reads the configuration; what the operator should know goes to standard error.
@@ -31,6 +32,7 @@ pub(super) fn config(path: &Path) -> Result<Config, Failure> {
 pub(super) fn engine(config: &Config) -> Engine {
     let engine = Engine::new(config.engine_settings(), audit::Writer::none(), Clock::System);
     let own = host::own_addresses().unwrap_or_default();
+    engine.set_slider(slider(config));
     engine.set_lists(Arc::new(membership(config, &own, &engine.accepted_prefixes())), 0);
     match refresh::saved_pause(&config.state_dir) {
         Ok(pause) => engine.set_pause(pause.map(Arc::new)),
@@ -42,6 +44,14 @@ pub(super) fn engine(config: &Config) -> Engine {
         }
     }
     engine
+}
+
+/// What was set of the slider by hand, as the daemon keeps it.
+pub(super) fn slider(config: &Config) -> Option<SetThresholds> {
+    refresh::slider(&config.state_dir).unwrap_or_else(|error| {
+        output::warn(format_args!("it is not known whether the slider was set by hand: {error}"));
+        None
+    })
 }
 
 /// Where a daemon with this configuration remembers addresses.

@@ -13,6 +13,7 @@ mod limits;
 mod listeners;
 mod lists;
 mod next_hop;
+mod overrides;
 mod parts;
 mod proxied;
 mod quarantine;
@@ -37,6 +38,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use fault::{Fault, Faults, Notice, Place};
+pub use overrides::{Override, Wins};
 pub use parts::SaidOfZones;
 pub use reference::reference;
 

@@ -184,7 +184,11 @@ impl Config {
                 "[postfix_policy]",
                 endpoint(self.postfix_policy.as_ref()) != endpoint(running.postfix_policy.as_ref()),
             ),
-            ("[web]", self.web.is_some() != running.web.is_some() || self.web_address() != running.web_address()),
+            (
+                "[web]",
+                self.web.is_some() != running.web.is_some()
+                    || self.web_address() != running.web_address(),
+            ),
             ("[public_lookup]", self.public_lookup != running.public_lookup),
             ("[dns]", self.dns != running.dns),
             ("[admin]", self.admin_socket != running.admin_socket),

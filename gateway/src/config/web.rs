@@ -6,9 +6,11 @@ use std::time::Duration;
 use super::fault::Place;
 use super::reader::{At, Reader};
 use super::resolve::values;
-use super::values::{Parsed, Wrong, boolean, choice, list_name, own_prefix, socket_address, text, time_in};
-use super::{PublicLookup, Role, WebConfig, WebUser};
 use super::tree::Value;
+use super::values::{
+    Parsed, Wrong, boolean, choice, list_name, own_prefix, socket_address, text, time_in,
+};
+use super::{PublicLookup, Role, WebConfig, WebUser};
 use crate::front::Endpoint;
 use crate::net::Prefix;
 use crate::password::PasswordHash;

@@ -29,8 +29,8 @@ use crate::net::{Hop, Prefix, Ptr};
 use crate::pause::Pause;
 use crate::policy::{
     Action, AddressFacts, Cause, ClientFacts, ClientTls, Decision, DelayMode, Envelope, Front,
-    MessageFacts, Outcome, Phase, Policy, Record, Reference, Reply, Verdict, decide_connect,
-    decide_message,
+    MessageFacts, Outcome, Phase, Policy, Record, Reference, Reply, SetThresholds, Thresholds,
+    Verdict, decide_connect, decide_message,
 };
 use crate::sender::{
     Event, Greylist, History, HistorySettings, Pool, Promotion, PromotionSettings, Promotions,
@@ -142,8 +142,10 @@ pub struct Engine {
     accepted: ArcSwap<Accepted>,
     /// The addresses of the hosts in acceptance lists, as last resolved.
     hosts: ArcSwap<HashMap<Arc<str>, Vec<IpAddr>>>,
-    /// Held while acceptance lists are put together, so that none that is gone comes back.
-    changing: Mutex<()>,
+    /// Thresholds that count instead of the configuration's.
+    slider: ArcSwapOption<SetThresholds>,
+    /// The configuration's. Held while acceptance lists and settings are put together, so that nothing that is gone comes back.
+    changing: Mutex<Option<Thresholds>>,
     pause: ArcSwapOption<Pause>,
     asks: Asks,
     history: History,
@@ -169,13 +171,14 @@ impl Engine {
     pub fn new(settings: Settings, audit: audit::Writer, clock: Clock) -> Self {
         Self {
             accepted: ArcSwap::from_pointee(Accepted::new(&settings.acceptance)),
+            changing: Mutex::new(settings.policy.thresholds),
             history: History::new(settings.history),
             promotions: Promotions::new(settings.promotion),
             providers: Cache::builder().max_capacity(10_000).time_to_live(PROVIDER_KEPT).build(),
             settings: ArcSwap::from_pointee(settings),
             lists: ArcSwap::default(),
             hosts: ArcSwap::default(),
-            changing: Mutex::default(),
+            slider: ArcSwapOption::default(),
             pause: ArcSwapOption::default(),
             asks: Asks::default(),
             promoted: Mutex::default(),
@@ -194,12 +197,33 @@ impl Engine {
 
     /// Puts other settings in force, for decisions from now on.
     pub fn set_settings(&self, settings: Settings) {
-        let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut configured = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        *configured = settings.policy.thresholds;
         self.history.set(settings.history);
         self.promotions.set(settings.promotion);
         let accepted = Accepted::new(&settings.acceptance).with_hosts(&self.hosts.load());
         self.accepted.store(Arc::new(accepted));
+        self.settle(settings, *configured);
+    }
+
+    /// Puts thresholds in the place of the configuration's or, with `None`, those in force again, for decisions from now on.
+    pub fn set_slider(&self, set: Option<SetThresholds>) {
+        let configured = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.slider.store(set.map(Arc::new));
+        self.settle(Settings::clone(&self.settings.load()), *configured);
+    }
+
+    /// Where there is no score, there are no thresholds, whatever was set.
+    fn settle(&self, mut settings: Settings, configured: Option<Thresholds>) {
+        let set = self.slider.load();
+        settings.policy.thresholds =
+            configured.map(|configured| set.as_ref().map_or(configured, |set| set.thresholds));
         self.settings.store(Arc::new(settings));
+    }
+
+    /// The thresholds that count instead of the configuration's.
+    pub fn slider(&self) -> Option<Arc<SetThresholds>> {
+        self.slider.load_full()
     }
 
     /// Puts other lists in force, for decisions from now on.
@@ -471,4 +495,38 @@ fn concerns(prefix: &Prefix, client: &Client, decision: &Decision) -> bool {
 fn reference() -> Reference {
     // Without randomness from the system nothing on the host works; a fixed reference still lets mail through.
     Reference::new(getrandom::u64().unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+
+    #[test]
+    fn what_was_set_by_hand_counts_until_it_is_reset_whatever_the_configuration_says_meanwhile() {
+        let thresholds = |from, above| Thresholds::from_scores(from, above).unwrap();
+        let settings = |thresholds| Settings {
+            policy: Policy { thresholds, ..Policy::default() },
+            ..Settings::default()
+        };
+        let set = |thresholds| SetThresholds {
+            thresholds,
+            author: "ada".into(),
+            at: Timestamp::UNIX_EPOCH,
+        };
+        let (first, second, by_hand) =
+            (thresholds(500, 600), thresholds(550, 650), thresholds(700, 800));
+        let engine = Engine::new(settings(Some(first)), audit::Writer::none(), Clock::System);
+        let in_force = || engine.settings.load().policy.thresholds;
+        engine.set_slider(Some(set(by_hand)));
+        assert_eq!(in_force(), Some(by_hand));
+        engine.set_settings(settings(Some(second)));
+        assert_eq!(in_force(), Some(by_hand));
+        engine.set_settings(settings(None));
+        assert_eq!(in_force(), None, "there is no score");
+        engine.set_settings(settings(Some(second)));
+        assert_eq!(in_force(), Some(by_hand));
+        engine.set_slider(None);
+        assert_eq!(in_force(), Some(second));
+    }
 }

@@ -14,7 +14,7 @@ pub struct Component {
 }
 
 /// All of them, in the order of their names.
-pub const COMPONENTS: [Component; 29] = [
+pub const COMPONENTS: [Component; 30] = [
     of("alarm", &["alarm"], "what is wrong, and when that is over"),
     of("audit", &["audit"], "the trail of records, and its store"),
     of(
@@ -48,6 +48,7 @@ pub const COMPONENTS: [Component; 29] = [
         &["senders"],
         "what is remembered of senders; at debug, each answer of the greylist",
     ),
+    of("slider", &["slider"], "the thresholds of the score: set by hand, reset"),
     of("smtp", &["smtp"], "the SMTP proxy"),
     of("start", &["start"], "the start of the daemon"),
     of("stop", &["stop"], "its end"),

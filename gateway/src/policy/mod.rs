@@ -1,6 +1,7 @@
 //! Decisions: facts in, one outcome with its reason out; nothing here asks a socket, a file or a clock.
 
 mod action;
+mod by_hand;
 mod chart;
 mod decide;
 mod decision;
@@ -16,6 +17,7 @@ mod verdict;
 mod weights;
 
 pub use action::Action;
+pub use by_hand::{SetThresholds, SliderEvent};
 pub use chart::{ChartRow, Point, chart};
 pub use decide::{
     AtRecipient, DelayMode, Policy, decide_connect, decide_greylisted, decide_message,

@@ -88,7 +88,7 @@ impl fmt::Display for Percent {
 }
 
 /// Where the bands begin and end. A band of 0 % does not exist: no score lies in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Thresholds {
     delay_from: u16,
     reject_above: u16,
@@ -158,6 +158,13 @@ impl Thresholds {
             // Only a score of 1000 with 100 % allow gets here.
             Band::Allow
         }
+    }
+}
+
+impl fmt::Display for Thresholds {
+    /// Both raw scores: `500/600`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.delay_from, self.reject_above)
     }
 }
 

@@ -11,6 +11,7 @@ use crate::alarm::Alarms;
 use crate::clock::{Expiry, Timestamp};
 use crate::list::Changes;
 use crate::net::Prefix;
+use crate::policy::SetThresholds;
 use crate::store::{
     Additions, Change, Damaged, KeptZone, Kind, ManualEntry, Opened, Store, StoreError, Switch,
 };
@@ -28,6 +29,7 @@ pub(super) struct Kept {
     manual: Vec<ManualEntry>,
     switches: BTreeMap<Arc<str>, Switch>,
     zones: BTreeMap<Arc<str>, KeptZone>,
+    slider: Option<SetThresholds>,
     /// False: what it holds is looked at, by a command.
     writes: bool,
     was_damaged: bool,
@@ -37,8 +39,9 @@ pub(super) struct Kept {
 impl Kept {
     /// Nothing, where nothing can be kept.
     pub(super) fn none(alarms: Alarms) -> Self {
-        let (manual, switches, zones) = Default::default();
-        Self { store: None, manual, switches, zones, writes: true, was_damaged: false, alarms }
+        let (manual, switches, zones, slider) = Default::default();
+        let (writes, was_damaged) = (true, false);
+        Self { store: None, manual, switches, zones, slider, writes, was_damaged, alarms }
     }
 
     /// Opens the store in `state_dir`; what is wrong with it is an alarm.
@@ -81,6 +84,11 @@ impl Kept {
     /// The last word on a zone.
     pub(super) fn zone(&self, name: &str) -> Option<&KeptZone> {
         self.zones.get(name)
+    }
+
+    /// The thresholds that were set by hand.
+    pub(super) fn slider(&self) -> Option<&SetThresholds> {
+        self.slider.as_ref()
     }
 
     /// The names of all lists of which something is kept that counts.
@@ -165,6 +173,20 @@ impl Kept {
         Ok(())
     }
 
+    /// Keeps thresholds in the place of those of the configuration.
+    pub(super) fn keep_slider(&mut self, set: SetThresholds) -> Result<(), ChangeError> {
+        self.store()?.keep_slider(&set)?;
+        self.slider = Some(set);
+        Ok(())
+    }
+
+    /// Forgets them.
+    pub(super) fn forget_slider(&mut self) -> Result<(), ChangeError> {
+        self.store()?.forget_slider()?;
+        self.slider = None;
+        Ok(())
+    }
+
     /// Takes an entry away; says whether there was one.
     pub(super) fn remove(
         &mut self,
@@ -230,6 +252,10 @@ impl Kept {
                 let named = zones.into_iter().map(|zone| (Arc::clone(&zone.name), zone));
                 self.zones = named.collect();
             }
+            Err(error) => self.tell(&error),
+        }
+        match store.slider() {
+            Ok(slider) => self.slider = slider,
             Err(error) => self.tell(&error),
         }
     }

@@ -11,6 +11,7 @@ mod on_disk;
 mod pausing;
 mod promotion;
 mod reviewing;
+mod sliding;
 mod watched;
 mod zones;
 
@@ -37,6 +38,7 @@ pub use self::on_disk::{OnDisk, history, review, reviews, reviews_of};
 use self::pausing::Pausing;
 pub use self::pausing::saved_pause;
 pub use self::reviewing::{Resolve, ReviewChange, ReviewChanged, ReviewError};
+pub use self::sliding::{SliderChange, slider};
 use self::zones::ZoneSet;
 pub use self::zones::{ZoneChange, ZoneChanged, ZoneWhat};
 use crate::alarm::Alarms;
@@ -47,6 +49,7 @@ use crate::host::{self, Watch};
 use crate::list::{AUTO, Changes, List, Membership, Rules, Source};
 use crate::net::Prefix;
 use crate::pause::Pause;
+use crate::policy::SetThresholds;
 use crate::sender::Promotion;
 use crate::store::{Kind, ManualEntry};
 use crate::xdp::{self, Attachment, XdpError};
@@ -92,6 +95,8 @@ pub enum Request {
     Zone(ZoneChange, oneshot::Sender<Result<ZoneChanged, ChangeError>>),
     /// Ask for a review or end one, and say what came of it once it is in force.
     Review(ReviewChange, oneshot::Sender<Result<ReviewChanged, ReviewError>>),
+    /// Set the slider or reset it, and say what is set once it is in force.
+    Slider(SliderChange, oneshot::Sender<Result<Option<SetThresholds>, ChangeError>>),
     /// Take in what was fetched.
     Deliver(Delivery),
     /// End the thread; what is in the kernel stays.
@@ -194,9 +199,10 @@ impl Refresher {
         self.pausing.resume(state_dir, &mut self.kernel);
     }
 
-    /// Takes up what an earlier daemon kept in `state_dir` of lists; to be called before the first [`Self::reload`].
+    /// Takes up what an earlier daemon kept in `state_dir` of lists and of the slider; to be called before the first [`Self::reload`].
     pub fn resume_lists(&mut self, state_dir: &Path) {
         self.kept = Kept::open(state_dir, self.alarms.clone(), self.clock.now());
+        self.engine.set_slider(self.kept.slider().cloned());
     }
 
     /// Lets `fetching` fetch the lists that are fetched, from the next [`Self::reload`] on.
@@ -316,6 +322,11 @@ impl Refresher {
                 }
                 Ok(Request::Review(change, done)) => {
                     let changed = self.change_review(change);
+                    // As above.
+                    done.send(changed).unwrap_or_default();
+                }
+                Ok(Request::Slider(change, done)) => {
+                    let changed = self.change_slider(change);
                     // As above.
                     done.send(changed).unwrap_or_default();
                 }

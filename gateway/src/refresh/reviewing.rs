@@ -301,6 +301,6 @@ fn after(done: &mut Vec<String>, error: ChangeError) -> ReviewError {
 }
 
 /// A time as the store keeps it.
-fn micro(time: Timestamp) -> Timestamp {
+pub(super) fn micro(time: Timestamp) -> Timestamp {
     Timestamp::from_microsecond(time.as_microsecond()).unwrap_or(time)
 }

@@ -11,6 +11,7 @@ mod open;
 mod reviews;
 mod schema;
 mod senders;
+mod slider;
 mod switches;
 #[cfg(test)]
 mod tests;

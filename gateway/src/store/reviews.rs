@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::journal::covering;
 use super::manual::Until;
+use super::schema::has_table;
 use super::values::{AUTHOR, Key, Moment, REASON, check_lengths, integer};
 use super::{Store, StoreError};
 use crate::clock::Expiry;
@@ -156,12 +157,7 @@ impl Store {
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
         self.read("read the reviews", |transaction| {
-            let is_there: bool = transaction.query_row(
-                "SELECT count(*) FROM sqlite_schema WHERE name = 'reviews'",
-                [],
-                |row| row.get(0),
-            )?;
-            if is_there { work(transaction) } else { Ok(T::default()) }
+            if has_table(transaction, "reviews")? { work(transaction) } else { Ok(T::default()) }
         })
     }
 }

@@ -1,6 +1,6 @@
 //! The tables of a file, their version, and whether a file has them.
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 /// One kind of file.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +55,10 @@ const LATER: &str = "
         name TEXT NOT NULL PRIMARY KEY, enabled INTEGER NOT NULL, spec TEXT,
         author TEXT NOT NULL, at INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS slider (
+        id INTEGER PRIMARY KEY CHECK (id = 1), delay_from INTEGER NOT NULL,
+        reject_above INTEGER NOT NULL, author TEXT NOT NULL, at INTEGER NOT NULL
+    ) STRICT;
     CREATE TABLE IF NOT EXISTS reviews (
         id INTEGER PRIMARY KEY AUTOINCREMENT, prefix BLOB NOT NULL, requests INTEGER NOT NULL,
         result TEXT, note TEXT, author TEXT, at INTEGER, until INTEGER, done TEXT
@@ -70,6 +74,12 @@ const LATER: &str = "
 /// The version that the file says it has; 0 for a new one.
 pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// Whether the file has a table of [`Layout::later`]: an earlier version may have made it, and nobody wrote into it since.
+pub(super) fn has_table(transaction: &Transaction<'_>, name: &str) -> rusqlite::Result<bool> {
+    let sql = "SELECT count(*) FROM sqlite_schema WHERE name = ?1";
+    transaction.query_row(sql, [name], |row| row.get(0))
 }
 
 /// What is wrong with the file, if something is: every page is looked at.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rusqlite::params;
 use serde::Serialize;
 
+use super::schema::has_table;
 use super::values::{Moment, check};
 use super::{Store, StoreError};
 use crate::clock::Timestamp;
@@ -48,13 +49,7 @@ impl Store {
     /// Every zone of which something is kept, by name.
     pub fn zones(&self) -> Result<Vec<KeptZone>, StoreError> {
         self.read("read which zones were added or switched off", |transaction| {
-            // An earlier version made the file, and nobody wrote into it since.
-            let known: bool = transaction.query_row(
-                "SELECT count(*) FROM sqlite_schema WHERE name = 'zones'",
-                [],
-                |row| row.get(0),
-            )?;
-            if !known {
+            if !has_table(transaction, "zones")? {
                 return Ok(Vec::new());
             }
             transaction

@@ -20,7 +20,11 @@ struct Asset {
 }
 
 const ASSETS: [Asset; 3] = [
-    Asset { name: "style.css", kind: "text/css; charset=utf-8", text: include_str!("assets/style.css") },
+    Asset {
+        name: "style.css",
+        kind: "text/css; charset=utf-8",
+        text: include_str!("assets/style.css"),
+    },
     Asset {
         name: "script.js",
         kind: "text/javascript; charset=utf-8",

@@ -54,7 +54,8 @@ fn rates(samples: &[Value], of: &str) -> Vec<f64> {
         .map(|(before, after)| {
             let grown = number(after, of) - number(before, of);
             let time = moment(after).zip(moment(before));
-            let seconds = time.map_or(2.0, |(after, before)| after.duration_since(before).as_secs_f64());
+            let seconds =
+                time.map_or(2.0, |(after, before)| after.duration_since(before).as_secs_f64());
             if seconds > 0.0 { grown.max(0.0) / seconds } else { 0.0 }
         })
         .collect()

@@ -166,12 +166,17 @@ mod tests {
 
     #[test]
     fn numbers_and_times_are_short() {
-        for (value, expected) in [(0, "0"), (999, "999"), (1000, "1 000"), (1_234_567, "1 234 567")] {
+        for (value, expected) in [(0, "0"), (999, "999"), (1000, "1 000"), (1_234_567, "1 234 567")]
+        {
             assert_eq!(number(value).replace('\u{202f}', " "), expected);
         }
-        for (seconds, expected) in
-            [(0, "now"), (60, "60 s ago"), (3600, "60 min ago"), (86_400, "24 h ago"), (-90, "in 90 s")]
-        {
+        for (seconds, expected) in [
+            (0, "now"),
+            (60, "60 s ago"),
+            (3600, "60 min ago"),
+            (86_400, "24 h ago"),
+            (-90, "in 90 s"),
+        ] {
             assert_eq!(ago(seconds), expected);
         }
         assert_eq!(ago(200_000), "2 d ago");

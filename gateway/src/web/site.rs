@@ -73,10 +73,7 @@ impl Site {
 
 /// Whether everybody may see what is at `path`.
 fn is_open(path: &str) -> bool {
-    path == "/login"
-        || path == "/healthz"
-        || path == "/readyz"
-        || path.starts_with("/static/")
+    path == "/login" || path == "/healthz" || path == "/readyz" || path.starts_with("/static/")
 }
 
 /// One record of phase `web`.
@@ -174,8 +171,9 @@ fn is_for_programs(path: &str) -> bool {
 fn stranger(request: &Request) -> Response {
     let path = request.uri().path();
     if is_for_programs(path) {
-        let fault = Fault::new(StatusCode::UNAUTHORIZED, "log in first")
-            .hint("send `Authorization: Bearer TOKEN` with the token in `web.token` of `state_dir`");
+        let fault = Fault::new(StatusCode::UNAUTHORIZED, "log in first").hint(
+            "send `Authorization: Bearer TOKEN` with the token in `web.token` of `state_dir`",
+        );
         let mut response = fault.into_response();
         let bearer = HeaderValue::from_static("Bearer");
         response.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);

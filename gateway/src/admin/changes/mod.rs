@@ -11,10 +11,10 @@ mod zones;
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::routing::{delete, get, post, put};
-use axum::Router;
 use jiff::SignedDuration;
 use tokio::sync::oneshot;
 
@@ -52,7 +52,7 @@ pub(super) fn routes() -> Router<Arc<Sources>> {
 }
 
 /// Asks the part of the daemon that changes things, and waits for its answer.
-async fn ask<T>(
+pub(in crate::admin) async fn ask<T>(
     sources: &Sources,
     request: impl FnOnce(oneshot::Sender<T>) -> Request,
 ) -> Result<T, Fault> {
@@ -72,7 +72,7 @@ fn end(for_s: Option<u64>) -> Result<Option<Timestamp>, Fault> {
 }
 
 /// Why a change is not made, as an answer.
-fn refused(error: &ChangeError) -> Fault {
+pub(in crate::admin) fn refused(error: &ChangeError) -> Fault {
     let status = match error {
         ChangeError::UnknownList { .. } | ChangeError::UnknownZone { .. } => StatusCode::NOT_FOUND,
         _ if error.is_of_request() => StatusCode::UNPROCESSABLE_ENTITY,

@@ -6,9 +6,9 @@ use std::ops::ControlFlow;
 use clap::Args;
 
 use super::super::Failure;
-use super::wanted::Wanted;
 use super::{csv, failed, warn_of};
 use crate::audit::{Archive, Query, Veil};
+use crate::records::Wanted;
 
 /// Arguments of `audit export`.
 #[derive(Debug, Args)]
@@ -24,7 +24,7 @@ pub(in super::super) struct Options {
 }
 
 pub(super) fn run(options: &Options, archive: &Archive, veil: &Veil) -> Result<(), Failure> {
-    let query = options.wanted.query(veil);
+    let query = Query { newest_first: false, ..options.wanted.query(veil) };
     if options.csv { as_csv(&query, archive) } else { as_lines(&query, archive) }
 }
 

@@ -6,7 +6,6 @@ mod search;
 mod stats;
 mod table;
 mod tail;
-mod wanted;
 
 use std::path::Path;
 
@@ -14,8 +13,8 @@ use clap::Subcommand;
 
 use super::safe::safe;
 use super::{Exit, Failure, offline, output};
-use crate::audit::{Archive, AuditError, Veil};
-use crate::config::Config;
+use crate::audit::AuditError;
+use crate::records;
 
 /// What can be done with records.
 #[derive(Debug, Subcommand)]
@@ -32,8 +31,12 @@ pub(super) enum Command {
 
 pub(super) fn run(command: &Command, file: &Path) -> Result<Exit, Failure> {
     let config = offline::config(file)?;
-    let archive = archive(&config)?;
-    let veil = veil(&config);
+    let archive = records::archive(&config).map_err(|fault| Failure::Unavailable {
+        text: fault.to_string(),
+        hint: fault.hint().to_owned(),
+    })?;
+    let (veil, warning) = records::veil(&config.audit.privacy);
+    warning.iter().for_each(output::warn);
     match command {
         Command::Search(options) => search::run(options, &archive, &veil)?,
         Command::Tail(options) => tail::run(options, &archive, &veil)?,
@@ -41,30 +44,6 @@ pub(super) fn run(command: &Command, file: &Path) -> Result<Exit, Failure> {
         Command::Stats(options) => stats::run(options, &archive, &veil)?,
     }
     Ok(Exit::Done)
-}
-
-/// The words of a search as they are recorded.
-pub(super) fn veil(config: &Config) -> Veil {
-    Veil::to_search(&config.audit.privacy).unwrap_or_else(|error| {
-        output::warn(format_args!("what is recorded as a pseudonym is not found: {error}"));
-        Veil::none()
-    })
-}
-
-/// The store that the configuration names.
-fn archive(config: &Config) -> Result<Archive, Failure> {
-    let missing = |text: String, hint: &str| Failure::Unavailable { text, hint: hint.to_owned() };
-    let Some(store) = &config.audit.store else {
-        let file = config.audit.file.display();
-        let text = format!("there is no store of records; JSON lines are in {file}");
-        return Err(missing(text, "`[audit] store = true` keeps records where they are found"));
-    };
-    if !store.folder.is_dir() {
-        let text = format!("no records in {}", store.folder.display());
-        let hint = "the daemon makes it when it starts; `state_dir` and `--config` say where it is";
-        return Err(missing(text, hint));
-    }
-    Ok(Archive::new(&store.folder))
 }
 
 fn failed(error: AuditError) -> Failure {

@@ -4,9 +4,9 @@ use clap::Args;
 use serde_json::Value;
 
 use super::super::{Failure, output};
-use super::wanted::Wanted;
 use super::{csv, failed, table, warn_of};
 use crate::audit::{Archive, Cursor, Query, Veil};
+use crate::records::Wanted;
 
 /// Arguments of `audit search`.
 #[derive(Debug, Args)]

@@ -7,9 +7,9 @@ use clap::Args;
 use serde_json::Value;
 
 use super::super::{Failure, output};
-use super::wanted::Wanted;
 use super::{failed, table, warn_of};
 use crate::audit::{Archive, Query, Veil};
+use crate::records::Wanted;
 
 /// Between two looks for new records.
 const LOOK: Duration = Duration::from_millis(200);
@@ -31,7 +31,7 @@ pub(in super::super) struct Options {
 }
 
 pub(super) fn run(options: &Options, archive: &Archive, veil: &Veil) -> Result<(), Failure> {
-    let query = options.wanted.query(veil);
+    let query = Query { newest_first: false, ..options.wanted.query(veil) };
     let mut follower = archive.follow().map_err(failed)?;
     let mut newest = Vec::new();
     let backwards = Query { newest_first: true, ..query.clone() };

@@ -5,12 +5,13 @@ use std::net::IpAddr;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::super::{output, why};
+use super::super::output;
 use crate::bounce::Bounce;
 use crate::config::Config;
 use crate::policy::Verdict;
 use crate::store::Event;
 use crate::story::Told;
+use crate::why::Trail;
 use crate::xdp::{self, References};
 
 /// How many references of one text are looked for: each that the store does not have costs a look at the whole audit file.
@@ -63,23 +64,28 @@ pub(super) struct Behind {
 
 /// The decision behind `bounce`, as far as this host knows it.
 pub(super) fn behind(config: &Config, bounce: &Bounce) -> Option<Behind> {
+    let mut trail = Trail::new(config);
+    let found = find(config, &mut trail, bounce);
+    trail.into_warnings().iter().for_each(output::warn);
+    found
+}
+
+fn find(config: &Config, trail: &mut Trail<'_>, bounce: &Bounce) -> Option<Behind> {
     let references = bounce.references.iter().take(LOOKED_FOR);
-    let of_daemon = |reference: &str| {
-        let record = why::record(config, reference)?;
-        Some(of_record(config, &record, FoundBy::Reference))
-    };
-    let by_reference = references.clone().find_map(|found| of_daemon(&found.reference));
+    for found in references.clone() {
+        if let Some(record) = trail.decision(&found.reference) {
+            return Some(of_record(trail, &record, FoundBy::Reference));
+        }
+    }
     // Of words that only look like a reference, some would pass for one of the kernel's.
     let mut named = references.filter(|found| found.named);
-    by_reference
-        .or_else(|| {
-            let keys = keys(config)?;
-            named.find_map(|found| of_kernel(config, &keys, &found.reference, bounce.client))
-        })
-        .or_else(|| {
-            let record = why::last_refusal(config, bounce.client?)?;
-            Some(of_record(config, &record, FoundBy::Address))
-        })
+    let of_kernel = keys(config).and_then(|keys| {
+        named.find_map(|found| of_kernel(config, &keys, &found.reference, bounce.client))
+    });
+    of_kernel.or_else(|| {
+        let record = trail.last_refusal(bounce.client?)?;
+        Some(of_record(trail, &record, FoundBy::Address))
+    })
 }
 
 fn keys(config: &Config) -> Option<References> {
@@ -153,10 +159,10 @@ fn nothing(reference: &str, found_by: FoundBy) -> Behind {
     }
 }
 
-fn of_record(config: &Config, record: &Value, found_by: FoundBy) -> Behind {
+fn of_record(trail: &mut Trail<'_>, record: &Value, found_by: FoundBy) -> Behind {
     let told = Told::read(record);
     let whole = told.clone();
-    let entry_removed = why::removed(config, &told);
+    let entry_removed = trail.removed(&told);
     let (offending, hop) = told.offending.map(|it| (it.ip, it.hop)).unzip();
     Behind {
         decided_by: if told.phase == "kernel" { "kernel" } else { "daemon" },

@@ -13,13 +13,14 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Exit, Failure, daemon, input, lookup, offline, output, why};
+use super::{Exit, Failure, daemon, input, lookup, offline, output};
 use crate::admin::LookupAnswer;
 use crate::bounce::{Bounce, Form, Place};
 use crate::config::Config;
 use crate::host;
 use crate::net::reserved;
 use crate::story::Story;
+use crate::why;
 use behind::{Behind, behind};
 use origin::{Origin, Resolvers};
 use steps::{Known, Step, steps};

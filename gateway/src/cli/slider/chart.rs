@@ -2,14 +2,15 @@
 
 use super::super::bar::{self, Ink};
 use super::super::{Failure, output};
-use super::Answer;
 use crate::policy::{Band, ChartRow, Thresholds};
+use crate::slider::Meaning;
 
 /// Cells of the bar: ten scores each.
 const WIDTH: usize = 50;
 
 /// Prints all of it.
-pub(super) fn show(answer: &Answer, thresholds: Thresholds) -> Result<(), Failure> {
+pub(super) fn show(answer: &Meaning) -> Result<(), Failure> {
+    let thresholds = answer.thresholds;
     output::headline("Reputation score, 0 to 1000; percent of what lies above 500")?;
     let percent = &answer.percent;
     let bands = [
@@ -29,7 +30,7 @@ pub(super) fn show(answer: &Answer, thresholds: Thresholds) -> Result<(), Failur
         output::line(format_args!("  {name}  {share:>7}  {range}"))?;
     }
     output::line("")?;
-    show_bar(answer, thresholds)?;
+    show_bar(answer)?;
     output::line("")?;
     output::headline("  Real score | Normalised (-500) | Percent (/5) | Band")?;
     for row in &answer.chart {
@@ -39,7 +40,8 @@ pub(super) fn show(answer: &Answer, thresholds: Thresholds) -> Result<(), Failur
 }
 
 /// The scale from 500 to 1000, with a mark at the score in question.
-fn show_bar(answer: &Answer, thresholds: Thresholds) -> Result<(), Failure> {
+fn show_bar(answer: &Meaning) -> Result<(), Failure> {
+    let thresholds = answer.thresholds;
     let (delay_from, reject_above) = (thresholds.delay_from(), thresholds.reject_above());
     let parts =
         [delay_from - Thresholds::FLOOR, reject_above - delay_from, Thresholds::TOP - reject_above];
@@ -70,7 +72,7 @@ fn show_row(row: &ChartRow) -> Result<(), Failure> {
 }
 
 /// The score in question in all three ways.
-fn show_point(answer: &Answer) -> Result<(), Failure> {
+fn show_point(answer: &Meaning) -> Result<(), Failure> {
     let Some(point) = answer.point else { return Ok(()) };
     let band = output::coloured(point.band, bar::meaning(point.band));
     output::line("")?;

@@ -1,109 +1,25 @@
-//! `slider --dry-run`: what thresholds would have said of the scores in the audit trail.
-
-use std::io;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use serde::Serialize;
+//! `slider --dry-run`: what thresholds would have said, as people see it.
 
 use super::super::bar::{self, Ink};
-use super::super::progress::Progress;
 use super::super::{Failure, output};
-use crate::audit::JudgedTrail;
-use crate::clock::{Clock, Timestamp};
-use crate::policy::{ByBand, Judged, Replay, Replayed, Thresholds};
-
-/// The phases in which there are scores.
-pub(super) const PHASES: [&str; 3] = ["connect", "recipient", "message"];
+use crate::policy::{ByBand, Replayed};
+use crate::slider::{PhaseCount, ReplayAnswer};
 
 /// Cells of the longest bar.
 const WIDTH: u64 = 40;
 
-/// What the trail says, and what the thresholds would say.
-#[derive(Serialize)]
-pub(super) struct Answer {
-    trail: PathBuf,
-    /// The time of the first record that is still in the file.
-    trail_begins: Option<Timestamp>,
-    since: Timestamp,
-    until: Timestamp,
-    phase: String,
-    phases: Vec<PhaseCount>,
-    broken_lines: u64,
-    #[serde(flatten)]
-    replayed: Replayed,
-}
-
-/// How many decisions a phase has.
-#[derive(Serialize)]
-struct PhaseCount {
-    phase: &'static str,
-    decisions: u64,
-    scored: u64,
-}
-
-/// Replays the decisions of `phase` in the time that ends now.
-pub(super) fn replay(
-    trail: &Path,
-    thresholds: Thresholds,
-    last: Duration,
-    phase: &str,
-) -> Result<Answer, Failure> {
-    let until = Clock::System.now();
-    let since = until.checked_sub(last).unwrap_or(Timestamp::MIN);
-    let progress = Progress::reading(trail);
-    let unreadable = |error| unreadable(trail, &error);
-    let mut records = JudgedTrail::open(trail, since).map_err(unreadable)?;
-    let mut phases = PHASES.map(|phase| PhaseCount { phase, decisions: 0, scored: 0 });
-    let mut replay = Replay::new(thresholds);
-    for record in records.by_ref() {
-        let record = record.map_err(unreadable)?;
-        if let Some(count) = phases.iter_mut().find(|count| *count.phase == *record.phase) {
-            count.decisions += 1;
-            count.scored += u64::from(matches!(record.judged, Judged::Scored { .. }));
-        }
-        if record.phase == phase {
-            replay.add(record.address, record.judged);
-        }
-    }
-    drop(progress);
-    Ok(Answer {
-        trail: trail.to_owned(),
-        trail_begins: records.begins(),
-        since,
-        until,
-        phase: phase.to_owned(),
-        phases: phases.into(),
-        broken_lines: records.broken(),
-        replayed: replay.finish(),
-    })
-}
-
-fn unreadable(trail: &Path, error: &io::Error) -> Failure {
-    let hint = match error.kind() {
-        io::ErrorKind::NotFound => {
-            "the daemon writes it with its first decision; `[audit] file` and `--config` say where it is"
-        }
-        io::ErrorKind::PermissionDenied => {
-            "run as root, or as a member of the group that the file belongs to"
-        }
-        _ => "`[audit] file` of the configuration says which file it is",
-    };
-    Failure::Unavailable {
-        text: format!("cannot read the audit trail {}: {error}", trail.display()),
-        hint: hint.to_owned(),
-    }
-}
-
 /// Prints it for people.
-pub(super) fn show(answer: &Answer) -> Result<(), Failure> {
-    let Answer { phase, since, until, replayed, .. } = answer;
+pub(super) fn show(answer: &ReplayAnswer) -> Result<(), Failure> {
+    let ReplayAnswer { phase, since, until, replayed, .. } = answer;
     let Replayed { delay_from, reject_above, .. } = replayed;
     output::headline(format_args!("Dry run of {delay_from}/{reject_above}, phase {phase}"))?;
     output::field("trail", answer.trail.display())?;
     output::field("time", format_args!("{since:.0} to {until:.0}"))?;
     if let Some(begins) = answer.trail_begins.filter(|begins| begins > since) {
         output::field("", format_args!("the file begins at {begins:.0} only"))?;
+    }
+    if !answer.complete {
+        output::field("", "a part of that time lies in earlier files")?;
     }
     for PhaseCount { phase, decisions, scored } in &answer.phases {
         output::field(phase, format_args!("{decisions} decisions, {scored} by their scores"))?;

@@ -1,8 +1,5 @@
 //! `portcullis why`: why mail was refused, put off or let in, as a story; from the trail, from a reference alone, or from the lists.
 
-mod about;
-mod address;
-mod find;
 mod kernel;
 mod show;
 
@@ -11,15 +8,12 @@ use std::path::Path;
 
 use clap::Args;
 use jiff::Timestamp;
-use serde_json::Value;
+use serde::Serialize;
 
-use self::about::Teller;
-pub(super) use self::about::{removed, story};
-use self::find::{What, find};
 pub(super) use self::show::steps as show_steps;
-use super::{Exit, Failure, moment, offline, output};
+use super::{Exit, Failure, lookup, moment, offline, output};
 use crate::config::Config;
-use crate::story::Told;
+use crate::why::{AddressAnswer, Answer, Found, Kind, Now, Question, ToldRecord, What};
 
 /// Arguments of `why`.
 #[derive(Debug, Args)]
@@ -38,62 +32,57 @@ pub(super) struct Options {
     json: bool,
 }
 
-/// Stories that are told of one name.
-const STORIES: usize = 20;
-/// Records of one name that are looked through: what was done with a message in quarantine has its reference, too.
-const OF_NAME: usize = 500;
-/// Records of an address that are looked through for one.
-const LOOKED_AT: usize = 200;
+/// What is known of an address.
+#[derive(Serialize)]
+struct OfAddress<'a> {
+    #[serde(flatten)]
+    address: &'a AddressAnswer,
+    stories: &'a [ToldRecord],
+}
 
 pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
     let config = offline::config(config)?;
-    let what = What::read(&options.what);
-    if let What::Address(address) = what {
-        let answer = address::about(&config, address, options.at)?;
-        if options.json {
-            output::json(&answer)?;
-        } else {
-            show::address(&answer)?;
+    let Options { what, at, client, json } = options;
+    let question = Question { what: what.clone(), at: *at, client: *client };
+    let found = Found::find(&config, question);
+    if let Some(fault) = found.keys_fault() {
+        let hint = "only the owner of the daemon's state may read the keys";
+        return Err(unavailable(fault.to_owned(), hint));
+    }
+    let now = now(&config, &found.addresses())?;
+    let Answer { kind, stories, address, kernel, warnings, .. } = found.tell(&config, &now);
+    warnings.iter().for_each(output::warn);
+    match (address, kernel) {
+        (Some(address), _) if *json => {
+            output::json(&OfAddress { address: &address, stories: &stories })?;
         }
-        return Ok(Exit::Done);
-    }
-    let records = find(&config, &what, options.at, OF_NAME);
-    if records.is_empty() {
-        return kernel::run(&config, &options.what, options.client, options.json);
-    }
-    // What was done with a message in quarantine has its reference, too.
-    let (events, decisions): (Vec<_>, Vec<_>) = records.into_iter().partition(is_event);
-    // The decision may be gone before what was done later.
-    let (events, decisions) =
-        if decisions.is_empty() { (Vec::new(), events) } else { (events, decisions) };
-    let most = decisions.len().saturating_sub(STORIES);
-    let events: Vec<_> = events.iter().map(Told::read).collect();
-    let mut teller = Teller::new(&config);
-    let told = decisions.into_iter().skip(most).map(|record| teller.tell(record, &events));
-    let told = told.collect::<Result<Vec<_>, _>>()?;
-    if !options.json {
-        told.iter().try_for_each(|told| show::story(&told.story))?;
-    } else if let ([one], What::Name(_)) = (told.as_slice(), &what) {
-        output::json(one)?;
-    } else {
-        output::json(&told)?;
+        (Some(address), _) => show::address(&address, &stories)?,
+        (None, Some(kernel)) if *json => output::json(&kernel)?,
+        (None, Some(kernel)) => kernel::show(&kernel, *client)?,
+        (None, None) if kind == Kind::Nothing => {
+            let name = what.to_ascii_uppercase();
+            return Err(unavailable(
+                format!("{name:?} was given neither by this daemon nor by its kernel filter"),
+                "look at the letters again; a record may also be older than the trail is kept",
+            ));
+        }
+        (None, None) => match (stories.as_slice(), What::read(what)) {
+            (all, _) if !json => all.iter().try_for_each(|told| show::story(&told.story))?,
+            ([one], What::Name(_)) => output::json(one)?,
+            (all, _) => output::json(&all)?,
+        },
     }
     Ok(Exit::Done)
 }
 
-/// Whether a record is of what was done later, and of no decision.
-fn is_event(record: &Value) -> bool {
-    record["event"].is_string()
+/// What would be decided about each of `addresses` now.
+fn now(config: &Config, addresses: &[IpAddr]) -> Result<Now, Failure> {
+    if addresses.is_empty() {
+        return Ok(Now::new());
+    }
+    Ok(addresses.iter().copied().zip(lookup::ask(config, addresses)?).collect())
 }
 
-/// The decision of that name, where the trail has it.
-pub(super) fn record(config: &Config, reference: &str) -> Option<Value> {
-    let found = find(config, &What::Name(reference.to_owned()), None, OF_NAME);
-    found.into_iter().find(|record| !is_event(record))
-}
-
-/// The last record in which `client` was turned away.
-pub(super) fn last_refusal(config: &Config, client: IpAddr) -> Option<Value> {
-    let found = find(config, &What::Address(client), None, LOOKED_AT);
-    found.into_iter().rev().find(|record| Told::read(record).is_refused())
+fn unavailable(text: String, hint: &str) -> Failure {
+    Failure::Unavailable { text, hint: hint.to_owned() }
 }

@@ -1,10 +1,10 @@
 //! Prints stories for people; what strangers wrote is made safe.
 
-use super::address::AddressAnswer;
 use crate::cli::Failure;
 use crate::cli::output::{self, Meaning};
 use crate::cli::safe::safe;
 use crate::story::{Step, Story};
+use crate::why::{AddressAnswer, ToldRecord};
 
 /// Prints one story.
 pub(super) fn story(story: &Story) -> Result<(), Failure> {
@@ -38,12 +38,12 @@ fn step(step: &Step) -> Result<(), Failure> {
 }
 
 /// Prints what is known of an address.
-pub(super) fn address(answer: &AddressAnswer) -> Result<(), Failure> {
+pub(super) fn address(answer: &AddressAnswer, stories: &[ToldRecord]) -> Result<(), Failure> {
     output::headline(answer.ip)?;
     for line in &answer.summary {
         output::line(format_args!("  {}", safe(line)))?;
     }
-    for told in &answer.stories {
+    for told in stories {
         output::line("")?;
         story(&told.story)?;
     }

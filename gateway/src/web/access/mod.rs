@@ -17,8 +17,8 @@ use tokio::time::timeout;
 
 use self::sessions::Sessions;
 use self::throttle::Throttle;
-pub use self::token::make_token;
 use self::token::Token;
+pub use self::token::make_token;
 use crate::config::{Role, WebConfig};
 use crate::password::PasswordHash;
 

@@ -197,9 +197,8 @@ fn decisions(status: &Value) -> Markup {
 
 fn lists(status: &Value, feeds: &Value) -> Markup {
     let counted = &status["xdp"]["counters"]["lists"];
-    let fetched = |name: &Value| {
-        feeds.as_array().into_iter().flatten().find(|feed| feed["list"] == *name)
-    };
+    let fetched =
+        |name: &Value| feeds.as_array().into_iter().flatten().find(|feed| feed["list"] == *name);
     html! {
         section.card aria-labelledby="lists" {
             h2 id="lists" { a href="/lists" { "Lists" } }

@@ -6,14 +6,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::LOOKED_AT;
-use super::about::{Teller, ToldRecord};
-use super::find::{What, find};
-use crate::cli::answer::{items_at, plain, plain_at};
-use crate::cli::{Failure, output};
+use super::Now;
+use super::told_record::{FoundRecord, ToldRecord};
+use super::trail::{LOOKED_AT, Trail, What};
 use crate::config::Config;
 use crate::net::Prefix;
-use crate::refresh;
 use crate::store::{Event, History};
 
 /// Decisions that are told whole.
@@ -21,9 +18,9 @@ const STORIES: usize = 3;
 
 /// What is known of an address.
 #[derive(Debug, Serialize)]
-pub(super) struct AddressAnswer {
+pub struct AddressAnswer {
     /// The address.
-    pub(super) ip: IpAddr,
+    pub ip: IpAddr,
     /// The time that was asked about; `null` for now.
     at: Option<Timestamp>,
     /// What `lookup` says of it now.
@@ -35,9 +32,42 @@ pub(super) struct AddressAnswer {
     /// How many records are about it, up to a bound.
     records: usize,
     /// In short, for people.
-    pub(super) summary: Vec<String>,
-    /// The last decisions.
-    pub(super) stories: Vec<ToldRecord>,
+    pub summary: Vec<String>,
+}
+
+/// What trail and journal have of an address.
+#[derive(Debug)]
+pub(super) struct FoundAddress {
+    pub(super) ip: IpAddr,
+    at: Option<Timestamp>,
+    history: History,
+    records: usize,
+    /// The last of them in which it was a client.
+    pub(super) last: Vec<FoundRecord>,
+}
+
+impl FoundAddress {
+    /// Looks for it.
+    pub(super) fn find(trail: &mut Trail<'_>, ip: IpAddr, at: Option<Timestamp>) -> Self {
+        let history = trail.history(ip).unwrap_or_default();
+        let found = trail.find(&What::Address(ip), at, LOOKED_AT);
+        let records = found.len();
+        let of_client = found.into_iter().rev().filter(|record| !record["client"].is_null());
+        let mut last: Vec<_> =
+            of_client.take(STORIES).map(|record| FoundRecord::new(record, trail)).collect();
+        last.reverse();
+        Self { ip, at, history, records, last }
+    }
+
+    /// Tells it.
+    pub(super) fn tell(self, config: &Config, now: &Now) -> (AddressAnswer, Vec<ToldRecord>) {
+        let Self { ip, at, history, records, last } = self;
+        let stories: Vec<_> = last.into_iter().map(|found| found.tell(config, now, &[])).collect();
+        let now = now.get(&ip).cloned();
+        let entries = entries_then(&history, now.as_ref(), at);
+        let summary = summary(ip, at, now.as_ref(), &entries, records, stories.len());
+        (AddressAnswer { ip, at, now, entries, changes: history.events, records, summary }, stories)
+    }
 }
 
 /// An entry that had the address at a time.
@@ -51,37 +81,9 @@ struct EntryThen {
     until: Option<Timestamp>,
 }
 
-pub(super) fn about(
-    config: &Config,
-    ip: IpAddr,
-    at: Option<Timestamp>,
-) -> Result<AddressAnswer, Failure> {
-    let mut teller = Teller::new(config);
-    let now = teller.now(ip)?.cloned();
-    let history = refresh::history(&config.state_dir, ip).unwrap_or_else(|error| {
-        output::warn(format_args!("the journal of lists cannot be read: {error}"));
-        None
-    });
-    let history = history.unwrap_or_default();
-    let entries = entries_then(&history, now.as_ref(), at);
-    let found = find(config, &What::Address(ip), at, LOOKED_AT);
-    let records = found.len();
-    let mut last: Vec<_> = found
-        .into_iter()
-        .rev()
-        .filter(|record| !record["client"].is_null())
-        .take(STORIES)
-        .collect();
-    last.reverse();
-    let stories = last.into_iter().map(|record| teller.tell(record, &[]));
-    let stories = stories.collect::<Result<Vec<_>, _>>()?;
-    let summary = summary(ip, at, now.as_ref(), &entries, records, &stories);
-    Ok(AddressAnswer { ip, at, now, entries, changes: history.events, records, summary, stories })
-}
-
 /// Which entries had the address at `at`, or have it now: those of now, less what came later, and what went since.
 fn entries_then(history: &History, now: Option<&Value>, at: Option<Timestamp>) -> Vec<EntryThen> {
-    let matches = now.map(|now| items_at(now, "/matches")).into_iter().flatten();
+    let matches = now.and_then(|now| now["matches"].as_array()).into_iter().flatten();
     let here = matches.filter_map(|found| {
         let list = found["list"].as_str()?.to_owned();
         let entry = found["entry"].as_str()?.parse().ok()?;
@@ -111,28 +113,33 @@ fn entries_then(history: &History, now: Option<&Value>, at: Option<Timestamp>) -
     here.chain(gone).filter(was_there).collect()
 }
 
+/// The answer may come from a daemon of another version, so nothing in it is taken for granted.
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or("-")
+}
+
 fn summary(
     ip: IpAddr,
     at: Option<Timestamp>,
     now: Option<&Value>,
     entries: &[EntryThen],
     records: usize,
-    stories: &[ToldRecord],
+    shown: usize,
 ) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(now) = now {
         lines.push(format!(
             "now: {} ({}), {}",
-            plain_at(now, "/verdict"),
-            plain_at(now, "/code"),
-            plain_at(now, "/action")
+            text(&now["verdict"]),
+            text(&now["code"]),
+            text(&now["action"])
         ));
         let kernel = &now["kernel"];
         if !kernel.is_null() {
             lines.push(format!(
                 "the kernel filter: {} by list {}; what it does with single packets is counted, and some are told",
-                plain(&kernel["action"]),
-                plain(&kernel["list"])
+                text(&kernel["action"]),
+                text(&kernel["list"])
             ));
         }
     }
@@ -147,7 +154,6 @@ fn summary(
         lines.push(format!("{when}: no list has {ip}"));
     }
     let span = at.map_or_else(String::new, |at| format!(" within ten minutes of {at}"));
-    let shown = stories.len();
     lines.push(match records {
         0 => format!("no record is about it{span}"),
         _ if shown < records => format!("records about it{span}: {records}; the last {shown}:"),

@@ -4,11 +4,12 @@ use jiff::SignedDuration;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
-use super::duration;
-use crate::clock::{Clock, Timestamp};
+use serde::{Deserialize, Deserializer, de};
+
+use super::{Clock, Timestamp, duration};
 
 /// Reads a moment: with its zone, without one as UTC; a day alone is its beginning; a length of time is so long ago.
-pub(super) fn parse(text: &str) -> Result<Timestamp, MomentError> {
+pub fn parse(text: &str) -> Result<Timestamp, MomentError> {
     let wrong = || MomentError(text.to_owned());
     if let Ok(time) = text.parse() {
         return Ok(time);
@@ -23,12 +24,18 @@ pub(super) fn parse(text: &str) -> Result<Timestamp, MomentError> {
     Clock::System.now().checked_sub(ago).map_err(|_before_all| wrong())
 }
 
+/// Reads a moment in the same way where a program asks for one.
+pub fn deserialize<'de, D: Deserializer<'de>>(text: D) -> Result<Option<Timestamp>, D::Error> {
+    let text = String::deserialize(text)?;
+    parse(&text).map(Some).map_err(de::Error::custom)
+}
+
 /// A text is no moment.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{0}`, expected a time such as 2026-11-20T08:00:00Z or `2026-11-20 08:00` (UTC), or how long ago, such as 2d"
 )]
-pub(super) struct MomentError(String);
+pub struct MomentError(String);
 
 #[cfg(test)]
 mod tests {

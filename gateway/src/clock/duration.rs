@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{Span, SpanRelativeTo};
 
 /// Reads a length of time with its unit; days have 24 hours, and there is none below a second.
-pub(super) fn parse(text: &str) -> Result<Duration, DurationError> {
+pub fn parse(text: &str) -> Result<Duration, DurationError> {
     let wrong = || DurationError(text.to_owned());
     let span: Span = text.parse().map_err(|_no_span| wrong())?;
     let time = span.to_duration(SpanRelativeTo::days_are_24_hours());
@@ -15,14 +15,14 @@ pub(super) fn parse(text: &str) -> Result<Duration, DurationError> {
 }
 
 /// The seconds of `time`; a part of a second more is not too much.
-pub(super) fn whole_seconds(time: Duration) -> u64 {
+pub fn whole_seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 
 /// A text is no length of time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}`, expected a number with a unit, such as 90s, 10m, 4h, 1d or 1h30m")]
-pub(super) struct DurationError(String);
+pub struct DurationError(String);
 
 #[cfg(test)]
 mod tests {

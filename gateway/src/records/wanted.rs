@@ -1,65 +1,92 @@
-//! Which records a command is about.
+//! Which records are meant: the same words for commands and for the API.
+
+use std::fmt::Display;
+use std::str::FromStr;
 
 use clap::Args;
+use serde::{Deserialize, Deserializer, de};
 
-use super::super::moment;
-use crate::audit::{Kind, Query, Veil};
-use crate::clock::Timestamp;
+use crate::audit::{Cursor, Kind, Query, Veil};
+use crate::clock::{Timestamp, moment};
 use crate::net::Prefix;
 
 /// What a record has to be; all of it has to be so.
-#[derive(Clone, Debug, Default, Args)]
-pub(super) struct Wanted {
+#[derive(Clone, Debug, Default, Args, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Wanted {
     /// An address or network: of the client, or of a hop in the header
     #[arg(long, value_name = "IP|PREFIX")]
-    address: Option<Prefix>,
+    #[serde(deserialize_with = "parsed")]
+    pub address: Option<Prefix>,
     /// The reference from a reply
     #[arg(long, value_name = "REFERENCE")]
-    reference: Option<String>,
+    pub reference: Option<String>,
     /// The Message-ID field, with or without its brackets
     #[arg(long, value_name = "ID")]
-    message_id: Option<String>,
+    pub message_id: Option<String>,
     /// The name in the queue of the mail server that asked
     #[arg(long, value_name = "ID")]
-    queue_id: Option<String>,
+    pub queue_id: Option<String>,
     /// The address of MAIL FROM; `<>` for bounces
     #[arg(long, value_name = "ADDRESS")]
-    sender: Option<String>,
+    pub sender: Option<String>,
     /// The domain of MAIL FROM
     #[arg(long, value_name = "DOMAIN")]
-    sender_domain: Option<String>,
+    pub sender_domain: Option<String>,
     /// An address of RCPT TO
     #[arg(long, value_name = "ADDRESS")]
-    recipient: Option<String>,
+    pub recipient: Option<String>,
     /// The domain of an address of RCPT TO
     #[arg(long, value_name = "DOMAIN")]
-    recipient_domain: Option<String>,
+    pub recipient_domain: Option<String>,
     /// The verdict, such as sys-deny-ip
     #[arg(long, value_name = "CODE")]
-    code: Option<String>,
+    pub code: Option<String>,
     /// What was decided, such as reject
     #[arg(long, value_name = "ACTION")]
-    action: Option<String>,
+    pub action: Option<String>,
     /// The list that decided
     #[arg(long, value_name = "LIST")]
-    list: Option<String>,
+    pub list: Option<String>,
     /// The zone that decided
     #[arg(long, value_name = "ZONE")]
-    zone: Option<String>,
+    pub zone: Option<String>,
     /// When it was decided: connect, recipient, message, kernel, quarantine, zone
     #[arg(long, value_name = "PHASE")]
-    phase: Option<String>,
+    pub phase: Option<String>,
     /// Not older than that: a time like 2026-11-20T08:00:00Z, or how long ago, such as 2d
     #[arg(long, value_name = "TIME", value_parser = moment::parse)]
-    pub(super) since: Option<Timestamp>,
+    #[serde(deserialize_with = "moment::deserialize")]
+    pub since: Option<Timestamp>,
     /// Older than that
     #[arg(long, value_name = "TIME", value_parser = moment::parse)]
-    pub(super) until: Option<Timestamp>,
+    #[serde(deserialize_with = "moment::deserialize")]
+    pub until: Option<Timestamp>,
+    /// The page of an answer; each command has its own words for it.
+    #[arg(skip)]
+    pub limit: Option<usize>,
+    /// Where that goes on.
+    #[arg(skip)]
+    #[serde(deserialize_with = "parsed")]
+    pub after: Option<Cursor>,
+    /// Whether it begins with the oldest record.
+    #[arg(skip)]
+    pub oldest_first: bool,
+}
+
+/// What a text says, where one is given.
+fn parsed<'de, D, T>(text: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: Display>,
+{
+    let text = String::deserialize(text)?;
+    text.parse().map(Some).map_err(de::Error::custom)
 }
 
 impl Wanted {
-    /// The same for the store.
-    pub(super) fn query(&self, veil: &Veil) -> Query {
+    /// The same for the store, the newest first unless somebody says otherwise.
+    pub fn query(&self, veil: &Veil) -> Query {
         let words = [
             (Kind::Reference, &self.reference),
             (Kind::MessageId, &self.message_id),
@@ -78,6 +105,8 @@ impl Wanted {
             network: self.address,
             since: self.since,
             until: self.until,
+            newest_first: !self.oldest_first,
+            after: self.after,
             ..Query::default()
         };
         let said = words.into_iter().filter_map(|(kind, word)| Some((kind, word.as_ref()?)));

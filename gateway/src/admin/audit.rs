@@ -1,0 +1,245 @@
+//! `/api/v1/audit`: records searched a page at a time, and counted.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Json, Router};
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::task::spawn_blocking;
+
+use super::queried::{Queried, limit};
+use super::{Fault, Sources};
+use crate::audit::{Archive, AuditError, Query, Veil};
+use crate::clock::{Clock, Timestamp, moment};
+use crate::records::{self, Counted, Counts, Wanted};
+
+/// Records in a page where nothing else is asked for, and the most.
+const PAGE: usize = 100;
+const MOST: usize = 1000;
+/// As long ago as counting begins when nobody says otherwise.
+const SPAN: SignedDuration = SignedDuration::from_hours(1);
+/// The most records that are counted: a second or two.
+const COUNTED: u64 = 200_000;
+
+/// All paths.
+pub(super) fn routes() -> Router<Arc<Sources>> {
+    Router::new()
+        .route("/api/v1/audit/search", get(search))
+        .route("/api/v1/audit/stats", get(stats))
+}
+
+/// A page of records.
+#[derive(Debug, Serialize)]
+struct Page {
+    records: Vec<Value>,
+    /// What `after` has to be for more; `null` where there is no more.
+    next: Option<String>,
+    /// What could not be read, so that records may be missing.
+    faults: Vec<String>,
+}
+
+async fn search(
+    State(sources): State<Arc<Sources>>,
+    Queried(wanted): Queried<Wanted>,
+) -> Result<Json<Page>, Fault> {
+    let limit = limit(wanted.limit, PAGE, MOST)?;
+    read(&sources, move |archive, veil| {
+        let found = archive.search(&wanted.query(veil), limit)?;
+        let next = found.next().map(|next| next.to_string());
+        let records = found.records.into_iter().map(|found| found.record).collect();
+        Ok((Page { records, next, faults: Vec::new() }, found.faults))
+    })
+    .await
+    .map(|(page, faults)| Json(Page { faults, ..page }))
+}
+
+/// The time that is counted.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Span {
+    #[serde(default, deserialize_with = "moment::deserialize")]
+    since: Option<Timestamp>,
+    #[serde(default, deserialize_with = "moment::deserialize")]
+    until: Option<Timestamp>,
+}
+
+/// Records counted.
+#[derive(Debug, Serialize)]
+struct Stats {
+    #[serde(flatten)]
+    counts: Counts,
+    /// False: there are more than are counted at once, and the newest were counted.
+    complete: bool,
+    /// From when on all are counted.
+    counted_since: Timestamp,
+    /// What could not be read, so that records may be missing.
+    faults: Vec<String>,
+}
+
+async fn stats(
+    State(sources): State<Arc<Sources>>,
+    Queried(Span { since, until }): Queried<Span>,
+) -> Result<Json<Stats>, Fault> {
+    count(&sources, since, until, COUNTED).await.map(Json)
+}
+
+async fn count(
+    sources: &Sources,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+    most: u64,
+) -> Result<Stats, Fault> {
+    let until = until.unwrap_or_else(|| Clock::System.now());
+    let since = since.unwrap_or_else(|| until.checked_sub(SPAN).unwrap_or(until));
+    let newest_first = Query { newest_first: true, ..Query::default() };
+    let (counted, faults) = read(sources, move |archive, _veil| {
+        let mut counted = Counts::of(archive, &newest_first, (since, until), most)?;
+        let faults = std::mem::take(&mut counted.faults);
+        Ok((counted, faults))
+    })
+    .await?;
+    let Counted { counts, cut_at, .. } = counted;
+    Ok(Stats { counts, complete: cut_at.is_none(), counted_since: cut_at.unwrap_or(since), faults })
+}
+
+/// Has `look` read the store, and tells what of it could not be read.
+async fn read<T: Send + 'static>(
+    sources: &Sources,
+    look: impl FnOnce(&Archive, &Veil) -> Result<(T, Vec<AuditError>), AuditError> + Send + 'static,
+) -> Result<(T, Vec<String>), Fault> {
+    let config = sources.config.load_full();
+    // Reads files, so it stays off the threads that carry mail.
+    let read = spawn_blocking(move || {
+        let archive = records::archive(&config).map_err(|fault| {
+            Fault::new(StatusCode::NOT_FOUND, "no records can be searched")
+                .detail(&fault)
+                .hint(fault.hint())
+        })?;
+        let (veil, warning) = records::veil(&config.audit.privacy);
+        let (found, faults) = look(&archive, &veil).map_err(|error| {
+            Fault::new(StatusCode::INTERNAL_SERVER_ERROR, "the store of records cannot be read")
+                .detail(&error)
+                .hint_if(error.hint())
+        })?;
+        let faults = faults.iter().map(ToString::to_string);
+        Ok((found, warning.into_iter().chain(faults).collect()))
+    });
+    read.await.map_err(|_panicked| Fault::died())?
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::admin::testing::Site;
+
+    /// Twenty records, one each minute, to recipients who are not written down.
+    fn site() -> Site {
+        let records: Vec<_> = (0..20)
+            .map(|number| {
+                json!({
+                    "schema": 1, "time": format!("2026-11-20T08:{number:02}:00Z"),
+                    "reference": format!("R{number:012}"), "phase": "connect",
+                    "code": if number % 2 == 0 { "sys-deny-ip" } else { "accept" },
+                    "action": if number % 2 == 0 { "reject" } else { "accept" },
+                    "list": "bad", "client": format!("192.0.2.{number}"),
+                    "sender": format!("a{number}@example.com"), "recipients": ["b@example.org"],
+                })
+            })
+            .collect();
+        Site::with_records("[audit.privacy]\nrecipients = \"hash\"", &records)
+    }
+
+    fn references(answer: &Value) -> Vec<&str> {
+        let records = answer["records"].as_array().unwrap();
+        records.iter().map(|record| record["reference"].as_str().unwrap()).collect()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn records_are_found_by_every_word_a_page_at_a_time() {
+        let site = site();
+        for (query, count) in [
+            ("", 20),
+            ("code=sys-deny-ip", 10),
+            ("action=accept&list=bad&phase=connect", 10),
+            ("address=192.0.2.0/29", 8),
+            ("address=192.0.2.7", 1),
+            ("reference=r000000000003", 1),
+            ("sender=%3CA3@EXAMPLE.com%3E", 1),
+            ("sender_domain=example.com", 20),
+            // Veiled in the trail, and found all the same.
+            ("recipient=b@example.org", 20),
+            ("recipient=c@example.org", 0),
+            ("recipient_domain=example.org", 20),
+            ("since=2026-11-20T08:10:00Z", 10),
+            ("since=2026-11-20T08:10:00Z&until=2026-11-20%2008:12", 2),
+            ("zone=none", 0),
+            ("message_id=none", 0),
+            ("queue_id=none", 0),
+        ] {
+            let (status, answer) =
+                site.get(&routes(), &format!("/api/v1/audit/search?{query}")).await;
+            assert_eq!(status, 200, "{query}: {answer:#}");
+            assert_eq!(references(&answer).len(), count, "{query}");
+            assert_eq!((&answer["next"], &answer["faults"]), (&Value::Null, &json!([])));
+        }
+        let mut seen = Vec::new();
+        let mut after = String::new();
+        loop {
+            let path = format!("/api/v1/audit/search?limit=7&oldest_first=true{after}");
+            let (_, answer) = site.get(&routes(), &path).await;
+            seen.extend(references(&answer).into_iter().map(ToOwned::to_owned));
+            let Some(next) = answer["next"].as_str() else { break };
+            after = format!("&after={next}");
+        }
+        assert_eq!(seen, (0..20).map(|number| format!("R{number:012}")).collect::<Vec<_>>());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_no_search_is_told() {
+        let site = site();
+        for (query, detail) in [
+            ("code=a&colour=red", "unknown field `colour`"),
+            ("address=mars", "mars"),
+            ("since=soon", "`soon`, expected a time"),
+            ("limit=0", "0, expected 1 to 1000"),
+            ("limit=1001", "1001, expected 1 to 1000"),
+            ("limit=many", "invalid digit"),
+            ("after=here", "\"here\", expected the `next`"),
+        ] {
+            let (status, fault) =
+                site.get(&routes(), &format!("/api/v1/audit/search?{query}")).await;
+            assert_eq!(status, 422, "{query}: {fault:#}");
+            assert!(fault["detail"].as_str().unwrap().contains(detail), "{query}: {fault:#}");
+        }
+        let off = Site::new("").without_store();
+        for path in ["/api/v1/audit/search", "/api/v1/audit/stats"] {
+            let (status, fault) = off.get(&routes(), path).await;
+            assert_eq!((status, fault["hint"].is_string()), (404, true), "{fault:#}");
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn records_are_counted_up_to_a_bound_the_newest_first() {
+        let site = site();
+        let path = "/api/v1/audit/stats?since=2026-11-20&until=2026-11-21";
+        let (status, answer) = site.get(&routes(), path).await;
+        assert_eq!((status, &answer["complete"]), (200, &json!(true)), "{answer:#}");
+        assert_eq!(answer["codes"], json!({"accept": 10, "sys-deny-ip": 10}));
+        assert_eq!(answer["hours"], json!({"2026-11-20T08Z": 20}));
+        assert_eq!(answer["counted_since"], "2026-11-20T00:00:00Z");
+        assert_eq!(answer["store"]["records"], 20);
+        // The last hour, in which nothing was.
+        let (_, now) = site.get(&routes(), "/api/v1/audit/stats").await;
+        assert_eq!((&now["records"], &now["complete"]), (&json!(0), &json!(true)));
+        let [since, until] = ["2026-11-20T00:00:00Z", "2026-11-21T00:00:00Z"];
+        let few = count(&site.sources, since.parse().ok(), until.parse().ok(), 5).await.unwrap();
+        assert_eq!((few.counts.records, few.complete), (5, false));
+        assert_eq!(few.counted_since.to_string(), "2026-11-20T08:14:00Z");
+    }
+}

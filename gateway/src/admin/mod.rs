@@ -4,6 +4,7 @@ mod audit;
 mod author;
 mod changes;
 mod client;
+mod config;
 mod fault;
 mod inside;
 mod letter;

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 
 use super::author::{Asked, Said};
+use super::queried::Queried;
 use super::{Fault, Sources};
 use crate::clock::{Clock, Timestamp};
 use crate::front::smtp::{ReleaseError, Released};
@@ -89,7 +90,7 @@ struct Deleted {
 
 async fn list(
     State(sources): State<Arc<Sources>>,
-    Query(wanted): Query<Wanted>,
+    Queried(wanted): Queried<Wanted>,
 ) -> Result<Json<Found>, Fault> {
     let Wanted { from, to, client, since, before, limit } = wanted;
     let selection = Selection { from, to, client, since, before };

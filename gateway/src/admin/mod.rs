@@ -9,6 +9,7 @@ mod fault;
 mod inside;
 mod letter;
 mod levels;
+mod lists;
 mod live;
 mod lookup;
 mod past;

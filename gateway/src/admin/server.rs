@@ -13,8 +13,8 @@ use tokio::net::unix::SocketAddr;
 use tokio::net::{UnixListener, UnixStream};
 
 use super::{
-    Fault, Sources, Status, audit, changes, config, letter, levels, live, lookup, quarantine, slider,
-    tap, why,
+    Fault, Sources, Status, audit, changes, config, letter, levels, lists, live, lookup, quarantine,
+    slider, tap, why,
 };
 use crate::front::{SocketName, UnixSocket, UnixSocketError};
 use crate::sight::TopReport;
@@ -70,6 +70,7 @@ pub fn api(sources: Arc<Sources>) -> Router {
         .merge(live::routes())
         .merge(why::routes())
         .merge(audit::routes())
+        .merge(lists::routes())
         .fallback(async || Fault::new(StatusCode::NOT_FOUND, "there is nothing at this path"))
         .with_state(sources)
 }

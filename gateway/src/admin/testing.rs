@@ -81,8 +81,18 @@ impl Site {
         path: &str,
         body: impl Into<Body>,
     ) -> (u16, Value) {
-        let router = router.clone().with_state(Arc::clone(&self.sources));
         let request = Request::builder().method(method).uri(path).body(body.into()).unwrap();
+        self.send(router, request).await
+    }
+
+    /// The same for any request.
+    pub(super) async fn send(
+        &self,
+        router: &Router<Arc<Sources>>,
+        request: Request<Body>,
+    ) -> (u16, Value) {
+        let path = request.uri().clone();
+        let router = router.clone().with_state(Arc::clone(&self.sources));
         let response = router.oneshot(request).await.unwrap();
         let status = response.status().as_u16();
         let octets = response.into_body().collect().await.unwrap().to_bytes();

@@ -263,6 +263,11 @@ impl Engine {
         self.lists.load().version
     }
 
+    /// The lists in force with their entries.
+    pub fn membership(&self) -> Arc<Membership> {
+        Arc::clone(&self.lists.load().membership)
+    }
+
     /// The list with that name, if it is in force.
     pub fn list(&self, name: &str) -> Option<Arc<List>> {
         let lists = self.lists.load();

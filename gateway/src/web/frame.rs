@@ -67,15 +67,9 @@ impl Frame {
         self.user.csrf.as_deref().unwrap_or_default()
     }
 
-    /// A form of one button, which does `label` to `about`; nothing for those who may not. `class` is how it looks, `ask` what is asked before.
-    pub(super) fn button(
-        &self,
-        to: &str,
-        label: &str,
-        about: &str,
-        class: &str,
-        ask: Option<&str>,
-    ) -> Markup {
+    /// A form of one button, which does `label` to `about`; nothing for those who may not. `ask` is what is asked before.
+    pub(super) fn button(&self, to: &str, label: &str, about: &str, ask: Option<&str>) -> Markup {
+        let class = if ask.is_some() { "danger" } else { "quiet" };
         html! {
             @if self.may_change() {
                 form.inline method="post" action=(to) {

@@ -24,7 +24,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::refresh::{ChangeError, Request};
 
 /// The longest list that can be put, in octets.
-const LONGEST_LIST: usize = 256 << 20;
+pub(in crate::admin) const LONGEST_LIST: usize = 256 << 20;
 
 /// All of them.
 pub(super) fn routes() -> Router<Arc<Sources>> {

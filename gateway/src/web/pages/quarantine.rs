@@ -305,9 +305,9 @@ fn one(message: &Value, frame: &Frame) -> Markup {
             h2 id="header" { "Header" }
             (header(&message["header"]))
             div.actions {
-                (frame.button(&format!("{path}/release"), "Release to all", id, "",
+                (frame.button(&format!("{path}/release"), "Release to all", id,
                     Some("Hand this message to the next hop, for all its recipients?")))
-                (frame.button(&format!("{path}/delete"), "Delete", id, "danger",
+                (frame.button(&format!("{path}/delete"), "Delete", id,
                     Some("Delete this message for good? Nobody is told.")))
                 a href={ (API) "/" (segment(id)) "/message" } download={ (id) ".eml" } { "Download the message" }
             }

@@ -159,14 +159,14 @@ fn actions(zone: &Value, overrides: &Value, frame: &Frame) -> Markup {
         @if frame.may_change() {
             div.actions.apart {
                 @if zone["enabled"] == false {
-                    (frame.button(&format!("{path}/enable"), "Enable", name, "quiet", None))
+                    (frame.button(&format!("{path}/enable"), "Enable", name, None))
                 } @else {
-                    (frame.button(&format!("{path}/test"), "Test now", name, "quiet", None))
-                    (frame.button(&format!("{path}/disable"), "Disable", name, "quiet",
+                    (frame.button(&format!("{path}/test"), "Test now", name, None))
+                    (frame.button(&format!("{path}/disable"), "Disable", name,
                         Some(&format!("Ask {name} no longer, until it is switched on?"))))
                 }
                 @if is_added {
-                    (frame.button(&format!("{path}/remove"), "Remove", name, "danger",
+                    (frame.button(&format!("{path}/remove"), "Remove", name,
                         Some(&format!("Remove {name}, which was added by a command?"))))
                 }
             }

@@ -1,5 +1,6 @@
 //! The pages, one file each: what it shows comes from the API, what it changes goes there.
 
+mod lists;
 mod overview;
 mod quarantine;
 mod reviews;
@@ -15,4 +16,5 @@ use super::site::Site;
 pub(super) fn routes() -> Router<Arc<Site>> {
     Router::new().merge(overview::routes()).merge(zones::routes()).merge(reviews::routes())
         .merge(quarantine::routes())
+        .merge(lists::routes())
 }

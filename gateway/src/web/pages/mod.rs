@@ -4,6 +4,7 @@ mod lists;
 mod overview;
 mod quarantine;
 mod reviews;
+mod system;
 mod zones;
 
 use std::sync::Arc;
@@ -17,4 +18,5 @@ pub(super) fn routes() -> Router<Arc<Site>> {
     Router::new().merge(overview::routes()).merge(zones::routes()).merge(reviews::routes())
         .merge(quarantine::routes())
         .merge(lists::routes())
+        .merge(system::routes())
 }

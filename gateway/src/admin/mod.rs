@@ -3,6 +3,7 @@
 mod changes;
 mod client;
 mod config;
+mod doctor;
 mod fault;
 mod letter;
 mod levels;

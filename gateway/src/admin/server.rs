@@ -13,7 +13,7 @@ use tokio::net::unix::SocketAddr;
 use tokio::net::{UnixListener, UnixStream};
 
 use super::{
-    Fault, Sources, Status, changes, config, letter, levels, lookup, quarantine, slider,
+    Fault, Sources, Status, changes, config, doctor, letter, levels, lookup, quarantine, slider,
     tap,
 };
 use crate::front::{SocketName, UnixSocket, UnixSocketError};
@@ -58,6 +58,7 @@ pub async fn serve(socket: AdminSocket, sources: Arc<Sources>) -> io::Result<()>
         .route("/api/v1/lookup/{ip}/letter", get(letter::show))
         .merge(changes::routes())
         .merge(config::routes())
+        .merge(doctor::routes())
         .merge(quarantine::routes())
         .merge(levels::routes())
         .merge(slider::routes())

@@ -17,7 +17,6 @@ mod sockets;
 mod take_over;
 
 pub use begin::{Begun, account, begin, begin_attach, unreadable};
-pub use descriptors::files_needed;
 pub use failure::Failure;
 pub use log::start_log;
 pub use run::run;

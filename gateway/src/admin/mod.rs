@@ -5,6 +5,7 @@ mod author;
 mod changes;
 mod client;
 mod config;
+mod doctor;
 mod fault;
 mod inside;
 mod letter;

@@ -1,10 +1,5 @@
 //! What is set while the daemon runs, and counts in the place of its files: the slider above all.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "helpers of tests fail the test that uses them"
-)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test that uses them")]
 
 use std::process::Output;
 use std::time::Duration;

@@ -1,16 +1,17 @@
 //! The HTTP API over the admin socket: its server in the daemon, its client in the command line.
 
-mod author;
 mod audit;
+mod author;
 mod changes;
 mod client;
 mod config;
+mod doctor;
 mod fault;
 mod inside;
 mod letter;
 mod levels;
-mod live;
 mod lists;
+mod live;
 mod lookup;
 mod metrics;
 mod past;

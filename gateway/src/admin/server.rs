@@ -13,8 +13,8 @@ use tokio::net::unix::SocketAddr;
 use tokio::net::{UnixListener, UnixStream};
 
 use super::{
-    Fault, Sources, Status, audit, changes, config, letter, levels, lists, live, lookup, metrics,
-    quarantine, slider, tap, why,
+    Fault, Sources, Status, audit, changes, config, doctor, letter, levels, lists, live, lookup,
+    metrics, quarantine, slider, tap, why,
 };
 use crate::front::{SocketName, UnixSocket, UnixSocketError};
 use crate::sight::TopReport;
@@ -63,6 +63,7 @@ pub fn api(sources: Arc<Sources>) -> Router {
         .route("/api/v1/lookup/{ip}/letter", get(letter::show))
         .merge(changes::routes())
         .merge(config::routes())
+        .merge(doctor::routes())
         .merge(quarantine::routes())
         .merge(levels::routes())
         .merge(slider::routes())

@@ -11,8 +11,8 @@ mod on_disk;
 mod pausing;
 mod promotion;
 mod reviewing;
-mod standing;
 mod sliding;
+mod standing;
 mod watched;
 mod zones;
 
@@ -39,8 +39,8 @@ pub use self::on_disk::{OnDisk, history, list_history, review, reviews, reviews_
 use self::pausing::Pausing;
 pub use self::pausing::saved_pause;
 pub use self::reviewing::{Resolve, ReviewChange, ReviewChanged, ReviewError};
-pub use self::standing::{Preview, Standing};
 pub use self::sliding::{SliderChange, slider};
+pub use self::standing::{Preview, Standing};
 use self::zones::ZoneSet;
 pub use self::zones::{ZoneChange, ZoneChanged, ZoneWhat};
 use crate::alarm::Alarms;

@@ -9,6 +9,7 @@ mod login;
 mod pages;
 mod parts;
 mod public;
+mod said;
 mod server;
 mod site;
 

@@ -70,6 +70,16 @@ pub(super) fn number(value: u64) -> String {
     text
 }
 
+/// A size in its largest unit.
+pub(super) fn octets(value: u64) -> String {
+    let units = [(1_u64 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    let fitting = units.into_iter().find(|(size, _unit)| value >= *size);
+    fitting.map_or_else(
+        || format!("{value} octets"),
+        |(size, unit)| format!("{}.{} {unit}", value / size, value % size * 10 / size),
+    )
+}
+
 /// A number of an answer.
 pub(super) fn count(value: &Value) -> String {
     value.as_u64().map_or_else(|| "–".to_owned(), number)
@@ -90,6 +100,59 @@ pub(super) fn bar(part: u64, whole: u64, meaning: &str) -> Markup {
         }
     }
 }
+
+/// The rows of an answer; none where there are none.
+pub(super) fn rows(value: &Value) -> &[Value] {
+    value.as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+/// The state of a zone in the colour of its meaning.
+pub(super) fn zone_state(state: &str) -> Markup {
+    badge(
+        state,
+        match state {
+            "healthy" => "good",
+            "unproven" => "doubtful",
+            "ill" => "bad",
+            _ => "plain",
+        },
+    )
+}
+
+/// A field of one line with its label.
+pub(super) fn field(id: &str, name: &str, label: &str, value: &str) -> Markup {
+    html! {
+        div { label for=(id) { (label) } input id=(id) name=(name) value=(value) autocomplete="off"; }
+    }
+}
+
+/// A choice with its label; each option is what is sent and what is read.
+pub(super) fn choice(
+    id: &str,
+    name: &str,
+    label: &str,
+    options: &[(&str, &str)],
+    chosen: &str,
+) -> Markup {
+    html! {
+        div { label for=(id) { (label) }
+            select id=(id) name=(name) { @for (value, shown) in options {
+                option value=(value) selected[*value == chosen] { (shown) }
+            } }
+        }
+    }
+}
+
+/// How long something shall last: what is sent, and what is read.
+pub(super) const LASTING: [(&str, &str); 7] = [
+    ("", "for ever"),
+    ("3600", "1 hour"),
+    ("86400", "1 day"),
+    ("604800", "7 days"),
+    ("2592000", "30 days"),
+    ("7776000", "90 days"),
+    ("31536000", "1 year"),
+];
 
 /// The address of the lookup of an address.
 pub(super) fn lookup(address: &str) -> Markup {
@@ -126,6 +189,11 @@ mod tests {
             assert_eq!(ago(seconds), expected);
         }
         assert_eq!(ago(200_000), "2 d ago");
+        for (value, expected) in
+            [(0, "0 octets"), (1536, "1.5 KiB"), (u64::MAX, "17179869183.9 GiB")]
+        {
+            assert_eq!(octets(value), expected);
+        }
     }
 
     #[test]

@@ -1,6 +1,11 @@
 //! The pages, one file each: what it shows comes from the API, what it changes goes there.
 
+mod lists;
 mod overview;
+mod quarantine;
+mod reviews;
+mod system;
+mod zones;
 
 use std::sync::Arc;
 
@@ -10,5 +15,11 @@ use super::site::Site;
 
 /// All paths.
 pub(super) fn routes() -> Router<Arc<Site>> {
-    Router::new().merge(overview::routes())
+    Router::new()
+        .merge(overview::routes())
+        .merge(zones::routes())
+        .merge(reviews::routes())
+        .merge(quarantine::routes())
+        .merge(lists::routes())
+        .merge(system::routes())
 }

@@ -67,6 +67,40 @@ impl Frame {
         self.user.csrf.as_deref().unwrap_or_default()
     }
 
+    /// A form of one button, which does `label` to `about`; nothing for those who may not. `ask` is what is asked before.
+    pub(super) fn button(&self, to: &str, label: &str, about: &str, ask: Option<&str>) -> Markup {
+        let class = if ask.is_some() { "danger" } else { "quiet" };
+        html! {
+            @if self.may_change() {
+                form.inline method="post" action=(to) {
+                    (self.csrf())
+                    button class=(class) type="submit" data-ask=[ask] {
+                        (label) span.visually-hidden { " " (about) }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The page of a change that was not made: why, then the page as it is with what was said.
+    pub(super) fn failed(
+        &self,
+        fault: &Fault,
+        path: &str,
+        title: &str,
+        content: Markup,
+    ) -> Response {
+        let content = html! { (told(fault)) (content) };
+        (fault.status(), self.page(path, title, content)).into_response()
+    }
+
+    /// Whoever has that role.
+    #[cfg(test)]
+    pub(super) fn of(role: Role) -> Self {
+        let user = User { name: "ann".into(), role, csrf: Some("t0ken".into()) };
+        Self { user, hostname: "mx1.example.org".to_owned() }
+    }
+
     /// A whole page; `path` is that of its place in the navigation.
     pub(super) fn page(&self, path: &str, title: &str, content: Markup) -> Markup {
         let body = html! {

@@ -2,12 +2,14 @@
 
 mod access;
 mod assets;
+mod facts;
 mod frame;
 mod graph;
 mod headers;
 mod login;
 mod pages;
 mod parts;
+mod said;
 mod server;
 mod site;
 

@@ -91,6 +91,48 @@ pub(super) fn bar(part: u64, whole: u64, meaning: &str) -> Markup {
     }
 }
 
+/// The rows of an answer; none where there are none.
+pub(super) fn rows(value: &Value) -> &[Value] {
+    value.as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+/// The state of a zone in the colour of its meaning.
+pub(super) fn zone_state(state: &str) -> Markup {
+    badge(
+        state,
+        match state {
+            "healthy" => "good",
+            "unproven" => "doubtful",
+            "ill" => "bad",
+            _ => "plain",
+        },
+    )
+}
+
+/// A field of one line with its label.
+pub(super) fn field(id: &str, name: &str, label: &str, value: &str) -> Markup {
+    html! {
+        div { label for=(id) { (label) } input id=(id) name=(name) value=(value) autocomplete="off"; }
+    }
+}
+
+/// A choice with its label; each option is what is sent and what is read.
+pub(super) fn choice(
+    id: &str,
+    name: &str,
+    label: &str,
+    options: &[(&str, &str)],
+    chosen: &str,
+) -> Markup {
+    html! {
+        div { label for=(id) { (label) }
+            select id=(id) name=(name) { @for (value, shown) in options {
+                option value=(value) selected[*value == chosen] { (shown) }
+            } }
+        }
+    }
+}
+
 /// The address of the lookup of an address.
 pub(super) fn lookup(address: &str) -> Markup {
     html! { a href={ "/lookup?about=" (query(address)) } { (address) } }
@@ -104,6 +146,27 @@ pub(super) fn query(text: &str) -> String {
 /// A text as one segment of a path.
 pub(super) fn segment(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+/// What a stranger wrote, at most `most` letters of it; its direction of writing ends with it.
+pub(super) fn strange(text: &str, most: usize) -> Markup {
+    let mut letters = text.chars();
+    let start: String = letters.by_ref().take(most).collect();
+    let is_cut = letters.next().is_some();
+    html! { bdi { (start) @if is_cut { "…" } } }
+}
+
+/// The page of a record, by its name.
+pub(super) fn record(reference: &str) -> Markup {
+    html! { a href={ "/messages/" (segment(reference)) } { code { (strange(reference, 64)) } } }
+}
+
+/// An action, and whether it was only thought of.
+pub(super) fn action_of(facts: &Value) -> Markup {
+    html! {
+        (action(text(&facts["action"])))
+        @if facts["enforced"] == false || facts["enforce"] == false { " " (badge("dry run", "doubtful")) }
+    }
 }
 
 #[cfg(test)]

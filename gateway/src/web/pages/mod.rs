@@ -1,5 +1,6 @@
 //! The pages, one file each: what it shows comes from the API, what it changes goes there.
 
+mod lookup;
 mod overview;
 
 use std::sync::Arc;
@@ -10,5 +11,5 @@ use super::site::Site;
 
 /// All paths.
 pub(super) fn routes() -> Router<Arc<Site>> {
-    Router::new().merge(overview::routes())
+    Router::new().merge(overview::routes()).merge(lookup::routes())
 }

@@ -10,7 +10,9 @@ use serde_json::Value;
 
 use crate::web::frame::{Frame, Trouble};
 use crate::web::graph::{Line, graph};
-use crate::web::parts::{action, badge, bar, count, duration, lookup, number, text, time};
+use crate::web::parts::{
+    action, badge, bar, count, duration, lookup, number, text, time, zone_state,
+};
 use crate::web::site::Site;
 
 /// Sources that are shown.
@@ -255,9 +257,7 @@ fn zones(status: &Value) -> Markup {
             section.card aria-labelledby="zones" {
                 h2 id="zones" { a href="/zones" { "Zones" } }
                 ul.chips { @for zone in zones { li {
-                    @let state = text(&zone["state"]);
-                    (text(&zone["name"])) " "
-                    (badge(state, match state { "well" => "good", "off" => "plain", _ => "bad" }))
+                    (text(&zone["name"])) " " (zone_state(text(&zone["state"])))
                 } } }
             }
         }

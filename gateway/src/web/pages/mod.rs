@@ -1,6 +1,7 @@
 //! The pages, one file each: what it shows comes from the API, what it changes goes there.
 
 mod lookup;
+mod messages;
 mod overview;
 
 use std::sync::Arc;
@@ -11,5 +12,5 @@ use super::site::Site;
 
 /// All paths.
 pub(super) fn routes() -> Router<Arc<Site>> {
-    Router::new().merge(overview::routes()).merge(lookup::routes())
+    Router::new().merge(overview::routes()).merge(lookup::routes()).merge(messages::routes())
 }

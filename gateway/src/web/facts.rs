@@ -47,7 +47,7 @@ fn scale(from: u64, above: u64, value: u64) -> Markup {
             rect.good x="0" y="12" width=(from) height="16" {}
             rect.doubtful x=(from) y="12" width=(above - from) height="16" {}
             rect.bad x=(above) y="12" width=(TOP - above) height="16" {}
-            rect.mark x=(value.saturating_sub(3)) y="0" width="6" height="40" {}
+            rect.mark x=(value.min(TOP - 3)) y="0" width="3" height="40" {}
         }
     }
 }
@@ -61,7 +61,7 @@ pub(super) fn evidence(evidence: &Value) -> Markup {
         @if items.is_empty() {
             p.hint { "No evidence for or against it." }
         } @else {
-            div.scroll { table {
+            table {
                 caption { "Evidence: what adds to the score is against the address" }
                 thead { tr { th scope="col" { "Evidence" } th.number scope="col" { "Weight" }
                     th scope="col" aria-label="Weight as a bar" {} } }
@@ -73,7 +73,7 @@ pub(super) fn evidence(evidence: &Value) -> Markup {
                         td { (signed_bar(weight, most)) }
                     }
                 } }
-            } }
+            }
             @if items.len() > EVIDENCE { p.hint { "And " (items.len() - EVIDENCE) " more." } }
         }
     }
@@ -95,7 +95,7 @@ fn signed_bar(weight: i64, most: u64) -> Markup {
 pub(super) fn matches(found: &[Value], undo: Option<&dyn Fn(&Value) -> Markup>) -> Markup {
     html! {
         div.scroll { table {
-            caption { "Lists: the first decides" }
+            caption { "Lists, the deciding one first" }
             thead { tr { th scope="col" { "List" } th scope="col" { "Action" } th scope="col" { "Entry" }
                 th scope="col" { "Where it stands" } th scope="col" { "Since" } th scope="col" { "Until" }
                 th scope="col" { "Reason" }

@@ -3,6 +3,7 @@
 mod lookup;
 mod messages;
 mod overview;
+mod reputation;
 
 use std::sync::Arc;
 
@@ -12,5 +13,9 @@ use super::site::Site;
 
 /// All paths.
 pub(super) fn routes() -> Router<Arc<Site>> {
-    Router::new().merge(overview::routes()).merge(lookup::routes()).merge(messages::routes())
+    Router::new()
+        .merge(overview::routes())
+        .merge(lookup::routes())
+        .merge(messages::routes())
+        .merge(reputation::routes())
 }

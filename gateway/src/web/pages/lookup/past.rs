@@ -61,7 +61,7 @@ fn because(seen: &Value) -> Markup {
             "list " a href={ "/lists/" (segment(list)) } { (list) } " "
             @if let Some(entry) = seen["entry"].as_str() { (strange(entry, LETTERS)) }
         } @else if let Some(zone) = seen["zone"].as_str() { "zone " (zone) }
-        @else if let Some(score) = seen["score"].as_u64() { "score " (score) }
+        @else if let Some(score) = seen["score"].as_u64().filter(|_score| seen["action"] != "accept") { "score " (score) }
         @else { "–" }
     }
 }

@@ -178,7 +178,7 @@ fn because(found: &Value) -> Markup {
             "zone " (strange(zone, LETTERS))
         } @else if let Some(author) = found["author"].as_str() {
             (strange(author, LETTERS))
-        } @else if let Some(score) = found["score"].as_u64().filter(|score| *score > 0) {
+        } @else if let Some(score) = found["score"].as_u64().filter(|_score| found["action"] != "accept") {
             "score " (score)
         } @else { "–" }
         @if let Some(ip) = offending["ip"].as_str().filter(|ip| Some(*ip) != found["client"].as_str()) {

@@ -2,6 +2,7 @@
 
 mod access;
 mod assets;
+mod facts;
 mod frame;
 mod graph;
 mod headers;

@@ -169,6 +169,27 @@ pub(super) fn segment(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
+/// What a stranger wrote, at most `most` letters of it; its direction of writing ends with it.
+pub(super) fn strange(text: &str, most: usize) -> Markup {
+    let mut letters = text.chars();
+    let start: String = letters.by_ref().take(most).collect();
+    let is_cut = letters.next().is_some();
+    html! { bdi { (start) @if is_cut { "…" } } }
+}
+
+/// The page of a record, by its name.
+pub(super) fn record(reference: &str) -> Markup {
+    html! { a href={ "/messages/" (segment(reference)) } { code { (strange(reference, 64)) } } }
+}
+
+/// An action, and whether it was only thought of.
+pub(super) fn action_of(facts: &Value) -> Markup {
+    html! {
+        (action(text(&facts["action"])))
+        @if facts["enforced"] == false || facts["enforce"] == false { " " (badge("dry run", "doubtful")) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -71,6 +71,79 @@ function asking() {
   });
 }
 
+/** The slider of the score: handles that show at once what they mean, and a moment later what they would have done. */
+function sliding() {
+  const card = document.querySelector("[data-slider]");
+  if (!card) return;
+  const FLOOR = 500;
+  const TOP = 1000;
+  const named = (name) => [...card.querySelectorAll(`[name="${name}"], [data-handle="${name}"]`)];
+  const write = (name, value) => named(name).forEach((input) => {
+    if (input !== document.activeElement || input.type === "range") input.value = value;
+  });
+  const part = (name, start, end) => {
+    const rect = card.querySelector(`[data-part="${name}"]`);
+    rect.setAttribute("x", start);
+    rect.setAttribute("width", end - start);
+    const percent = (end - start) / 5;
+    card.querySelector(`[data-percent="${name}"]`).textContent = percent;
+    write(name, Number.isInteger(percent) ? percent : "");
+  };
+  let timer = 0;
+  let asked = new AbortController();
+  const ask = async (from, above) => {
+    asked.abort();
+    asked = new AbortController();
+    try {
+      const answer = await fetch(`/reputation?delay_from=${from}&reject_above=${above}`, { signal: asked.signal });
+      if (!answer.ok) return;
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const replayed = page.querySelector("[data-replay]");
+      if (replayed) document.querySelector("[data-replay]").replaceChildren(...replayed.childNodes);
+    } catch (error) {
+      if (error.name !== "AbortError") throw error;
+    }
+  };
+  const show = (from, above) => {
+    part("allow", FLOOR, from);
+    part("delay", from, above);
+    part("reject", above, TOP);
+    write("delay_from", from);
+    write("reject_above", above);
+    card.querySelector('[data-score="delay_from"]').textContent = from;
+    card.querySelector('[data-score="reject_above"]').textContent = above;
+    const save = card.querySelector("[data-in-force]");
+    if (save) {
+      const same = save.dataset.inForce === `${from}/${above}`;
+      save.querySelector("button").disabled = same;
+      save.querySelector("[data-new]").hidden = same;
+      save.querySelector("[data-same]").hidden = !same;
+    }
+    clearTimeout(timer);
+    timer = setTimeout(ask, 300, from, above);
+  };
+  const fits = (value) => Number.isInteger(value) && value >= FLOOR && value <= TOP;
+  card.addEventListener("input", ({ target }) => {
+    const value = (name) => Number(card.querySelector(`form[method="get"] [name="${name}"]`).value || NaN);
+    if (target.dataset.handle) {
+      // A handle pushes the other one, so that none is ever stuck.
+      const moved = Number(target.value);
+      const other = Number(card.querySelector(`[data-handle]:not([data-handle="${target.dataset.handle}"])`).value);
+      if (target.dataset.handle === "delay_from") show(moved, Math.max(moved, other));
+      else show(Math.min(moved, other), moved);
+    } else if (["delay_from", "reject_above"].includes(target.name)) {
+      const [from, above] = [value("delay_from"), value("reject_above")];
+      if (fits(from) && fits(above) && from <= above) show(from, above);
+    } else {
+      const [allow, delay, reject] = ["allow", "delay", "reject"].map(value);
+      const from = FLOOR + 5 * allow;
+      const above = from + 5 * delay;
+      if (allow + delay + reject === 100 && fits(from) && fits(above) && from <= above) show(from, above);
+    }
+  });
+  card.querySelector(".handles").hidden = false;
+}
+
 live();
 asking();
 
@@ -107,3 +180,4 @@ function uploading() {
 }
 
 uploading();
+sliding();

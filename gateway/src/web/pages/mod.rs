@@ -6,6 +6,9 @@ mod quarantine;
 mod reviews;
 mod system;
 mod zones;
+mod lookup;
+mod messages;
+mod reputation;
 
 use std::sync::Arc;
 
@@ -22,4 +25,7 @@ pub(super) fn routes() -> Router<Arc<Site>> {
         .merge(quarantine::routes())
         .merge(lists::routes())
         .merge(system::routes())
+        .merge(lookup::routes())
+        .merge(messages::routes())
+        .merge(reputation::routes())
 }

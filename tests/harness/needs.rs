@@ -6,6 +6,7 @@ use std::io::{Write, stderr};
 use std::path::{Path, PathBuf};
 use std::thread;
 
+use crate::axe;
 use crate::mail_server::MailServer;
 use crate::memory;
 
@@ -47,6 +48,11 @@ pub fn find(program: &str) -> Option<PathBuf> {
         .chain(["/usr/sbin", "/sbin"].map(PathBuf::from))
         .map(|folder| folder.join(program))
         .find(|file| file.is_file())
+}
+
+/// Whether axe-core was fetched.
+pub fn axe() -> bool {
+    have(axe::script().is_file(), "axe-core (`cargo xtask test` fetches it)")
 }
 
 fn have(there: bool, what: &str) -> bool {

@@ -2,7 +2,11 @@
 //!
 //! - Who is not logged in sees nothing; viewers change nothing; requests of other sites change nothing; guessing takes longer.
 //! - What an operator does on pages is so in the kernel and in the daemon at once, and stands in the record with his name.
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test that uses them")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail the test that uses them"
+)]
 
 #[path = "web/browser.rs"]
 mod browser;
@@ -163,6 +167,179 @@ fn strangers_see_nothing_and_viewers_change_nothing() {
     assert!(of("login-refused").len() >= 5 && of("logout").len() == 1, "{records:?}");
     let change = &of("change")[0];
     assert_eq!((&change["author"], &change["path"]), (&"token".into(), &"/api/v1/pause".into()));
+}
+
+/// The lists of an edge host: listed senders, one that may, open proxies, and one whose next copy is suspiciously short.
+fn edge() -> Site {
+    let many: String = (0..200).map(|host| format!("203.0.113.{host}\n")).collect();
+    Site::with_kernel()
+        .xdp(REFUSES)
+        .tables("[web]\n[public_lookup]\naddress = \"127.0.0.1:8080\"\n[[zone]]\nname = \"zen\"\ndomain = \"zen.example.org\"\nclass = \"third-party-bad\"\n[dns]\nresolvers = [\"127.0.0.1\"]\nbudget = \"1s\"\n")
+        .list("bad", "local-bad", "", "198.18.1.3 # sends spam\n198.18.9.0/24 # botnet\n")
+        .list("good", "local-good", "", "198.18.1.9\n")
+        .list("feed", "global-bad", "max_shrink = 50", &many)
+        .list("proxies", "open-proxy", "action = \"reject-message\"", "198.18.7.0/24\n")
+}
+
+/// A message that an open proxy handed to somebody else before it came here.
+const THROUGH_A_PROXY: &str =
+    "Received: from relay.example ([198.18.8.8]) by c.example; Sun, 29 Nov 2026 20:00:00 +0000\r
+Received: from proxy.example ([198.18.7.7]) by relay.example; Sun, 29 Nov 2026 19:59:00 +0000\r
+Message-ID: <one@example.com>\r
+Subject: <script>alert(1)</script>\r
+\r
+hello\r
+";
+
+fn is_greeted(stage: &Stage, client: &str) -> bool {
+    stage.greeted(client).is_ok()
+}
+
+#[test]
+fn an_operator_does_a_days_work() {
+    if !needs_browser() {
+        return;
+    }
+    let stage = edge().stage(&[CLIENT, LISTED]).unwrap();
+    let daemon = stage.start().unwrap();
+    let browser = logged_in(&stage, &format!("/lookup?about={LISTED}"));
+    // A listed address, its kernel rule, and an hour of grace for it.
+    browser.wait_for_text("sends spam").unwrap();
+    assert!(!is_greeted(&stage, LISTED));
+    browser.choose("#add-list", "good").unwrap();
+    browser.type_into("#add-reason", "they cleaned up").unwrap();
+    browser.type_into("#add-for", "1").unwrap();
+    browser.choose("#add-unit", "hours").unwrap();
+    browser.click("form[action='/lookup/entries'] button").unwrap();
+    browser.wait_for_text("they cleaned up").unwrap();
+    assert!(is_greeted(&stage, LISTED), "{}", daemon.log());
+    let entry = &stage.home.cli_json(&["list", "find", LISTED, "--json"]).unwrap();
+    assert!(entry.to_string().contains("they cleaned up"), "{entry:#}");
+    // The slider.
+    browser.open(&format!("{AT}/reputation")).unwrap();
+    browser.type_into("#delay_from", "700").unwrap();
+    browser.type_into("#reject_above", "800").unwrap();
+    browser.click("form[action='/reputation/set'] button").unwrap();
+    browser.agree().unwrap();
+    browser.wait_for_text("token").unwrap();
+    wait_for("other thresholds", LONG, || {
+        let slider = stage.home.cli_json(&["slider", "--json"])?;
+        let set = (slider["delay_from"].as_u64(), slider["reject_above"].as_u64());
+        Ok((set == (Some(700), Some(800))).then_some(()))
+    })
+    .unwrap();
+    browser.picture(&pictures().join("reputation.png")).unwrap();
+    // A copy that is held back.
+    stage.home.write("feed.txt", "203.0.113.5\n").unwrap();
+    stage.wait_for_alarm("list:feed", "max_shrink").unwrap();
+    browser.open(&format!("{AT}/lists")).unwrap();
+    browser.wait_for_text("max_shrink").unwrap();
+    browser.picture(&pictures().join("lists.png")).unwrap();
+    browser.click("form[action='/lists/feed/accept'] button").unwrap();
+    browser.agree().unwrap();
+    stage.wait_for_no_alarm("list:feed").unwrap();
+    // A message that an open proxy was part of.
+    let mut client = stage.greeted(CLIENT).unwrap();
+    let reply = client.deliver("a@example.com", &["b@example.org"], THROUGH_A_PROXY).unwrap();
+    assert_eq!(reply.code, 554, "{reply}");
+    let is_it = |record: &Value| record["code"] == "open-proxy" && record["phase"] == "message";
+    let record = stage.home.wait_for_audit("the message", LONG, is_it).unwrap();
+    let reference = record["reference"].as_str().unwrap();
+    browser.open(&format!("{AT}/messages")).unwrap();
+    browser.type_into("#by-address", "198.18.7.7").unwrap();
+    browser.click("main form button[type=submit]").unwrap();
+    browser.wait_for_text(reference).unwrap();
+    browser.picture(&pictures().join("messages.png")).unwrap();
+    browser.click(&format!("a[href='/messages/{reference}']")).unwrap();
+    browser.wait_for_text("this address decided").unwrap();
+    let offending = browser.text_of(".chain li.offending").unwrap();
+    assert!(offending.contains("198.18.7.7"), "{offending}");
+    browser.picture(&pictures().join("message.png")).unwrap();
+    // What its sender sees, and what comes of it.
+    browser.open(&format!("http://127.0.0.1:8080/?reference={reference}")).unwrap();
+    browser.wait_for_text("Your mail was refused").unwrap();
+    let shown = browser.text().unwrap();
+    assert!(!shown.contains("proxies") && !shown.contains("b@example.org"), "{shown}");
+    browser.picture(&pictures().join("public.png")).unwrap();
+    browser.type_into("#note", "The proxy is gone").unwrap();
+    browser.click("form[action='/review'] button").unwrap();
+    browser.wait_for_text("Somebody will look at it again").unwrap();
+    browser.open(&format!("{AT}/reviews")).unwrap();
+    browser.wait_for_text("The proxy is gone").unwrap();
+    // All of it has an author.
+    let records = stage.home.audit().unwrap();
+    for path in ["/lookup/entries", "/reputation/set", "/lists/feed/accept"] {
+        let is_it = |record: &&Value| record["phase"] == "web" && record["path"] == path;
+        let found = records.iter().find(is_it).unwrap_or_else(|| panic!("{path}: {records:?}"));
+        assert_eq!(found["author"], "token");
+    }
+}
+
+/// The pages, each with words that it has.
+const PAGES: [(&str, &str, &str); 15] = [
+    ("overview", "/", "Protection"),
+    ("lookup", "/lookup?about=198.18.1.3", "sends spam"),
+    ("lookup-network", "/lookup?about=198.18.9.0/24", "botnet"),
+    ("messages", "/messages", "Messages"),
+    ("lists", "/lists", "proxies"),
+    ("list", "/lists/bad", "botnet"),
+    ("zones", "/zones", "zen"),
+    ("reputation", "/reputation", "Chart of scores"),
+    ("reviews", "/reviews", "Reviews"),
+    ("quarantine", "/quarantine", "Quarantine"),
+    ("system", "/system", "landlock"),
+    ("doctor", "/system/doctor", "kernel"),
+    ("none", "/no-such-page", "nothing"),
+    ("message-none", "/messages/AAAAAAAAAAAAA", "AAAAAAAAAAAAA"),
+    ("public", "http://127.0.0.1:8080/", "Why was my mail refused"),
+];
+
+#[test]
+fn each_page_is_small_and_for_everybody() {
+    if !needs_browser() || !needs::axe() {
+        return;
+    }
+    let stage = edge().stage(&[CLIENT, LISTED]).unwrap();
+    let _daemon = stage.start().unwrap();
+    let axe = std::fs::read_to_string(harness::axe::script()).unwrap();
+    let browser = logged_in(&stage, "/");
+    browser.wait_for_text("Overview").unwrap();
+    for (name, path, words) in PAGES {
+        let address = if path.starts_with('/') { format!("{AT}{path}") } else { path.to_owned() };
+        for (scheme, width) in [("light", 1280), ("dark", 1280), ("light", 400)] {
+            browser.set_dark(scheme == "dark").unwrap();
+            browser.resize(width, 1100).unwrap();
+            browser.open(&address).unwrap();
+            browser.wait_for_text(words).unwrap();
+            let file = format!("{name}-{scheme}-{width}.png");
+            browser.picture(&pictures().join("all").join(file)).unwrap();
+            let too_wide = browser
+                .script("return document.documentElement.scrollWidth - window.innerWidth")
+                .unwrap();
+            assert!(too_wide.as_i64().unwrap() <= 0, "{name} at {width}: {too_wide} too wide");
+            // Scripts of a driver are not bound by what the page says of scripts.
+            let found = browser
+                .script_later(&format!(
+                    "{axe}; let done = arguments[arguments.length - 1];
+                    axe.run().then(r => done(r.violations.map(v => [v.impact, v.id, v.nodes.map(n => n.html)])))"
+                ))
+                .unwrap();
+            let grave: Vec<_> = found
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter(|violation| violation[0] == "serious" || violation[0] == "critical")
+                .collect();
+            assert!(grave.is_empty(), "{name} ({scheme}, {width}): {grave:#?}");
+        }
+        let octets = browser
+            .script(
+                "let all = [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')];
+                return all.reduce((sum, entry) => sum + entry.decodedBodySize, 0)",
+            )
+            .unwrap();
+        assert!(octets.as_u64().unwrap() <= 150 * 1024, "{name}: {octets} octets");
+    }
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn signed_bar(weight: i64, most: u64) -> Markup {
 /// The entries that cover an address; `undo` is what stands in the last column of each.
 pub(super) fn matches(found: &[Value], undo: Option<&dyn Fn(&Value) -> Markup>) -> Markup {
     html! {
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             caption { "Lists, the deciding one first" }
             thead { tr { th scope="col" { "List" } th scope="col" { "Action" } th scope="col" { "Entry" }
                 th scope="col" { "Where it stands" } th scope="col" { "Since" } th scope="col" { "Until" }
@@ -122,7 +122,7 @@ pub(super) fn matches(found: &[Value], undo: Option<&dyn Fn(&Value) -> Markup>) 
 pub(super) fn listings(found: &[Value], unanswered: &[Value]) -> Markup {
     html! {
         @if !found.is_empty() {
-            div.scroll { table {
+            div.scroll tabindex="0" { table {
                 caption { "Zones" }
                 thead { tr { th scope="col" { "Zone" } th scope="col" { "Action" } th scope="col" { "Answers" }
                     th scope="col" { "Its text" } } }

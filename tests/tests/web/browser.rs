@@ -67,6 +67,12 @@ impl Browser {
             "--disable-gpu",
             "--disable-dev-shm-usage",
             "--no-first-run",
+            // There is no network but ours: it waits for nobody.
+            "--no-proxy-server",
+            "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
             "--force-color-profile=srgb",
             "--window-size=1280,1100",
         ] {

@@ -1,14 +1,14 @@
 //! The pages, one file each: what it shows comes from the API, what it changes goes there.
 
 mod lists;
+mod lookup;
+mod messages;
 mod overview;
 mod quarantine;
+mod reputation;
 mod reviews;
 mod system;
 mod zones;
-mod lookup;
-mod messages;
-mod reputation;
 
 use std::sync::Arc;
 

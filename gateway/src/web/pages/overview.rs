@@ -204,7 +204,7 @@ fn lists(status: &Value, feeds: &Value) -> Markup {
     html! {
         section.card aria-labelledby="lists" {
             h2 id="lists" { a href="/lists" { "Lists" } }
-            div.scroll { table {
+            div.scroll tabindex="0" { table {
                 thead { tr { th scope="col" { "List" } th scope="col" { "Action" }
                     th.number scope="col" { "Entries" } th.number scope="col" { "Kernel packets" }
                     th scope="col" { "Age" } } }

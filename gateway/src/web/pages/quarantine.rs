@@ -216,7 +216,7 @@ fn table(found: &Value, said: &Said) -> Markup {
         section.card aria-labelledby="messages" {
             h2 id="messages" { "Messages" }
             @if messages.is_empty() { p.hint { "None is like that." } }
-            @else { div.scroll { table {
+            @else { div.scroll tabindex="0" { table {
                 thead { tr { th scope="col" { "Message" } th scope="col" { "Came" } th scope="col" { "Client" }
                     th scope="col" { "Sender" } th scope="col" { "Recipients" } th scope="col" { "Subject" }
                     th scope="col" { "Why" } th.number scope="col" { "Size" } } }
@@ -355,7 +355,7 @@ fn released(answer: &Value) -> Markup {
                 @if let Some(fault) = answer["fault"].as_str() { "All have it, and it is still here: " (fault) }
                 @else { (count(&answer["left"])) " recipients do not have it; for them it stays here." }
             } } }
-            div.scroll { table {
+            div.scroll tabindex="0" { table {
                 thead { tr { th scope="col" { "Recipient" } th scope="col" { "Result" } th scope="col" { "Reply" } } }
                 tbody { @for outcome in rows(&answer["recipients"]).iter().take(RECIPIENTS) { tr {
                     th scope="row" { (text(&outcome["recipient"])) }

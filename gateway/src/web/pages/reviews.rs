@@ -194,7 +194,7 @@ fn section(state: &str, reviews: &Value, chosen: &str) -> Markup {
             h2 id=(state) { @if state == "open" { "Open" } @else { "Resolved" } " – " (count(&reviews[state])) }
             @if found.is_empty() {
                 p.hint { @if chosen == "all" { "None." } @else { "No review here." } }
-            } @else { div.scroll { table {
+            } @else { div.scroll tabindex="0" { table {
                 thead { tr { th scope="col" { "Review" } th scope="col" { "About" } th scope="col" { "Asked" }
                     th.number scope="col" { "Requests" } th scope="col" { "Why" }
                     th scope="col" { "Result" } } }
@@ -278,7 +278,7 @@ fn one(review: &Value, hits: Option<&Value>, lists: &Value, said: &Said, frame: 
         }
         section.card aria-labelledby="asks" {
             h2 id="asks" { "Who asked" }
-            div.scroll { table {
+            div.scroll tabindex="0" { table {
                 thead { tr { th scope="col" { "When" } th scope="col" { "Who" } th scope="col" { "Whom to answer" }
                     th scope="col" { "Reference" } th scope="col" { "Why" } } }
                 tbody { @for ask in rows(&review["asks"]) { tr {

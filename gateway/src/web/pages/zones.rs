@@ -242,7 +242,7 @@ fn of_test(test: &Value) -> Markup {
             }
             @let points = rows(&test["points"]);
             @if points.is_empty() { p.hint { "It has no test entries." } }
-            @else { div.scroll { table {
+            @else { div.scroll tabindex="0" { table {
                 caption { "Each test entry, and whether it is as it should be" }
                 thead { tr { th scope="col" { "Entry" } th scope="col" { "Expected" }
                     th scope="col" { "Answer" } th scope="col" { "Codes" } th.number scope="col" { "Time" } } }

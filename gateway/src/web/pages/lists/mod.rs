@@ -59,7 +59,7 @@ fn content(lists: &Value, frame: &Frame) -> Markup {
         section.card aria-label="All lists" {
             @if lists.is_empty() {
                 p.hint { "There is no list. Each " code { "[[list]]" } " of the configuration is one." }
-            } @else { div.scroll { table {
+            } @else { div.scroll tabindex="0" { table {
                 thead { tr { th scope="col" { "List" } th scope="col" { "Class" } th scope="col" { "Action" }
                     th.number scope="col" { "Entries" } th.number scope="col" { "By hand" }
                     th.number scope="col" { "Exceptions" } th scope="col" { "Source" } th scope="col" { "Age" }

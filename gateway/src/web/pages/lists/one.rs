@@ -95,7 +95,7 @@ fn overview(list: &Value, frame: &Frame) -> Markup {
                 }
             }
             @if frame.may_change() { div.actions.apart { (actions(list, frame)) } }
-            @if !sources.is_empty() { div.scroll { table {
+            @if !sources.is_empty() { div.scroll tabindex="0" { table {
                 caption { "Sources" }
                 thead { tr { th scope="col" { "Where" } th scope="col" { "Format" } th.number scope="col" { "Entries" }
                     th.number scope="col" { "Rejected lines" } th scope="col" { "Age" } th scope="col" { "Fault" } } }
@@ -148,7 +148,7 @@ fn of_entries(name: &str, found: Result<&Value, &Fault>, said: &Said, frame: &Fr
 
 fn table(name: &str, entries: &[Value], frame: &Frame) -> Markup {
     let may_change = frame.may_change();
-    let table = html! { div.scroll { table {
+    let table = html! { div.scroll tabindex="0" { table {
         thead { tr { th scope="col" { "Prefix" } th scope="col" { "Reason" } th scope="col" { "Since" }
             th scope="col" { "Until" } th scope="col" { "Origin" }
             @if may_change { th scope="col" { "Change" } } } }
@@ -218,7 +218,7 @@ fn of_history(history: Result<&Value, &Fault>) -> Markup {
 
 fn changes_table(changes: &[Value]) -> Markup {
     html! {
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             caption { "The newest changes" }
             thead { tr { th scope="col" { "When" } th.number scope="col" { "Came" } th.number scope="col" { "Went" }
                 th.number scope="col" { "Entries then" } th scope="col" { "By" } } }
@@ -235,7 +235,7 @@ fn changes_table(changes: &[Value]) -> Markup {
 
 fn events_table(events: &[Value]) -> Markup {
     html! {
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             caption { "The newest prefixes of them" }
             thead { tr { th scope="col" { "Prefix" } th scope="col" { "What" } th scope="col" { "When" } } }
             tbody { @for event in events { tr {

@@ -34,7 +34,7 @@ fn decisions(seen: &[Value], about: &str) -> Markup {
             @if seen.is_empty() {
                 p.hint { "The newest part of the trail has none." }
             } @else {
-                div.scroll { table {
+                div.scroll tabindex="0" { table {
                     thead { tr { th scope="col" { "Time" } th scope="col" { "Reference" } th scope="col" { "Verdict" }
                         th scope="col" { "Action" } th scope="col" { "Because of" } th scope="col" { "Seen at" } } }
                     tbody { @for seen in seen.iter().take(ROWS) { tr {
@@ -71,7 +71,7 @@ fn changes(events: &[Value]) -> Markup {
         section.card aria-labelledby="history" {
             h2 id="history" { "What came to lists and went" }
             @if events.is_empty() { p.hint { "Nothing since the journal begins." } } @else {
-                div.scroll { table {
+                div.scroll tabindex="0" { table {
                     thead { tr { th scope="col" { "Time" } th scope="col" { "What" } th scope="col" { "List" }
                         th scope="col" { "Entry" } th scope="col" { "By" } } }
                     tbody { @for event in events.iter().take(ROWS) {
@@ -101,7 +101,7 @@ pub(super) fn greylist(senders: &Value) -> Markup {
             h2 id="greylist" { "Greylist" }
             @if waiting.is_empty() && passed.is_empty() { p.hint { "Nobody from there waits or passes." } }
             @if !waiting.is_empty() {
-                div.scroll { table {
+                div.scroll tabindex="0" { table {
                     caption { "Waiting" }
                     thead { tr { th scope="col" { "Network or domain" } th scope="col" { "Mail" }
                         th scope="col" { "First" } th.number scope="col" { "Tries" } } }
@@ -115,7 +115,7 @@ pub(super) fn greylist(senders: &Value) -> Markup {
                 } }
             }
             @if !passed.is_empty() {
-                div.scroll { table {
+                div.scroll tabindex="0" { table {
                     caption { "Passing" }
                     thead { tr { th scope="col" { "Network or domain" } th scope="col" { "Since" }
                         th scope="col" { "Until" } th scope="col" { "By" } } }

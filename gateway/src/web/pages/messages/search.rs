@@ -132,7 +132,7 @@ pub(super) fn results(page: &Value, said: &Said) -> Markup {
                 p { "None." }
                 p.hint { "Records are kept as long as " code { "[audit] keep" } " says. Fewer fields find more." }
             } @else {
-                div.scroll { table {
+                div.scroll tabindex="0" { table {
                     thead { tr { th scope="col" { "Time" } th scope="col" { "Reference" } th scope="col" { "Verdict" }
                         th scope="col" { "Action" } th scope="col" { "Client" } th scope="col" { "Because of" }
                         th scope="col" { "Mail" } } }

@@ -52,7 +52,7 @@ pub(super) fn slider(thresholds: Thresholds) -> Markup {
 /// Scores beside what they are on the scale above 500, in scores and in percent, with their bands.
 pub(super) fn scores(meaning: &Meaning) -> Markup {
     html! {
-        div.scroll { svg.chart viewBox="0 0 1180 150" role="img"
+        div.scroll tabindex="0" { svg.chart viewBox="0 0 1180 150" role="img"
             aria-label="Scores from 500 to 1000 in steps of 50, with their bands; the table below has the same" {
             @for (y, name) in [(20, "Real score"), (45, "Normalised"), (70, "Percent")] {
                 text x="0" y=(y) { (name) }
@@ -69,7 +69,7 @@ pub(super) fn scores(meaning: &Meaning) -> Markup {
         } }
         details {
             summary { "The chart as a table" }
-            div.scroll { table {
+            div.scroll tabindex="0" { table {
                 thead { tr { th.number scope="col" { "Real score" } th.number scope="col" { "Normalised (-500)" }
                     th.number scope="col" { "Percent (/5)" } th scope="col" { "Band" } } }
                 tbody { @for row in &meaning.chart { (line(row)) } }

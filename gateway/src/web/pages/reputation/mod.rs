@@ -129,7 +129,7 @@ fn standing(slider: &Value, frame: &Frame) -> Markup {
     html! {
         section.card aria-labelledby="standing" {
             h2 id="standing" { "In force" }
-            div.scroll { table {
+            div.scroll tabindex="0" { table {
                 thead { tr { th scope="col" { "Where from" } th scope="col" { "Allow, delay, reject" }
                     th.number scope="col" { "Delayed from" } th.number scope="col" { "Rejected above" }
                     th scope="col" { "Said by" } th scope="col" { "Counts" } } }
@@ -197,6 +197,7 @@ fn saving(tried: &Tried, frame: &Frame) -> Markup {
 mod tests {
     use super::*;
     use crate::config::Role;
+    use crate::policy::Thresholds;
 
     fn slider(set: Value) -> Value {
         let in_force = if set.is_null() { "configured" } else { "set" };

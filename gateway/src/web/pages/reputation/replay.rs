@@ -24,7 +24,7 @@ pub(super) fn content(replayed: &Value) -> Markup {
         };
     }
     html! {
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             thead { tr { th scope="col" { "Band" } th.number scope="col" { "As recorded" }
                 th.number scope="col" { "With these thresholds" } th.number scope="col" { "Difference" }
                 th scope="col" aria-label="Share with these thresholds" {} } }

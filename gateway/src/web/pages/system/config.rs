@@ -66,7 +66,7 @@ fn overrides(config: &Value) -> Markup {
                 div.notice.bad role="alert" { p { "What was set is not known: " (fault) } }
             }
             @if overrides.is_empty() { p.hint { "Nothing: what the file says counts." } }
-            @else { div.scroll { table {
+            @else { div.scroll tabindex="0" { table {
                 thead { tr { th scope="col" { "About" } th scope="col" { "The file says" } th scope="col" { "Was set to" }
                     th scope="col" { "By" } th scope="col" { "What counts" } } }
                 tbody { @for set in overrides { tr {
@@ -90,7 +90,7 @@ fn one(table: &Value, all: bool) -> Markup {
         section.card {
             h2 { code { (heading.unwrap_or("at the top")) } }
             @if let Some(place) = table["place"].as_str() { p.hint { (place) } }
-            div.scroll { table {
+            div.scroll tabindex="0" { table {
                 thead { tr { th scope="col" { "Key" } th scope="col" { "Value" } th scope="col" { "Said at" } } }
                 tbody { @for key in keys { tr {
                     th scope="row" { code { (text(&key["key"])) } }

@@ -37,7 +37,7 @@ fn mode(mode: &str) -> Markup {
 
 fn attached(interfaces: &[Value]) -> Markup {
     html! {
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             caption { "Interfaces" }
             thead { tr { th scope="col" { "Interface" } th scope="col" { "Mode" } th scope="col" { "Answers" }
                 th scope="col" { "From an earlier daemon" } th scope="col" { "Why" } } }
@@ -65,7 +65,7 @@ fn outcomes(outcomes: &Value) -> Markup {
     let came = outcomes.as_object().into_iter().flatten();
     let came: Vec<_> = came.filter(|(_name, count)| count["packets"] != 0).collect();
     html! {
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             caption { "What became of packets" }
             thead { tr { th scope="col" { "Outcome" } th.number scope="col" { "Packets" } th.number scope="col" { "Size" } } }
             tbody {
@@ -96,7 +96,7 @@ fn lists(counters: &Value) -> Markup {
         .filter(|(.., packets)| *packets > 0)
         .collect();
     html! {
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             caption { "By list" }
             thead { tr { th scope="col" { "List" } th scope="col" { "Family" } th scope="col" { "Action" }
                 th.number scope="col" { "Packets" } } }

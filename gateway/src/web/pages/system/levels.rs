@@ -67,7 +67,7 @@ pub(super) fn section(report: &Value, said: &Said, frame: &Frame) -> Markup {
             }
             details open[!raised.is_empty()] {
                 summary { (components.len()) " components, " (raised.len()) " raised" }
-                div.scroll { table {
+                div.scroll tabindex="0" { table {
                     thead { tr { th scope="col" { "Component" } th scope="col" { "Level" }
                         th scope="col" { "Until" } th scope="col" { "What it tells of" } } }
                     tbody { @for component in components {

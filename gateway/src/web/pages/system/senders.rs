@@ -111,7 +111,7 @@ fn with_forget(title: &str, kind: &str, table: Markup, senders: &Value, frame: &
 
 fn waiting(senders: &Value, frame: &Frame) -> Markup {
     html! {
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             thead { tr { th scope="col" { "From" } th scope="col" { "Sender" } th scope="col" { "Recipient" }
                 th scope="col" { "First" } th.number scope="col" { "Tries" }
                 @if frame.may_change() { th scope="col" { "Change" } } } }
@@ -131,7 +131,7 @@ fn waiting(senders: &Value, frame: &Frame) -> Markup {
 
 fn passed(senders: &Value, frame: &Frame) -> Markup {
     html! {
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             thead { tr { th scope="col" { "From" } th scope="col" { "Since" } th scope="col" { "Last used" }
                 th scope="col" { "Until" } th scope="col" { "By" }
                 @if frame.may_change() { th scope="col" { "Change" } } } }

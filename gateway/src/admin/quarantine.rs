@@ -132,10 +132,8 @@ async fn message(
         let read = spawn_blocking(move || read_piece(file)).await;
         read.unwrap_or_else(|panicked| Err(io::Error::other(panicked)))
     });
-    let kind = [
-        (header::CONTENT_TYPE, "message/rfc822".to_owned()),
-        (header::CONTENT_DISPOSITION, kept),
-    ];
+    let kind =
+        [(header::CONTENT_TYPE, "message/rfc822".to_owned()), (header::CONTENT_DISPOSITION, kept)];
     Ok((kind, Body::from_stream(pieces)).into_response())
 }
 

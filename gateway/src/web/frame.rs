@@ -83,7 +83,13 @@ impl Frame {
     }
 
     /// The page of a change that was not made: why, then the page as it is with what was said.
-    pub(super) fn failed(&self, fault: &Fault, path: &str, title: &str, content: Markup) -> Response {
+    pub(super) fn failed(
+        &self,
+        fault: &Fault,
+        path: &str,
+        title: &str,
+        content: Markup,
+    ) -> Response {
         let content = html! { (told(fault)) (content) };
         (fault.status(), self.page(path, title, content)).into_response()
     }

@@ -108,12 +108,15 @@ pub(super) fn rows(value: &Value) -> &[Value] {
 
 /// The state of a zone in the colour of its meaning.
 pub(super) fn zone_state(state: &str) -> Markup {
-    badge(state, match state {
-        "healthy" => "good",
-        "unproven" => "doubtful",
-        "ill" => "bad",
-        _ => "plain",
-    })
+    badge(
+        state,
+        match state {
+            "healthy" => "good",
+            "unproven" => "doubtful",
+            "ill" => "bad",
+            _ => "plain",
+        },
+    )
 }
 
 /// A field of one line with its label.
@@ -124,7 +127,13 @@ pub(super) fn field(id: &str, name: &str, label: &str, value: &str) -> Markup {
 }
 
 /// A choice with its label; each option is what is sent and what is read.
-pub(super) fn choice(id: &str, name: &str, label: &str, options: &[(&str, &str)], chosen: &str) -> Markup {
+pub(super) fn choice(
+    id: &str,
+    name: &str,
+    label: &str,
+    options: &[(&str, &str)],
+    chosen: &str,
+) -> Markup {
     html! {
         div { label for=(id) { (label) }
             select id=(id) name=(name) { @for (value, shown) in options {
@@ -180,7 +189,9 @@ mod tests {
             assert_eq!(ago(seconds), expected);
         }
         assert_eq!(ago(200_000), "2 d ago");
-        for (value, expected) in [(0, "0 octets"), (1536, "1.5 KiB"), (u64::MAX, "17179869183.9 GiB")] {
+        for (value, expected) in
+            [(0, "0 octets"), (1536, "1.5 KiB"), (u64::MAX, "17179869183.9 GiB")]
+        {
             assert_eq!(octets(value), expected);
         }
     }

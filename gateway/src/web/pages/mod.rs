@@ -15,7 +15,10 @@ use super::site::Site;
 
 /// All paths.
 pub(super) fn routes() -> Router<Arc<Site>> {
-    Router::new().merge(overview::routes()).merge(zones::routes()).merge(reviews::routes())
+    Router::new()
+        .merge(overview::routes())
+        .merge(zones::routes())
+        .merge(reviews::routes())
         .merge(quarantine::routes())
         .merge(lists::routes())
         .merge(system::routes())

@@ -10,7 +10,9 @@ use serde_json::Value;
 
 use crate::web::frame::{Frame, Trouble};
 use crate::web::graph::{Line, graph};
-use crate::web::parts::{action, badge, bar, count, duration, lookup, number, text, time, zone_state};
+use crate::web::parts::{
+    action, badge, bar, count, duration, lookup, number, text, time, zone_state,
+};
 use crate::web::site::Site;
 
 /// Sources that are shown.

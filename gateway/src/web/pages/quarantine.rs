@@ -91,7 +91,8 @@ async fn show_one(
     Path(id): Path<String>,
     Query(said): Query<Said>,
 ) -> Result<Markup, Trouble> {
-    let (title, content) = whole_one(&site, &frame, &id).await.map_err(|fault| frame.trouble(fault))?;
+    let (title, content) =
+        whole_one(&site, &frame, &id).await.map_err(|fault| frame.trouble(fault))?;
     Ok(frame.page(PATH, &title, html! { (said.notices(&[])) (content) }))
 }
 
@@ -105,7 +106,7 @@ async fn release(State(site): State<Arc<Site>>, frame: Frame, Path(id): Path<Str
     match site.api.send(&frame.author(), Method::POST, &path, &json!({})).await {
         Ok(answer) if answer["left"] == 0 && answer["fault"].is_null() => {
             let to = rows(&answer["recipients"]).len();
-            let done = format!("{}: released to {to} recipients", text(&answer["id"]));
+            let done = format!("{}: released; recipients: {to}", text(&answer["id"]));
             back(PATH, &done, &answer).into_response()
         }
         Ok(answer) => {
@@ -160,11 +161,12 @@ fn sends_here(status: &Value) -> bool {
 
 fn fullness(state: &Value) -> Markup {
     let whole = |name: &str| state[name].as_u64().unwrap_or(0);
-    let full = |part: u64, whole: u64| match part.saturating_mul(100).checked_div(whole).unwrap_or(0) {
-        0..75 => "good",
-        75..90 => "doubtful",
-        _ => "bad",
-    };
+    let full =
+        |part: u64, whole: u64| match part.saturating_mul(100).checked_div(whole).unwrap_or(0) {
+            0..75 => "good",
+            75..90 => "doubtful",
+            _ => "bad",
+        };
     html! {
         section.card aria-labelledby="state" {
             h2 id="state" { "How full it is" }
@@ -351,7 +353,7 @@ fn released(answer: &Value) -> Markup {
             h2 id="released" { "What the next hop said" }
             div.notice.doubtful role="status" { p { strong {
                 @if let Some(fault) = answer["fault"].as_str() { "All have it, and it is still here: " (fault) }
-                @else { (count(&answer["left"])) " recipients do not have it; for them it stays here." }
+                @else { "Recipients that do not have it: " (count(&answer["left"])) "; for them it stays here." }
             } } }
             div.scroll { table {
                 thead { tr { th scope="col" { "Recipient" } th scope="col" { "Result" } th scope="col" { "Reply" } } }
@@ -411,11 +413,19 @@ mod tests {
             {}, null,
         ]);
         let shown = content(&found(&listed, 9), &json!({}), &Said::default()).into_string();
-        assert!(shown.contains("cannot be read") && shown.contains("about=2001%3Adb8%3A%3A7"), "{shown}");
+        assert!(
+            shown.contains("cannot be read") && shown.contains("about=2001%3Adb8%3A%3A7"),
+            "{shown}"
+        );
         let one = one(&message(), &Frame::of(Role::Operator)).into_string();
         assert!(one.contains("It goes on") && one.len() < 150_000);
         let left = json!({"left": 1, "recipients": [{"recipient": HOSTILE, "reply": HOSTILE}], "reply": HOSTILE});
-        for shown in [shown, one, released(&left).into_string(), super::one(&json!({}), &Frame::of(Role::Viewer)).into_string()] {
+        for shown in [
+            shown,
+            one,
+            released(&left).into_string(),
+            super::one(&json!({}), &Frame::of(Role::Viewer)).into_string(),
+        ] {
             assert!(!shown.contains("<script"), "{shown}");
         }
     }

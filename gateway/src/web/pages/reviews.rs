@@ -57,7 +57,9 @@ async fn whole(site: &Site, frame: &Frame, said: &Said) -> Result<Markup, Fault>
     for state in ["open", "resolved"] {
         match said.given("state") {
             Some(wanted @ ("open" | "resolved")) if wanted != state => {}
-            Some("open" | "resolved") => sections.push((state, of_state(state, before.as_deref()).await?)),
+            Some("open" | "resolved") => {
+                sections.push((state, of_state(state, before.as_deref()).await?))
+            }
             _ => sections.push((state, of_state(state, None).await?)),
         }
     }
@@ -71,7 +73,8 @@ async fn request(State(site): State<Arc<Site>>, frame: Frame, Form(said): Form<S
     });
     match site.api.send(&frame.author(), Method::POST, API, &wanted).await {
         Ok(answer) => {
-            let joined = if answer["joined"] == true { "joined, it was open already" } else { "open" };
+            let joined =
+                if answer["joined"] == true { "joined, it was open already" } else { "open" };
             let done = format!("Review {}: {joined}", answer["review"]["id"]);
             back(&path(&answer["review"]), &done, &answer).into_response()
         }
@@ -127,7 +130,8 @@ async fn resolve(
     match site.api.send(&frame.author(), Method::POST, &path, &wanted).await {
         Ok(answer) => {
             let review = &answer["review"];
-            let done = format!("Review {}: {}", review["id"], text(&review["resolution"]["result"]));
+            let done =
+                format!("Review {}: {}", review["id"], text(&review["resolution"]["result"]));
             back(&self::path(review), &done, &answer).into_response()
         }
         Err(fault) => match whole_one(&site, &frame, &id, &said).await {
@@ -147,7 +151,9 @@ async fn letter(
     let to_review = html! { p { a href=(path) { "Back to the review" } } };
     let title = format!("Letter for review {id}");
     Ok(match letter {
-        Ok(letter) => frame.page(PATH, &title, html! { (of_letter(&letter)) (to_review) }).into_response(),
+        Ok(letter) => {
+            frame.page(PATH, &title, html! { (of_letter(&letter)) (to_review) }).into_response()
+        }
         Err(fault) if fault.is_of_request() => {
             frame.page(PATH, &title, html! { (told(&fault)) (to_review) }).into_response()
         }
@@ -173,7 +179,7 @@ fn content(sections: &[(&str, Value)], said: &Said, frame: &Frame) -> Markup {
         @if said.given("before").is_some() && said.number("before").is_none() {
             div.notice.doubtful role="status" { p { "That is no number of a review: the newest are shown." } }
         }
-        ul.chips.apart aria-label="Filter" { @for state in ["all", "open", "resolved"] { li {
+        ul.chips.parts aria-label="Filter" { @for state in ["all", "open", "resolved"] { li {
             a href={ (PATH) "?state=" (state) } aria-current=[(state == chosen).then_some("true")] { (state) }
         } } }
         @for (state, reviews) in sections { (section(state, reviews, chosen)) }
@@ -184,7 +190,7 @@ fn content(sections: &[(&str, Value)], said: &Said, frame: &Frame) -> Markup {
 fn section(state: &str, reviews: &Value, chosen: &str) -> Markup {
     let found = rows(&reviews["rows"]);
     html! {
-        section.card.apart aria-labelledby=(state) {
+        section.card aria-labelledby=(state) {
             h2 id=(state) { @if state == "open" { "Open" } @else { "Resolved" } " – " (count(&reviews[state])) }
             @if found.is_empty() {
                 p.hint { @if chosen == "all" { "None." } @else { "No review here." } }
@@ -383,7 +389,8 @@ mod tests {
 
     #[test]
     fn open_reviews_come_first_and_only_operators_are_asked_for_more() {
-        let resolved = review(&json!({"result": "refused", "author": "ann", "at": "2026-11-30T08:00:00Z"}));
+        let resolved =
+            review(&json!({"result": "refused", "author": "ann", "at": "2026-11-30T08:00:00Z"}));
         let sections = [
             ("open", json!({"rows": [review(&Value::Null)], "open": 1, "resolved": 1})),
             ("resolved", json!({"rows": [resolved], "open": 1, "resolved": 1})),
@@ -410,7 +417,8 @@ mod tests {
             (&resolved, Role::Operator, false, "own: added 192.0.2.7"),
         ] {
             let review = review(resolution);
-            let shown = one(&review, None, &lists, &Said::default(), &Frame::of(role)).into_string();
+            let shown =
+                one(&review, None, &lists, &Said::default(), &Frame::of(role)).into_string();
             assert_eq!(shown.contains("<form"), has_form, "{shown}");
             assert!(shown.contains(part), "{part} in {shown}");
             assert!(!shown.contains("<script") && !shown.contains("value=\"bad\""), "{shown}");
@@ -421,7 +429,12 @@ mod tests {
     fn what_hits_an_address_is_told_with_what_to_do() {
         for (hits, part) in [
             (Some(json!({"still": [], "now": null})), "is against it"),
-            (Some(json!({"still": [{"list": "a/b", "entry": "192.0.2.0/24", "what_to_do": HOSTILE}]})), "/lists/a%2Fb"),
+            (
+                Some(
+                    json!({"still": [{"list": "a/b", "entry": "192.0.2.0/24", "what_to_do": HOSTILE}]}),
+                ),
+                "/lists/a%2Fb",
+            ),
             (Some(json!({"still": [{"zone": HOSTILE}], "now": {"action": "reject"}})), "badge bad"),
             (Some(json!({"still": [{}, null]})), "its score alone"),
             (None, "not answered in time"),

@@ -298,13 +298,38 @@ mod tests {
     fn each_state_shows_what_can_be_done() {
         let added = json!([{"about": "zone a.example", "set": "added, and off"}, {"about": "zone b", "set": "off"}]);
         for (state, overrides, role, expected, absent) in [
-            ("healthy", &Value::Null, Role::Operator, vec!["badge good", "/test", "/disable"], vec!["/enable", "/remove", "notice"]),
-            ("ill", &Value::Null, Role::Operator, vec!["badge bad", "it lists everything", "look &lt;there&gt;"], vec!["/remove"]),
-            ("off", &added, Role::Operator, vec!["badge plain", "/enable", "/remove"], vec!["/test", "/disable"]),
-            ("unproven", &added, Role::Viewer, vec!["badge doubtful"], vec!["<form", "<button", "csrf"]),
+            (
+                "healthy",
+                &Value::Null,
+                Role::Operator,
+                vec!["badge good", "/test", "/disable"],
+                vec!["/enable", "/remove", "notice"],
+            ),
+            (
+                "ill",
+                &Value::Null,
+                Role::Operator,
+                vec!["badge bad", "it lists everything", "look &lt;there&gt;"],
+                vec!["/remove"],
+            ),
+            (
+                "off",
+                &added,
+                Role::Operator,
+                vec!["badge plain", "/enable", "/remove"],
+                vec!["/test", "/disable"],
+            ),
+            (
+                "unproven",
+                &added,
+                Role::Viewer,
+                vec!["badge doubtful"],
+                vec!["<form", "<button", "csrf"],
+            ),
         ] {
             let zones = json!([zone("a.example", state)]);
-            let shown = content(&zones, overrides, &Said::default(), &Frame::of(role)).into_string();
+            let shown =
+                content(&zones, overrides, &Said::default(), &Frame::of(role)).into_string();
             for part in expected {
                 assert!(shown.contains(part), "{state}: no {part} in {shown}");
             }
@@ -319,11 +344,15 @@ mod tests {
         let zones = json!([zone("a.example", "healthy")]);
         let shown = content(&zones, &Value::Null, &Said::default(), &Frame::of(Role::Viewer));
         let shown = shown.into_string();
-        for part in ["12.5 % of the answers", "2.5 ms on average, 9.9 ms the slowest", "timeout 3"] {
+        for part in ["12.5 % of the answers", "2.5 ms on average, 9.9 ms the slowest", "timeout 3"]
+        {
             assert!(shown.contains(part), "{part} in {shown}");
         }
         assert!(!shown.contains("typo"), "{shown}");
-        assert_eq!((share(None, None), latency(&json!({}))), ("no answer yet".to_owned(), "–".to_owned()));
+        assert_eq!(
+            (share(None, None), latency(&json!({}))),
+            ("no answer yet".to_owned(), "–".to_owned())
+        );
     }
 
     #[test]

@@ -29,11 +29,7 @@ pub(super) fn routes() -> Router<Arc<Site>> {
 
 type Of = (State<Arc<Site>>, Path<String>);
 
-async fn add(
-    (State(site), Path(list)): Of,
-    frame: Frame,
-    Form(said): Form<Said>,
-) -> Response {
+async fn add((State(site), Path(list)): Of, frame: Frame, Form(said): Form<Said>) -> Response {
     let wanted = json!({
         "prefix": said.text("prefix"), "reason": said.given("reason"), "for_s": said.number("for"),
     });
@@ -42,11 +38,7 @@ async fn add(
     told(&site, &frame, &list, &said, sent).await
 }
 
-async fn remove(
-    (State(site), Path(list)): Of,
-    frame: Frame,
-    Form(said): Form<Said>,
-) -> Response {
+async fn remove((State(site), Path(list)): Of, frame: Frame, Form(said): Form<Said>) -> Response {
     let wanted = json!({"prefix": said.text("prefix")});
     let to = format!("{API}/{}/entries", segment(&list));
     let sent = site.api.send(&frame.author(), Method::DELETE, &to, &wanted).await;

@@ -191,12 +191,17 @@ mod tests {
             list
         };
         let mut fetched = list("url");
-        fetched["sources"][0]["fetch"] = json!({"last_fault": HOSTILE, "faults": 3, "next_try": null});
+        fetched["sources"][0]["fetch"] =
+            json!({"last_fault": HOSTILE, "faults": 3, "next_try": null});
         let mut refused = with("fault", json!(HOSTILE));
         refused["can_accept"] = json!(true);
         refused["sources"][0]["held_back"] = json!({"why": HOSTILE, "octets": 10});
         for (list, expected, absent) in [
-            (list("file"), vec!["/lists/a%2Fb/disable", "2 h", "kernel: refuse"], vec!["/enable", "/fetch", "notice"]),
+            (
+                list("file"),
+                vec!["/lists/a%2Fb/disable", "2 h", "kernel: refuse"],
+                vec!["/enable", "/fetch", "notice"],
+            ),
             (with("enabled", json!(false)), vec!["/enable", "badge plain"], vec!["/disable"]),
             (with("enforce", json!(false)), vec!["dry run"], vec![]),
             (fetched, vec!["/fetch", "(3 times)"], vec!["/accept"]),

@@ -49,8 +49,11 @@ pub(super) async fn whole(
     preview: Option<&Value>,
 ) -> Result<Markup, Fault> {
     let path = format!("{API}/{}", segment(name));
-    let parameters =
-        [("limit", Some(ENTRIES)), ("prefix", said.given("search")), ("after", said.given("after"))];
+    let parameters = [
+        ("limit", Some(ENTRIES)),
+        ("prefix", said.given("search")),
+        ("after", said.given("after")),
+    ];
     let entries = format!("{path}/entries{}", asked(&parameters));
     let history = format!("{path}/history?limit={EVENTS}");
     let (lists, entries, history) =
@@ -82,8 +85,8 @@ fn overview(list: &Value, frame: &Frame) -> Markup {
             dl {
                 dt { "Class" } dd { (text(&list["class"])) }
                 dt { "Action" } dd { (does(list)) }
-                dt { "Entries" } dd { (count(&list["entries"])) ", " (count(&list["manual"])) " of them by hand; "
-                    (count(&list["exceptions"])) " exceptions" }
+                dt { "Entries" } dd { (count(&list["entries"])) ", " (count(&list["manual"])) " of them by hand" }
+                dt { "Exceptions" } dd { (count(&list["exceptions"])) }
                 dt { "Source" } dd { (text(&list["source"])) }
                 dt { "Age" } dd { (age(sources)) }
                 @if !switch.is_null() {
@@ -126,9 +129,8 @@ fn of_entries(name: &str, found: Result<&Value, &Fault>, said: &Said, frame: &Fr
                 Err(fault) => (told(fault)),
                 Ok(found) => {
                     @let entries = rows(&found["entries"]);
-                    p.hint { (count(&found["matching"])) " entries"
-                        @if said.given("search").is_some() {
-                            " cover it, are it, or lie inside it" } "." }
+                    p.hint { @if said.given("search").is_some() { "Those that cover it, are it, or lie inside it: " }
+                        @else { "In all: " } (count(&found["matching"])) "." }
                     @if !entries.is_empty() { (table(name, entries, frame)) }
                     @if let Some(next) = found["next"].as_str() {
                         p { a href={ (page) (asked(&[("search", said.given("search")), ("after", Some(next))])) "#entries" } {
@@ -286,7 +288,9 @@ mod tests {
     fn how_a_list_is_stands_above_its_entries() {
         let mut off = list("file");
         off["switch"] = json!({"enabled": false, "author": HOSTILE, "at": "2026-11-30T08:00:00Z"});
-        for (list, part) in [(off, "off by"), (list("put"), "1\u{202f}234"), (json!({}), "How it is")] {
+        for (list, part) in
+            [(off, "off by"), (list("put"), "1\u{202f}234"), (json!({}), "How it is")]
+        {
             let shown = overview(&list, &Frame::of(Role::Operator)).into_string();
             assert!(shown.contains(part) && !shown.contains("<script"), "{part} in {shown}");
         }

@@ -119,7 +119,7 @@ fn of_preview(preview: &Value) -> Markup {
                 p { "Where it is right all the same, put it, and accept it then." }
             }
         }
-        p { (count(&preview["entries"])) " entries, read as " (text(&preview["format"])) "." }
+        p { "Entries: " (count(&preview["entries"])) ", read as " (text(&preview["format"])) "." }
         div.columns {
             @for (side, title, meaning) in [
                 ("come", "Would come", "plain"), ("go", "Would go", "doubtful"), ("stay", "Would stay", "good"),
@@ -137,7 +137,7 @@ fn of_preview(preview: &Value) -> Markup {
         @let rejected = rows(&preview["rejected_lines"]);
         @if !rejected.is_empty() {
             div.notice.doubtful {
-                p { strong { (count(&preview["rejected"])) " lines are no entries" } }
+                p { strong { "Lines that are no entries: " (count(&preview["rejected"])) } }
                 ul { @for line in rejected.iter().take(SHOWN) {
                     li { "line " (count(&line["line"])) ": " code { (text(&line["text"])) } ": " (text(&line["why"])) }
                 } }
@@ -161,10 +161,15 @@ mod tests {
         let preview = json!({"entries": 2, "format": "plain", "doubt": HOSTILE, "rejected": 1, "notices": [HOSTILE],
             "come": {"count": 1, "first": ["192.0.2.7"]}, "go": {"count": 0, "first": []}, "stay": {},
             "rejected_lines": [{"line": 3, "text": HOSTILE, "why": HOSTILE}, {}]});
-        for (preview, can_put) in [(None, false), (Some(&preview), true), (Some(&Value::Null), true)] {
+        for (preview, can_put) in
+            [(None, false), (Some(&preview), true), (Some(&Value::Null), true)]
+        {
             let shown = form("a/b", &Said::default(), preview, &frame).into_string();
             assert_eq!(shown.contains("formaction=\"/lists/a%2Fb/put\""), can_put, "{shown}");
-            assert!(shown.contains("/lists/a%2Fb/preview") && !shown.contains("<script"), "{shown}");
+            assert!(
+                shown.contains("/lists/a%2Fb/preview") && !shown.contains("<script"),
+                "{shown}"
+            );
         }
         let shown = of_preview(&preview).into_string();
         for part in ["held back", "Would come", "192.0.2.7", "line 3"] {

@@ -135,7 +135,11 @@ mod tests {
             "fault": null,
         });
         for (all, expected, absent) in [
-            (false, vec!["p.toml:1", "p.toml:9", "what was set", "the file", "secret left out", "…"], vec!["30s", "[xdp]"]),
+            (
+                false,
+                vec!["p.toml:1", "p.toml:9", "what was set", "the file", "secret left out", "…"],
+                vec!["30s", "[xdp]"],
+            ),
             (true, vec!["30s", "[xdp]", "what fits", "default"], vec![]),
         ] {
             let shown = content(&config, all).into_string();

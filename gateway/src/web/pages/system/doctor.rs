@@ -33,9 +33,7 @@ pub(super) fn routes() -> Router<Arc<Site>> {
 async fn show(State(site): State<Arc<Site>>, frame: Frame, Query(said): Query<Said>) -> Response {
     let around = html! { (said.notices(&[])) (pages(HERE)) };
     match site.api.get("/api/v1/doctor").await {
-        Ok(found) => {
-            frame.page(PATH, TITLE, html! { (around) (content(&found)) }).into_response()
-        }
+        Ok(found) => frame.page(PATH, TITLE, html! { (around) (content(&found)) }).into_response(),
         Err(fault) => {
             let page = frame.page(PATH, TITLE, html! { (around) (told(&fault)) });
             (fault.status(), page).into_response()
@@ -124,8 +122,18 @@ mod tests {
                 {"state": "of another version"}, null],
         });
         let shown = content(&found).into_string();
-        let places = ["id=\"bad\"", "start it", "id=\"doubtful\"", "it is slower", "id=\"unseen\"", "eth0: mtu", "id=\"ok\"", "BTF"];
-        let places = places.map(|part| shown.find(part).unwrap_or_else(|| panic!("{part} in {shown}")));
+        let places = [
+            "id=\"bad\"",
+            "start it",
+            "id=\"doubtful\"",
+            "it is slower",
+            "id=\"unseen\"",
+            "eth0: mtu",
+            "id=\"ok\"",
+            "BTF",
+        ];
+        let places =
+            places.map(|part| shown.find(part).unwrap_or_else(|| panic!("{part} in {shown}")));
         assert!(places.is_sorted(), "{places:?}");
         assert!(!shown.contains("<script") && !shown.contains("nothing at all"), "{shown}");
     }

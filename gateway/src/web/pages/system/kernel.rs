@@ -25,11 +25,14 @@ pub(super) fn section(xdp: &Value) -> Markup {
 }
 
 fn mode(mode: &str) -> Markup {
-    badge(mode, match mode {
-        "native" | "offloaded" => "good",
-        "off" => "plain",
-        _ => "doubtful",
-    })
+    badge(
+        mode,
+        match mode {
+            "native" | "offloaded" => "good",
+            "off" => "plain",
+            _ => "doubtful",
+        },
+    )
 }
 
 fn attached(interfaces: &[Value]) -> Markup {
@@ -119,7 +122,11 @@ mod tests {
     #[test]
     fn the_filter_is_told_in_each_state() {
         for (xdp, expected, absent) in [
-            (json!({"mode": "off", "interfaces": [], "counters": null}), "attached nowhere", "By list"),
+            (
+                json!({"mode": "off", "interfaces": [], "counters": null}),
+                "attached nowhere",
+                "By list",
+            ),
             (
                 json!({"mode": "generic", "reason": HOSTILE, "interfaces": [{"interface": HOSTILE, "mode": "generic"}, null],
                     "counters": {"outcomes": {"passed": {"packets": 3, "bytes": 2048}, "never": {"packets": 0}},

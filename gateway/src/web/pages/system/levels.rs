@@ -29,9 +29,7 @@ const TIMES: [(&str, &str); 4] =
 
 /// All paths.
 pub(super) fn routes() -> Router<Arc<Site>> {
-    Router::new()
-        .route("/system/log/raise", post(raise))
-        .route("/system/log/reset", post(reset))
+    Router::new().route("/system/log/raise", post(raise)).route("/system/log/reset", post(reset))
 }
 
 async fn raise(State(site): State<Arc<Site>>, frame: Frame, Form(said): Form<Said>) -> Response {

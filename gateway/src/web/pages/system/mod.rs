@@ -74,7 +74,7 @@ async fn whole(site: &Site, frame: &Frame, said: &Said) -> Result<Markup, Fault>
 /// The pages of this part, as links.
 fn pages(here: &str) -> Markup {
     html! {
-        ul.chips.apart aria-label="Parts of the system" { @for (path, name) in PAGES { li {
+        ul.chips.parts aria-label="Parts of the system" { @for (path, name) in PAGES { li {
             a href=(path) aria-current=[(path == here).then_some("page")] { (name) }
         } } }
     }
@@ -152,15 +152,22 @@ mod tests {
     #[test]
     fn what_the_daemon_may_do_is_told_in_words() {
         for (rights_of, parts) in [
-            (json!({"user": "portcullis", "uid": 77, "gid": 77, "capabilities": [], "landlock": "full"}), ["none", "full"]),
-            (json!({"user": null, "uid": 0, "gid": 0, "capabilities": ["CAP_BPF"], "landlock": "partial", "landlock_reason": HOSTILE}), ["root", "CAP_BPF"]),
+            (
+                json!({"user": "portcullis", "uid": 77, "gid": 77, "capabilities": [], "landlock": "full"}),
+                ["none", "full"],
+            ),
+            (
+                json!({"user": null, "uid": 0, "gid": 0, "capabilities": ["CAP_BPF"], "landlock": "partial", "landlock_reason": HOSTILE}),
+                ["root", "CAP_BPF"],
+            ),
             (json!({}), ["–", "uid null"]),
         ] {
             let shown = rights(&rights_of).into_string();
             assert!(parts.iter().all(|part| shown.contains(part)), "{shown}");
             assert!(!shown.contains("<script"), "{shown}");
         }
-        let status = json!({"hostname": HOSTILE, "clock_jumped_ms": -90, "rules": {"protected": [HOSTILE]}});
+        let status =
+            json!({"hostname": HOSTILE, "clock_jumped_ms": -90, "rules": {"protected": [HOSTILE]}});
         let shown = versions(&status).into_string();
         assert!(shown.contains("-90 ms") && !shown.contains("<script"), "{shown}");
     }

@@ -27,9 +27,7 @@ const TIMES: [(&str, &str); 5] = [
 
 /// All paths.
 pub(super) fn routes() -> Router<Arc<Site>> {
-    Router::new()
-        .route("/system/pause", post(begin))
-        .route("/system/pause/end", post(end))
+    Router::new().route("/system/pause", post(begin)).route("/system/pause/end", post(end))
 }
 
 async fn begin(State(site): State<Arc<Site>>, frame: Frame, Form(said): Form<Said>) -> Response {
@@ -81,7 +79,10 @@ mod tests {
         ] {
             let shown = section(paused, &Said::default(), &Frame::of(role)).into_string();
             assert_eq!(shown.matches("<form").count(), usize::from(form.is_some()), "{shown}");
-            assert!(shown.contains(form.unwrap_or_default()) && !shown.contains("<script"), "{shown}");
+            assert!(
+                shown.contains(form.unwrap_or_default()) && !shown.contains("<script"),
+                "{shown}"
+            );
         }
     }
 }

@@ -191,7 +191,8 @@ mod tests {
         });
         for (role, is_operator) in [(Role::Operator, true), (Role::Viewer, false)] {
             let shown = content(&senders, &Said::default(), &Frame::of(role)).into_string();
-            for part in ["/system/senders/forget", "/system/senders/pass", "value=\"192.0.2.0/24\""] {
+            for part in ["/system/senders/forget", "/system/senders/pass", "value=\"192.0.2.0/24\""]
+            {
                 assert_eq!(shown.contains(part), is_operator, "{part} in {shown}");
             }
             assert!(shown.contains("1\u{202f}000") && shown.contains("for ever"), "{shown}");

@@ -56,3 +56,14 @@ pub mod web;
 pub mod why;
 pub mod xdp;
 pub mod zone;
+
+/// That the page of that name in `docs` says what the source says; `cargo xtask docs` has it written anew (`UPDATE_DOCS`).
+#[cfg(test)]
+fn assert_page(name: &str, text: &str) {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name);
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&file, text).unwrap();
+    }
+    let found = std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(found == text, "{} is out of date: run `cargo xtask docs`", file.display());
+}

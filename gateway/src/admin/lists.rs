@@ -101,7 +101,7 @@ struct WantedEntries {
 
 /// A page of the entries of a list.
 #[derive(Debug, Serialize)]
-struct Entries {
+struct Page {
     list: Arc<str>,
     /// How many there are on all pages.
     matching: usize,
@@ -139,7 +139,7 @@ async fn entries(
     State(sources): State<Arc<Sources>>,
     Path(name): Path<String>,
     Queried(wanted): Queried<WantedEntries>,
-) -> Result<Json<Entries>, Fault> {
+) -> Result<Json<Page>, Fault> {
     let limit = limit(wanted.limit, PAGE, MOST)?;
     let after = wanted.after.map(|place| place.parse::<Place>().map_err(|fault| unread(&fault)));
     let prefix = wanted.prefix.map(|text| {
@@ -154,7 +154,7 @@ async fn entries(
         (Arc::clone(&loaded.list.name), page)
     });
     let (list, page) = page.await.map_err(|_panicked| Fault::died())?;
-    Ok(Json(Entries {
+    Ok(Json(Page {
         list,
         matching: page.matching,
         entries: page.entries.into_iter().map(ShownEntry::new).collect(),

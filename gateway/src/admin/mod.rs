@@ -13,6 +13,7 @@ mod levels;
 mod lists;
 mod live;
 mod lookup;
+mod metrics;
 mod past;
 mod quarantine;
 mod queried;

@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tower::ServiceExt as _;
 
-use super::{Memory, Sources};
+use super::{Live, Memory, Sources};
 use crate::alarm::Alarms;
 use crate::audit;
 use crate::clock::{Clock, ClockWatch};
@@ -127,7 +127,6 @@ fn sources(config: Config) -> Sources {
     let asker = Asker::new(dns::resolver(&config.dns).unwrap(), config.dns.budget);
     let (folder, held) = (&config.quarantine.folder, config.quarantine.settings.clone());
     Sources {
-        live: crate::admin::Live::default(),
         started: Instant::now(),
         clock: ClockWatch::begin(),
         levels: Levels::silent(),
@@ -142,6 +141,8 @@ fn sources(config: Config) -> Sources {
         quarantine: Quarantine::open(folder, held, alarms.clone(), Clock::System),
         rights: rights::Report::new(&Confinement::Off),
         alarms,
+        live: Live::default(),
+        stop: tokio::sync::watch::channel(None).1,
         memory: Memory {
             state_dir: config.state_dir.clone(),
             audit: Some(config.audit.file.clone()),

@@ -54,7 +54,9 @@ impl Difference {
                 Ordering::Equal => (&mut difference.stay, old),
                 Ordering::Greater => (&mut difference.come, new),
             };
-            prefix.into_iter().for_each(|prefix| side.push(prefix, shown));
+            if let Some(prefix) = prefix {
+                side.push(prefix, shown);
+            }
             if order.is_le() {
                 old = before.next();
             }

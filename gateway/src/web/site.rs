@@ -143,7 +143,7 @@ async fn checked(site: &Site, mut request: Request, next: Next) -> Response {
     request.extensions_mut().insert(Author(Arc::clone(&name)));
     request.extensions_mut().insert(user);
     let response = next.run(request).await;
-    if changes {
+    if changes && path != "/logout" {
         site.record(&WebEvent {
             method: Some(method.as_str()),
             path: Some(&path),

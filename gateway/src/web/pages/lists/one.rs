@@ -58,7 +58,7 @@ pub(super) async fn whole(
     let history = format!("{path}/history?limit={EVENTS}");
     let (lists, entries, history) =
         tokio::join!(site.api.get(API), site.api.get(&entries), site.api.get(&history));
-    let lists = lists?;
+    let lists = &lists?;
     let list = rows(&lists["lists"]).iter().find(|list| list["name"] == name);
     let Some(list) = list else {
         return Err(entries.err().unwrap_or_else(|| {

@@ -124,9 +124,10 @@ fn of_preview(preview: &Value) -> Markup {
             @for (side, title, meaning) in [
                 ("come", "Would come", "plain"), ("go", "Would go", "doubtful"), ("stay", "Would stay", "good"),
             ] {
-                @let first = rows(&preview[side]["first"]);
+                @let of_side = &preview[side];
+                @let first = rows(&of_side["first"]);
                 div {
-                    h3 { (title) " " (badge(&count(&preview[side]["count"]), meaning)) }
+                    h3 { (title) " " (badge(&count(&of_side["count"]), meaning)) }
                     @if !first.is_empty() { details {
                         summary { "The first " (first.len().min(SHOWN)) }
                         ul { @for prefix in first.iter().take(SHOWN) { li { (text(prefix)) } } }

@@ -110,7 +110,7 @@ pub(super) fn entry(said: &Said) -> Result<(String, Value), Fault> {
     let Some(list) = said.given("list") else {
         return Err(wrong("no list is chosen").hint("choose one of the lists"));
     };
-    let prefix = said.given("prefix").unwrap_or(said.text("about"));
+    let prefix = said.given("prefix").unwrap_or_else(|| said.text("about"));
     let wanted = json!({"prefix": prefix, "reason": said.given("reason"), "for_s": seconds(said)?});
     Ok((format!("/api/v1/lists/{}/entries", segment(list)), wanted))
 }

@@ -20,7 +20,7 @@ use self::about::About;
 use self::address::Known;
 use crate::admin::Fault;
 use crate::web::frame::{Frame, Trouble, told};
-use crate::web::parts::{lookup, query, record, strange, text};
+use crate::web::parts::{at, lookup, query, record, strange, text};
 use crate::web::said::{Said, back};
 use crate::web::site::Site;
 
@@ -117,7 +117,7 @@ async fn review(State(site): State<Arc<Site>>, frame: Frame, Form(said): Form<Sa
     });
     let sent = site.api.send(&frame.author(), Method::POST, "/api/v1/reviews", &wanted).await;
     let done = |answer: &Value| {
-        let id = &answer["review"]["id"];
+        let id = at(answer, "/review/id");
         let was_open = if answer["joined"] == true { ", which was open already" } else { "" };
         format!("asked for: review {id}{was_open}")
     };

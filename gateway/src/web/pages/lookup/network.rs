@@ -10,7 +10,7 @@ use crate::admin::Fault;
 use crate::net::Prefix;
 use crate::web::facts;
 use crate::web::frame::Frame;
-use crate::web::parts::{lookup, query, rows, text};
+use crate::web::parts::{at, lookup, query, rows, text};
 use crate::web::said::Said;
 use crate::web::site::Site;
 
@@ -38,7 +38,7 @@ pub(super) async fn content(
     let known = Known { first: &first?, senders: &senders, reviews: &reviews };
     Ok(html! {
         (known.show(network, frame))
-        @if frame.may_change() { (forms::all(&about, &status["rules"]["lists"], said, frame)) }
+        @if frame.may_change() { (forms::all(&about, at(&status, "/rules/lists"), said, frame)) }
     })
 }
 

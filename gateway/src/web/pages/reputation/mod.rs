@@ -16,7 +16,6 @@ use serde_json::{Value, json};
 
 use self::tried::Tried;
 use crate::admin::Fault;
-use crate::policy::Thresholds;
 use crate::slider::Meaning;
 use crate::web::frame::{Frame, Trouble, told};
 use crate::web::parts::{badge, strange, text, time};
@@ -198,6 +197,7 @@ fn saving(tried: &Tried, frame: &Frame) -> Markup {
 mod tests {
     use super::*;
     use crate::config::Role;
+    use crate::policy::Thresholds;
 
     fn slider(set: Value) -> Value {
         let in_force = if set.is_null() { "configured" } else { "set" };

@@ -100,6 +100,11 @@ impl ClockWatch {
         Self { day: Clock::System.now(), ran: since_boot() }
     }
 
+    /// The time of day at which it began, by the clock of then.
+    pub const fn began(self) -> Timestamp {
+        self.day
+    }
+
     /// How far the clock jumped since then, in milliseconds; negative: back. What it is slewed by counts as well.
     pub fn jumped_ms(self) -> i64 {
         self.jumped_by(Clock::System.now(), since_boot())

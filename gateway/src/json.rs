@@ -1,8 +1,9 @@
-//! JSON that no terminal obeys: what would move a cursor or turn a line round stands there as an escape.
+//! JSON: written so that no terminal obeys what is in it, read so that nothing in it is taken for granted.
 
 use std::fmt::Write as _;
 
 use serde::Serialize;
+use serde_json::Value;
 
 /// The text of a value, on one line.
 pub fn to_string(value: &impl Serialize) -> serde_json::Result<String> {
@@ -56,9 +57,33 @@ fn escaped(text: String) -> String {
     safe
 }
 
+/// The items of an array; none of anything else.
+pub fn items(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+/// The items of the array at a JSON pointer.
+pub fn items_at<'a>(answer: &'a Value, pointer: &str) -> impl Iterator<Item = &'a Value> {
+    items(answer.pointer(pointer).unwrap_or(&Value::Null))
+}
+
+/// A value as people read it: a text without its quotes, `-` where there is nothing.
+pub fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "-".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// The value at a JSON pointer as people read it.
+pub fn plain_at(answer: &Value, pointer: &str) -> String {
+    plain(answer.pointer(pointer).unwrap_or(&Value::Null))
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 

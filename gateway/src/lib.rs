@@ -10,7 +10,7 @@
 //! | adapters (one outside thing each) | [`feed`], [`host`], [`xdp`], [`audit`], [`store`], [`quarantine`], [`dns`], [`auth`], [`rights`], [`tap`] |
 //! | flow | [`engine`], [`refresh`], [`sight`] |
 //! | fronts | [`front`] |
-//! | application | [`config`], [`records`], [`why`], [`slider`], [`admin`], [`web`], [`app`], [`cli`] |
+//! | application | [`config`], [`records`], [`why`], [`slider`], [`doctor`], [`admin`], [`web`], [`app`], [`cli`] |
 
 pub mod admin;
 pub mod alarm;
@@ -23,6 +23,7 @@ pub mod clock;
 pub mod config;
 pub mod direction;
 pub mod dns;
+pub mod doctor;
 pub mod engine;
 pub mod feed;
 pub mod front;
@@ -55,3 +56,14 @@ pub mod web;
 pub mod why;
 pub mod xdp;
 pub mod zone;
+
+/// That the page of that name in `docs` says what the source says; `cargo xtask docs` has it written anew (`UPDATE_DOCS`).
+#[cfg(test)]
+fn assert_page(name: &str, text: &str) {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name);
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&file, text).unwrap();
+    }
+    let found = std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(found == text, "{} is out of date: run `cargo xtask docs`", file.display());
+}

@@ -3,6 +3,7 @@
 //! It knows the product only by its binary and its wire formats, and uses threads and blocking sockets, so that a
 //! test can hold every peer still for as long as it likes.
 
+pub mod axe;
 pub mod cleanup;
 pub mod clients;
 pub mod crowdsec;

@@ -27,22 +27,29 @@ pub struct MailServer {
 impl MailServer {
     /// The folder into which `cargo xtask test` unpacks it, whether or not it has yet.
     pub fn unpacked(&self) -> PathBuf {
-        let from = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
-        if let Some(folder) = from(self.variable) {
-            return folder.into();
+        match said(self.variable) {
+            Some(folder) => folder.into(),
+            None => cache().join(self.package),
         }
-        from("XDG_CACHE_HOME")
-            .map(PathBuf::from)
-            .or_else(|| env::home_dir().map(|home| home.join(".cache")))
-            .unwrap_or_else(env::temp_dir)
-            .join("portcullis")
-            .join(self.package)
     }
 
     /// Whether it was unpacked.
     pub fn is_there(&self) -> bool {
         self.unpacked().join(self.program).is_file()
     }
+}
+
+/// The folder for what `cargo xtask test` fetches.
+pub(crate) fn cache() -> PathBuf {
+    said("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| env::home_dir().map(|home| home.join(".cache")))
+        .unwrap_or_else(env::temp_dir)
+        .join("portcullis")
+}
+
+fn said(variable: &str) -> Option<OsString> {
+    env::var_os(variable).filter(|value| !value.is_empty())
 }
 
 /// Where a mail server with files of its own sees its packages: every system has the folder, and every user may enter.

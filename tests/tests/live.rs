@@ -12,6 +12,7 @@ use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
+use gateway::admin;
 use harness::daemon::Daemon;
 use harness::deadline::{Deadline, wait_for};
 use harness::dns_server::DnsServer;
@@ -432,4 +433,71 @@ fn doctor_sees_a_daemon_that_is_well() {
     for feature in answer["features"].as_array().unwrap() {
         assert!(states.contains(&feature["state"].as_str().unwrap()), "{feature:#}");
     }
+}
+
+/// What the daemon itself finds, and how long that takes.
+fn asked(stage: &Stage) -> (Value, Duration) {
+    let begun = Deadline::after(LONG);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let socket = stage.home.path().join("admin.sock");
+    let answer = runtime.block_on(admin::get(&socket, "/api/v1/doctor")).unwrap();
+    (answer, begun.elapsed())
+}
+
+#[test]
+fn a_confined_daemon_looks_at_its_host_with_its_own_rights() {
+    if !needs::root() {
+        return;
+    }
+    let stage =
+        lists(Site::with_kernel().top("user = \"nobody\"").tables(ZONES)).stage(&[]).unwrap();
+    let server = stage.edge.run(|| DnsServer::start(([127, 0, 0, 1], 53).into())).unwrap().unwrap();
+    server.test_points("zen.example");
+    stage.home.give_to(65_534).unwrap();
+    let daemon = stage.start().unwrap();
+    let (answer, _took) = asked(&stage);
+    assert_eq!(answer["ok"], true, "{answer:#}");
+    for name in ["daemon", "configuration", "zone zen", "filter", "bad", "open files", "runs as"] {
+        assert_eq!(found(&answer, name).0, "ok", "{name} in {answer:#}");
+    }
+    assert!(found(&answer, "bad").1.starts_with("1 entries, changed "), "{answer:#}");
+    for feature in answer["features"].as_array().unwrap() {
+        assert_eq!(feature["state"], "ok", "{feature:#}");
+    }
+    let printed = doctor(&stage).0;
+    let names = |it: &Value| it.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&answer), names(&printed));
+    // It is kept for a while, whatever happens.
+    fs::remove_file(stage.home.path().join("bad.txt")).unwrap();
+    assert_eq!(asked(&stage).0, answer);
+    daemon.terminate().unwrap();
+}
+
+#[test]
+fn a_daemon_says_in_time_what_does_not_answer_it() {
+    if !needs::root() {
+        return;
+    }
+    // Nobody has these addresses, so that what is sent there is lost.
+    let tables = ZONES.replace("127.0.0.1", "192.0.2.98").replace("\"2s\"", "\"30s\"");
+    let site = Site::without_kernel().tables(&tables).next_hop_at("198.18.77.1:25");
+    let stage = site
+        .top("recipient_domains = [\"example.org\"]")
+        .passes_client_by("none")
+        .stage(&[])
+        .unwrap();
+    let _daemon = stage.start().unwrap();
+    let (answer, took) = asked(&stage);
+    assert!(took < Duration::from_secs(6), "{took:?}");
+    assert_eq!(found(&answer, "resolver 192.0.2.98:53").0, "bad", "{answer:#}");
+    let zones = found(&answer, "zones");
+    assert!(zones.0 == "unseen" && zones.1 == "it takes longer than 3 s", "{zones:?}");
+    assert!(["unseen", "bad"].contains(&&*hop(&answer)), "{answer:#}");
+}
+
+/// The state of the one next hop.
+fn hop(answer: &Value) -> String {
+    let mut checks = answer["checks"].as_array().unwrap().iter();
+    let hop = checks.find(|check| check["area"] == "next-hop").unwrap();
+    hop["state"].as_str().unwrap().to_owned()
 }

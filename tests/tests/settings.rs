@@ -1,10 +1,5 @@
 //! What is set while the daemon runs, and counts in the place of its files: the slider above all.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "helpers of tests fail the test that uses them"
-)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test that uses them")]
 
 use std::process::Output;
 use std::time::Duration;
@@ -219,4 +214,46 @@ fn check_says_what_commands_set_in_the_place_of_the_file() {
     ] {
         assert!(said.contains(line), "{line} in {said}");
     }
+}
+
+#[test]
+fn the_configuration_in_force_is_shown_with_its_places_and_without_its_secrets() {
+    if !needs::root() {
+        return;
+    }
+    let feed = "[[list]]\nname = \"feed\"\nclass = \"global-bad\"\nurl = \"https://me:s3cret@127.0.0.1:9/a?key=s3cret\"\n";
+    let stage = site().tables(feed).stage(&[]).unwrap();
+    let _daemon = stage.start().unwrap();
+    assert!(type_in(&stage, &["list", "disable", "bad"]).status.success());
+    let answer = get(&stage, "/api/v1/config").unwrap();
+    let table = |name: &str, index: usize| {
+        let mut tables = answer["tables"].as_array().unwrap().iter();
+        tables.by_ref().filter(|table| table["table"] == name).nth(index).unwrap().clone()
+    };
+    let key = |table: &Value, name: &str| {
+        let mut keys = table["keys"].as_array().unwrap().iter();
+        keys.find(|key| key["key"] == name).unwrap().clone()
+    };
+    let mode = key(&table("score", 0), "delay_mode");
+    assert_eq!((&mode["value"], &mode["said"]), (&json!("static"), &json!(true)));
+    let place = mode["place"].as_str().unwrap();
+    assert!(place.contains("/portcullis.toml:"), "{place}");
+    let delay = key(&table("score", 0), "delay");
+    assert_eq!((&delay["value"], &delay["said"]), (&json!(20), &json!(false)));
+    let url = key(&table("list", 2), "url");
+    assert_eq!((&url["value"], &url["masked"]), (&json!("https://127.0.0.1:9/a?…"), &json!(true)));
+    assert_eq!(answer["overrides"][0]["about"], "list bad");
+    assert_eq!(stage.home.cli_json(&["check", "--show", "--json"]).unwrap(), answer);
+    let shown = text(&type_in(&stage, &["check", "--show"]));
+    for line in [
+        "hostname = \"mx1.example.org\"  # ",
+        "\n[score]  # ",
+        "\ndelay = 20  # default\n",
+        "\n[[list]]  # ",
+        "\nurl = \"https://127.0.0.1:9/a?…\"  # ",
+        "\nlist bad: the file says on; set to off by ada at ",
+    ] {
+        assert!(shown.contains(line), "{line} in {shown}");
+    }
+    assert!(!shown.contains("s3cret") && !answer.to_string().contains("s3cret"), "{shown}");
 }

@@ -6,9 +6,11 @@ use std::process::ExitCode;
 use clap::Parser;
 use owo_colors::Style;
 
+mod axe;
 mod bench;
 mod bpf_linker;
 mod demo;
+mod docs;
 mod ebpf_toolchain;
 mod fuzz;
 mod mail_servers;
@@ -31,6 +33,8 @@ enum Task {
     Fuzz(fuzz::Options),
     /// Find or make the eBPF toolchain; the other tasks do it by themselves
     Setup(setup::Options),
+    /// Write the pages that follow from the source anew, or say which are out of date
+    Docs(docs::Options),
     /// Play the whole job once: two hosts, real packets, real mail, and who answered what
     Demo(demo::Options),
     /// Check everything: formatting, lints, tidiness, unit tests, real packets and real mail
@@ -44,6 +48,7 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Setup(options) => setup::run(&options),
+        Task::Docs(options) => docs::run(&options),
         Task::Demo(options) => demo::run(&options),
         Task::Test(options) => test::run(&options),
         Task::Tidy(options) => tidy::run(&options),

@@ -35,8 +35,13 @@ pub(crate) const TESTS: &[Package] = &[
     package("nftables", "takes the sets that lists are written as"),
     package("python3", "mail from its smtplib, and an older kernel's refusals"),
     package("systemd", "checks the unit files"),
+    package("chromium", "looks at the pages of the control centre"),
+    package("chromium-driver", "tells it what to do"),
     ETHTOOL,
 ];
+
+/// What fetches axe-core, where there is no npm yet.
+pub(crate) const NPM: &[Package] = &[package("npm", "fetches axe-core, which checks the pages")];
 
 /// What the filter is measured beside, and what its cable is laid with.
 pub(crate) const CONTENDERS: &[Package] = &[

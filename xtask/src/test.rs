@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::step::{Steps, say, verdict};
 use crate::unsupported::Feature;
-use crate::{mail_servers, packages, root, setup, tidy, unsupported};
+use crate::{axe, mail_servers, packages, root, setup, tidy, unsupported};
 
 /// Formatting, lints, tidiness and all tests.
 #[derive(Debug, clap::Args)]
@@ -63,6 +63,7 @@ fn all(options: &Options, steps: &mut Steps, skips: &Path) -> Result<()> {
         if !options.fast && packages::is_debian() {
             packages::ensure(&mut steps, packages::TESTS)?;
             mail_servers::ensure(&mut steps)?;
+            axe::ensure(&mut steps)?;
         }
         Ok(())
     })?;

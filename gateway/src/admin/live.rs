@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures_util::stream::{iter, unfold};
 use futures_util::{Stream, StreamExt as _};
+use gateway_ebpf::abi::Outcome;
 use serde::Serialize;
 use tokio::sync::broadcast::{Receiver, Sender, channel, error::RecvError};
 use tokio::task::spawn_blocking;
@@ -29,6 +30,16 @@ const EVERY: Duration = Duration::from_secs(2);
 const KEPT: usize = 300;
 /// Samples that a slow viewer may lie behind.
 const BEHIND: usize = 16;
+
+/// What becomes of a SYN that is let through.
+const PASSED: [&str; 6] = [
+    Outcome::Unlisted.name(),
+    Outcome::Good.name(),
+    Outcome::Off.name(),
+    Outcome::Counted.name(),
+    Outcome::FloodObserved.name(),
+    Outcome::ReplyFailed.name(),
+];
 
 /// What moved in the last ten minutes, and who looks on.
 #[derive(Debug)]
@@ -47,7 +58,7 @@ impl Default for Live {
 #[derive(Debug, Serialize)]
 struct Sample {
     time: Timestamp,
-    /// Packets by what the kernel did with them; `null` without a filter.
+    /// SYNs to filtered ports by what the kernel did with them; `null` without a filter.
     kernel: Option<Kernel>,
     /// Decisions of the daemon by action.
     decisions: BTreeMap<&'static str, u64>,
@@ -72,7 +83,11 @@ struct Kernel {
 impl Sample {
     fn take(sources: &Sources) -> Self {
         let kernel = xdp::read_counters(&sources.xdp).ok().map(|counters| Kernel {
-            passed: counters.passed.packets,
+            passed: PASSED
+                .iter()
+                .filter_map(|name| counters.outcomes.get(name))
+                .map(|count| count.packets)
+                .sum(),
             refused: counters.refused.packets,
             reset: counters.reset.packets,
             dropped: counters.dropped.packets,

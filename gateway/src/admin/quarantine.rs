@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 
 use super::author::{Asked, Said};
+use super::queried::Queried;
 use super::{Fault, Sources};
 use crate::clock::{Clock, Timestamp};
 use crate::front::smtp::{ReleaseError, Released};
@@ -57,6 +58,9 @@ struct Wanted {
     /// They came then or later.
     #[serde(default)]
     since: Option<Timestamp>,
+    /// They came before that: the next page.
+    #[serde(default)]
+    before: Option<Timestamp>,
     #[serde(default)]
     limit: Option<usize>,
 }
@@ -86,10 +90,10 @@ struct Deleted {
 
 async fn list(
     State(sources): State<Arc<Sources>>,
-    Query(wanted): Query<Wanted>,
+    Queried(wanted): Queried<Wanted>,
 ) -> Result<Json<Found>, Fault> {
-    let Wanted { from, to, client, since, limit } = wanted;
-    let selection = Selection { from, to, client, since };
+    let Wanted { from, to, client, since, before, limit } = wanted;
+    let selection = Selection { from, to, client, since, before };
     let limit = limit.unwrap_or(100).min(MOST);
     let found = with(&sources, move |quarantine| {
         let listing = quarantine.list(&selection, limit);
@@ -121,12 +125,15 @@ async fn message(
     Path(id): Path<String>,
 ) -> Result<Response, Fault> {
     let id = meant(&id)?;
+    // No browser shows it in a page of ours.
+    let kept = format!("attachment; filename=\"{id}.eml\"");
     let file = with(&sources, move |quarantine| quarantine.open_message(&id)).await?;
     let pieces = stream::try_unfold(file, |file| async move {
         let read = spawn_blocking(move || read_piece(file)).await;
         read.unwrap_or_else(|panicked| Err(io::Error::other(panicked)))
     });
-    let kind = [(header::CONTENT_TYPE, "message/rfc822")];
+    let kind =
+        [(header::CONTENT_TYPE, "message/rfc822".to_owned()), (header::CONTENT_DISPOSITION, kept)];
     Ok((kind, Body::from_stream(pieces)).into_response())
 }
 

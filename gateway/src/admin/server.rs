@@ -13,8 +13,8 @@ use tokio::net::unix::SocketAddr;
 use tokio::net::{UnixListener, UnixStream};
 
 use super::{
-    Fault, Sources, Status, audit, changes, letter, levels, live, lookup, quarantine, slider, tap,
-    why,
+    Fault, Sources, Status, audit, changes, config, doctor, letter, levels, lists, live, lookup,
+    metrics, quarantine, slider, tap, why,
 };
 use crate::front::{SocketName, UnixSocket, UnixSocketError};
 use crate::sight::TopReport;
@@ -62,6 +62,8 @@ pub fn api(sources: Arc<Sources>) -> Router {
         .route("/api/v1/lookup/{ip}", get(lookup::show))
         .route("/api/v1/lookup/{ip}/letter", get(letter::show))
         .merge(changes::routes())
+        .merge(config::routes())
+        .merge(doctor::routes())
         .merge(quarantine::routes())
         .merge(levels::routes())
         .merge(slider::routes())
@@ -69,6 +71,8 @@ pub fn api(sources: Arc<Sources>) -> Router {
         .merge(live::routes())
         .merge(why::routes())
         .merge(audit::routes())
+        .merge(lists::routes())
+        .merge(metrics::routes())
         .fallback(async || Fault::new(StatusCode::NOT_FOUND, "there is nothing at this path"))
         .with_state(sources)
 }

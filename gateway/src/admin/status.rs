@@ -16,7 +16,7 @@ use crate::dns::{ZoneStatus, Zones};
 use crate::engine::Engine;
 use crate::feed::Fetching;
 use crate::front::smtp::NextHopStatus;
-use crate::front::{Counted, Fronts, milter, postfix_policy, smtp};
+use crate::front::{Counted, Fronts, Stop, milter, postfix_policy, smtp};
 use crate::levels::{ComponentReport, Level, Levels};
 use crate::pause::PauseReport;
 use crate::policy::{Action, Verdict};
@@ -67,66 +67,68 @@ pub struct Sources {
     pub memory: Memory,
     /// Who changes lists, rules and the kernel filter.
     pub requests: Sender<refresh::Request>,
+    /// Whether the fronts were told to stop.
+    pub stop: Stop,
 }
 
 /// The state of the daemon.
 #[derive(Debug, Serialize)]
 pub struct Status {
-    version: &'static str,
-    pid: u32,
-    hostname: String,
-    uptime_s: u64,
+    pub(super) version: &'static str,
+    pub(super) pid: u32,
+    pub(super) hostname: String,
+    pub(super) uptime_s: u64,
     /// How far the clock was set since the start, in milliseconds.
-    clock_jumped_ms: i64,
-    enforce: bool,
+    pub(super) clock_jumped_ms: i64,
+    pub(super) enforce: bool,
     /// `null` where nothing is paused.
-    paused: Option<PauseReport>,
-    log: LogStatus,
+    pub(super) paused: Option<PauseReport>,
+    pub(super) log: LogStatus,
     /// How many follow an address now.
-    taps: usize,
-    rules: Arc<refresh::Status>,
-    xdp: XdpStatus,
+    pub(super) taps: usize,
+    pub(super) rules: Arc<refresh::Status>,
+    pub(super) xdp: XdpStatus,
     /// `null` where there is no listener; so with the other fronts.
-    smtp: Option<Counted<smtp::Counters>>,
-    milter: Option<Counted<milter::Counters>>,
-    postfix_policy: Option<Counted<postfix_policy::Counters>>,
+    pub(super) smtp: Option<Counted<smtp::Counters>>,
+    pub(super) milter: Option<Counted<milter::Counters>>,
+    pub(super) postfix_policy: Option<Counted<postfix_policy::Counters>>,
     /// Empty where there is no listener.
-    next_hops: Vec<NextHopStatus>,
-    decisions: Vec<Decisions>,
-    zones: Vec<ZoneStatus>,
-    senders: SenderCounts,
-    quarantine: QuarantineStatus,
-    audit: WriterStatus,
-    rights: rights::Report,
-    alarms: Vec<Alarm>,
+    pub(super) next_hops: Vec<NextHopStatus>,
+    pub(super) decisions: Vec<Decisions>,
+    pub(super) zones: Vec<ZoneStatus>,
+    pub(super) senders: SenderCounts,
+    pub(super) quarantine: QuarantineStatus,
+    pub(super) audit: WriterStatus,
+    pub(super) rights: rights::Report,
+    pub(super) alarms: Vec<Alarm>,
 }
 
 #[derive(Debug, Serialize)]
-struct LogStatus {
+pub(super) struct LogStatus {
     /// What all components say that are not raised.
-    level: Level,
+    pub(super) level: Level,
     /// The others.
-    raised: Vec<ComponentReport>,
+    pub(super) raised: Vec<ComponentReport>,
 }
 
 #[derive(Debug, Serialize)]
-struct XdpStatus {
+pub(super) struct XdpStatus {
     /// The weakest mode of all interfaces.
-    mode: &'static str,
+    pub(super) mode: &'static str,
     /// Why it is not native.
-    reason: Option<String>,
-    interfaces: Vec<Attachment>,
+    pub(super) reason: Option<String>,
+    pub(super) interfaces: Vec<Attachment>,
     /// `null` where there is no filter.
-    counters: Option<Counters>,
+    pub(super) counters: Option<Counters>,
 }
 
 /// How many decisions had one verdict and one action.
 #[derive(Debug, Serialize)]
 pub struct Decisions {
-    verdict: Verdict,
-    code: &'static str,
-    action: Action,
-    count: u64,
+    pub(super) verdict: Verdict,
+    pub(super) code: &'static str,
+    pub(super) action: Action,
+    pub(super) count: u64,
 }
 
 impl Sources {

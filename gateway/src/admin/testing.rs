@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tower::ServiceExt as _;
 
-use super::{Memory, Sources};
+use super::{Live, Memory, Sources};
 use crate::alarm::Alarms;
 use crate::audit;
 use crate::clock::{Clock, ClockWatch};
@@ -81,8 +81,18 @@ impl Site {
         path: &str,
         body: impl Into<Body>,
     ) -> (u16, Value) {
-        let router = router.clone().with_state(Arc::clone(&self.sources));
         let request = Request::builder().method(method).uri(path).body(body.into()).unwrap();
+        self.send(router, request).await
+    }
+
+    /// The same for any request.
+    pub(super) async fn send(
+        &self,
+        router: &Router<Arc<Sources>>,
+        request: Request<Body>,
+    ) -> (u16, Value) {
+        let path = request.uri().clone();
+        let router = router.clone().with_state(Arc::clone(&self.sources));
         let response = router.oneshot(request).await.unwrap();
         let status = response.status().as_u16();
         let octets = response.into_body().collect().await.unwrap().to_bytes();
@@ -117,7 +127,6 @@ fn sources(config: Config) -> Sources {
     let asker = Asker::new(dns::resolver(&config.dns).unwrap(), config.dns.budget);
     let (folder, held) = (&config.quarantine.folder, config.quarantine.settings.clone());
     Sources {
-        live: crate::admin::Live::default(),
         started: Instant::now(),
         clock: ClockWatch::begin(),
         levels: Levels::silent(),
@@ -132,6 +141,8 @@ fn sources(config: Config) -> Sources {
         quarantine: Quarantine::open(folder, held, alarms.clone(), Clock::System),
         rights: rights::Report::new(&Confinement::Off),
         alarms,
+        live: Live::default(),
+        stop: tokio::sync::watch::channel(None).1,
         memory: Memory {
             state_dir: config.state_dir.clone(),
             audit: Some(config.audit.file.clone()),

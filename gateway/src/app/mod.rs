@@ -18,7 +18,6 @@ mod take_over;
 mod web;
 
 pub use begin::{Begun, account, begin, begin_attach, unreadable};
-pub use descriptors::files_needed;
 pub use failure::Failure;
 pub use log::start_log;
 pub use run::run;

@@ -131,6 +131,7 @@ pub async fn run(config: Config, begun: Begun, levels: Levels) -> Result<(), Fai
             audit: Some(config.audit.file.clone()),
         },
         requests: requests.clone(),
+        stop: stopping.clone(),
     });
     let pages = fronts::serve(&fronts, sockets, &mut tasks, &stopping)?;
     let web = Web::serve(&config, pages, &sources)?;

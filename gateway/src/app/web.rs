@@ -11,7 +11,7 @@ use super::sockets::Pages;
 use crate::admin::{self, Sources};
 use crate::config::Config;
 use crate::tls::Identity;
-use crate::web::{self, Listening, Site};
+use crate::web::{self, Listening, Public, Site};
 
 /// What is served to browsers, for as long as it is there.
 #[derive(Debug)]
@@ -45,6 +45,13 @@ impl Web {
             let listening = Listening { socket: TcpListener::from_std(socket)?, tls };
             tasks.spawn(web::serve(listening, made.router(Arc::clone(sources))));
             site = Some(made);
+        }
+        if let (Some(public), Some(socket)) = (&config.public_lookup, pages.public_lookup) {
+            info!(target: "web", "public lookup address={}", public.address);
+            let tls = identity.clone().filter(|_identity| public.tls);
+            let listening = Listening { socket: TcpListener::from_std(socket)?, tls };
+            let page = Public::new(Arc::clone(sources), config.hostname.clone(), public.tls);
+            tasks.spawn(web::serve(listening, Arc::new(page).router()));
         }
         Ok(Self { site, identity, tasks })
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::policy::{Action, Record};
 
 /// Records that may wait.
-pub(super) const MOST: usize = 65_536;
+pub const MOST: usize = 65_536;
 /// Octets that may wait: senders decide how long some of the records are.
 pub(super) const MOST_OCTETS: usize = 64 << 20;
 

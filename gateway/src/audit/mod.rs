@@ -28,7 +28,7 @@ mod writer;
 
 pub use error::AuditError;
 pub use judged::{JudgedRecord, JudgedTrail};
-pub use load::WriterStatus;
+pub use load::{MOST as MOST_WAITING, WriterStatus};
 pub use output::{Format, Output, Target};
 pub use privacy::{Keep, Privacy, Veil};
 pub use query::{Cursor, CursorError, Query};

@@ -79,6 +79,11 @@ impl Archive {
         Self(Folder::new(folder))
     }
 
+    /// Octets of all its files.
+    pub fn octets(&self) -> Result<u64, AuditError> {
+        Ok(self.0.octets()?.values().sum())
+    }
+
     /// At most `limit` records that are looked for.
     pub fn search(&self, query: &Query, limit: usize) -> Result<Found, AuditError> {
         let mut found = Found::default();

@@ -10,11 +10,14 @@ use super::output::{self, Meaning};
 use super::safe::safe;
 use super::{Exit, Failure};
 use crate::app;
-use crate::config::{Config, Faults, Override, Wins};
+use crate::config::{Config, Faults, InForce, Override, ShownKey, ShownTable, Wins};
 
 /// Arguments of `check`.
 #[derive(Debug, Args)]
 pub(super) struct Options {
+    /// Show all keys with what holds, and where it was said
+    #[arg(long)]
+    show: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -37,6 +40,10 @@ impl Answer {
 
 pub(super) fn run(options: &Options, path: &Path) -> Result<Exit, Failure> {
     match Config::load_for_daemon(path) {
+        Ok((config, _notices)) if options.show => {
+            output::answer(options.json, &config.in_force(), show_all)?;
+            Ok(Exit::Done)
+        }
         Ok((config, notices)) => {
             let account = app::account(&config).map_err(Failure::from);
             if let Err(error) = &account
@@ -100,4 +107,37 @@ fn show_override(it: &Override) -> Result<(), Failure> {
     output::line(format_args!(
         "{about}: the file says {file}; set to {set} by {author} at {at:.0}; {which} counts"
     ))
+}
+
+/// As TOML, with where each key was said; what commands set stands at the end.
+fn show_all(in_force: &InForce) -> Result<(), Failure> {
+    output::line(format_args!("# {}", in_force.shown.file.display()))?;
+    for ShownTable { heading, place, keys, .. } in &in_force.shown.tables {
+        if !heading.is_empty() {
+            let place = place.as_ref().map(|place| format!("  # {place}")).unwrap_or_default();
+            output::line("")?;
+            output::headline(format_args!("{heading}{place}"))?;
+        }
+        keys.iter().try_for_each(show_key)?;
+    }
+    if let Some(fault) = &in_force.fault {
+        output::warn(format_args!("what was set by commands is not known: {fault}"));
+    }
+    if !in_force.overrides.is_empty() {
+        output::line("")?;
+    }
+    in_force.overrides.iter().try_for_each(show_override)
+}
+
+fn show_key(key: &ShownKey) -> Result<(), Failure> {
+    let ShownKey { key, value, words, place, .. } = key;
+    let value = value.as_ref().and_then(|value| toml::Value::try_from(value).ok());
+    match (value, words, place) {
+        (Some(value), _, place) => {
+            let whence = place.as_deref().unwrap_or("default");
+            output::line(format_args!("{key} = {}  # {whence}", safe(&value.to_string())))
+        }
+        (None, Some(words), _) => output::line(format_args!("# {key}: {words}")),
+        (None, None, _) => Ok(()),
+    }
 }

@@ -24,6 +24,7 @@ mod resolve;
 mod score;
 mod senders;
 mod services;
+mod shown;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -41,6 +42,7 @@ pub use fault::{Fault, Faults, Notice, Place};
 pub use overrides::{Override, Wins};
 pub use parts::SaidOfZones;
 pub use reference::reference;
+pub use shown::{InForce, Shown, ShownKey, ShownTable};
 
 use gateway_ebpf::abi::KernelAction;
 
@@ -130,6 +132,8 @@ pub struct Config {
     pub audit: crate::audit::Settings,
     /// What the daemon says.
     pub log: LogConfig,
+    /// All of it key by key, to be shown.
+    pub shown: Arc<Shown>,
 }
 
 /// How the score is made, and what comes of it.
@@ -281,7 +285,10 @@ impl Config {
         let path = std::path::absolute(path).unwrap_or_else(|_empty| path.to_owned());
         let findings = fault::Findings::default();
         let root = tree::read_files(&path, &findings);
-        resolve::resolve(&path, root, for_daemon, findings)
+        let shown = Shown::new(&path, &root);
+        let (mut config, notices) = resolve::resolve(&path, root, for_daemon, findings)?;
+        config.shown = Arc::new(shown.resolved(&config));
+        Ok((config, notices))
     }
 
     /// A zone from one table `[[zone]]` in a text of its own.

@@ -22,6 +22,12 @@ beside it, in the order of their names. Tables of the same name are merged and a
 once. Relative paths begin in the folder of the main file. `portcullis check` prints every fault at once, each with file, line,
 key, value and what was expected; a configuration with a fault starts nothing (exit code 78).
 
+`portcullis check --show` prints every key with what holds and where it was said; with `--json`, and as `GET /api/v1/config` from the
+daemon, `tables` with `keys`, each with `value` (or `words` where it follows from something else), `said`, `place` and `masked`. Names and
+passwords in addresses, what follows a `?` in them, and `key_file` are not shown. What commands set in the place of the files ([the
+slider](reputation/score.md), lists and zones switched off, zones added) is in `overrides`, and a line each of `portcullis check`: what the
+file says, what was set by whom and when, which counts. Commands never write the files.
+
 This page is generated from the source; a test keeps it so.
 
 The least that `portcullis run` needs, with one list:
@@ -176,7 +182,8 @@ fn section(table: &TableKeys) -> String {
     section
 }
 
-fn is_table(table: &TableKeys, key: &Key) -> bool {
+/// Whether a key is a table, which has a section of its own.
+pub(super) fn is_table(table: &TableKeys, key: &Key) -> bool {
     let path = joined(table.name, key.name);
     TABLES.iter().any(|table| table.name == path)
 }

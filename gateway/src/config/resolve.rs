@@ -125,6 +125,7 @@ pub(super) fn resolve(
         drain,
         state_dir,
         reads: findings.files(),
+        shown: Arc::default(),
     };
     top.finish();
     let proxied = Proxied { listeners: &places.proxied, xdp: &config.xdp, is_wanted };

@@ -14,7 +14,7 @@ use crate::direction::Route;
 use crate::list::HopScope;
 use crate::net::{Hop, Ptr, Reserved, reserved};
 use crate::policy::{
-    AddressFacts, ClientFacts, Decision, DelayMode, Envelope, MessageFacts, Policy, Skipped,
+    AddressFacts, ClientFacts, Decision, DelayMode, Envelope, MessageFacts, Phase, Policy, Skipped,
     Verdict, decide_greylisted, decide_message,
 };
 use crate::scan;
@@ -80,6 +80,10 @@ impl Engine {
     ///
     /// Takes as long as DNS does, and never longer than three budgets: for its addresses, for an exemption, for the greylist.
     pub async fn judge_message(&self, message: MessageHead<'_>) -> Judged {
+        self.times.measure(Phase::Message, self.judge_header(message)).await
+    }
+
+    async fn judge_header(&self, message: MessageHead<'_>) -> Judged {
         let (settings, lists) = (self.settings.load_full(), self.lists.load_full());
         let policy = self.policy(&settings);
         let deadline = Instant::now() + settings.dns_budget;
@@ -123,6 +127,10 @@ impl Engine {
     ///
     /// The score has no say: who is exempt from it, only the header tells.
     pub async fn judge_envelope(&self, message: MessageHead<'_>) -> Decision {
+        self.times.measure(Phase::Message, self.judge_without_header(message)).await
+    }
+
+    async fn judge_without_header(&self, message: MessageHead<'_>) -> Decision {
         let (settings, lists) = (self.settings.load_full(), self.lists.load_full());
         let policy = self.policy(&settings).into_owned();
         let policy = Policy { thresholds: None, ..policy };

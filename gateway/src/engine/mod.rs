@@ -6,6 +6,7 @@ mod gather;
 mod log;
 mod message;
 mod recipient;
+mod times;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -21,6 +22,7 @@ pub use self::asks::Asks;
 pub use self::counters::Counters;
 pub use self::message::{Judged, MessageHead};
 pub use self::recipient::MailSaid;
+pub use self::times::{Times, Took};
 use crate::audit;
 use crate::clock::Clock;
 use crate::direction::{Acceptance, Accepted, Direction, Route, RouteReason};
@@ -157,6 +159,7 @@ pub struct Engine {
     taps: Taps,
     clock: Clock,
     decisions: Counters,
+    times: Times,
 }
 
 /// The lists in force, under one version.
@@ -186,6 +189,7 @@ impl Engine {
             taps: Taps::default(),
             clock,
             decisions: Counters::default(),
+            times: Times::default(),
         }
     }
 
@@ -263,6 +267,11 @@ impl Engine {
         self.lists.load().version
     }
 
+    /// The lists in force with their entries.
+    pub fn membership(&self) -> Arc<Membership> {
+        Arc::clone(&self.lists.load().membership)
+    }
+
     /// The list with that name, if it is in force.
     pub fn list(&self, name: &str) -> Option<Arc<List>> {
         let lists = self.lists.load();
@@ -272,6 +281,11 @@ impl Engine {
     /// How many decisions had each verdict.
     pub fn decisions(&self) -> &Counters {
         &self.decisions
+    }
+
+    /// How long they took.
+    pub fn times(&self) -> &Times {
+        &self.times
     }
 
     /// The audit trail that the decisions go to.
@@ -314,7 +328,9 @@ impl Engine {
     pub async fn judge_connection(&self, client: &Client, fixed: Option<Direction>) -> Decision {
         let settings = self.settings.load_full();
         let (address, hop) = (client.address.ip(), client.hop());
-        self.judge_client(&settings, &self.policy(&settings), address, hop, fixed).await
+        let policy = self.policy(&settings);
+        let judging = self.judge_client(&settings, &policy, address, hop, fixed);
+        self.times.measure(Phase::Connect, judging).await
     }
 
     /// Judges the connection of a client whose user has logged in at the mail server that asks: it is one of our own, and

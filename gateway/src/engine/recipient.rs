@@ -9,7 +9,9 @@ use tracing::{debug, warn};
 
 use super::{Client, Engine, Settings, reference};
 use crate::auth::Spf;
-use crate::policy::{AtRecipient, Decision, Greylisted, decide_greylisted, decide_recipient};
+use crate::policy::{
+    AtRecipient, Decision, Greylisted, Phase, decide_greylisted, decide_recipient,
+};
 use crate::sender::{Attempt, GreylistAnswer, Pool};
 use crate::store::StoreError;
 
@@ -27,6 +29,16 @@ pub struct MailSaid<'a> {
 impl Engine {
     /// Judges a recipient of a client that `connection` let in; `None` where nothing is against it.
     pub async fn judge_recipient(
+        &self,
+        client: &Client,
+        connection: &Decision,
+        mail: MailSaid<'_>,
+    ) -> Option<Decision> {
+        let judging = self.judge_said(client, connection, mail);
+        self.times.measure(Phase::Recipient, judging).await
+    }
+
+    async fn judge_said(
         &self,
         client: &Client,
         connection: &Decision,

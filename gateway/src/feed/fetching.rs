@@ -55,6 +55,14 @@ pub struct FeedStatus {
     pub faults: u32,
     /// When it is tried next.
     pub next_try: Option<Timestamp>,
+    /// The time between two fetches, in seconds.
+    pub interval_s: u64,
+    /// How often the server gave something since the daemon knows the feed, and so with the other two.
+    pub fetched: u64,
+    /// How often it said that nothing has changed.
+    pub unchanged: u64,
+    /// How often nothing came of it.
+    pub failed: u64,
 }
 
 /// What the tasks share.
@@ -126,6 +134,10 @@ impl Fetching {
             last_fault: None,
             faults: 0,
             next_try: None,
+            interval_s: download.interval.as_secs(),
+            fetched: 0,
+            unchanged: 0,
+            failed: 0,
         }));
         let now = Arc::new(Notify::new());
         let round = Round {
@@ -230,6 +242,12 @@ impl Round {
         let mut status = locked(&self.status);
         status.fetching = false;
         status.faults = faults;
+        let count = match result {
+            Ok(Fetched::Content(_)) => &mut status.fetched,
+            Ok(Fetched::NotModified) => &mut status.unchanged,
+            Err(_) => &mut status.failed,
+        };
+        *count += 1;
         status.last_fault = match result {
             Ok(_) => {
                 status.last_success = Some(self.common.clock.now());

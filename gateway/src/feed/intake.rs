@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde::Serialize;
 use tracing::warn;
 
 use super::hash::{hex, sha256};
@@ -32,7 +33,20 @@ pub struct Intake {
     format: Option<Format>,
     /// What the content in force hashes to.
     digest: Option<String>,
+    /// When that was written or fetched.
+    as_of: Option<Timestamp>,
     refused: Option<Refused>,
+}
+
+/// A copy that was refused, and waits for a human.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HeldBack {
+    /// What speaks against it.
+    pub why: String,
+    /// How long it is.
+    pub octets: usize,
+    /// When it was written or fetched.
+    pub as_of: Timestamp,
 }
 
 /// Content that a human can put in force all the same.
@@ -88,7 +102,7 @@ impl Intake {
     pub fn new(list: Arc<List>, origin: Origin, copies: &Path) -> Self {
         let copy = LastGood::new(copy_path(&list, &origin, copies), origin.identity());
         let (copy_fault, restored, entries) = Default::default();
-        let (rejected, format, digest, refused) = Default::default();
+        let (rejected, format, digest, as_of, refused) = Default::default();
         Self {
             list,
             origin: Arc::new(origin),
@@ -100,6 +114,7 @@ impl Intake {
             rejected,
             format,
             digest,
+            as_of,
             refused,
         }
     }
@@ -139,6 +154,20 @@ impl Intake {
         self.format
     }
 
+    /// When the content in force was written or fetched, `None` where there is none.
+    pub fn as_of(&self) -> Option<Timestamp> {
+        self.as_of
+    }
+
+    /// What was refused, if something was.
+    pub fn held_back(&self) -> Option<HeldBack> {
+        self.refused.as_ref().map(|Refused { content, doubt }| HeldBack {
+            why: doubt.clone(),
+            octets: content.octets.len(),
+            as_of: content.as_of,
+        })
+    }
+
     /// Sets since when the entries are known to be listed.
     pub fn set_added(&mut self, added: impl FnMut(Prefix) -> Option<Timestamp>) {
         Arc::make_mut(&mut self.entries).set_added(added);
@@ -165,6 +194,7 @@ impl Intake {
             }
             (_, parsed) => {
                 self.succeed(parsed, head.sha256, now);
+                self.as_of = Some(head.as_of);
                 self.restored = true;
                 return true;
             }
@@ -290,6 +320,7 @@ impl Intake {
         let kept = self.keep_copy(content, content.as_of, digest.clone());
         self.copy_fault = kept.err().map(|error| self.no_copy(&error));
         let (changed, changes) = self.succeed(parsed, digest, now);
+        self.as_of = Some(content.as_of);
         Load { changed, changes, ..self.standing() }
     }
 

@@ -2,6 +2,7 @@
 
 mod config;
 mod counter;
+mod files;
 pub mod milter;
 mod patience;
 pub mod postfix_policy;
@@ -19,6 +20,7 @@ pub use config::{
     NextHopTlsMode, PassClient, Service,
 };
 pub use counter::{Counted, Counter};
+pub use files::files_needed;
 use patience::Patience;
 pub use patience::{Stop, stopped};
 pub use socket::ServiceSocket;

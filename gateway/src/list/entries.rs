@@ -1,6 +1,7 @@
 //! The entries of one source: sorted and compact, each knowing the next wider one, so that one search finds all that cover an address.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::Range;
 
 use super::Entry;
 use crate::clock::{Expiry, Timestamp};
@@ -189,6 +190,25 @@ impl Entries {
         };
         let v4 = v4.iter().map(|row| self.entry(row));
         v4.chain(v6.iter().map(|row| self.entry(row)))
+    }
+
+    /// How many entries come before `prefix` in order, whether or not it is listed itself.
+    pub fn position(&self, prefix: Prefix) -> usize {
+        let length = prefix.length();
+        match prefix.address() {
+            IpAddr::V4(address) => first(&self.v4, address.to_bits(), length),
+            IpAddr::V6(address) => self.v4.len() + first(&self.v6, address.to_bits(), length),
+        }
+    }
+
+    /// The numbers of all entries inside `prefix`, itself among them.
+    pub fn range_inside(&self, prefix: Prefix) -> Range<usize> {
+        let (start, length) = (self.position(prefix), prefix.length());
+        let count = match prefix.address() {
+            IpAddr::V4(address) => inside(&self.v4, address.to_bits(), length).len(),
+            IpAddr::V6(address) => inside(&self.v6, address.to_bits(), length).len(),
+        };
+        start..start + count
     }
 
     /// What a careful reader would notice about them: entries twice, entries inside others, addresses of no public sender.
@@ -488,10 +508,14 @@ fn covering<A: Address>(rows: &[Row<A>], address: A, length: u8) -> impl Iterato
     std::iter::successors(last, wider).filter(move |row| row.covers(address, length))
 }
 
+/// How many rows come before the prefix.
+fn first<A: Address>(rows: &[Row<A>], address: A, length: u8) -> usize {
+    rows.partition_point(|row| row.sort_key() < (address, length))
+}
+
 /// All rows inside the prefix.
 fn inside<A: Address>(rows: &[Row<A>], address: A, length: u8) -> &[Row<A>] {
-    let first = rows.partition_point(|row| row.sort_key() < (address, length));
-    let rest = rows.get(first..).unwrap_or_default();
+    let rest = rows.get(first(rows, address, length)..).unwrap_or_default();
     let count = rest.partition_point(|row| row.address.head(length) == address);
     rest.get(..count).unwrap_or_default()
 }

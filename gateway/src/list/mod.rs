@@ -1,6 +1,7 @@
 //! Lists: named sets of prefixes with a class and an action, where an address is listed, and the rules made from them.
 
 mod class;
+mod difference;
 mod entries;
 mod entry;
 mod export;
@@ -10,11 +11,13 @@ mod guard;
 mod import;
 mod membership;
 mod origin;
+mod page;
 mod rules;
 mod source;
 mod spec;
 
 pub use class::{AUTO, Class};
+pub use difference::{Difference, Prefixes};
 pub use entries::{Changes, Entries, EntriesBuilder, Listed, Remark};
 pub use entry::{Entry, Match};
 pub use export::{ExportFormat, export};
@@ -27,6 +30,7 @@ pub use guard::{Doubt, doubt_entries, doubt_text};
 pub use import::{ImportError, Imported, LeftOut, Taken, WhyLeftOut, import};
 pub use membership::{Loaded, Membership, Part};
 pub use origin::Origin;
+pub use page::{EntriesPage, PageOf, Place, PlaceError};
 pub use rules::{Rule, Rules};
 pub use source::{Download, Guard, Signature, Source};
 pub use spec::{HopScope, List, ListAction, Weight, is_list_name};

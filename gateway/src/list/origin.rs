@@ -19,6 +19,16 @@ pub enum Origin {
 }
 
 impl Origin {
+    /// The word for its kind.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::File(_) => "file",
+            Self::Url(_) => "url",
+            Self::Put => "put",
+            Self::Manual => "manual",
+        }
+    }
+
     /// Whether somebody else than this host's operator writes it, so that it is not trusted to be sane.
     pub const fn is_foreign(&self) -> bool {
         matches!(self, Self::Url(_))

@@ -22,6 +22,18 @@ pub enum Source {
     Put,
 }
 
+impl Source {
+    /// The word for its kind.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::File(_) => "file",
+            Self::Folder(_) => "folder",
+            Self::Url(_) => "url",
+            Self::Put => "put",
+        }
+    }
+}
+
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

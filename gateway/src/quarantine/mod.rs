@@ -198,14 +198,16 @@ impl Quarantine {
     /// The messages that `selection` means, the newest first, at most `limit`.
     pub fn list(&self, selection: &Selection, limit: usize) -> Listing {
         let newest_first = self.index().newest_first();
-        let mut rows = newest_first.into_iter().filter_map(|row| {
+        // What came at another time is not read.
+        let in_time = newest_first.into_iter().filter(|row| selection.is_in_time(row.since));
+        let mut rows = in_time.filter_map(|row| {
             let message = match self.record(&row.id) {
                 Ok(message) => Ok(message),
                 // It went in the meantime.
                 Err(QuarantineError::Unknown(_)) => return None,
                 Err(error) => Err(error.to_string()),
             };
-            selection.means(row.since, message.as_ref().ok()).then_some(Row { message, ..row })
+            selection.means(message.as_ref().ok()).then_some(Row { message, ..row })
         });
         let found: Vec<_> = rows.by_ref().take(limit).collect();
         Listing { rows: found, has_more: rows.next().is_some() }

@@ -18,15 +18,19 @@ pub struct Selection {
     pub client: Option<IpAddr>,
     /// They came then or later.
     pub since: Option<Timestamp>,
+    /// They came before that.
+    pub before: Option<Timestamp>,
 }
 
 impl Selection {
-    /// Whether a message that came at `since` is meant. Of one whose record cannot be read, no more than that is known.
-    pub(super) fn means(&self, since: Timestamp, message: Option<&HeldMessage>) -> bool {
-        let Self { from, to, client, since: from_then } = self;
-        if from_then.is_some_and(|then| since < then) {
-            return false;
-        }
+    /// Whether a message that came at `since` can be meant.
+    pub(super) fn is_in_time(&self, since: Timestamp) -> bool {
+        self.since.is_none_or(|then| since >= then) && self.before.is_none_or(|then| since < then)
+    }
+
+    /// Whether a message that came in time is meant. Of one whose record cannot be read, no more than that is known.
+    pub(super) fn means(&self, message: Option<&HeldMessage>) -> bool {
+        let Self { from, to, client, .. } = self;
         let Some(message) = message else {
             return from.is_none() && to.is_none() && client.is_none();
         };

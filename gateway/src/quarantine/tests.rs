@@ -237,6 +237,7 @@ fn which_messages_are_meant() {
         (Selection { from: Some("two.".to_owned()), ..all.clone() }, 10, &[2]),
         (Selection { to: Some("Y@".to_owned()), ..all.clone() }, 10, &[2, 3]),
         (Selection { since: "2026-11-02T00:00:00Z".parse().ok(), ..all.clone() }, 10, &[2, 3]),
+        (Selection { before: "2026-11-02T00:00:00Z".parse().ok(), ..all.clone() }, 10, &[1]),
         (Selection { client: "192.0.2.2".parse().ok(), ..all.clone() }, 10, &[]),
         (Selection { client: "192.0.2.1".parse().ok(), ..all }, 1, &[2]),
     ] {

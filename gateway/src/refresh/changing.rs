@@ -7,9 +7,10 @@ use tracing::info;
 use super::Refresher;
 use super::change::{ChangeError, Changed, ListChange, What};
 use super::list_state::{ListState, Noted};
+use super::standing::{Standing, octets_of_put};
 use crate::clock::Timestamp;
-use crate::feed::{self, Content};
-use crate::list::{Changes, Source, WIDEST_REFUSED, on_one_line};
+use crate::feed::Content;
+use crate::list::{Changes, WIDEST_REFUSED, on_one_line};
 use crate::net::Prefix;
 use crate::store::{Kind, ManualEntry};
 
@@ -98,12 +99,22 @@ impl Refresher {
         Ok(Changed { list, done, entries, rules: self.rules.version, rejected, warnings })
     }
 
+    /// What the list of that name has now.
+    pub(super) fn standing(&self, name: &str) -> Result<Standing, ChangeError> {
+        let found = self.lists.iter().find(|state| &*state.list().name == name);
+        found.map(|state| state.standing(&self.kept)).ok_or_else(|| self.unknown(name))
+    }
+
     fn position(&self, name: &str) -> Result<usize, ChangeError> {
         let found = self.lists.iter().position(|state| &*state.list().name == name);
-        found.ok_or_else(|| ChangeError::UnknownList {
+        found.ok_or_else(|| self.unknown(name))
+    }
+
+    fn unknown(&self, name: &str) -> ChangeError {
+        ChangeError::UnknownList {
             name: name.chars().take(120).collect(),
             known: self.lists.iter().map(|state| state.list().name.to_string()).collect(),
-        })
+        }
     }
 
     /// Takes a prefix out: the entry of that prefix that somebody added; where there is more of it, an exception.
@@ -158,14 +169,7 @@ impl Refresher {
         now: Timestamp,
     ) -> Result<(usize, Vec<String>), ChangeError> {
         let Some(state) = self.lists.get_mut(index) else { return Ok((0, Vec::new())) };
-        let list = state.list();
-        if list.source != Source::Put {
-            let (list, source_of) = (list.name.to_string(), list.source.to_string());
-            return Err(ChangeError::HasSource { list, source_of });
-        }
-        let octets = feed::decompressed(octets, feed::SIZE_LIMIT).map_err(|error| {
-            ChangeError::Refused { fault: format!("what was put: {error}"), can_accept: false }
-        })?;
+        let octets = octets_of_put(state.list(), octets)?;
         let (content, by) = (Content::local(octets, now), format!("{author}, list put"));
         let load = state.take(content, Some(&by), &self.kept, &self.alarms, now);
         match load.fault {

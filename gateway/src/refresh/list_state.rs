@@ -8,11 +8,12 @@ use tracing::warn;
 
 use super::by_hand::ByHand;
 use super::kept::Kept;
+use super::standing::Standing;
 use super::watched::Watched;
 use crate::alarm::Alarms;
 use crate::clock::Timestamp;
-use crate::feed::{self, Content, FetchError, Fetched, LastGood, Load};
-use crate::list::{Changes, Class, Entry, List, Loaded, Origin, Part, Source};
+use crate::feed::{self, Content, FetchError, Fetched, HeldBack, LastGood, Load};
+use crate::list::{Changes, Class, Entry, Format, List, Loaded, Origin, Part, Source};
 use crate::net::Prefix;
 use crate::store::{Additions, Switch};
 
@@ -84,6 +85,50 @@ pub struct ListStatus {
     pub can_accept: bool,
     /// When the entries in force were read.
     pub loaded: Timestamp,
+    /// Each of its sources; of a folder the first [`MOST_SOURCES`] files.
+    #[serde(skip)]
+    pub sources: Vec<SourceStatus>,
+}
+
+/// The most sources of one list that are told: a folder may have any number of files.
+const MOST_SOURCES: usize = 200;
+
+/// One source of a list.
+#[derive(Clone, Debug, Serialize)]
+pub struct SourceStatus {
+    /// What it is: `file`, `url`, `put`.
+    pub kind: &'static str,
+    /// Where it is.
+    #[serde(rename = "where")]
+    pub place: String,
+    /// Its format, `null` before there was any.
+    pub format: Option<&'static str>,
+    /// The entries that it has, exceptions among them.
+    pub entries: usize,
+    /// Its lines that are no entries.
+    pub rejected: usize,
+    /// When what is in force was written or fetched; `null` where nothing is.
+    pub as_of: Option<Timestamp>,
+    /// Why the source as it is now is not in force.
+    pub fault: Option<String>,
+    /// The copy that `list accept` puts in force; `null` where there is none.
+    pub held_back: Option<HeldBack>,
+}
+
+impl SourceStatus {
+    fn new(source: &Watched) -> Self {
+        let Watched { intake, last, .. } = source;
+        Self {
+            kind: intake.origin().kind(),
+            place: intake.origin().to_string(),
+            format: intake.format().map(Format::name),
+            entries: intake.entries().len(),
+            rejected: last.rejected.count,
+            as_of: intake.as_of(),
+            fault: last.fault.clone(),
+            held_back: intake.held_back(),
+        }
+    }
 }
 
 /// How a look at the sources of a list went.
@@ -354,6 +399,18 @@ impl ListState {
             fault: self.fault(),
             can_accept: sources().any(|source| source.last.can_accept),
             loaded: self.loaded,
+            sources: sources().take(MOST_SOURCES).map(SourceStatus::new).collect(),
+        }
+    }
+
+    /// What it has now, switched on or off.
+    pub(super) fn standing(&self, kept: &Kept) -> Standing {
+        let said: Vec<_> = kept.manual(&self.list.name).collect();
+        let source = self.sources.first().map(|source| Arc::clone(source.intake.entries()));
+        Standing {
+            loaded: Loaded { list: Arc::clone(&self.list), parts: self.parts.clone() },
+            source: source.unwrap_or_default(),
+            holes: ByHand::new(&said).holes,
         }
     }
 

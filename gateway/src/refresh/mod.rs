@@ -12,6 +12,7 @@ mod pausing;
 mod promotion;
 mod reviewing;
 mod sliding;
+mod standing;
 mod watched;
 mod zones;
 
@@ -32,13 +33,14 @@ use self::kept::Kept;
 use self::kernel::Kernel;
 pub use self::known::Known;
 use self::known::Waiting;
-pub use self::list_state::ListStatus;
 use self::list_state::{ListState, Noted, about};
-pub use self::on_disk::{OnDisk, history, review, reviews, reviews_of};
+pub use self::list_state::{ListStatus, SourceStatus};
+pub use self::on_disk::{OnDisk, history, list_history, review, reviews, reviews_of};
 use self::pausing::Pausing;
 pub use self::pausing::saved_pause;
 pub use self::reviewing::{Resolve, ReviewChange, ReviewChanged, ReviewError};
 pub use self::sliding::{SliderChange, slider};
+pub use self::standing::{Preview, Standing};
 use self::zones::ZoneSet;
 pub use self::zones::{ZoneChange, ZoneChanged, ZoneWhat};
 use crate::alarm::Alarms;
@@ -91,6 +93,8 @@ pub enum Request {
     Pause(Option<Pause>, oneshot::Sender<Result<(), XdpError>>),
     /// Change a list, and say what came of it once it is in force.
     Change(ListChange, oneshot::Sender<Result<Changed, ChangeError>>),
+    /// Say what the list of that name has now.
+    Show(String, oneshot::Sender<Result<Standing, ChangeError>>),
     /// Change the zones, and say what came of it once it is in force.
     Zone(ZoneChange, oneshot::Sender<Result<ZoneChanged, ChangeError>>),
     /// Ask for a review or end one, and say what came of it once it is in force.
@@ -314,6 +318,10 @@ impl Refresher {
                     let changed = self.change(change);
                     // As above.
                     done.send(changed).unwrap_or_default();
+                }
+                Ok(Request::Show(list, done)) => {
+                    // As above.
+                    done.send(self.standing(&list)).unwrap_or_default();
                 }
                 Ok(Request::Zone(change, done)) => {
                     let changed = self.change_zone(change);

@@ -10,7 +10,7 @@ use crate::alarm::Alarms;
 use crate::clock::Timestamp;
 use crate::list::{List, Loaded};
 use crate::review::Review;
-use crate::store::{History, Page, Reviews, Store, StoreError};
+use crate::store::{History, ListHistory, Page, Reviews, Store, StoreError};
 
 /// What is kept of lists on disk, to look at.
 #[derive(Debug)]
@@ -43,6 +43,16 @@ impl OnDisk {
 pub fn history(state_dir: &Path, address: IpAddr) -> Result<Option<History>, StoreError> {
     let Some(store) = Store::open_read_only(state_dir)? else { return Ok(None) };
     store.history(None, address).map(Some)
+}
+
+/// What the journal in `state_dir` knows of `list`: the newest `limit` changes and prefixes; `None` where there is no journal.
+pub fn list_history(
+    state_dir: &Path,
+    list: &str,
+    limit: usize,
+) -> Result<Option<ListHistory>, StoreError> {
+    let Some(store) = Store::open_read_only(state_dir)? else { return Ok(None) };
+    store.list_history(list, limit).map(Some)
 }
 
 /// The review of that number in `state_dir`.

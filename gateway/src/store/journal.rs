@@ -1,5 +1,6 @@
 //! The journal: which prefixes came to and went from each list, when, and by what, so that a verdict outlives its entry.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -65,6 +66,32 @@ pub struct Event {
     pub at: Timestamp,
     /// By what.
     pub by: Box<str>,
+}
+
+/// What the journal knows of a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ListHistory {
+    /// The newest changes, newest first.
+    pub changes: Vec<Counted>,
+    /// The prefixes of these changes, newest first, up to a bound.
+    pub events: Vec<Event>,
+    /// Where the journal begins; `null` where there is none.
+    pub baseline: Option<Baseline>,
+}
+
+/// A change of a list in numbers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Counted {
+    /// When, to the microsecond.
+    pub at: Timestamp,
+    /// By what.
+    pub by: Box<str>,
+    /// How many entries the list had then.
+    pub entries: u64,
+    /// How many prefixes came.
+    pub added: u64,
+    /// How many went.
+    pub removed: u64,
 }
 
 /// Where the journal of a list begins: what happened before is not known.
@@ -153,6 +180,84 @@ impl Store {
             })
         })
     }
+
+    /// The newest `limit` changes of a list, and as many of their prefixes. Looks at all that the journal has of the list.
+    pub fn list_history(&self, list: &str, limit: usize) -> Result<ListHistory, StoreError> {
+        self.read("read the journal of a list", |transaction| {
+            let Some(number) = known(transaction, list)? else { return Ok(ListHistory::default()) };
+            let mut changes = changes(transaction, number, limit)?;
+            let oldest = changes.keys().next().copied().unwrap_or(i64::MAX);
+            count(transaction, number, oldest, &mut changes)?;
+            let events = newest_events(transaction, (number, list), oldest, &changes, limit)?;
+            Ok(ListHistory {
+                changes: changes.into_values().rev().collect(),
+                events,
+                baseline: baselines(transaction, Some(list))?.pop(),
+            })
+        })
+    }
+}
+
+/// The newest changes of a list by their numbers, with nothing counted yet; not its baseline, which has no prefixes.
+fn changes(
+    transaction: &Transaction<'_>,
+    list: i64,
+    limit: usize,
+) -> rusqlite::Result<BTreeMap<i64, Counted>> {
+    transaction
+        .prepare(
+            "SELECT id, at, origin, entries FROM changes WHERE list = ?1 AND weight > 0
+             ORDER BY id DESC LIMIT ?2",
+        )?
+        .query_map(params![list, integer(limit)], |row| {
+            let (Moment(at), entries) = (row.get(1)?, row.get::<_, i64>(3)?);
+            let entries = entries.try_into().unwrap_or_default();
+            let counted = Counted { at, by: row.get(2)?, entries, added: 0, removed: 0 };
+            Ok((row.get(0)?, counted))
+        })?
+        .collect()
+}
+
+fn count(
+    transaction: &Transaction<'_>,
+    list: i64,
+    oldest: i64,
+    changes: &mut BTreeMap<i64, Counted>,
+) -> rusqlite::Result<()> {
+    let mut counts = transaction.prepare(
+        "SELECT change, added, count(*) FROM journal WHERE list = ?1 AND change >= ?2
+         GROUP BY change, added",
+    )?;
+    let mut rows = counts.query([list, oldest])?;
+    while let Some(row) = rows.next()? {
+        let Some(counted) = changes.get_mut(&row.get(0)?) else { continue };
+        let side = if row.get(1)? { &mut counted.added } else { &mut counted.removed };
+        *side = row.get::<_, i64>(2)?.try_into().unwrap_or_default();
+    }
+    Ok(())
+}
+
+fn newest_events(
+    transaction: &Transaction<'_>,
+    (list, name): (i64, &str),
+    oldest: i64,
+    changes: &BTreeMap<i64, Counted>,
+    limit: usize,
+) -> rusqlite::Result<Vec<Event>> {
+    let name: Arc<str> = name.into();
+    let mut newest = transaction.prepare(
+        "SELECT prefix, added, change FROM journal WHERE list = ?1 AND change >= ?2
+         ORDER BY change DESC, added, prefix LIMIT ?3",
+    )?;
+    let mut rows = newest.query(params![list, oldest, integer(limit)])?;
+    let mut events = Vec::new();
+    while let Some(row) = rows.next()? {
+        let Some(of) = changes.get(&row.get(2)?) else { continue };
+        let (Key(prefix), added) = (row.get(0)?, row.get(1)?);
+        let (list, by) = (Arc::clone(&name), of.by.clone());
+        events.push(Event { list, prefix, added, at: of.at, by });
+    }
+    Ok(events)
 }
 
 /// The number of a list, which gets one if it has none.

@@ -25,7 +25,9 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use self::bounds::Bounds;
 pub use self::error::StoreError;
-pub use self::journal::{Additions, Baseline, Change, Event, History, MOST_EVENTS};
+pub use self::journal::{
+    Additions, Baseline, Change, Counted, Event, History, ListHistory, MOST_EVENTS,
+};
 pub use self::manual::{Kind, ManualEntry};
 pub use self::open::{Damaged, Opened};
 pub use self::reviews::{Page, Requested, Reviews};

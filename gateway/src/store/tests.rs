@@ -445,6 +445,35 @@ fn the_oldest_changes_go_and_the_baseline_follows_them() {
 }
 
 #[test]
+fn the_history_of_a_list_counts_each_change_and_names_the_newest_prefixes() {
+    let folder = TempDir::new().unwrap();
+    let store = open(&folder);
+    assert_eq!(store.list_history("bad", 10).unwrap(), ListHistory::default());
+    record(&store, "bad", 0, &[], &[]);
+    record(&store, "other", 1, &[], &[]);
+    record(&store, "bad", 2, &["192.0.2.1", "192.0.2.2"], &[]);
+    record(&store, "other", 3, &["192.0.2.9"], &[]);
+    record(&store, "bad", 4, &["192.0.2.3"], &["192.0.2.1", "192.0.2.2"]);
+    for (limit, changes, events) in [
+        (
+            10,
+            &["fetch 4 +1 -2", "fetch 2 +2 -0"][..],
+            &["-192.0.2.1", "-192.0.2.2", "+192.0.2.3", "+192.0.2.1", "+192.0.2.2"][..],
+        ),
+        (1, &["fetch 4 +1 -2"], &["-192.0.2.1"]),
+    ] {
+        let found = store.list_history("bad", limit).unwrap();
+        let told =
+            found.changes.iter().map(|it| format!("{} +{} -{}", it.by, it.added, it.removed));
+        assert_eq!(told.collect::<Vec<_>>(), changes, "{limit}");
+        let sign = |added| if added { '+' } else { '-' };
+        let told = found.events.iter().map(|it| format!("{}{}", sign(it.added), it.prefix));
+        assert_eq!(told.collect::<Vec<_>>(), events, "{limit}");
+        assert_eq!(found.baseline.unwrap().at, at(0));
+    }
+}
+
+#[test]
 fn a_history_ends_after_the_newest_events() {
     let folder = TempDir::new().unwrap();
     let store = open(&folder);

@@ -9,10 +9,12 @@ mod headers;
 mod login;
 mod pages;
 mod parts;
+mod public;
 mod said;
 mod server;
 mod site;
 
 pub use access::make_token;
+pub use public::Public;
 pub use server::{Listening, serve};
 pub use site::Site;

@@ -70,6 +70,16 @@ pub(super) fn number(value: u64) -> String {
     text
 }
 
+/// A size in its largest unit.
+pub(super) fn octets(value: u64) -> String {
+    let units = [(1_u64 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    let fitting = units.into_iter().find(|(size, _unit)| value >= *size);
+    fitting.map_or_else(
+        || format!("{value} octets"),
+        |(size, unit)| format!("{}.{} {unit}", value / size, value % size * 10 / size),
+    )
+}
+
 /// A number of an answer.
 pub(super) fn count(value: &Value) -> String {
     value.as_u64().map_or_else(|| "–".to_owned(), number)
@@ -138,6 +148,17 @@ pub(super) fn choice(
     }
 }
 
+/// How long something shall last: what is sent, and what is read.
+pub(super) const LASTING: [(&str, &str); 7] = [
+    ("", "for ever"),
+    ("3600", "1 hour"),
+    ("86400", "1 day"),
+    ("604800", "7 days"),
+    ("2592000", "30 days"),
+    ("7776000", "90 days"),
+    ("31536000", "1 year"),
+];
+
 /// The address of the lookup of an address.
 pub(super) fn lookup(address: &str) -> Markup {
     html! { a href={ "/lookup?about=" (query(address)) } { (address) } }
@@ -194,6 +215,11 @@ mod tests {
             assert_eq!(ago(seconds), expected);
         }
         assert_eq!(ago(200_000), "2 d ago");
+        for (value, expected) in
+            [(0, "0 octets"), (1536, "1.5 KiB"), (u64::MAX, "17179869183.9 GiB")]
+        {
+            assert_eq!(octets(value), expected);
+        }
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::config::{Config, Role, WebConfig};
 use crate::policy::SCHEMA;
 
 /// The longest form, in octets; a list that is uploaded is no form.
-const LONGEST_FORM: usize = 4 << 20;
+pub(super) const LONGEST_FORM: usize = 4 << 20;
 /// What a change of a page's script brings along instead of a field of a form.
 const CSRF_HEADER: &str = "x-csrf-token";
 
@@ -143,7 +143,7 @@ async fn checked(site: &Site, mut request: Request, next: Next) -> Response {
     request.extensions_mut().insert(Author(Arc::clone(&name)));
     request.extensions_mut().insert(user);
     let response = next.run(request).await;
-    if changes {
+    if changes && path != "/logout" {
         site.record(&WebEvent {
             method: Some(method.as_str()),
             path: Some(&path),

@@ -340,16 +340,9 @@ with EPERM), so no dispatcher with programs in it. That `xdp-loader` 1.3 refuses
 mod tests {
     use super::*;
 
-    /// The page is written from the table: `UPDATE_DOCS=1 cargo test` writes it anew.
     #[test]
     fn the_page_is_up_to_date() {
-        let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/kernels.md");
-        if std::env::var_os("UPDATE_DOCS").is_some() {
-            std::fs::write(&file, page()).unwrap();
-        }
-        let found = std::fs::read_to_string(&file).unwrap_or_default();
-        let file = file.display();
-        assert!(found == page(), "{file} is out of date: run UPDATE_DOCS=1 cargo test");
+        crate::assert_page("kernels.md", &page());
     }
 
     #[test]

@@ -266,6 +266,9 @@ fn room(index: u32) -> State {
         Some((id, name)) if name == gateway_ebpf::abi::PROGRAM => {
             State::Works(Some(format!("the filter runs there, program {id}")))
         }
+        Some((id, name)) if name.is_empty() => {
+            State::Unknown(format!("program {id} runs there, and only root may ask whose it is"))
+        }
         Some((id, name)) => State::Fails(attach::name_other(id, &name)),
     }
 }

@@ -24,7 +24,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::refresh::{ChangeError, Request};
 
 /// The longest list that can be put, in octets.
-const LONGEST_LIST: usize = 256 << 20;
+pub(in crate::admin) const LONGEST_LIST: usize = 256 << 20;
 
 /// All of them.
 pub(super) fn routes() -> Router<Arc<Sources>> {
@@ -40,6 +40,7 @@ pub(super) fn routes() -> Router<Arc<Sources>> {
         .route("/api/v1/lists/{list}/accept", post(lists::accept))
         .route("/api/v1/reviews", get(reviews::list).post(reviews::request))
         .route("/api/v1/reviews/{id}", get(reviews::show))
+        .route("/api/v1/reviews/{id}/hits", get(reviews::against))
         .route("/api/v1/reviews/{id}/resolve", post(reviews::resolve))
         .route("/api/v1/reviews/{id}/letter", get(reviews::letter))
         .route("/api/v1/zones", get(zones::show).post(zones::add))

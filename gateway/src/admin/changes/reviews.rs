@@ -79,15 +79,22 @@ pub(super) struct Answer {
     warnings: Vec<String>,
 }
 
+/// What is against the address of a review.
+#[derive(Debug, Serialize)]
+pub(super) struct Against {
+    /// What hits the address now; of a prefix, what covers all of it.
+    still: Vec<Hit>,
+    /// What would be decided about the address now; `null` of a prefix.
+    now: Option<Now>,
+}
+
 /// What came of a decision.
 #[derive(Debug, Serialize)]
 pub(super) struct Ended {
     review: Review,
     warnings: Vec<String>,
-    /// What still hits the address; of a prefix, what covers all of it.
-    still: Vec<Hit>,
-    /// What would be decided about the address now; `null` of a prefix.
-    now: Option<Now>,
+    #[serde(flatten)]
+    against: Against,
 }
 
 /// Asks for a review.
@@ -198,6 +205,16 @@ pub(super) async fn show(
     known(&sources, number(&id)?).await.map(Json)
 }
 
+/// Shows what is against the address of a review; zones are asked.
+pub(super) async fn against(
+    State(sources): State<Arc<Sources>>,
+    Path(id): Path<String>,
+) -> Result<Json<Against>, Fault> {
+    let prefix = known(&sources, number(&id)?).await?.prefix;
+    let (still, now) = hits(&sources.engine, prefix).await;
+    Ok(Json(Against { still, now }))
+}
+
 /// A letter to the administrator of the open proxy that a review is about.
 pub(super) async fn letter(
     State(sources): State<Arc<Sources>>,
@@ -246,7 +263,7 @@ pub(super) async fn resolve(
         warnings.extend(still.unwrap_or_default());
     }
     let (still, now) = hits(&sources.engine, prefix).await;
-    Ok(Json(Ended { review, warnings, still, now }))
+    Ok(Json(Ended { review, warnings, against: Against { still, now } }))
 }
 
 /// Who has it instead, and what to do about each.

@@ -20,17 +20,9 @@ const OURS: &str = "addresses = [\"192.0.2.0/28\"]";
 
 const CRATE: &str = env!("CARGO_MANIFEST_DIR");
 
-/// The page is written from the table of keys: `UPDATE_DOCS=1 cargo test` writes it anew.
 #[test]
 fn the_reference_is_up_to_date() {
-    let page = Path::new(CRATE).join("docs/configuration.md");
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::create_dir_all(page.parent().unwrap()).unwrap();
-        std::fs::write(&page, reference()).unwrap();
-    }
-    let found = std::fs::read_to_string(&page).unwrap_or_default();
-    let page = page.display();
-    assert!(found == reference(), "{page} is out of date: run UPDATE_DOCS=1 cargo test");
+    crate::assert_page("configuration.md", &reference());
 }
 
 /// Each block of TOML in the documents is read as it is; then with a bogus key in each of its tables.

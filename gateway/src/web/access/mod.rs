@@ -17,6 +17,7 @@ use tokio::time::timeout;
 
 use self::sessions::Sessions;
 use self::throttle::Throttle;
+pub(super) use self::throttle::network;
 use self::token::Token;
 pub use self::token::make_token;
 use crate::config::{Role, WebConfig};

@@ -144,6 +144,39 @@ function sliding() {
   card.querySelector(".handles").hidden = false;
 }
 
+/** A file that is put as a list: what it would change is shown before. */
+function uploading() {
+  const place = document.querySelector("[data-upload]");
+  const csrf = document.querySelector("meta[name=csrf]")?.content;
+  if (!place || !csrf) return;
+  const [input, preview, button] = ["input", "[data-preview]", "button"].map((what) => place.querySelector(what));
+  place.hidden = false;
+  const send = (method, to) => fetch(to, {
+    method, body: input.files[0], credentials: "same-origin",
+    headers: { "x-csrf-token": csrf, "content-type": "application/octet-stream" },
+  });
+  input.addEventListener("change", async () => {
+    button.hidden = true;
+    if (!input.files[0]) return;
+    preview.textContent = "It is being read …";
+    const answer = await send("POST", `${place.dataset.upload}/preview/file`);
+    const shown = new DOMParser().parseFromString(await answer.text(), "text/html");
+    preview.replaceChildren(...shown.body.childNodes);
+    button.hidden = !answer.ok;
+  });
+  button.addEventListener("click", async () => {
+    if (!confirm("Replace what the list has with this file?")) return;
+    const answer = await send("PUT", place.dataset.put);
+    const said = await answer.json();
+    if (answer.ok) {
+      location.assign(`${place.dataset.upload}?done=${encodeURIComponent(said.done)}`);
+    } else {
+      preview.textContent = [said.title, said.detail, said.hint].filter(Boolean).join(" – ");
+    }
+  });
+}
+
 live();
 asking();
 sliding();
+uploading();

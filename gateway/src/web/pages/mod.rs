@@ -1,9 +1,15 @@
 //! The pages, one file each: what it shows comes from the API, what it changes goes there.
 
+mod lists;
 mod lookup;
 mod messages;
 mod overview;
+mod overview;
+mod quarantine;
 mod reputation;
+mod reviews;
+mod system;
+mod zones;
 
 use std::sync::Arc;
 
@@ -18,4 +24,9 @@ pub(super) fn routes() -> Router<Arc<Site>> {
         .merge(lookup::routes())
         .merge(messages::routes())
         .merge(reputation::routes())
+        .merge(zones::routes())
+        .merge(reviews::routes())
+        .merge(quarantine::routes())
+        .merge(lists::routes())
+        .merge(system::routes())
 }

@@ -40,7 +40,7 @@ fn content(status: &Value, live: &Value, top: &Value, feeds: &Value) -> Markup {
         (alarms(status))
         div.cards { (protection(status)) (mail(status)) (evidence(status)) }
         section.card aria-labelledby="syns" {
-            h2 id="syns" { "Connections at the door, per second" }
+            h2 id="syns" { "Connection attempts at the filter, per second" }
             (graph(live, "kernel", &[
                 Line { name: "passed", of: "/kernel/passed", meaning: "good" },
                 Line { name: "refused", of: "/kernel/refused", meaning: "bad" },

@@ -1,13 +1,12 @@
 //! What the daemon says of itself, where one runs: alarms, rights, limits, the clock since its start.
 
 use std::fs;
-use std::path::Path;
 
+use rustix::process::{Resource, getrlimit};
 use serde_json::Value;
 
 use super::check::Check;
-use crate::admin;
-use crate::cli::answer::{items, plain, plain_at};
+use crate::json::{items, plain, plain_at};
 
 const AREA: &str = "daemon";
 
@@ -15,22 +14,29 @@ const AREA: &str = "daemon";
 const JUMP_MS: i64 = 2000;
 
 /// What it answered.
-pub(super) struct Daemon {
+#[derive(Debug)]
+pub struct Daemon {
     status: Result<Value, (String, String)>,
     /// How fetching lists goes.
     pub(super) feeds: Value,
+    /// Whether this process is it.
+    pub(super) is_this: bool,
 }
 
 impl Daemon {
-    /// Asks the one behind `socket`.
-    pub(super) async fn ask(socket: &Path) -> Self {
-        let status = admin::get(socket, "/api/v1/status").await;
-        let status = status.map_err(|error| (error.to_string(), error.hint().to_owned()));
-        let feeds = match &status {
-            Ok(_) => admin::get(socket, "/api/v1/feeds").await.unwrap_or_default(),
-            Err(_) => Value::Null,
-        };
-        Self { status, feeds }
+    /// One that was asked: what `/api/v1/status` and `/api/v1/feeds` say.
+    pub fn other(status: Value, feeds: Value) -> Self {
+        Self { status: Ok(status), feeds, is_this: false }
+    }
+
+    /// The same for the one that this process is.
+    pub fn this(status: Value, feeds: Value) -> Self {
+        Self { is_this: true, ..Self::other(status, feeds) }
+    }
+
+    /// One that does not answer: why, and what to do about it.
+    pub fn silent(why: String, remedy: String) -> Self {
+        Self { status: Err((why, remedy)), feeds: Value::Null, is_this: false }
     }
 
     /// Its `status`; `None` without a daemon.
@@ -47,6 +53,9 @@ impl Daemon {
 
     /// The most files that it may open; `None` without a daemon, or where that is not to be seen.
     pub(super) fn open_files(&self) -> Option<u64> {
+        if self.is_this {
+            return Some(getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX));
+        }
         let pid = self.status()?.get("pid")?.as_u64()?;
         open_files(&fs::read_to_string(format!("/proc/{pid}/limits")).ok()?)
     }

@@ -5,7 +5,7 @@ use serde::Serialize;
 /// How something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum State {
+pub enum State {
     /// Well.
     Ok,
     /// It works, and may be better.
@@ -18,7 +18,7 @@ pub(super) enum State {
 
 impl State {
     /// As it is written.
-    pub(super) const fn word(self) -> &'static str {
+    pub const fn word(self) -> &'static str {
         match self {
             Self::Ok => "ok",
             Self::Doubtful => "doubtful",
@@ -30,28 +30,28 @@ impl State {
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Check {
+pub struct Check {
     /// What it is part of.
-    pub(super) area: &'static str,
+    pub area: &'static str,
     /// What it is.
-    pub(super) name: String,
+    pub name: String,
     /// How it is.
-    pub(super) state: State,
+    pub state: State,
     /// What was found.
-    pub(super) found: String,
+    pub found: String,
     /// What to do; `null` where nothing is to be done.
-    pub(super) remedy: Option<String>,
+    pub remedy: Option<String>,
 }
 
 impl Check {
     /// It is well.
-    pub(super) fn ok(area: &'static str, name: impl ToString, found: impl ToString) -> Self {
+    pub fn ok(area: &'static str, name: impl ToString, found: impl ToString) -> Self {
         let (name, found) = (name.to_string(), found.to_string());
         Self { area, name, state: State::Ok, found, remedy: None }
     }
 
     /// It works, and may be better.
-    pub(super) fn doubtful(
+    pub fn doubtful(
         area: &'static str,
         name: impl ToString,
         found: impl ToString,
@@ -62,7 +62,7 @@ impl Check {
     }
 
     /// It does not work.
-    pub(super) fn bad(
+    pub fn bad(
         area: &'static str,
         name: impl ToString,
         found: impl ToString,
@@ -72,7 +72,7 @@ impl Check {
     }
 
     /// It could not be looked at, because of `why`; `remedy` says who could.
-    pub(super) fn unseen(
+    pub fn unseen(
         area: &'static str,
         name: impl ToString,
         why: impl ToString,

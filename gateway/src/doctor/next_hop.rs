@@ -1,5 +1,6 @@
 //! The next hop: is it there, and does it let this host say who the client is?
 
+use super::AS_ROOT;
 use super::check::Check;
 use crate::config::Config;
 use crate::front::PassClient;
@@ -8,12 +9,14 @@ use crate::front::smtp::{Front, NextHopAnswer};
 const AREA: &str = "next-hop";
 
 /// Each next hop.
-pub(super) async fn checks(config: &Config) -> Vec<Check> {
+pub(super) async fn checks(config: &Config, is_daemon: bool) -> Vec<Check> {
     let Some(settings) = config.front_settings() else {
         return no_next_hop(config);
     };
     match Front::ask_next_hops(&settings).await {
         Ok(answers) => answers.iter().map(|it| judged(it, settings.next_hop.client)).collect(),
+        // The daemon read the files with other rights, when it began.
+        Err(error) if is_daemon => vec![Check::unseen(AREA, "TLS", &error, AS_ROOT)],
         Err(error) => vec![Check::bad(AREA, "TLS", &error, error.hint())],
     }
 }

@@ -1,34 +1,41 @@
 //! Lists: can they be read, and is what was fetched as new as it should be?
 
 use std::fs;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use serde::Deserialize;
 
-use super::Daemon;
 use super::check::Check;
-use crate::cli::answer::items;
-use crate::cli::offline::Lists;
+use super::{AS_ROOT, Daemon};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::feed::{LastGood, copy_path};
+use crate::json::items;
 use crate::list::{List, Origin, Source};
+use crate::refresh::{ListStatus, OnDisk};
 
 const AREA: &str = "lists";
 
 /// Each list.
 pub(super) fn checks(config: &Config, daemon: &Daemon) -> Vec<Check> {
-    let lists = Lists::open(config);
     let now = Clock::System.now();
-    let of_one = |list: &std::sync::Arc<List>| {
-        let (_entries, status) = lists.load(list);
+    let (on_disk, unknown) = OnDisk::open(&config.state_dir, config.list_copies(), now);
+    let of_one = |list: &Arc<List>| {
         let name = &list.name;
-        if let Some(fault) = &status.fault {
+        let read = if daemon.is_this { in_force(daemon, name) } else { None };
+        let read = read.unwrap_or_else(|| {
+            let (_entries, status) = on_disk.load(list, now);
+            let ListStatus { entries, rejected, fault, .. } = status;
+            Read { entries, rejected, fault }
+        });
+        let Read { entries, rejected, fault } = read;
+        if let Some(fault) = &fault {
             return Check::bad(AREA, name, fault, format_args!("portcullis list check {name}"));
         }
-        let entries = status.entries;
-        if status.rejected > 0 {
-            let found = format!("{entries} entries, {} lines are none", status.rejected);
+        if rejected > 0 {
+            let found = format!("{entries} entries, {rejected} lines are none");
             return Check::doubtful(
                 AREA,
                 name,
@@ -51,7 +58,24 @@ pub(super) fn checks(config: &Config, daemon: &Daemon) -> Vec<Check> {
         let age = age.map(|age| format!(", changed {} ago", shown(age)));
         Check::ok(AREA, name, format_args!("{entries} entries{}", age.unwrap_or_default()))
     };
-    config.lists.iter().map(of_one).collect()
+    let checks = config.lists.iter().map(of_one);
+    let unknown = unknown.map(|fault| Check::unseen(AREA, "entries made by hand", fault, AS_ROOT));
+    checks.chain(unknown).collect()
+}
+
+/// How reading a list went.
+#[derive(Debug, Deserialize)]
+struct Read {
+    entries: usize,
+    rejected: usize,
+    fault: Option<String>,
+}
+
+/// The same for the list as the daemon has it: nobody reads a million entries again to count them.
+fn in_force(daemon: &Daemon, name: &str) -> Option<Read> {
+    let mut lists = items(daemon.status()?.pointer("/rules/lists")?);
+    let list = lists.find(|list| list["name"] == name)?;
+    Read::deserialize(list).ok()
 }
 
 /// How old the last good copy of a list is.

@@ -6,10 +6,10 @@ use std::time::Duration;
 use rustix::fs::{Access, StatVfs, access, statvfs};
 use rustix::process::{Resource, getegid, geteuid, getrlimit};
 
-use super::Daemon;
 use super::check::Check;
-use crate::app;
+use super::{AS_ROOT, Daemon};
 use crate::config::Config;
+use crate::front::files_needed;
 use crate::rights::Account;
 use crate::xdp::{self, KernelClock};
 
@@ -40,7 +40,7 @@ fn files(of_daemon: Option<u64>, connections: usize) -> Check {
         // The daemon raises its own to the hard one.
         None => (getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX), "of this command"),
     };
-    let needed = app::files_needed(connections);
+    let needed = files_needed(connections);
     let shown = if most == u64::MAX { "no limit".to_owned() } else { format!("at most {most}") };
     let found = format!("{shown} ({whose}), {connections} connections may need {needed}");
     if most >= needed {
@@ -137,7 +137,7 @@ fn trail(config: &Config) -> Check {
     let shown = file.display();
     let (may, who) = match may_write(config, file, folder) {
         Ok(found) => found,
-        Err(why) => return Check::unseen(AREA, NAME, why, "portcullis doctor, as root"),
+        Err(why) => return Check::unseen(AREA, NAME, why, AS_ROOT),
     };
     if may {
         Check::ok(AREA, NAME, format_args!("{who} can write {shown}"))

@@ -4,26 +4,30 @@ use rustix::process::geteuid;
 use serde::Serialize;
 
 use super::check::{Check, State};
-use super::{Daemon, network, show_line};
-use crate::cli::{Failure, output};
+use super::{AS_ROOT, Daemon, network};
 use crate::rights::{self, Confinement, Reach};
 use crate::xdp;
 use crate::xdp::probe::{self, Finding};
 
 /// A finding with its state.
-#[derive(Serialize)]
-pub(super) struct Shown {
-    state: State,
+#[derive(Debug, Serialize)]
+pub struct Shown {
+    /// How it is.
+    pub state: State,
+    /// What was found.
     #[serde(flatten)]
-    finding: Finding,
+    pub finding: Finding,
 }
 
 /// What was found on one interface.
-#[derive(Serialize)]
-pub(super) struct InterfaceAnswer {
-    pub(super) interface: String,
-    pub(super) findings: Vec<Shown>,
-    pub(super) checks: Vec<Check>,
+#[derive(Debug, Serialize)]
+pub struct InterfaceAnswer {
+    /// Its name.
+    pub interface: String,
+    /// What the filter needs of it.
+    pub findings: Vec<Shown>,
+    /// How it is.
+    pub checks: Vec<Check>,
 }
 
 impl InterfaceAnswer {
@@ -49,22 +53,6 @@ impl Shown {
     pub(super) fn is_bad(&self) -> bool {
         self.state == State::Bad
     }
-
-    /// For people; what works without it and what to do is said where it is missing.
-    pub(super) fn show(&self) -> Result<(), Failure> {
-        let Self { state, finding } = self;
-        let since = finding.since.as_ref().map(|since| format!(", Linux {since}"));
-        let name = format!("{}{}", finding.name, since.unwrap_or_default());
-        show_line(*state, &name, finding.found.as_deref())?;
-        if *state == State::Unseen && finding.remedy.starts_with("portcullis doctor") {
-            output::line(format_args!("             what to do: {}", finding.remedy))?;
-        }
-        if finding.works == Some(false) {
-            output::line(format_args!("             without it: {}", finding.without))?;
-            output::line(format_args!("             what to do: {}", finding.remedy))?;
-        }
-        Ok(())
-    }
 }
 
 /// What the host has. What an ordinary user may not try says nothing of the daemon, which may.
@@ -77,7 +65,7 @@ pub(super) fn host(filter: &xdp::Config) -> Vec<Shown> {
         for shown in all.iter_mut().filter(|it| of_rights.contains(&it.finding.name)) {
             shown.state = State::Unseen;
             shown.finding.works = None;
-            "portcullis doctor, as root".clone_into(&mut shown.finding.remedy);
+            AS_ROOT.clone_into(&mut shown.finding.remedy);
         }
     }
     all
@@ -90,10 +78,30 @@ pub(super) fn interfaces(filter: &xdp::Config, daemon: &Daemon) -> Vec<Interface
     found
         .map(|found| InterfaceAnswer {
             checks: network::checks(&found.interface, &running, daemon),
-            findings: found.findings.into_iter().map(Shown::new).collect(),
+            findings: found
+                .findings
+                .into_iter()
+                .map(|finding| whose(Shown::new(finding), &found.interface, daemon))
+                .collect(),
             interface: found.interface,
         })
         .collect()
+}
+
+/// Only root may ask the kernel whose program runs on an interface, but the daemon knows where its own does.
+fn whose(mut shown: Shown, interface: &str, daemon: &Daemon) -> Shown {
+    let Shown { state, finding } = &mut shown;
+    if *state == State::Unseen && finding.name == "no other XDP program" {
+        let is_ours = daemon.attachment(interface).is_some_and(|(mode, _reason)| mode != "off");
+        if is_ours {
+            *state = State::Ok;
+            finding.works = Some(true);
+            finding.found = Some("the filter runs there".to_owned());
+        } else {
+            AS_ROOT.clone_into(&mut finding.remedy);
+        }
+    }
+    shown
 }
 
 /// Whether files can be put out of the daemon's reach: tried on a thread that reaches nothing afterwards, and ends.

@@ -1,0 +1,65 @@
+//! `/metrics`, `/healthz`, `/readyz`: for programs that watch many hosts and know no more of this one than what they are told.
+
+mod accept;
+mod collector;
+#[cfg(test)]
+mod page;
+mod process;
+mod readiness;
+mod seen;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use prometheus_client::registry::Registry;
+use tokio::task::spawn_blocking;
+
+use self::accept::Format;
+use self::readiness::Readiness;
+use self::seen::Seen;
+use super::{Fault, Sources};
+
+/// All paths.
+pub(super) fn routes() -> Router<Arc<Sources>> {
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready))
+}
+
+/// Everything as it is now.
+async fn metrics(
+    State(sources): State<Arc<Sources>>,
+    headers: HeaderMap,
+) -> Result<Response, Fault> {
+    let format = Format::wanted(&headers);
+    // As for `status`: the kernel is asked a few thousand times.
+    let text = spawn_blocking(move || text(Seen::now(&sources), format)).await;
+    let failed = || Fault::new(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be written");
+    let text = text.map_err(|_panicked| failed())?.map_err(|_fault| failed())?;
+    Ok(([(CONTENT_TYPE, format.content_type())], text).into_response())
+}
+
+/// What was seen, as text.
+fn text(seen: Seen, format: Format) -> Result<String, std::fmt::Error> {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(seen));
+    let mut text = String::new();
+    format.encode(&mut text, &registry)?;
+    Ok(text)
+}
+
+/// Whether mail should be sent here.
+async fn ready(State(sources): State<Arc<Sources>>) -> (StatusCode, Json<Readiness>) {
+    let readiness = sources.readiness();
+    let code = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, Json(readiness))
+}

@@ -1,0 +1,88 @@
+//! What changes a list: entries that come and go, the list itself switched, fetched, accepted.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Form, Path, State};
+use axum::http::Method;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::post;
+use serde_json::{Value, json};
+
+use super::{API, PATH, one, path};
+use crate::admin::Fault;
+use crate::web::frame::Frame;
+use crate::web::parts::{segment, text};
+use crate::web::said::{Said, back};
+use crate::web::site::Site;
+
+/// All paths.
+pub(super) fn routes() -> Router<Arc<Site>> {
+    Router::new()
+        .route("/lists/{list}/add", post(add))
+        .route("/lists/{list}/remove", post(remove))
+        .route("/lists/{list}/fetch", post(fetch))
+        .route("/lists/{list}/enable", post(enable))
+        .route("/lists/{list}/disable", post(disable))
+        .route("/lists/{list}/accept", post(accept))
+}
+
+type Of = (State<Arc<Site>>, Path<String>);
+
+async fn add((State(site), Path(list)): Of, frame: Frame, Form(said): Form<Said>) -> Response {
+    let wanted = json!({
+        "prefix": said.text("prefix"), "reason": said.given("reason"), "for_s": said.number("for"),
+    });
+    let to = format!("{API}/{}/entries", segment(&list));
+    let sent = site.api.send(&frame.author(), Method::POST, &to, &wanted).await;
+    told(&site, &frame, &list, &said, sent).await
+}
+
+async fn remove((State(site), Path(list)): Of, frame: Frame, Form(said): Form<Said>) -> Response {
+    let wanted = json!({"prefix": said.text("prefix")});
+    let to = format!("{API}/{}/entries", segment(&list));
+    let sent = site.api.send(&frame.author(), Method::DELETE, &to, &wanted).await;
+    told(&site, &frame, &list, &Said::default(), sent).await
+}
+
+async fn fetch((State(site), Path(list)): Of, frame: Frame) -> Response {
+    change(&site, &frame, &list, &format!("/api/v1/feeds/{}/fetch", segment(&list))).await
+}
+
+async fn enable((State(site), Path(list)): Of, frame: Frame) -> Response {
+    change(&site, &frame, &list, &format!("{API}/{}/enable", segment(&list))).await
+}
+
+async fn disable((State(site), Path(list)): Of, frame: Frame) -> Response {
+    change(&site, &frame, &list, &format!("{API}/{}/disable", segment(&list))).await
+}
+
+async fn accept((State(site), Path(list)): Of, frame: Frame) -> Response {
+    change(&site, &frame, &list, &format!("{API}/{}/accept", segment(&list))).await
+}
+
+async fn change(site: &Site, frame: &Frame, list: &str, to: &str) -> Response {
+    let sent = site.api.send(&frame.author(), Method::POST, to, &json!({})).await;
+    told(site, frame, list, &Said::default(), sent).await
+}
+
+/// Back to the page of the list, or that page with what went wrong.
+pub(super) async fn told(
+    site: &Site,
+    frame: &Frame,
+    list: &str,
+    said: &Said,
+    sent: Result<Value, Fault>,
+) -> Response {
+    let fault = match sent {
+        Ok(answer) => {
+            let done = format!("{list}: {}", text(&answer["done"]));
+            return back(&path(list), &done, &answer).into_response();
+        }
+        Err(fault) => fault,
+    };
+    match one::whole(site, frame, list, said, None).await {
+        Ok(content) => frame.failed(&fault, PATH, list, content),
+        Err(_gone) => frame.trouble(fault).into_response(),
+    }
+}

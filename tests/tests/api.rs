@@ -1,0 +1,202 @@
+//! The HTTP API over the daemon's socket says what the commands say: why, records, lists; for pages and programs.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test that uses them")]
+
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+
+use harness::needs;
+use harness::site::Site;
+use harness::stage::Stage;
+use serde_json::{Value, json};
+
+const REFUSED: &str = "198.51.100.66";
+const CLEAN: &str = "198.18.0.2";
+
+/// What the daemon answers: its status, and its JSON.
+fn ask(stage: &Stage, method: &str, path: &str, body: &str) -> (u16, Value) {
+    let mut socket = UnixStream::connect(stage.home.path().join("admin.sock")).unwrap();
+    let length = body.len();
+    write!(
+        socket,
+        "{method} {path} HTTP/1.1\r\nHost: portcullis\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, serde_json::from_str(body).unwrap())
+}
+
+/// What the daemon answers to a request that it does.
+fn get(stage: &Stage, path: &str) -> Value {
+    let (status, answer) = ask(stage, "GET", path, "");
+    assert_eq!(status, 200, "{path}: {answer:#}");
+    answer
+}
+
+fn prefixes(entries: &Value) -> Vec<&str> {
+    let entries = entries.as_array().unwrap().iter();
+    entries.map(|entry| entry["prefix"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn the_api_says_of_records_what_the_commands_say() {
+    if !needs::root() {
+        return;
+    }
+    let stage = Site::without_kernel()
+        .top("recipient_domains = [\"example.org\"]")
+        .tables("[audit.privacy]\nsender = \"hash\"")
+        .list("bad", "local-bad", "", &format!("{REFUSED} sends spam\n"))
+        .stage(&[REFUSED, CLEAN])
+        .unwrap();
+    let daemon = stage.start().unwrap();
+    stage.connect(REFUSED.parse().unwrap()).unwrap().expect(554).unwrap();
+    let mut session = stage.greeted(CLEAN).unwrap();
+    let message = "Message-ID: <one@example.com>\nSubject: hello\n\nx\n";
+    session.deliver("a@example.com", &["b@example.org"], message).unwrap();
+    let refused = stage.wait_for_search(&["--address", REFUSED], 1).unwrap().remove(0);
+    stage.wait_for_search(&["--phase", "message"], 1).unwrap();
+
+    // Why, by all of its names, as the command tells it.
+    let reference = refused["reference"].as_str().unwrap();
+    let answer = get(&stage, &format!("/api/v1/why/{reference}"));
+    assert_eq!(answer["kind"], "records");
+    let told = stage.home.cli_json(&["why", reference, "--json"]).unwrap();
+    assert_eq!(answer["stories"], json!([told]));
+    assert_eq!(told["story"]["stands"]["stands"], true, "{told:#}");
+    let answer = get(&stage, "/api/v1/why/%3Cone@example.com%3E");
+    assert_eq!(answer["stories"][0]["client"], CLEAN);
+    let answer = get(&stage, &format!("/api/v1/why/{REFUSED}"));
+    let told = stage.home.cli_json(&["why", REFUSED, "--json"]).unwrap();
+    assert_eq!(
+        (&answer["kind"], &answer["address"]["summary"]),
+        (&json!("address"), &told["summary"])
+    );
+    assert_eq!(answer["stories"], told["stories"]);
+    let then = refused["time"].as_str().unwrap();
+    let answer = get(&stage, &format!("/api/v1/why/{REFUSED}?at={then}"));
+    assert_eq!(answer["address"]["entries"][0]["list"], "bad");
+    let (status, fault) = ask(&stage, "GET", "/api/v1/why/x?at=never", "");
+    assert_eq!((status, fault["hint"].is_string()), (422, true), "{fault:#}");
+
+    // The search by words that are veiled in the trail, too.
+    for (query, arguments, count) in [
+        ("sender=a@example.com", &["--sender", "a@example.com"][..], 1),
+        ("address=198.51.100.0/24&code=sys-deny-ip", &["--code", "sys-deny-ip"], 1),
+        ("list=bad&phase=connect&since=1h", &["--list", "bad"], 1),
+        ("recipient_domain=example.net", &["--recipient-domain", "example.net"], 0),
+    ] {
+        let answer = get(&stage, &format!("/api/v1/audit/search?{query}"));
+        assert_eq!(answer["records"], json!(stage.search(arguments).unwrap()), "{query}");
+        assert_eq!(answer["records"].as_array().unwrap().len(), count, "{query}");
+        assert_eq!(answer["faults"], json!([]));
+    }
+    let all = stage.search(&[]).unwrap();
+    let mut seen = Vec::new();
+    let mut path = "/api/v1/audit/search?limit=1".to_owned();
+    loop {
+        let answer = get(&stage, &path);
+        seen.extend(answer["records"].as_array().unwrap().clone());
+        let Some(next) = answer["next"].as_str() else { break };
+        path = format!("/api/v1/audit/search?limit=1&after={next}");
+    }
+    assert_eq!(seen, all);
+    let stats = get(&stage, "/api/v1/audit/stats");
+    assert_eq!((&stats["complete"], &stats["records"]), (&json!(true), &json!(all.len())));
+    assert_eq!(stats["lists"]["bad"], 1);
+    daemon.terminate().unwrap();
+}
+
+#[test]
+fn a_reference_of_the_kernel_is_decoded() {
+    if !needs::root() {
+        return;
+    }
+    let stage = Site::with_kernel()
+        .xdp("interfaces = [\"eth0\"]\nmode = \"native\"\n")
+        .list("bad", "local-bad", "", &format!("{REFUSED} sends spam\n"))
+        .stage(&[REFUSED])
+        .unwrap();
+    let daemon = stage.start().unwrap();
+    let mut client = stage.connect(REFUSED.parse().unwrap()).unwrap();
+    let greeting = client.expect(554).unwrap().text();
+    let reference = greeting.rsplit(' ').next().unwrap();
+    stage.records(REFUSED, "kernel", 1).unwrap();
+    for (client, is_theirs) in [(REFUSED, true), (CLEAN, false)] {
+        let answer = get(&stage, &format!("/api/v1/why/{reference}?client={client}"));
+        let kernel = &answer["kernel"];
+        assert_eq!(
+            json!([answer["kind"], kernel["list"], kernel["action"], kernel["client"]]),
+            json!(["kernel", "bad", "refuse", is_theirs]),
+            "{answer:#}"
+        );
+    }
+    let lists = get(&stage, "/api/v1/lists");
+    assert_eq!(lists["lists"][0]["in_kernel"], true, "{lists:#}");
+    daemon.terminate().unwrap();
+}
+
+#[test]
+fn the_api_shows_lists_their_entries_and_what_a_copy_would_change() {
+    if !needs::root() {
+        return;
+    }
+    let stage = Site::without_kernel()
+        .list("bad", "local-bad", "", &format!("{REFUSED} sends spam\n203.0.113.0/24\n"))
+        .tables("[[list]]\nname = \"given\"\nclass = \"local-bad\"\nmax_shrink = 50")
+        .stage(&[REFUSED])
+        .unwrap();
+    let daemon = stage.start().unwrap();
+    let put = |text: &str| {
+        let file = stage.home.write("given.txt", text).unwrap();
+        let output = stage.home.cli(&["list", "put", "given", file.to_str().unwrap()]).unwrap();
+        assert!(output.status.success(), "{output:?}");
+    };
+    put("192.0.2.10 one\n192.0.2.11\n192.0.2.12\n");
+    let added =
+        stage.home.cli(&["list", "add", "bad", "203.0.113.9", "--reason", "by hand"]).unwrap();
+    assert!(added.status.success(), "{added:?}");
+
+    let answer = get(&stage, "/api/v1/lists");
+    let status = stage.status().unwrap();
+    for (list, known) in
+        answer["lists"].as_array().unwrap().iter().zip(status["rules"]["lists"].as_array().unwrap())
+    {
+        for (name, value) in known.as_object().unwrap() {
+            assert_eq!(&list[name], value, "{name}");
+        }
+        assert_eq!(list["sources"].as_array().unwrap().len(), 1);
+        assert_eq!(list["in_kernel"], false);
+    }
+    let answer = get(&stage, "/api/v1/lists/bad/entries");
+    assert_eq!(prefixes(&answer["entries"]), [REFUSED, "203.0.113.0/24", "203.0.113.9"]);
+    let answer = get(&stage, "/api/v1/lists/bad/entries?prefix=203.0.113.9");
+    assert_eq!(prefixes(&answer["entries"]), ["203.0.113.0/24", "203.0.113.9"]);
+    assert_eq!(answer["entries"][1]["reason"], "by hand");
+
+    let copy = "192.0.2.11\n192.0.2.13\nnonsense\n";
+    let (status, preview) = ask(&stage, "POST", "/api/v1/lists/given/preview", copy);
+    assert_eq!(status, 200, "{preview:#}");
+    let told = ["come", "go", "stay"].map(|side| &preview[side]["first"]);
+    assert_eq!(
+        told,
+        [&json!(["192.0.2.13"]), &json!(["192.0.2.10", "192.0.2.12"]), &json!(["192.0.2.11"])]
+    );
+    assert_eq!((&preview["rejected"], &preview["doubt"]), (&json!(1), &Value::Null));
+    let (_, empty) = ask(&stage, "POST", "/api/v1/lists/given/preview", "");
+    assert!(empty["doubt"].as_str().unwrap().contains("has no entries"), "{empty:#}");
+    assert_eq!(get(&stage, "/api/v1/lists/given/entries")["matching"], 3);
+
+    put(copy);
+    let history = get(&stage, "/api/v1/lists/given/history");
+    let newest = &history["changes"][0];
+    assert_eq!((&newest["added"], &newest["removed"]), (&json!(1), &json!(2)), "{history:#}");
+    assert_eq!(prefixes(&history["events"])[..3], ["192.0.2.10", "192.0.2.12", "192.0.2.13"]);
+    let output = stage.home.cli(&["list", "disable", "given"]).unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let off = get(&stage, "/api/v1/lists/given/entries");
+    assert_eq!(prefixes(&off["entries"]), ["192.0.2.11", "192.0.2.13"]);
+    daemon.terminate().unwrap();
+}

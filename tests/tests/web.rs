@@ -1,0 +1,193 @@
+//! The control centre in a real browser, over the real daemon with real traffic.
+//!
+//! - Who is not logged in sees nothing; viewers change nothing; requests of other sites change nothing; guessing takes longer.
+//! - What an operator does on pages is so in the kernel and in the daemon at once, and stands in the record with his name.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test that uses them")]
+
+#[path = "web/browser.rs"]
+mod browser;
+#[path = "web/http.rs"]
+mod http;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use harness::deadline::wait_for;
+use harness::needs;
+use harness::site::Site;
+use harness::stage::Stage;
+use serde_json::Value;
+
+use browser::{Browser, PROGRAMS};
+use http::Http;
+
+const LONG: Duration = Duration::from_secs(30);
+const LISTED: &str = "198.18.1.3";
+const CLIENT: &str = "198.18.1.2";
+const AT: &str = "http://127.0.0.1:8025";
+const SERVER: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8025);
+
+/// A filter that answers with 554.
+const REFUSES: &str = "interfaces = [\"eth0\"]\nanswers_per_network = 0\n";
+
+fn needs_browser() -> bool {
+    needs::root() && PROGRAMS.iter().all(|program| needs::program(program))
+}
+
+/// Where pictures of the pages are kept.
+fn pictures() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target"), PathBuf::from);
+    target.join("pages")
+}
+
+fn token(stage: &Stage) -> String {
+    let output = stage.home.cli(&["web", "token"]).unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+fn logged_in(stage: &Stage, next: &str) -> Browser {
+    let browser = Browser::start(&stage.edge).unwrap();
+    browser.open(&format!("{AT}{next}")).unwrap();
+    browser.type_into("#password", &token(stage)).unwrap();
+    browser.click("main button[type=submit]").unwrap();
+    browser
+}
+
+/// A user who may look, with the password `look`.
+fn viewer() -> String {
+    let hash = gateway::password::PasswordHash::of("look").unwrap();
+    format!("[[web_user]]\nname = \"vera\"\nrole = \"viewer\"\npassword = \"{hash}\"\n")
+}
+
+fn site() -> Site {
+    Site::without_kernel().tables(&format!("[web]\n{}", viewer()))
+}
+
+#[test]
+fn strangers_see_nothing_and_viewers_change_nothing() {
+    if !needs::root() {
+        return;
+    }
+    let stage = site().list("bad", "local-bad", "", "198.18.1.3\n").stage(&[CLIENT]).unwrap();
+    let daemon = stage.start().unwrap();
+    daemon.wait_for_log("control centre at http://127.0.0.1:8025/", LONG).unwrap();
+    let http = Http::new(&stage.edge, SERVER);
+    let ask = |method: &str, path: &str, headers: &[(&str, &str)], body: &str| {
+        http.say(method, path, headers, body).unwrap()
+    };
+    // Nobody.
+    for (path, code) in [
+        ("/", 303),
+        ("/lists", 303),
+        ("/no-such-page", 303),
+        ("/api/v1/status", 401),
+        ("/api/v1/none", 401),
+        ("/login", 200),
+    ] {
+        let said = ask("GET", path, &[], "");
+        assert_eq!(said.code, code, "{path}: {said:?}");
+        let policy = said.header("content-security-policy").unwrap();
+        assert!(policy.starts_with("default-src 'none'"), "{policy}");
+        assert_eq!(said.header("x-content-type-options"), Some("nosniff"), "{path}");
+    }
+    assert!(
+        ask("GET", "/lists?x=1", &[], "").header("location").unwrap().ends_with("%2Flists%3Fx%3D1")
+    );
+    let pause = r#"{"for_s": 60, "author": "mallory"}"#;
+    assert_eq!(ask("POST", "/api/v1/pause", &[], pause).code, 401);
+    // The token, as programs have it: the author is whoever has it, whatever the request says.
+    let bearer = format!("Bearer {}", token(&stage));
+    let with_token = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    assert_eq!(ask("GET", "/api/v1/status", &with_token, "").code, 200);
+    let said = ask("POST", "/api/v1/pause", &with_token, pause);
+    assert!(said.code == 200 && said.text.contains("\"author\":\"token\""), "{said:?}");
+    assert_eq!(ask("DELETE", "/api/v1/pause", &with_token, "").code, 200);
+    assert_eq!(ask("GET", "/api/v1/status", &[("authorization", "Bearer x")], "").code, 401);
+    // A viewer, as browsers have it.
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    let wrong = ask("POST", "/login", &[form], "name=vera&password=wrong");
+    assert!(wrong.code == 403 && wrong.header("set-cookie").is_none(), "{wrong:?}");
+    let elsewhere = [form, ("sec-fetch-site", "cross-site")];
+    assert_eq!(ask("POST", "/login", &elsewhere, "name=vera&password=look").code, 403);
+    let said = ask("POST", "/login", &[form], "name=vera&password=look&next=/lists");
+    assert_eq!((said.code, said.header("location")), (303, Some("/lists")), "{said:?}");
+    let cookie = said.header("set-cookie").unwrap();
+    assert!(cookie.contains("; HttpOnly; SameSite=Lax"), "{cookie}");
+    let cookie = cookie.split(';').next().unwrap();
+    let vera = [("cookie", cookie), form];
+    let page = ask("GET", "/", &vera, "");
+    assert!(page.code == 200 && page.text.contains(">vera<"), "{page:?}");
+    let csrf = page.text.split("name=\"csrf\" content=\"").nth(1).unwrap();
+    let csrf = csrf.split('"').next().unwrap();
+    let body = format!("csrf={csrf}");
+    let said = ask("POST", "/lists/bad/disable", &vera, &body);
+    assert!(said.code == 403 && said.text.contains("a viewer changes nothing"), "{said:?}");
+    let said = ask(
+        "POST",
+        "/api/v1/lists/bad/disable",
+        &[("cookie", cookie), ("x-csrf-token", csrf)],
+        "{}",
+    );
+    assert_eq!((said.code, said.header("content-type")), (403, Some("application/problem+json")));
+    // The same browser, sent by another site, or without what our pages know.
+    for headers in [vec![], vec![("sec-fetch-site", "cross-site")]] {
+        let headers = [&vera[..], &headers].concat();
+        let body = if headers.len() > 2 { body.as_str() } else { "csrf=x" };
+        let said = ask("POST", "/logout", &headers, body);
+        assert!(said.code == 403 && said.text.contains("no request of a page of ours"), "{said:?}");
+    }
+    assert_eq!(ask("POST", "/logout", &vera, &body).code, 303);
+    assert_eq!(ask("GET", "/", &vera, "").code, 303);
+    // Who guesses.
+    let guess = || ask("POST", "/login", &[form], "password=guess").code;
+    let guesses: Vec<_> = std::iter::repeat_with(guess).take_while(|code| *code == 403).collect();
+    assert!((5..10).contains(&guesses.len()), "{guesses:?}");
+    let late = ask("POST", "/login", &[form], "name=vera&password=look");
+    assert_eq!(late.code, 429, "{late:?}");
+    // All of it is on record.
+    let is_late = |record: &Value| record["event"] == "login-refused" && record["author"] == "vera";
+    stage.home.wait_for_audit("the last refusal", LONG, is_late).unwrap();
+    let refused_all = || {
+        Ok((stage.home.audit()?.iter().filter(|it| it["event"] == "login-refused").count() > 6)
+            .then_some(()))
+    };
+    wait_for("all records", LONG, refused_all).unwrap();
+    let records = stage.home.audit().unwrap();
+    let of =
+        |event: &str| records.iter().filter(|record| record["event"] == event).collect::<Vec<_>>();
+    assert!(of("login").iter().any(|record| record["author"] == "vera"), "{records:?}");
+    assert!(of("login-refused").len() >= 5 && of("logout").len() == 1, "{records:?}");
+    let change = &of("change")[0];
+    assert_eq!((&change["author"], &change["path"]), (&"token".into(), &"/api/v1/pause".into()));
+}
+
+#[test]
+fn an_operator_looks_around() {
+    if !needs_browser() {
+        return;
+    }
+    let site = Site::with_kernel().xdp(REFUSES).tables("[web]\n").list(
+        "bad",
+        "local-bad",
+        "",
+        "198.18.1.3\n",
+    );
+    let stage = site.stage(&[CLIENT, LISTED]).unwrap();
+    let _daemon = stage.start().unwrap();
+    let browser = logged_in(&stage, "/");
+    browser.wait_for_text("Overview").unwrap();
+    browser.wait_for_text("native").unwrap();
+    let refused = "[data-graph=kernel] [data-rate='/kernel/refused']";
+    assert_eq!(browser.text_of(refused).unwrap(), "0.0");
+    wait_for("the graph to move", LONG, || {
+        drop(stage.attempt(LISTED.parse()?, Duration::from_secs(5))?);
+        Ok((browser.text_of(refused)? != "0.0").then_some(()))
+    })
+    .with_context(|| format!("{:?}", browser.script_later("let done = arguments[0]; fetch('/api/v1/live/recent').then(a => a.text()).then(done)")))
+    .unwrap();
+    browser.picture(&pictures().join("overview.png")).unwrap();
+}

@@ -1,0 +1,108 @@
+//! `cargo xtask docs`: writes the pages that follow from the source anew, or says which are out of date.
+//!
+//! Each page has a unit test that compares it with its source, so that `cargo xtask test` checks all of them by itself; this task
+//! runs these tests alone. Under `UPDATE_DOCS` they write.
+
+use std::fs;
+use std::process::Command;
+
+use anyhow::{Result, ensure};
+
+use crate::step::{Steps, captured, say};
+use crate::{root, setup};
+
+/// Write what is out of date, or only look.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Change nothing, and fail where something would be changed
+    #[arg(long)]
+    check: bool,
+}
+
+/// A page, and the test that keeps it.
+struct Document {
+    /// From the root of the repository.
+    page: &'static str,
+    /// As the runner of `gateway`'s unit tests names it.
+    test: &'static str,
+}
+
+/// All of them. The stories in `tests/data` are none: somebody reads each before it is good.
+const DOCUMENTS: [Document; 3] = [
+    Document {
+        page: "gateway/docs/configuration.md",
+        test: "config::tests::documents::the_reference_is_up_to_date",
+    },
+    Document {
+        page: "gateway/docs/kernels.md",
+        test: "xdp::features::tests::the_page_is_up_to_date",
+    },
+    Document {
+        page: "gateway/docs/metrics.md",
+        test: "admin::metrics::page::the_page_is_up_to_date",
+    },
+];
+
+/// Runs the task; fails where a page is out of date that may not be changed.
+pub(crate) fn run(options: &Options) -> Result<bool> {
+    let mut steps = Steps::default();
+    setup::ensure(&mut steps)?;
+    let read = || DOCUMENTS.map(|it| fs::read_to_string(root().join(it.page)).unwrap_or_default());
+    let before = read();
+    let name = if options.check { "checking pages" } else { "writing pages" };
+    steps.quiet(name, || {
+        let said = captured(&mut command(options.check))?;
+        for Document { test, .. } in &DOCUMENTS {
+            // A test that was renamed is not run, and no runner minds.
+            let has_passed = said.lines().any(|line| line == format!("test {test} ... ok"));
+            ensure!(has_passed, "there is no test {test}; say its name in xtask/src/docs.rs");
+        }
+        Ok(((), String::new()))
+    })?;
+    for ((document, before), after) in DOCUMENTS.iter().zip(before).zip(read()) {
+        if before != after {
+            say(&format!("written: {}", document.page));
+        }
+    }
+    Ok(true)
+}
+
+fn command(check: bool) -> Command {
+    let mut command = Command::new("cargo");
+    command.current_dir(root()).args(["test", "--package", "gateway", "--lib", "--", "--exact"]);
+    command.args(DOCUMENTS.map(|document| document.test));
+    if check {
+        command.env_remove("UPDATE_DOCS")
+    } else {
+        command.env("UPDATE_DOCS", "1")
+    };
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How the unit tests name what they keep.
+    const KEPT: &str = "crate::assert_page(\"";
+
+    #[test]
+    fn every_page_that_a_test_keeps_is_in_the_list() {
+        let mut found = Vec::new();
+        let mut folders = vec![root().join("gateway/src")];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let text = fs::read_to_string(path).unwrap_or_default();
+                let names = text.split(KEPT).skip(1).filter_map(|rest| rest.split('"').next());
+                found.extend(names.map(|name| format!("gateway/docs/{name}")));
+            }
+        }
+        found.sort();
+        assert_eq!(found, DOCUMENTS.map(|document| document.page));
+    }
+}

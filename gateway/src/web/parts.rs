@@ -101,6 +101,11 @@ pub(super) fn bar(part: u64, whole: u64, meaning: &str) -> Markup {
     }
 }
 
+/// What is at a JSON pointer of an answer; `null` where nothing is.
+pub(super) fn at<'a>(value: &'a Value, pointer: &str) -> &'a Value {
+    value.pointer(pointer).unwrap_or(&Value::Null)
+}
+
 /// The rows of an answer; none where there are none.
 pub(super) fn rows(value: &Value) -> &[Value] {
     value.as_array().map(Vec::as_slice).unwrap_or_default()

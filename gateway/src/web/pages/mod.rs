@@ -4,7 +4,6 @@ mod lists;
 mod lookup;
 mod messages;
 mod overview;
-mod overview;
 mod quarantine;
 mod reputation;
 mod reviews;

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::web::frame::{Frame, Trouble};
 use crate::web::graph::{Line, graph};
 use crate::web::parts::{
-    action, badge, bar, count, duration, lookup, number, text, time, zone_state,
+    action, at, badge, bar, count, duration, lookup, number, rows, text, time, zone_state,
 };
 use crate::web::site::Site;
 
@@ -109,7 +109,7 @@ fn protection(status: &Value) -> Markup {
                 dt { "Enforcing" }
                 dd { @if enforces { (badge("yes", "good")) } @else { (badge("dry run", "doubtful")) } }
                 dt { "Rules" }
-                dd { (count(&status["rules"]["bad"])) " bad, " (count(&status["rules"]["good"]))
+                dd { (count(at(status, "/rules/bad"))) " bad, " (count(at(status, "/rules/good")))
                     " good prefixes" }
                 dt { "Running for" } dd { (duration(status["uptime_s"].as_u64().unwrap_or(0))) }
                 dt { "Version" } dd { (text(&status["version"])) }
@@ -142,14 +142,14 @@ fn mail(status: &Value) -> Markup {
                 }
                 @for (name, title) in [("milter", "Milter"), ("postfix_policy", "Policy service")] {
                     @if !status[name].is_null() {
-                        dt { (title) ", connections" } dd { (count(&status[name]["connections_active"])) }
+                        dt { (title) ", connections" } dd { (count(at(&status[name], "/connections_active"))) }
                     }
                 }
                 dt { "Greylist" }
-                dd { (count(&status["senders"]["waiting"])) " wait, " (count(&status["senders"]["passed"]))
+                dd { (count(at(status, "/senders/waiting"))) " wait, " (count(at(status, "/senders/passed")))
                     " pass" }
                 dt { "Quarantine" }
-                dd { a href="/quarantine" { (count(&status["quarantine"]["messages"])) " messages" } }
+                dd { a href="/quarantine" { (count(at(status, "/quarantine/messages"))) " messages" } }
             }
         }
     }
@@ -198,7 +198,7 @@ fn decisions(status: &Value) -> Markup {
 }
 
 fn lists(status: &Value, feeds: &Value) -> Markup {
-    let counted = &status["xdp"]["counters"]["lists"];
+    let counted = at(status, "/xdp/counters/lists");
     let fetched =
         |name: &Value| feeds.as_array().into_iter().flatten().find(|feed| feed["list"] == *name);
     html! {
@@ -208,7 +208,7 @@ fn lists(status: &Value, feeds: &Value) -> Markup {
                 thead { tr { th scope="col" { "List" } th scope="col" { "Action" }
                     th.number scope="col" { "Entries" } th.number scope="col" { "Kernel packets" }
                     th scope="col" { "Age" } } }
-                tbody { @for list in status["rules"]["lists"].as_array().into_iter().flatten() {
+                tbody { @for list in rows(at(status, "/rules/lists")) {
                     @let name = text(&list["name"]);
                     @let packets: u64 = counted[name].as_object().into_iter().flatten()
                         .filter_map(|(_action, count)| count["packets"].as_u64()).sum();
@@ -232,7 +232,8 @@ fn sources(top: &Value) -> Markup {
         section.card aria-labelledby="sources" {
             h2 id="sources" { "Most refused in the last minute" }
             @for (title, of) in [("Addresses", "sources"), ("Networks", "networks")] {
-                @let rows = top["recent"][of].as_array().map(Vec::as_slice).unwrap_or_default();
+                @let recent = at(top, "/recent");
+                @let rows = rows(&recent[of]);
                 @if rows.is_empty() {
                     p.hint { (title) ": none." }
                 } @else {

@@ -16,7 +16,7 @@ use crate::admin::Fault;
 use crate::clock::Clock;
 use crate::web::frame::{Frame, Trouble, told};
 use crate::web::parts::{
-    badge, bar, choice, count, field, lookup, number, octets, rows, segment, text, time,
+    at, badge, bar, choice, count, field, lookup, number, octets, rows, segment, text, time,
 };
 use crate::web::said::{Said, asked, back};
 use crate::web::site::Site;
@@ -97,24 +97,24 @@ async fn show_one(
 }
 
 async fn whole_one(site: &Site, frame: &Frame, id: &str) -> Result<(String, Markup), Fault> {
-    let message = site.api.get(&format!("{API}/{}", segment(id))).await?;
-    Ok((format!("Message {}", text(&message["id"])), one(&message, frame)))
+    let message = &site.api.get(&format!("{API}/{}", segment(id))).await?;
+    Ok((format!("Message {}", text(&message["id"])), one(message, frame)))
 }
 
 async fn release(State(site): State<Arc<Site>>, frame: Frame, Path(id): Path<String>) -> Response {
     let path = format!("{API}/{}/release", segment(&id));
-    match site.api.send(&frame.author(), Method::POST, &path, &json!({})).await {
+    match &site.api.send(&frame.author(), Method::POST, &path, &json!({})).await {
         Ok(answer) if answer["left"] == 0 && answer["fault"].is_null() => {
             let to = rows(&answer["recipients"]).len();
-            let done = format!("{}: released to {to} recipients", text(&answer["id"]));
-            back(PATH, &done, &answer).into_response()
+            let done = format!("{}: released; recipients: {to}", text(&answer["id"]));
+            back(PATH, &done, answer).into_response()
         }
         Ok(answer) => {
             let below = whole_one(&site, &frame, &id).await;
             let (title, below) = below.unwrap_or_else(|_gone| (TITLE.to_owned(), html! {}));
-            frame.page(PATH, &title, html! { (released(&answer)) (below) }).into_response()
+            frame.page(PATH, &title, html! { (released(answer)) (below) }).into_response()
         }
-        Err(fault) => failed(&site, &frame, &id, fault).await,
+        Err(fault) => failed(&site, &frame, &id, fault.clone()).await,
     }
 }
 
@@ -122,7 +122,7 @@ async fn delete(State(site): State<Arc<Site>>, frame: Frame, Path(id): Path<Stri
     let path = format!("{API}/{}", segment(&id));
     match site.api.send(&frame.author(), Method::DELETE, &path, &json!({})).await {
         Ok(answer) => {
-            back(PATH, &format!("{}: deleted", text(&answer["id"])), &answer).into_response()
+            back(PATH, &format!("{}: deleted", text(at(&answer, "/id"))), &answer).into_response()
         }
         Err(fault) => failed(&site, &frame, &id, fault).await,
     }
@@ -155,7 +155,7 @@ fn content(found: &Value, status: &Value, said: &Said) -> Markup {
 
 /// Whether something sends messages here.
 fn sends_here(status: &Value) -> bool {
-    let all = rows(&status["rules"]["lists"]).iter().chain(rows(&status["zones"]));
+    let all = rows(at(status, "/rules/lists")).iter().chain(rows(&status["zones"]));
     all.into_iter().any(|it| it["action"] == "quarantine")
 }
 
@@ -244,7 +244,7 @@ fn line(row: &Value) -> Markup {
                 td { (recipients.first().map_or("–", |first| text(&first["address"])))
                     @if recipients.len() > 1 { " and " (recipients.len() - 1) " more" } }
                 td { (text(&message["subject"])) }
-                td { (text(&message["why"]["verdict"])) ": " (text(&message["why"]["list"])) }
+                td { (text(at(message, "/why/verdict"))) ": " (text(at(message, "/why/list"))) }
             }
             td.number { (octets(row["octets"].as_u64().unwrap_or(0))) }
         }
@@ -353,7 +353,7 @@ fn released(answer: &Value) -> Markup {
             h2 id="released" { "What the next hop said" }
             div.notice.doubtful role="status" { p { strong {
                 @if let Some(fault) = answer["fault"].as_str() { "All have it, and it is still here: " (fault) }
-                @else { (count(&answer["left"])) " recipients do not have it; for them it stays here." }
+                @else { "Recipients that do not have it: " (count(&answer["left"])) "; for them it stays here." }
             } } }
             div.scroll { table {
                 thead { tr { th scope="col" { "Recipient" } th scope="col" { "Result" } th scope="col" { "Reply" } } }

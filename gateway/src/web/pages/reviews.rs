@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use crate::admin::Fault;
 use crate::web::frame::{Frame, Trouble, told};
 use crate::web::parts::{
-    LASTING, action, badge, choice, count, field, lookup, rows, segment, text, time,
+    LASTING, action, at, badge, choice, count, field, lookup, rows, segment, text, time,
 };
 use crate::web::said::{Said, asked, back};
 use crate::web::site::Site;
@@ -57,10 +57,10 @@ async fn whole(site: &Site, frame: &Frame, said: &Said) -> Result<Markup, Fault>
     for state in ["open", "resolved"] {
         match said.given("state") {
             Some(wanted @ ("open" | "resolved")) if wanted != state => {}
-            Some("open" | "resolved") => {
-                sections.push((state, of_state(state, before.as_deref()).await?))
+            wanted => {
+                let before = before.as_deref().filter(|_before| wanted == Some(state));
+                sections.push((state, of_state(state, before).await?));
             }
-            _ => sections.push((state, of_state(state, None).await?)),
         }
     }
     Ok(content(&sections, said, frame))
@@ -73,10 +73,11 @@ async fn request(State(site): State<Arc<Site>>, frame: Frame, Form(said): Form<S
     });
     match site.api.send(&frame.author(), Method::POST, API, &wanted).await {
         Ok(answer) => {
+            let answer = &answer;
             let joined =
                 if answer["joined"] == true { "joined, it was open already" } else { "open" };
-            let done = format!("Review {}: {joined}", answer["review"]["id"]);
-            back(&path(&answer["review"]), &done, &answer).into_response()
+            let done = format!("Review {}: {joined}", at(answer, "/review/id"));
+            back(&path(&answer["review"]), &done, answer).into_response()
         }
         Err(fault) => {
             let content = whole(&site, &frame, &said).await.unwrap_or_default();
@@ -109,10 +110,10 @@ async fn whole_one(
         timeout(PATIENCE, site.api.get(&hits)),
         site.api.get(lists),
     );
-    let (review, status) = (review?, status.unwrap_or_default());
+    let (review, status) = (&review?, &status.unwrap_or_default());
     let hits = hits.ok().and_then(Result::ok);
     let title = format!("Review {}", review["id"]);
-    Ok((title, one(&review, hits.as_ref(), &status["rules"]["lists"], said, frame)))
+    Ok((title, one(review, hits.as_ref(), at(status, "/rules/lists"), said, frame)))
 }
 
 async fn resolve(
@@ -121,17 +122,18 @@ async fn resolve(
     Path(id): Path<String>,
     Form(said): Form<Said>,
 ) -> Response {
-    let mut wanted = json!({"result": said.text("result"), "note": said.text("note")});
-    if said.text("result") == "good-listed" {
-        wanted["list"] = said.given("list").into();
-        wanted["for_s"] = said.number("for").into();
-    }
+    // The other results have neither.
+    let of_good = |name| said.given(name).filter(|_said| said.text("result") == "good-listed");
+    let wanted = json!({
+        "result": said.text("result"), "note": said.text("note"), "list": of_good("list"),
+        "for_s": of_good("for").and_then(|_said| said.number("for")),
+    });
     let path = format!("{API}/{}/resolve", segment(&id));
     match site.api.send(&frame.author(), Method::POST, &path, &wanted).await {
         Ok(answer) => {
-            let review = &answer["review"];
+            let review = at(&answer, "/review");
             let done =
-                format!("Review {}: {}", review["id"], text(&review["resolution"]["result"]));
+                format!("Review {}: {}", review["id"], text(at(review, "/resolution/result")));
             back(&self::path(review), &done, &answer).into_response()
         }
         Err(fault) => match whole_one(&site, &frame, &id, &said).await {
@@ -179,7 +181,7 @@ fn content(sections: &[(&str, Value)], said: &Said, frame: &Frame) -> Markup {
         @if said.given("before").is_some() && said.number("before").is_none() {
             div.notice.doubtful role="status" { p { "That is no number of a review: the newest are shown." } }
         }
-        ul.chips.apart aria-label="Filter" { @for state in ["all", "open", "resolved"] { li {
+        ul.chips.parts aria-label="Filter" { @for state in ["all", "open", "resolved"] { li {
             a href={ (PATH) "?state=" (state) } aria-current=[(state == chosen).then_some("true")] { (state) }
         } } }
         @for (state, reviews) in sections { (section(state, reviews, chosen)) }
@@ -190,7 +192,7 @@ fn content(sections: &[(&str, Value)], said: &Said, frame: &Frame) -> Markup {
 fn section(state: &str, reviews: &Value, chosen: &str) -> Markup {
     let found = rows(&reviews["rows"]);
     html! {
-        section.card.apart aria-labelledby=(state) {
+        section.card aria-labelledby=(state) {
             h2 id=(state) { @if state == "open" { "Open" } @else { "Resolved" } " – " (count(&reviews[state])) }
             @if found.is_empty() {
                 p.hint { @if chosen == "all" { "None." } @else { "No review here." } }
@@ -199,7 +201,7 @@ fn section(state: &str, reviews: &Value, chosen: &str) -> Markup {
                     th.number scope="col" { "Requests" } th scope="col" { "Why" }
                     th scope="col" { "Result" } } }
                 tbody { @for review in found {
-                    @let ask = &review["asks"][0];
+                    @let ask = at(review, "/asks/0");
                     tr {
                         th scope="row" { a href=(path(review)) { "Review " (review["id"].to_string()) } }
                         td { (lookup(text(&review["prefix"]))) }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::admin::Fault;
 use crate::web::frame::{Frame, Trouble};
-use crate::web::parts::{action, badge, count, number, rows, segment, text, time, zone_state};
+use crate::web::parts::{action, at, badge, count, number, rows, segment, text, time, zone_state};
 use crate::web::said::{Said, back};
 use crate::web::site::Site;
 
@@ -39,7 +39,7 @@ async fn show(
 async fn whole(site: &Site, frame: &Frame, said: &Said) -> Result<Markup, Fault> {
     let (zones, config) =
         tokio::join!(site.api.get("/api/v1/zones"), site.api.get("/api/v1/config"));
-    Ok(content(&zones?, &config.unwrap_or_default()["overrides"], said, frame))
+    Ok(content(&zones?, at(&config.unwrap_or_default(), "/overrides"), said, frame))
 }
 
 async fn add(State(site): State<Arc<Site>>, frame: Frame, Form(said): Form<Said>) -> Response {
@@ -81,7 +81,7 @@ async fn change(
 async fn told(site: &Site, frame: &Frame, said: &Said, sent: Result<Value, Fault>) -> Response {
     match sent {
         Ok(answer) => {
-            let done = format!("{}: {}", text(&answer["zone"]), text(&answer["done"]));
+            let done = format!("{}: {}", text(at(&answer, "/zone")), text(at(&answer, "/done")));
             back(PATH, &done, &answer).into_response()
         }
         Err(fault) => {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{API, PATH, one, path};
 use crate::admin::Fault;
 use crate::web::frame::Frame;
-use crate::web::parts::{segment, text};
+use crate::web::parts::{at, segment, text};
 use crate::web::said::{Said, back};
 use crate::web::site::Site;
 
@@ -76,7 +76,7 @@ pub(super) async fn told(
 ) -> Response {
     let fault = match sent {
         Ok(answer) => {
-            let done = format!("{list}: {}", text(&answer["done"]));
+            let done = format!("{list}: {}", text(at(&answer, "/done")));
             return back(&path(list), &done, &answer).into_response();
         }
         Err(fault) => fault,

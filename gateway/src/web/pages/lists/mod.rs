@@ -43,7 +43,7 @@ async fn show(
 }
 
 async fn whole(site: &Site, frame: &Frame) -> Result<Markup, Fault> {
-    let lists = site.api.get(API).await?;
+    let lists = &site.api.get(API).await?;
     Ok(content(&lists["lists"], frame))
 }
 

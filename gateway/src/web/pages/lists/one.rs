@@ -58,7 +58,7 @@ pub(super) async fn whole(
     let history = format!("{path}/history?limit={EVENTS}");
     let (lists, entries, history) =
         tokio::join!(site.api.get(API), site.api.get(&entries), site.api.get(&history));
-    let lists = lists?;
+    let lists = &lists?;
     let list = rows(&lists["lists"]).iter().find(|list| list["name"] == name);
     let Some(list) = list else {
         return Err(entries.err().unwrap_or_else(|| {
@@ -85,8 +85,8 @@ fn overview(list: &Value, frame: &Frame) -> Markup {
             dl {
                 dt { "Class" } dd { (text(&list["class"])) }
                 dt { "Action" } dd { (does(list)) }
-                dt { "Entries" } dd { (count(&list["entries"])) ", " (count(&list["manual"])) " of them by hand; "
-                    (count(&list["exceptions"])) " exceptions" }
+                dt { "Entries" } dd { (count(&list["entries"])) ", " (count(&list["manual"])) " of them by hand" }
+                dt { "Exceptions" } dd { (count(&list["exceptions"])) }
                 dt { "Source" } dd { (text(&list["source"])) }
                 dt { "Age" } dd { (age(sources)) }
                 @if !switch.is_null() {
@@ -129,9 +129,8 @@ fn of_entries(name: &str, found: Result<&Value, &Fault>, said: &Said, frame: &Fr
                 Err(fault) => (told(fault)),
                 Ok(found) => {
                     @let entries = rows(&found["entries"]);
-                    p.hint { (count(&found["matching"])) " entries"
-                        @if said.given("search").is_some() {
-                            " cover it, are it, or lie inside it" } "." }
+                    p.hint { @if said.given("search").is_some() { "Those that cover it, are it, or lie inside it: " }
+                        @else { "In all: " } (count(&found["matching"])) "." }
                     @if !entries.is_empty() { (table(name, entries, frame)) }
                     @if let Some(next) = found["next"].as_str() {
                         p { a href={ (page) (asked(&[("search", said.given("search")), ("after", Some(next))])) "#entries" } {

@@ -119,14 +119,15 @@ fn of_preview(preview: &Value) -> Markup {
                 p { "Where it is right all the same, put it, and accept it then." }
             }
         }
-        p { (count(&preview["entries"])) " entries, read as " (text(&preview["format"])) "." }
+        p { "Entries: " (count(&preview["entries"])) ", read as " (text(&preview["format"])) "." }
         div.columns {
             @for (side, title, meaning) in [
                 ("come", "Would come", "plain"), ("go", "Would go", "doubtful"), ("stay", "Would stay", "good"),
             ] {
-                @let first = rows(&preview[side]["first"]);
+                @let of_side = &preview[side];
+                @let first = rows(&of_side["first"]);
                 div {
-                    h3 { (title) " " (badge(&count(&preview[side]["count"]), meaning)) }
+                    h3 { (title) " " (badge(&count(&of_side["count"]), meaning)) }
                     @if !first.is_empty() { details {
                         summary { "The first " (first.len().min(SHOWN)) }
                         ul { @for prefix in first.iter().take(SHOWN) { li { (text(prefix)) } } }
@@ -137,7 +138,7 @@ fn of_preview(preview: &Value) -> Markup {
         @let rejected = rows(&preview["rejected_lines"]);
         @if !rejected.is_empty() {
             div.notice.doubtful {
-                p { strong { (count(&preview["rejected"])) " lines are no entries" } }
+                p { strong { "Lines that are no entries: " (count(&preview["rejected"])) } }
                 ul { @for line in rejected.iter().take(SHOWN) {
                     li { "line " (count(&line["line"])) ": " code { (text(&line["text"])) } ": " (text(&line["why"])) }
                 } }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::change;
 use crate::web::frame::Frame;
-use crate::web::parts::{badge, choice, rows, text, time};
+use crate::web::parts::{at, badge, choice, rows, text, time};
 use crate::web::said::Said;
 use crate::web::site::Site;
 
@@ -75,8 +75,8 @@ pub(super) fn section(report: &Value, said: &Said, frame: &Frame) -> Markup {
                         tr {
                             th scope="row" { (text(&component["name"])) }
                             td { (badge(text(&component["level"]), if is_raised { "doubtful" } else { "plain" })) }
-                            td { @if is_raised { (time(&component["raised"]["until"])) " by "
-                                (text(&component["raised"]["author"])) } @else { "–" } }
+                            td { @if is_raised { (time(at(component, "/raised/until"))) " by "
+                                (text(at(component, "/raised/author"))) } @else { "–" } }
                             td { (text(&component["about"])) }
                         }
                     } }

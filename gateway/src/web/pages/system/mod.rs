@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use crate::admin::Fault;
 use crate::web::frame::{Frame, Trouble};
-use crate::web::parts::{badge, duration, rows, text};
+use crate::web::parts::{at, badge, duration, rows, text};
 use crate::web::said::{Said, back};
 use crate::web::site::Site;
 
@@ -58,23 +58,23 @@ async fn show(
 async fn whole(site: &Site, frame: &Frame, said: &Said) -> Result<Markup, Fault> {
     let (status, levels) =
         tokio::join!(site.api.get("/api/v1/status"), site.api.get("/api/v1/log"));
-    let (status, levels) = (status?, levels?);
+    let (status, levels) = (&status?, &levels?);
     Ok(html! {
         (pages(PATH))
         div.columns {
-            (versions(&status))
+            (versions(status))
             (rights(&status["rights"]))
         }
         (pause::section(&status["paused"], said, frame))
         (kernel::section(&status["xdp"]))
-        (levels::section(&levels, said, frame))
+        (levels::section(levels, said, frame))
     })
 }
 
 /// The pages of this part, as links.
 fn pages(here: &str) -> Markup {
     html! {
-        ul.chips.apart aria-label="Parts of the system" { @for (path, name) in PAGES { li {
+        ul.chips.parts aria-label="Parts of the system" { @for (path, name) in PAGES { li {
             a href=(path) aria-current=[(path == here).then_some("page")] { (name) }
         } } }
     }
@@ -112,9 +112,9 @@ fn versions(status: &Value) -> Markup {
                     @else { (badge("set", "doubtful")) " by " (jumped) " ms since the start" } }
                 dt { "Enforcing" } dd { @if status["enforce"] == true { (badge("yes", "good")) }
                     @else { (badge("dry run", "doubtful")) } }
-                dt { "Rules" } dd { "version " (status["rules"]["version"].to_string()) }
+                dt { "Rules" } dd { "version " (at(status, "/rules/version").to_string()) }
                 dt { "Protected hosts" }
-                dd { @for host in rows(&status["rules"]["protected"]).iter().take(100) { (text(host)) " " } }
+                dd { @for host in rows(at(status, "/rules/protected")).iter().take(100) { (text(host)) " " } }
             }
         }
     }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{PATH, pages};
 use crate::admin::Fault;
 use crate::web::frame::{Frame, Trouble};
-use crate::web::parts::{LASTING, choice, count, field, rows, text, time};
+use crate::web::parts::{LASTING, at, choice, count, field, rows, text, time};
 use crate::web::said::{Said, asked, back};
 use crate::web::site::Site;
 
@@ -51,7 +51,7 @@ async fn pass(State(site): State<Arc<Site>>, frame: Frame, Form(said): Form<Said
         "pool": said.text("pool"), "reason": said.given("reason"), "for_s": said.number("for"),
     });
     let sent = site.api.send(&frame.author(), Method::POST, API, &wanted).await;
-    let sent = sent.map(|answer| (format!("{} passes", text(&answer["pool"])), answer));
+    let sent = sent.map(|answer| (format!("{} passes", text(at(&answer, "/pool"))), answer));
     told(&site, &frame, &said, sent).await
 }
 
@@ -59,7 +59,7 @@ async fn forget(State(site): State<Arc<Site>>, frame: Frame, Form(said): Form<Sa
     let wanted = json!({"which": said.text("which")});
     let sent = site.api.send(&frame.author(), Method::DELETE, API, &wanted).await;
     let sent = sent.map(|answer| {
-        let (waiting, passed) = (count(&answer["waiting"]), count(&answer["passed"]));
+        let (waiting, passed) = (count(at(&answer, "/waiting")), count(at(&answer, "/passed")));
         (format!("Forgotten: {waiting} tries that waited, {passed} that passed"), answer)
     });
     told(&site, &frame, &said, sent).await
@@ -98,9 +98,10 @@ fn content(senders: &Value, said: &Said, frame: &Frame) -> Markup {
 
 /// A table whose rows can be forgotten.
 fn with_forget(title: &str, kind: &str, table: Markup, senders: &Value, frame: &Frame) -> Markup {
+    let total = &senders["total"];
     html! {
         section.card aria-labelledby=(kind) {
-            h2 id=(kind) { (title) " – " (count(&senders["total"][kind])) }
+            h2 id=(kind) { (title) " – " (count(&total[kind])) }
             @if rows(&senders[kind]).is_empty() { p.hint { "None here." } }
             @else if frame.may_change() {
                 form method="post" action={ (HERE) "/forget" } { (frame.csrf()) (table) }

@@ -111,11 +111,6 @@ pub(super) fn rows(value: &Value) -> &[Value] {
     value.as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
-/// What is at a JSON pointer of an answer; `null` where nothing is.
-pub(super) fn at<'a>(value: &'a Value, pointer: &str) -> &'a Value {
-    value.pointer(pointer).unwrap_or(&Value::Null)
-}
-
 /// The state of a zone in the colour of its meaning.
 pub(super) fn zone_state(state: &str) -> Markup {
     badge(

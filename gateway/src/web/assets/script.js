@@ -144,9 +144,6 @@ function sliding() {
   card.querySelector(".handles").hidden = false;
 }
 
-live();
-asking();
-
 /** A file that is put as a list: what it would change is shown before. */
 function uploading() {
   const place = document.querySelector("[data-upload]");
@@ -179,5 +176,7 @@ function uploading() {
   });
 }
 
-uploading();
+live();
+asking();
 sliding();
+uploading();

@@ -20,12 +20,12 @@ use super::site::Site;
 pub(super) fn routes() -> Router<Arc<Site>> {
     Router::new()
         .merge(overview::routes())
+        .merge(lookup::routes())
+        .merge(messages::routes())
+        .merge(reputation::routes())
         .merge(zones::routes())
         .merge(reviews::routes())
         .merge(quarantine::routes())
         .merge(lists::routes())
         .merge(system::routes())
-        .merge(lookup::routes())
-        .merge(messages::routes())
-        .merge(reputation::routes())
 }

@@ -363,7 +363,8 @@ fn decision(review: &Value, lists: &Value, said: &Said, frame: &Frame) -> Markup
     }
 }
 
-fn of_letter(letter: &Value) -> Markup {
+/// A letter to whoever runs an open proxy, and whom to ask where it goes.
+pub(super) fn of_letter(letter: &Value) -> Markup {
     html! {
         section.card {
             h2 { "To whoever runs " (text(&letter["ip"])) }

@@ -36,10 +36,10 @@ impl Known {
             site.api.get(&of_senders),
             site.api.get("/api/v1/status"),
         );
-        let [senders, mut status] = [senders, status].map(Result::unwrap_or_default);
-        let lists = status["rules"]["lists"].take();
+        let [senders, status] = [senders, status].map(Result::unwrap_or_default);
+        let lists = status.pointer("/rules/lists").cloned().unwrap_or_default();
         let answer = answer?;
-        let about = answer["ip"].as_str().unwrap_or(address).to_owned();
+        let about = answer.get("ip").and_then(Value::as_str).unwrap_or(address).to_owned();
         Ok(Self { about, answer, senders, lists })
     }
 }
@@ -47,10 +47,11 @@ impl Known {
 /// The page about an address.
 pub(super) fn content(known: &Known, said: &Said, frame: &Frame) -> Markup {
     let Known { about, answer, senders, lists } = known;
+    let paused = &answer["paused"];
     html! {
-        @if !answer["paused"].is_null() {
+        @if !paused.is_null() {
             div.notice.doubtful role="status" { p { strong { "Everything passes" } " until "
-                (text(&answer["paused"]["until"])) ", says " (text(&answer["paused"]["author"])) "." } }
+                (text(&paused["until"])) ", says " (text(&paused["author"])) "." } }
         }
         div.columns {
             (verdict(answer))

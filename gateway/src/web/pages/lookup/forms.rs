@@ -6,12 +6,8 @@ use serde_json::{Value, json};
 
 use crate::admin::Fault;
 use crate::web::frame::Frame;
-use crate::web::parts::{choice, field, rows, segment, text};
+use crate::web::parts::{LASTING, choice, field, rows, segment, text};
 use crate::web::said::Said;
-
-/// How the end of an entry can be said: the word, and its seconds.
-const UNITS: [(&str, Option<u64>); 4] =
-    [("hours", Some(3600)), ("days", Some(86_400)), ("weeks", Some(604_800)), ("ever", None)];
 
 /// The forms about an address or a network, with what was said in them.
 pub(super) fn all(about: &str, lists: &Value, said: &Said, frame: &Frame) -> Markup {
@@ -48,24 +44,11 @@ fn addition(about: &str, lists: &Value, said: &Said, frame: &Frame) -> Markup {
                     (field("add-prefix", "prefix", "Address or network", said.given("prefix").unwrap_or(about)))
                     (choice("add-list", "list", "List", &options, said.text("list")))
                     (field("add-reason", "reason", "Reason", said.text("reason")))
-                    (term("add", said))
+                    (choice("add-for", "for", "Until", &LASTING, said.text("for")))
                     div { button type="submit" { "Add" } }
                 }
             }
         }
-    }
-}
-
-/// For how long.
-fn term(id: &str, said: &Said) -> Markup {
-    let units = [("hours", "hours"), ("days", "days"), ("weeks", "weeks"), ("ever", "for ever")];
-    html! {
-        div {
-            label for={ (id) "-for" } { "For how long" }
-            input.short id={ (id) "-for" } name="for" type="number" min="1" max="10000" inputmode="numeric"
-                value=(said.given("for").unwrap_or("7"));
-        }
-        (choice(&format!("{id}-unit"), "unit", "Unit", &units, said.given("unit").unwrap_or("days")))
     }
 }
 
@@ -107,34 +90,19 @@ pub(super) fn undo(found: &Value, about: &str, frame: &Frame) -> Markup {
 
 /// The path and the JSON of a change of an entry that a form asks for.
 pub(super) fn entry(said: &Said) -> Result<(String, Value), Fault> {
+    let wrong = |title| Fault::new(StatusCode::UNPROCESSABLE_ENTITY, title);
     let Some(list) = said.given("list") else {
         return Err(wrong("no list is chosen").hint("choose one of the lists"));
     };
-    let prefix = said.given("prefix").unwrap_or(said.text("about"));
-    let wanted = json!({"prefix": prefix, "reason": said.given("reason"), "for_s": seconds(said)?});
+    let for_s = said.number("for");
+    if for_s.is_none() && said.given("for").is_some() {
+        return Err(wrong("that is no time")
+            .detail(said.text("for"))
+            .hint("choose until when it counts"));
+    }
+    let prefix = said.given("prefix").unwrap_or_else(|| said.text("about"));
+    let wanted = json!({"prefix": prefix, "reason": said.given("reason"), "for_s": for_s});
     Ok((format!("/api/v1/lists/{}/entries", segment(list)), wanted))
-}
-
-/// For how many seconds; `None` for ever.
-fn seconds(said: &Said) -> Result<Option<u64>, Fault> {
-    let Some(unit) = said.given("unit") else { return Ok(None) };
-    let known = UNITS.iter().find(|(name, _seconds)| *name == unit);
-    let Some((_name, seconds)) = known else {
-        return Err(wrong("that is no unit of time")
-            .detail(unit)
-            .hint("hours, days, weeks or ever"));
-    };
-    let Some(seconds) = seconds else { return Ok(None) };
-    let count = said.number("for").filter(|count| *count > 0).ok_or_else(|| {
-        wrong("for how long?")
-            .detail(format!("`{}`, expected a number of {unit}", said.text("for")))
-            .hint("or choose for ever")
-    })?;
-    Ok(Some(count.saturating_mul(*seconds)))
-}
-
-fn wrong(title: &str) -> Fault {
-    Fault::new(StatusCode::UNPROCESSABLE_ENTITY, title)
 }
 
 #[cfg(test)]
@@ -153,18 +121,16 @@ mod tests {
     fn a_form_becomes_a_change() {
         for (query, expected) in [
             (
-                "about=192.0.2.1&list=bad&unit=ever&for=7",
+                "about=192.0.2.1&list=bad&for=",
                 Ok(json!({"prefix": "192.0.2.1", "reason": null, "for_s": null})),
             ),
             (
-                "list=bad&prefix=192.0.2.0/24&reason=so&for=2&unit=days",
+                "list=bad&prefix=192.0.2.0/24&reason=so&for=172800",
                 Ok(json!({"prefix": "192.0.2.0/24", "reason": "so", "for_s": 172_800})),
             ),
             ("list=bad&prefix=x", Ok(json!({"prefix": "x", "reason": null, "for_s": null}))),
             ("prefix=192.0.2.1", Err("no list is chosen")),
-            ("list=bad&for=0&unit=hours", Err("for how long?")),
-            ("list=bad&for=-1&unit=hours", Err("for how long?")),
-            ("list=bad&for=1&unit=moons", Err("no unit of time")),
+            ("list=bad&for=soon", Err("that is no time: soon")),
         ] {
             match (entry(&said(query)), expected) {
                 (Ok((path, wanted)), Ok(expected)) => {
@@ -183,13 +149,12 @@ mod tests {
     fn what_was_typed_is_kept_and_stays_text() {
         let lists = json!([{"name": "bad", "class": "local-bad", "action": "reject"},
             {"name": "<b>", "enabled": false}, {}]);
-        let said = said("reason=%22%3E%3Cscript%3E&list=bad&for=3&unit=hours&contact=ann");
+        let said = said("reason=%22%3E%3Cscript%3E&list=bad&for=86400&contact=ann");
         let shown = all("192.0.2.1", &lists, &said, &Frame::of(Role::Operator)).into_string();
         for part in [
             "&quot;&gt;&lt;script&gt;",
             "value=\"bad\" selected",
-            "value=\"3\"",
-            "value=\"hours\" selected",
+            "value=\"86400\" selected",
             "value=\"ann\"",
             "name=\"csrf\" value=\"t0ken\"",
             "&lt;b&gt; (–, –, off)",

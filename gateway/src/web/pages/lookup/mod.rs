@@ -18,9 +18,10 @@ use serde_json::{Value, json};
 
 use self::about::About;
 use self::address::Known;
+use super::reviews::of_letter;
 use crate::admin::Fault;
 use crate::web::frame::{Frame, Trouble, told};
-use crate::web::parts::{lookup, query, record, strange, text};
+use crate::web::parts::{at, lookup, query, record, strange, text};
 use crate::web::said::{Said, back};
 use crate::web::site::Site;
 
@@ -117,7 +118,7 @@ async fn review(State(site): State<Arc<Site>>, frame: Frame, Form(said): Form<Sa
     });
     let sent = site.api.send(&frame.author(), Method::POST, "/api/v1/reviews", &wanted).await;
     let done = |answer: &Value| {
-        let id = &answer["review"]["id"];
+        let id = at(answer, "/review/id");
         let was_open = if answer["joined"] == true { ", which was open already" } else { "" };
         format!("asked for: review {id}{was_open}")
     };
@@ -157,24 +158,15 @@ async fn letter(
     };
     let path = format!("/api/v1/lookup/{address}/letter");
     let content = match site.api.get(&path).await {
-        Ok(letter) => of_letter(&letter),
+        Ok(letter) => html! {
+            (of_letter(&letter)) p { "Back to " (lookup(&address.to_string())) }
+        },
         Err(fault) if fault.is_of_request() => html! {
             (told(&fault)) p { "Back to " (lookup(&address.to_string())) }
         },
         Err(fault) => return Err(frame.trouble(fault)),
     };
     Ok(frame.page(PATH, "A letter", content))
-}
-
-fn of_letter(answer: &Value) -> Markup {
-    html! {
-        section.card {
-            p { "To the administrator of " (lookup(text(&answer["ip"])))
-                ". Nothing is sent: a person reads it, and sends it." }
-            @for line in crate::web::parts::rows(&answer["whom_to_ask"]) { p.hint { (text(line)) } }
-            pre tabindex="0" { (text(&answer["letter"])) }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -187,9 +179,5 @@ mod tests {
         assert!(!shown.contains("<script") && !shown.contains("autofocus"), "{shown}");
         assert!(search("").into_string().contains("autofocus"));
         assert!(search(&"x".repeat(10_000)).into_string().len() < 1000);
-        let letter =
-            json!({"ip": "192.0.2.1", "letter": "<b>\nDear", "whom_to_ask": ["whois 192.0.2.1"]});
-        let shown = of_letter(&letter).into_string();
-        assert!(shown.contains("&lt;b&gt;\nDear") && shown.contains("whois 192.0.2.1"), "{shown}");
     }
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::address::until;
 use crate::web::parts::{
-    action_of, badge, lookup, number, query, record, rows, segment, strange, text, time,
+    action_of, at, badge, lookup, number, query, record, rows, segment, strange, text, time,
 };
 
 /// Rows of each table.
@@ -21,7 +21,7 @@ pub(super) fn content(answer: &Value, senders: &Value, about: &str) -> Markup {
         }
         (decisions(rows(&answer["decisions"]), about))
         div.columns {
-            (changes(rows(&answer["history"]["events"])))
+            (changes(rows(at(answer, "/history/events"))))
             div { (greylist(senders)) (reviews(rows(&answer["reviews"]))) }
         }
     }
@@ -140,7 +140,7 @@ pub(super) fn reviews(reviews: &[Value]) -> Markup {
             h2 id="reviews" { "Reviews" }
             @if reviews.is_empty() { p.hint { "Nobody has asked for one." } }
             ul.story { @for review in reviews.iter().take(ROWS) {
-                @let (ask, end) = (&review["asks"][0], &review["resolution"]);
+                @let (ask, end) = (at(review, "/asks/0"), &review["resolution"]);
                 li {
                     (time(&ask["at"]))
                     a href={ "/reviews/" (review["id"].as_u64().unwrap_or(0)) } {

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::policy::{Action, Verdict};
 use crate::web::parts::{
-    action_of, choice, field, lookup, record, rows, segment, strange, text, time,
+    action_of, at, choice, field, lookup, record, rows, segment, strange, text, time,
 };
 use crate::web::said::{Said, asked};
 
@@ -71,7 +71,7 @@ pub(super) fn form(said: &Said, status: &Value) -> Markup {
     let names = |of: &Value| -> Vec<String> {
         rows(of).iter().filter_map(|row| Some(row["name"].as_str()?.to_owned())).collect()
     };
-    let (lists, zones) = (names(&status["rules"]["lists"]), names(&status["zones"]));
+    let (lists, zones) = (names(at(status, "/rules/lists")), names(&status["zones"]));
     let is_narrow =
         parameters().iter().any(|name| *name != "address" && said.given(name).is_some());
     html! {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::chain;
 use crate::web::facts;
 use crate::web::parts::{
-    action_of, badge, count, lookup, query, record, rows, segment, strange, text, time,
+    action_of, at, badge, count, lookup, query, record, rows, segment, strange, text, time,
 };
 
 /// Stories that are told with all that was recorded; of more of the same name only what happened.
@@ -30,7 +30,7 @@ pub(super) fn content(answer: &Value, what: &str) -> Markup {
             "kernel" => { (of_kernel(&answer["kernel"])) }
             "nothing" => { (of_nothing(what)) }
             "address" => {
-                div.notice.good { p { (lookup(text(&answer["address"]["ip"]))) " is an address; these are its last decisions." } }
+                div.notice.good { p { (lookup(text(at(answer, "/address/ip")))) " is an address; these are its last decisions." } }
             }
             _ => {}
         }
@@ -187,8 +187,8 @@ fn envelope(told: &Value) -> Markup {
             @if let Some(tls) = told["tls"].as_object() {
                 dt { "TLS" } dd { @for (_name, said) in tls { (text(said)) " " } }
             }
-            @if let Some(pool) = told["greylisted"]["pool"].as_str() {
-                dt { "Greylist" } dd { (strange(pool, LETTERS)) ", try " (count(&told["greylisted"]["tries"])) }
+            @if let Some(pool) = at(told, "/greylisted/pool").as_str() {
+                dt { "Greylist" } dd { (strange(pool, LETTERS)) ", try " (count(at(told, "/greylisted/tries"))) }
             }
             @if let Some(name) = told["quarantine"].as_str() {
                 dt { "Quarantine" } dd { a href={ "/quarantine/" (segment(name)) } { (strange(name, LETTERS)) } }

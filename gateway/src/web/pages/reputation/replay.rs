@@ -1,5 +1,7 @@
 //! What thresholds would have done with the scores in the trail.
 
+use std::cmp::Ordering;
+
 use maud::{Markup, html};
 use serde_json::Value;
 
@@ -63,12 +65,10 @@ fn of(bands: &Value, band: &str) -> u64 {
 }
 
 fn difference(before: u64, now: u64) -> String {
-    if now < before {
-        format!("−{}", number(before - now))
-    } else if now > before {
-        format!("+{}", number(now - before))
-    } else {
-        "–".to_owned()
+    match now.cmp(&before) {
+        Ordering::Less => format!("−{}", number(before - now)),
+        Ordering::Equal => "–".to_owned(),
+        Ordering::Greater => format!("+{}", number(now - before)),
     }
 }
 

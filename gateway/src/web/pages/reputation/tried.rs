@@ -42,7 +42,9 @@ fn wanted(said: &Said) -> Result<Option<Thresholds>, String> {
     let number = |name: &str| -> Result<Option<u16>, String> {
         let Some(text) = said.given(name) else { return Ok(None) };
         let start: String = text.chars().take(20).collect();
-        text.parse().map(Some).map_err(|_| format!("{name} is `{start}`, expected a whole number"))
+        text.parse()
+            .map(Some)
+            .map_err(|_no_number| format!("{name} is `{start}`, expected a whole number"))
     };
     let wanted = Wanted {
         allow: number("allow")?,

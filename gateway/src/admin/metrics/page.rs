@@ -41,8 +41,8 @@ can make series. Next hops are counted by their state, alarms by what they are a
 `rate()` and `increase()` see a counter that begins anew. Kernel counters are there while the filter is pinned, whoever put it
 there.
 
-What is asked costs a few milliseconds of one processor: the kernel is asked about each list by family and action. Every 15
-seconds is often enough.
+An answer takes 5 ms with 250 lists (254 are the most), and is 330 kB long; nearly all of that time is the kernel's, which is asked about
+each list by family and action. Every 15 seconds is often enough.
 ";
 
 const END: &str = "

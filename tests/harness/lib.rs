@@ -28,6 +28,7 @@ pub mod old_kernel;
 pub mod opensmtpd;
 pub mod packet;
 pub mod postfix;
+pub mod prometheus;
 pub mod rbldnsd;
 mod running_server;
 pub mod site;

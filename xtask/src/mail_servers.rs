@@ -12,13 +12,14 @@ use harness::faketime::FAKETIME;
 use harness::mail_server::MailServer;
 use harness::opensmtpd::OPENSMTPD;
 use harness::postfix::POSTFIX;
+use harness::prometheus::PROMETHEUS;
 use harness::rbldnsd::RBLDNSD;
 
 use crate::packages::{ensure_lists, is_installed};
 use crate::step::{Steps, captured, say};
 
 /// The servers, and what a reader is told that each is there for.
-const SERVERS: [(MailServer, &str); 7] = [
+const SERVERS: [(MailServer, &str); 8] = [
     (POSTFIX, "a real next hop and a real sender"),
     (EXIM, "a real sender"),
     (OPENSMTPD, "a real sender"),
@@ -26,6 +27,7 @@ const SERVERS: [(MailServer, &str); 7] = [
     (FAIL2BAN, "a real reader of the lines about refused clients"),
     (CROWDSEC, "another one"),
     (FAKETIME, "a clock that jumps"),
+    (PROMETHEUS, "a real reader of metrics and alerts"),
 ];
 
 /// Unpacks those servers that were not yet, with those of their libraries that this system lacks.
@@ -86,13 +88,13 @@ fn download(name: &str, parent: &Path) -> Result<PathBuf> {
     Ok(file.with_context(|| format!("no package {name}"))??.path())
 }
 
-/// The shared libraries in a `Depends` field; every system has the C library.
+/// The shared libraries in a `Depends` field; every system has the C library, and nobody looks at pages.
 fn libraries(depends: &str) -> Vec<String> {
     depends
         .split(',')
         .filter_map(|dependency| dependency.split_whitespace().next())
         .map(|name| name.split(':').next().unwrap_or(name))
-        .filter(|name| name.starts_with("lib") && *name != "libc6")
+        .filter(|name| name.starts_with("lib") && !name.starts_with("libjs-") && *name != "libc6")
         .map(ToOwned::to_owned)
         .collect()
 }
@@ -103,7 +105,7 @@ mod tests {
 
     #[test]
     fn libraries_are_found_among_the_dependencies() {
-        let depends = "libc6 (>= 2.34), libdb5.3, libicu72 (>= 72.1~rc-1~), debconf (>= 0.5) | debconf-2.0, libssl3:any\n";
+        let depends = "libc6 (>= 2.34), libdb5.3, libicu72 (>= 72.1~rc-1~), debconf (>= 0.5) | debconf-2.0, libjs-jquery, libssl3:any\n";
         assert_eq!(libraries(depends), ["libdb5.3", "libicu72", "libssl3"]);
     }
 }

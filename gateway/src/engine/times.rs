@@ -122,7 +122,7 @@ mod tests {
             .await;
         assert_eq!(answer, 7);
         let [connect, recipient, message] = times.took().try_into().unwrap();
-        assert_eq!(connect.buckets.iter().find(|(_end, count)| *count == 1).unwrap().0, 2.5);
+        assert_eq!(connect.buckets.iter().find(|(_end, count)| *count > 0), Some(&(2.5, 1)));
         assert_eq!((recipient.seconds, message.seconds), (0.0, 0.0));
     }
 }

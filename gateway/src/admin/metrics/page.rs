@@ -35,14 +35,14 @@ can make series. Next hops are counted by their state, alarms by what they are a
 | `portcullis_xdp_..._total`, but `portcullis_xdp_known_lost_total` | the maps of the kernel filter: `portcullis xdp detach`, `[xdp] mode = \"off\"`, a start of the host, a version of the filter with other maps. Neither a restart, a crash, an upgrade nor a reload of the daemon changes them; without a daemon they count on |
 | `portcullis_xdp_list_packets_total` of one list | the same, and a list that gets the place of one that is gone |
 | `portcullis_feed_..._total` of one list | the daemon, and a reload that changes how the list is fetched |
-| `portcullis_zone_..._total` of one zone | the daemon, and a reload that changes the zone |
+| `portcullis_zone_..._total` of one zone | the daemon, and a reload that changes its `domain`, `families` or `test_points` |
 | all others | the daemon: `portcullis_start_time_seconds` says when |
 
 `rate()` and `increase()` see a counter that begins anew. Kernel counters are there while the filter is pinned, whoever put it
 there.
 
-What is asked costs a few milliseconds of one processor: the kernel is asked about each list by family and action. Every 15
-seconds is often enough.
+An answer takes 5 ms with 250 lists (254 are the most), and is 330 kB long; nearly all of that time is the kernel's, which is asked about
+each list by family and action. Every 15 seconds is often enough.
 ";
 
 const END: &str = "

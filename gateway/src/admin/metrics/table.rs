@@ -332,7 +332,7 @@ const LISTS: &[Metric] = &[
         |seen, points| of_lists(seen, points, |list| list.entries),
     ),
     gauge("portcullis_list_manual_entries", &["list"], "Entries added by hand.", |seen, points| {
-        of_lists(seen, points, |list| list.manual)
+        of_lists(seen, points, |list| list.manual);
     }),
     gauge(
         "portcullis_list_exceptions",
@@ -364,7 +364,7 @@ const LISTS: &[Metric] = &[
         |seen, points| of_lists(seen, points, |list| list.enabled),
     ),
     gauge("portcullis_list_enforced", &["list"], "0 for a dry run.", |seen, points| {
-        of_lists(seen, points, |list| list.enforce)
+        of_lists(seen, points, |list| list.enforce);
     }),
     gauge(
         "portcullis_list_faulty",
@@ -497,7 +497,7 @@ const FRONTS: &[Metric] = &[
         &["front"],
         "What was refused with a 5xx: connections (smtp), clients and recipients (milter), requests (postfix_policy).",
         |seen, points| {
-            of_fronts(seen, points, (|it| &it.refused, |it| &it.refused, |it| &it.refused))
+            of_fronts(seen, points, (|it| &it.refused, |it| &it.refused, |it| &it.refused));
         },
     ),
     counter(
@@ -578,7 +578,7 @@ const ZONES: &[Metric] = &[
         |seen, points| of_zones(seen, points, |zone| zone.enabled),
     ),
     gauge("portcullis_zone_enforced", &["zone"], "0 for a dry run.", |seen, points| {
-        of_zones(seen, points, |zone| zone.enforce)
+        of_zones(seen, points, |zone| zone.enforce);
     }),
     counter(
         "portcullis_zone_queries_total",
@@ -637,16 +637,16 @@ const WAITING: &[Metric] = &[
         },
     ),
     gauge("portcullis_quarantine_messages", &[], "Messages that are held back.", |seen, points| {
-        points.put(&[], seen.status.quarantine.messages)
+        points.put(&[], seen.status.quarantine.messages);
     }),
     gauge("portcullis_quarantine_messages_max", &[], "How many there may be.", |seen, points| {
-        points.put(&[], seen.status.quarantine.max_messages)
+        points.put(&[], seen.status.quarantine.max_messages);
     }),
     gauge("portcullis_quarantine_bytes", &[], "Their octets.", |seen, points| {
         points.put(&[], seen.status.quarantine.octets);
     }),
     gauge("portcullis_quarantine_bytes_max", &[], "How many these may be.", |seen, points| {
-        points.put(&[], seen.status.quarantine.max_size)
+        points.put(&[], seen.status.quarantine.max_size);
     }),
     gauge(
         "portcullis_quarantine_oldest_timestamp_seconds",
@@ -673,7 +673,7 @@ const WAITING: &[Metric] = &[
 
 const RECORD: &[Metric] = &[
     counter("portcullis_audit_written_total", &[], "Records that were written.", |seen, points| {
-        points.put(&[], seen.status.audit.written)
+        points.put(&[], seen.status.audit.written);
     }),
     counter(
         "portcullis_audit_lost_total",
@@ -727,7 +727,7 @@ const RECORD: &[Metric] = &[
 
 const PROCESS: &[Metric] = &[
     counter("process_cpu_seconds_total", &[], "Processor time of all threads.", |seen, points| {
-        points.put(&[], seen.process.cpu_seconds)
+        points.put(&[], seen.process.cpu_seconds);
     }),
     gauge(
         "process_resident_memory_bytes",
@@ -736,7 +736,7 @@ const PROCESS: &[Metric] = &[
         |seen, points| points.put_if(&[], seen.process.resident),
     ),
     gauge("process_open_fds", &[], "Files and connections that are open.", |seen, points| {
-        points.put_if(&[], seen.process.open_files)
+        points.put_if(&[], seen.process.open_files);
     }),
     gauge(
         "process_max_fds",

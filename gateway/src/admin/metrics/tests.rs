@@ -303,7 +303,6 @@ fn a_thousand_lists_are_written_within_milliseconds() {
         (begun.elapsed(), text.len())
     });
     let (took, octets) = times.min().unwrap();
-    eprintln!("1,000 lists: {octets} octets in {took:?}");
-    // Without optimisation, beside other tests: far more than it takes, far less than anybody waits for.
-    assert!(took.as_millis() < 500, "{took:?}");
+    // Without optimisation it takes 21 ms, and other tests run beside it.
+    assert!(took.as_millis() < 500, "{octets} octets in {took:?}");
 }

@@ -2,11 +2,7 @@
 //!
 //! - Who is not logged in sees nothing; viewers change nothing; requests of other sites change nothing; guessing takes longer.
 //! - What an operator does on pages is so in the kernel and in the daemon at once, and stands in the record with his name.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "helpers of tests fail the test that uses them"
-)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test that uses them")]
 
 #[path = "web/browser.rs"]
 mod browser;
@@ -171,13 +167,13 @@ fn strangers_see_nothing_and_viewers_change_nothing() {
 
 /// The lists of an edge host: listed senders, one that may, open proxies, and one whose next copy is suspiciously short.
 fn edge() -> Site {
-    let many: String = (0..200).map(|host| format!("203.0.113.{host}\n")).collect();
+    let many: Vec<_> = (0..200).map(|host| format!("203.0.113.{host}")).collect();
     Site::with_kernel()
         .xdp(REFUSES)
         .tables("[web]\n[public_lookup]\naddress = \"127.0.0.1:8080\"\n[[zone]]\nname = \"zen\"\ndomain = \"zen.example.org\"\nclass = \"third-party-bad\"\n[dns]\nresolvers = [\"127.0.0.1\"]\nbudget = \"1s\"\n")
         .list("bad", "local-bad", "", "198.18.1.3 # sends spam\n198.18.9.0/24 # botnet\n")
         .list("good", "local-good", "", "198.18.1.9\n")
-        .list("feed", "global-bad", "max_shrink = 50", &many)
+        .list("feed", "global-bad", "max_shrink = 50", &(many.join("\n") + "\n"))
         .list("proxies", "open-proxy", "action = \"reject-message\"", "198.18.7.0/24\n")
 }
 
@@ -208,8 +204,7 @@ fn an_operator_does_a_days_work() {
     assert!(!is_greeted(&stage, LISTED));
     browser.choose("#add-list", "good").unwrap();
     browser.type_into("#add-reason", "they cleaned up").unwrap();
-    browser.type_into("#add-for", "1").unwrap();
-    browser.choose("#add-unit", "hours").unwrap();
+    browser.choose("#add-for", "3600").unwrap();
     browser.click("form[action='/lookup/entries'] button").unwrap();
     browser.wait_for_text("they cleaned up").unwrap();
     assert!(is_greeted(&stage, LISTED), "{}", daemon.log());
@@ -241,7 +236,7 @@ fn an_operator_does_a_days_work() {
     // A message that an open proxy was part of.
     let mut client = stage.greeted(CLIENT).unwrap();
     let reply = client.deliver("a@example.com", &["b@example.org"], THROUGH_A_PROXY).unwrap();
-    assert_eq!(reply.code, 554, "{reply}");
+    assert_eq!(reply.code, 550, "{reply}");
     let is_it = |record: &Value| record["code"] == "open-proxy" && record["phase"] == "message";
     let record = stage.home.wait_for_audit("the message", LONG, is_it).unwrap();
     let reference = record["reference"].as_str().unwrap();
@@ -259,7 +254,7 @@ fn an_operator_does_a_days_work() {
     browser.open(&format!("http://127.0.0.1:8080/?reference={reference}")).unwrap();
     browser.wait_for_text("Your mail was refused").unwrap();
     let shown = browser.text().unwrap();
-    assert!(!shown.contains("proxies") && !shown.contains("b@example.org"), "{shown}");
+    assert!(!shown.contains("b@example.org") && !shown.contains("198.18.8.8"), "{shown}");
     browser.picture(&pictures().join("public.png")).unwrap();
     browser.type_into("#note", "The proxy is gone").unwrap();
     browser.click("form[action='/review'] button").unwrap();
@@ -287,8 +282,8 @@ const PAGES: [(&str, &str, &str); 15] = [
     ("reputation", "/reputation", "Chart of scores"),
     ("reviews", "/reviews", "Reviews"),
     ("quarantine", "/quarantine", "Quarantine"),
-    ("system", "/system", "landlock"),
-    ("doctor", "/system/doctor", "kernel"),
+    ("system", "/system", "Files out of reach"),
+    ("doctor", "/system/doctor", "May be better"),
     ("none", "/no-such-page", "nothing"),
     ("message-none", "/messages/AAAAAAAAAAAAA", "AAAAAAAAAAAAA"),
     ("public", "http://127.0.0.1:8080/", "Why was my mail refused"),

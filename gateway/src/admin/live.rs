@@ -135,6 +135,7 @@ impl Live {
 }
 
 /// Takes samples until the task is aborted.
+#[expect(clippy::infinite_loop, reason = "it ends with its task")]
 pub async fn take_samples(sources: Arc<Sources>) {
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);

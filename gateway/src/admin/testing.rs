@@ -55,7 +55,9 @@ impl Site {
         let (config, _notices) = Config::load(&file).unwrap_or_else(|faults| panic!("{faults}"));
         let writer =
             audit::Writer::start(config.audit.clone(), Alarms::default(), Clock::System).unwrap();
-        records.iter().for_each(|record| writer.write(record));
+        for record in records {
+            writer.write(record);
+        }
         writer.close();
         Self { sources: Arc::new(sources(config)), _folder: folder }
     }

@@ -16,12 +16,12 @@ use axum::routing::{get, post};
 use maud::{Markup, html};
 use moka::sync::Cache;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 
 use super::access::network;
 use super::frame::{document, icon};
-use super::parts::{query, segment, text, time};
+use super::parts::{at, query, segment, text, time};
 use super::server::Peer;
 use super::{assets, headers};
 use crate::admin::{Author, Fault, Inside, Sources};
@@ -93,7 +93,7 @@ impl Public {
             .route("/review", post(request))
             .merge(assets::routes())
             .fallback(async |State(public): State<Arc<Self>>| {
-                (StatusCode::NOT_FOUND, public.page(&public.form("", "", None)))
+                (StatusCode::NOT_FOUND, public.page(&Self::form("", "", None)))
             })
             .layer(from_fn_with_state(Arc::clone(&self), with_headers))
             .with_state(self)
@@ -127,7 +127,7 @@ impl Public {
         document(&format!("Refused mail – {}", self.hostname), None, body)
     }
 
-    fn form(&self, typed: &str, client: &str, fault: Option<&str>) -> Markup {
+    fn form(typed: &str, client: &str, fault: Option<&str>) -> Markup {
         html! {
             @if let Some(fault) = fault { div.notice.bad role="alert" { p { (fault) } } }
             form.card method="get" action="/" {
@@ -155,10 +155,10 @@ async fn show(
 ) -> Response {
     let typed = wanted.reference.trim();
     if typed.is_empty() {
-        return public.page(&public.form("", "", None)).into_response();
+        return public.page(&Public::form("", "", None)).into_response();
     }
     let again = |status, fault: &str| {
-        let form = public.form(typed, wanted.client.trim(), Some(fault));
+        let form = Public::form(typed, wanted.client.trim(), Some(fault));
         (status, public.page(&form)).into_response()
     };
     if !public.may(peer, "question", QUESTIONS) {
@@ -214,27 +214,30 @@ async fn request(
     let client: Option<IpAddr> = wanted.client.trim().parse().ok();
     // Only what there is can be looked at again, and what the kernel said must have been said to that address.
     let told = public.told(&found, client).await.unwrap_or_default();
-    let mut asked = json!({"author": AUTHOR, "about": found});
-    if told["kind"] == "kernel" {
-        let Some(client) = client.filter(|_client| told["kernel"]["client"] == true) else {
+    let mut asked = Map::new();
+    let mut set = |name: &str, text: &str| asked.insert(name.to_owned(), text.into());
+    set("author", AUTHOR);
+    set("about", &found);
+    if at(&told, "/kind") == "kernel" {
+        let Some(client) = client.filter(|_client| at(&told, "/kernel/client") == true) else {
             return answer(
                 StatusCode::BAD_REQUEST,
                 "That reference was not given to that address.",
                 "bad",
             );
         };
-        asked["about"] = client.to_string().into();
-        asked["reference"] = found.into();
+        set("about", &client.to_string());
+        set("reference", &found);
     }
     for (name, said) in [("note", &wanted.note), ("contact", &wanted.contact)] {
         let said: String =
             said.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(500).collect();
         if !said.is_empty() {
-            asked[name] = said.into();
+            set(name, &said);
         }
     }
     let author = Author(AUTHOR.into());
-    match public.api.send(&author, Method::POST, "/api/v1/reviews", &asked).await {
+    match public.api.send(&author, Method::POST, "/api/v1/reviews", &Value::Object(asked)).await {
         Ok(_review) => answer(StatusCode::OK, "Thank you. Somebody will look at it again.", "good"),
         Err(fault) if fault.is_of_request() => {
             answer(StatusCode::BAD_REQUEST, "That cannot be looked at again.", "bad")
@@ -256,7 +259,7 @@ fn named(typed: &str) -> Option<String> {
 fn address(typed: &str) -> Option<IpAddr> {
     let start: String = typed.chars().take(LONGEST).collect();
     let words = start.split(['[', ']', ' ', ',', ';', '<', '>', '(', ')']);
-    words.filter_map(|word| word.parse().ok()).next()
+    words.into_iter().find_map(|word| word.parse().ok())
 }
 
 /// What came of it, in plain words; `None` where nothing is known.
@@ -287,7 +290,7 @@ fn decision(told: &Value) -> Markup {
         "quarantine" => "Your mail was taken, and is held back for somebody to look at",
         _ => "Your mail was taken",
     };
-    let now = match told["story"]["stands"]["stands"].as_bool() {
+    let now = match at(told, "/story/stands/stands").as_bool() {
         Some(true) => "The same would happen now.",
         Some(false) => "It would not happen any more: send your mail again.",
         None => "Whether the same would happen now cannot be said.",
@@ -323,6 +326,8 @@ fn review_form(reference: &str, client: Option<IpAddr>) -> Markup {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

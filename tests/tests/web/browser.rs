@@ -1,4 +1,4 @@
-//! A real browser without a screen, on one of the hosts of a test, told by WebDriver what to do.
+//! A real browser without a screen, on one of the hosts of a test, told by `WebDriver` what to do.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -104,11 +104,6 @@ impl Browser {
     /// The text of what a CSS selector finds.
     pub(crate) fn text_of(&self, css: &str) -> Result<String> {
         self.runtime.block_on(async { Ok(self.find(css).await?.text().await?) })
-    }
-
-    /// An attribute of what a CSS selector finds.
-    pub(crate) fn attribute(&self, css: &str, name: &str) -> Result<Option<String>> {
-        self.runtime.block_on(async { Ok(self.find(css).await?.attr(name).await?) })
     }
 
     /// Clicks on it.

@@ -137,7 +137,7 @@ mod tests {
                     assert_eq!((path.as_str(), wanted), ("/api/v1/lists/bad/entries", expected));
                 }
                 (Err(fault), Err(expected)) => {
-                    assert!(fault.to_string().contains(expected), "{fault}")
+                    assert!(fault.to_string().contains(expected), "{fault}");
                 }
                 (found, expected) => panic!("{query}: {found:?}, expected {expected:?}"),
             }

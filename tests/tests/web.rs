@@ -338,6 +338,38 @@ fn each_page_is_small_and_for_everybody() {
 }
 
 #[test]
+fn under_tls_it_may_be_reached_from_elsewhere() {
+    if !needs::root() || !needs::program("python3") {
+        return;
+    }
+    let made = rcgen::generate_simple_self_signed(["mx1.example.org".to_owned()]).unwrap();
+    let both = [made.cert.pem(), made.signing_key.serialize_pem()].concat();
+    let web = "[tls]\ncertificate = \"mx1.pem\"\n[web]\naddress = \"192.0.2.1:8025\"\ntls = true\n";
+    let stage = Site::without_kernel().tables(web).stage(&[CLIENT]).unwrap();
+    stage.home.write("mx1.pem", &both).unwrap();
+    let _daemon = stage.start().unwrap();
+    let ask = "import ssl, sys, urllib.request
+context = ssl._create_unverified_context()
+request = urllib.request.Request(sys.argv[1], headers={'Authorization': 'Bearer ' + sys.argv[2]})
+answer = urllib.request.urlopen(request, context=context, timeout=20)
+print(answer.headers['Strict-Transport-Security'], answer.read().decode())";
+    let mut python = stage.sender.command("python3");
+    let address = "https://192.0.2.1:8025/api/v1/status";
+    let output = python.args(["-c", ask, address, &token(&stage)]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        said.starts_with("max-age=31536000 {") && said.contains("mx1.example.org"),
+        "{output:?}"
+    );
+    // In the clear it is no configuration.
+    let clear = Site::without_kernel().tables("[web]\naddress = \"192.0.2.1:8025\"\n");
+    stage.configure(&clear.config().unwrap()).unwrap();
+    let checked = stage.home.cli(&["check"]).unwrap();
+    let fault = String::from_utf8_lossy(&checked.stderr);
+    assert!(fault.contains("without TLS, expected an address of loopback"), "{checked:?}");
+}
+
+#[test]
 fn an_operator_looks_around() {
     if !needs_browser() {
         return;

@@ -62,12 +62,20 @@ struct Sample {
     kernel: Option<Kernel>,
     /// Decisions of the daemon by action.
     decisions: BTreeMap<&'static str, u64>,
+    /// What the daemon took to decide, in all phases.
+    decided: Decided,
     /// Client connections of now.
     connections: usize,
     /// Messages that the next hop took.
     messages: u64,
     /// Alarms of now.
     alarms: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct Decided {
+    count: u64,
+    seconds: f64,
 }
 
 #[derive(Debug, Serialize)]
@@ -101,11 +109,16 @@ impl Sample {
         });
         let counted = sources.engine.decisions();
         let of = |action| Verdict::ALL.iter().map(|&verdict| counted.get(verdict, action)).sum();
+        let took = sources.engine.times().took();
+        let counts = took.iter().flat_map(|took| &took.buckets).map(|(_end, count)| count);
+        let decided =
+            Decided { count: counts.sum(), seconds: took.iter().map(|took| took.seconds).sum() };
         let smtp = sources.fronts.smtp.as_ref().map(|front| front.counters());
         Self {
             time: Clock::System.now(),
             kernel,
             decisions: Action::ALL.map(|action| (action.name(), of(action))).into(),
+            decided,
             connections: smtp.as_ref().map_or(0, |smtp| smtp.connections_active),
             messages: smtp.map_or(0, |smtp| smtp.counts.messages_relayed.get()),
             alarms: sources.alarms.list().len(),

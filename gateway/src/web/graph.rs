@@ -43,6 +43,28 @@ pub(super) fn graph(samples: &Value, id: &str, lines: &[Line]) -> Markup {
     }
 }
 
+/// A small graph of one number of `samples`, for a cell of a table.
+pub(super) fn spark(samples: &Value, of: &str, meaning: &str) -> Markup {
+    let samples = samples.as_array().map(Vec::as_slice).unwrap_or_default();
+    let rates = rates(samples, of);
+    let most = rates.iter().fold(1.0_f64, |most, rate| most.max(*rate));
+    html! {
+        svg.spark data-graph="list" viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } preserveAspectRatio="none" role="img"
+            aria-label={ "now " (format!("{:.1}", rates.last().unwrap_or(&0.0))) " a second" } {
+            polyline class=(meaning) data-of=(of) points=(points(&rates, most)) {}
+        }
+    }
+}
+
+/// The mean growth of one number for each one of another over all samples; `None` where the other did not grow.
+pub(super) fn ratio(samples: &Value, of: &str, for_each: &str) -> Option<f64> {
+    let samples = samples.as_array()?;
+    let (first, last) = (samples.first()?, samples.last()?);
+    let grown = |of| number(last, of) - number(first, of);
+    let each = grown(for_each);
+    (each > 0.0).then(|| grown(of) / each)
+}
+
 /// The growth by the second between each two samples.
 fn rates(samples: &[Value], of: &str) -> Vec<f64> {
     let moment = |sample: &Value| sample["time"].as_str()?.parse::<jiff::Timestamp>().ok();
@@ -87,6 +109,9 @@ mod tests {
         let samples = [sample(0, 10), sample(2, 30), sample(4, 30), sample(6, 5)];
         assert_eq!(rates(&samples, "/kernel/refused"), [10.0, 0.0, 0.0]);
         assert_eq!(rates(&samples, "/kernel/none"), [0.0; 3]);
+        let all: Value = samples.to_vec().into();
+        assert_eq!(ratio(&all, "/kernel/refused", "/kernel/none"), None);
+        assert_eq!(ratio(&all, "/kernel/refused", "/kernel/refused"), None, "it went back");
         assert_eq!(points(&[10.0, 0.0], 10.0), "298,1.0 299,79.0");
         assert_eq!(rates(&[json!(1)], "/x"), [] as [f64; 0]);
     }

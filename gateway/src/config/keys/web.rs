@@ -1,6 +1,6 @@
 //! The keys of the pages.
 
-use super::IfAbsent::{Required, Value, Words};
+use super::IfAbsent::{Required, Value};
 use super::{Key, TableKeys, key};
 
 const TLS: Key = key(
@@ -62,5 +62,5 @@ pub(super) const PUBLIC_LOOKUP: TableKeys = TableKeys {
     name: "public_lookup",
     heading: "[public_lookup]",
     text: "A page for blocked senders, on a port of its own: the reference from the bounce, why, and a request to look again; see [public lookup](web.md#the-public-page).",
-    keys: &[key("address", Words("no such page"), "\"0.0.0.0:8080\"", "IP address and port."), TLS],
+    keys: &[key("address", Required, "\"0.0.0.0:8080\"", "IP address and port."), TLS],
 };

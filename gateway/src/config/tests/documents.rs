@@ -109,7 +109,7 @@ fn read_alone(
             ("list", "signature") if value.is_some() => SIGNED_WITH,
             ("list", "public_key") if value.is_some() => SIGNED_AT,
             ("acceptance", "name" | "direction" | "hosts" | "domains") => OURS,
-            ("listener", "tls") => WITH_CERTIFICATE,
+            ("listener" | "web" | "public_lookup", "tls") => WITH_CERTIFICATE,
             ("listener", "auth") => WITH_TLS,
             ("tls", "key") => "certificate = \"mx1.pem\"",
             ("next_hop", "tls_verify") => "tls = \"required\"",

@@ -9,9 +9,10 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use crate::web::frame::{Frame, Trouble};
-use crate::web::graph::{Line, graph};
+use crate::web::graph::{Line, graph, ratio, spark};
 use crate::web::parts::{
-    action, at, badge, bar, count, duration, lookup, number, rows, text, time, zone_state,
+    action, at, badge, bar, count, duration, lookup, meaning, number, rows, segment, text, time,
+    zone_state,
 };
 use crate::web::site::Site;
 
@@ -38,7 +39,7 @@ async fn show(State(site): State<Arc<Site>>, frame: Frame) -> Result<Markup, Tro
 fn content(status: &Value, live: &Value, top: &Value, feeds: &Value) -> Markup {
     html! {
         (alarms(status))
-        div.cards { (protection(status)) (mail(status)) (evidence(status)) }
+        div.cards { (protection(status)) (mail(status, live)) (evidence(status)) }
         section.card aria-labelledby="syns" {
             h2 id="syns" { "Connection attempts at the filter, per second" }
             (graph(live, "kernel", &[
@@ -57,7 +58,7 @@ fn content(status: &Value, live: &Value, top: &Value, feeds: &Value) -> Markup {
             ]))
             (decisions(status))
         }
-        div.columns { (lists(status, feeds)) (sources(top)) }
+        div.columns { (lists(status, feeds, live)) (sources(top)) }
         (zones(status))
     }
 }
@@ -89,7 +90,7 @@ fn alarms(status: &Value) -> Markup {
 fn protection(status: &Value) -> Markup {
     let xdp = &status["xdp"];
     let mode = text(&xdp["mode"]);
-    let meaning = match mode {
+    let how = match mode {
         "native" | "offloaded" => "good",
         "off" => "plain",
         _ => "doubtful",
@@ -99,7 +100,7 @@ fn protection(status: &Value) -> Markup {
         section.card aria-labelledby="protection" {
             h2 id="protection" { "Protection" }
             dl {
-                dt { "Kernel filter" } dd { (badge(mode, meaning)) }
+                dt { "Kernel filter" } dd { (badge(mode, how)) }
                 @for interface in xdp["interfaces"].as_array().into_iter().flatten() {
                     dt { (text(&interface["interface"])) }
                     dd { (text(&interface["mode"]))
@@ -118,7 +119,7 @@ fn protection(status: &Value) -> Markup {
     }
 }
 
-fn mail(status: &Value) -> Markup {
+fn mail(status: &Value, live: &Value) -> Markup {
     let smtp = &status["smtp"];
     html! {
         section.card aria-labelledby="mail" {
@@ -131,6 +132,9 @@ fn mail(status: &Value) -> Markup {
                     dd data-live="/messages" { (count(&smtp["messages_relayed"])) }
                     dt { "Refused, deferred" }
                     dd { (count(&smtp["refused"])) ", " (count(&smtp["deferred"])) }
+                }
+                @if let Some(mean) = ratio(live, "/decided/seconds", "/decided/count") {
+                    dt { "Time to decide" } dd { (format!("{:.1} ms", mean * 1000.0)) " (mean of ten minutes)" }
                 }
                 @for hop in status["next_hops"].as_array().into_iter().flatten() {
                     dt { "Next hop " (text(&hop["address"])) }
@@ -190,14 +194,14 @@ fn decisions(status: &Value) -> Markup {
                     td { a href={ "/messages?code=" (text(&row["code"])) } { (text(&row["verdict"])) } }
                     td { (action(text(&row["action"]))) }
                     td.number { (number(share)) }
-                    td { (bar(share, total, crate::web::parts::meaning(text(&row["action"])))) }
+                    td { (bar(share, total, meaning(text(&row["action"])))) }
                 }
             } }
         }
     }
 }
 
-fn lists(status: &Value, feeds: &Value) -> Markup {
+fn lists(status: &Value, feeds: &Value, live: &Value) -> Markup {
     let counted = at(status, "/xdp/counters/lists");
     let fetched =
         |name: &Value| feeds.as_array().into_iter().flatten().find(|feed| feed["list"] == *name);
@@ -206,19 +210,20 @@ fn lists(status: &Value, feeds: &Value) -> Markup {
             h2 id="lists" { a href="/lists" { "Lists" } }
             div.scroll tabindex="0" { table {
                 thead { tr { th scope="col" { "List" } th scope="col" { "Action" }
-                    th.number scope="col" { "Entries" } th.number scope="col" { "Kernel packets" }
+                    th.number scope="col" { "Entries" } th.number scope="col" { "Kernel packets" } th scope="col" { "Ten minutes" }
                     th scope="col" { "Age" } } }
                 tbody { @for list in rows(at(status, "/rules/lists")) {
                     @let name = text(&list["name"]);
                     @let packets: u64 = counted[name].as_object().into_iter().flatten()
                         .filter_map(|(_action, count)| count["packets"].as_u64()).sum();
                     tr {
-                        th scope="row" { a href={ "/lists/" (crate::web::parts::segment(name)) } { (name) }
+                        th scope="row" { a href={ "/lists/" (segment(name)) } { (name) }
                             @if list["enabled"] == false { " " (badge("off", "plain")) }
                             @if !list["fault"].is_null() { " " (badge("fault", "bad")) } }
                         td { (action(text(&list["action"]))) }
                         td.number { (count(&list["entries"])) }
                         td.number data-live={ "/kernel/lists/" (name) } { (number(packets)) }
+                        td { (spark(live, &format!("/kernel/lists/{name}"), meaning(text(&list["action"])))) }
                         td { (time(fetched(&list["name"]).map_or(&list["loaded"], |feed| &feed["last_success"]))) }
                     }
                 } }

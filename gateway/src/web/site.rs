@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use serde::Serialize;
+use tower::ServiceExt as _;
 use url::form_urlencoded;
 
 use super::access::{Access, User};
@@ -55,13 +56,22 @@ impl Site {
 
     /// All that is served, `sources` behind it.
     pub fn router(self: &Arc<Self>, sources: Arc<Sources>) -> Router {
-        let guarded = Router::new()
+        let (site, api) = (Arc::clone(self), admin::api(sources));
+        let otherwise = move |request: Request| {
+            let (site, api) = (Arc::clone(&site), api.clone());
+            async move {
+                match request.extensions().get::<User>() {
+                    Some(user) if !is_for_programs(request.uri().path()) => nowhere(user, &site),
+                    _ => api.oneshot(request).await.unwrap_or_else(|never| match never {}),
+                }
+            }
+        };
+        Router::new()
             .merge(pages::routes())
             .merge(login::routes())
             .merge(assets::of_site())
-            .with_state(Arc::clone(self));
-        guarded
-            .fallback_service(admin::api(sources))
+            .with_state(Arc::clone(self))
+            .fallback(otherwise)
             .layer(from_fn_with_state(Arc::clone(self), guard))
     }
 
@@ -73,7 +83,7 @@ impl Site {
 
 /// Whether everybody may see what is at `path`.
 fn is_open(path: &str) -> bool {
-    path == "/login" || path == "/healthz" || path == "/readyz" || path.starts_with("/static/")
+    path == "/login" || is_health(path) || path.starts_with("/static/")
 }
 
 /// One record of phase `web`.
@@ -164,7 +174,18 @@ fn told(path: &str, user: &User, site: &Site, fault: Fault) -> Response {
 }
 
 fn is_for_programs(path: &str) -> bool {
-    path.starts_with("/api/") || path == "/metrics"
+    path.starts_with("/api/") || path == "/metrics" || is_health(path)
+}
+
+fn is_health(path: &str) -> bool {
+    path == "/healthz" || path == "/readyz"
+}
+
+/// There is no page of that name.
+fn nowhere(user: &User, site: &Site) -> Response {
+    let fault = Fault::new(StatusCode::NOT_FOUND, "there is nothing at this path")
+        .hint("the navigation has all pages");
+    Trouble::new(fault, user, site).into_response()
 }
 
 /// Who is not logged in: a program is told so, a browser is shown where to do it.

@@ -6,7 +6,7 @@ use super::table::{GROUPS, Kind};
 
 const INTRODUCTION: &str = "# Metrics
 
-For Prometheus and whatever else reads its formats. Three paths, on the socket of `[admin]` like all others:
+For Prometheus and whatever else reads its formats. Three paths, on the socket of `[admin]` like all others, and at the address of the [control centre](web.md):
 
 | path | what it says |
 |---|---|

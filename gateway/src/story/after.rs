@@ -84,11 +84,17 @@ impl Since<'_> {
             _ => String::new(),
         };
         let text = |and: String| if was.is_empty() { and } else { format!("{was}; {and}") };
-        if is_in_header(record) {
-            // What a header had is asked of lists by their message actions, which an answer about a connection does not tell.
+        let anew = if is_in_header(record) {
+            Some("a message with the address in its header is judged anew")
+        } else if record.phase == "message" && self.entry.is_some() {
+            Some("each message from it is judged anew")
+        } else {
+            None
+        };
+        if let Some(anew) = anew {
+            // Lists have actions for messages, which an answer about a connection does not tell.
             let stands = self.entry.as_ref().map(|entry| *entry == EntryNow::There);
-            let text = text("a message with the address in its header is judged anew".to_owned());
-            return Stands { stands, text };
+            return Stands { stands, text: text(anew.to_owned()) };
         }
         match (&self.now, is_about_address(record)) {
             (_, false) => Stands {

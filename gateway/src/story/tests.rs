@@ -56,6 +56,27 @@ fn now(code: &str, action: &str, by: Option<&str>) -> AddressNow {
 }
 
 #[test]
+fn a_list_that_refuses_messages_lets_the_connection_in() {
+    let record = record(json!({"phase": "message", "action": "reject-message"}));
+    for (entry, stands, text) in [
+        (
+            EntryNow::There,
+            Some(true),
+            "198.51.100.0/24 is still in list office-bad; each message from it is judged anew",
+        ),
+        (
+            EntryNow::Gone,
+            Some(false),
+            "198.51.100.0/24 is no longer in list office-bad; each message from it is judged anew",
+        ),
+    ] {
+        let now = Some(now("accept", "accept", None));
+        let since = Since { entry: Some(entry), now, ..Since::default() };
+        assert_eq!(since.stands(&record), Stands { stands, text: text.to_owned() });
+    }
+}
+
+#[test]
 fn a_refusal_by_a_list_tells_entry_and_remedy() {
     let entry = Some(EntryNow::There);
     let now = Some(now("sys-deny-ip", "reject", Some("list office-bad")));

@@ -173,7 +173,7 @@ async fn show(
     let client =
         wanted.client.trim().trim_matches(['[', ']']).parse().ok().or_else(|| address(typed));
     match public.told(&found, client).await {
-        Ok(answer) => match explained(&answer) {
+        Ok(answer) => match explained(&found, &answer) {
             Some(told) => {
                 let review = review_form(&found, client);
                 public.page(&html! { (told) (review) }).into_response()
@@ -262,11 +262,13 @@ fn address(typed: &str) -> Option<IpAddr> {
     words.into_iter().find_map(|word| word.parse().ok())
 }
 
-/// What came of it, in plain words; `None` where nothing is known.
-fn explained(answer: &Value) -> Option<Markup> {
-    let stories = answer["stories"].as_array().filter(|stories| !stories.is_empty());
+/// What came of it, in plain words; `None` where nothing is known of that reference. What has the same letters as a name in the queue of
+/// another mail server is somebody else's.
+fn explained(reference: &str, answer: &Value) -> Option<Markup> {
+    let stories = answer["stories"].as_array().into_iter().flatten();
+    let stories: Vec<_> = stories.filter(|told| told["reference"] == reference).collect();
     let kernel = &answer["kernel"];
-    if let Some(stories) = stories {
+    if !stories.is_empty() {
         return Some(
             html! { @for told in stories.iter().rev().take(STORIES) { (decision(told)) } },
         );
@@ -368,6 +370,10 @@ mod tests {
         {
             assert!(shown.contains(part), "{part}: {shown}");
         }
-        assert!(explained(&json!({"kind": "nothing", "stories": []})).is_none());
+        let reference = "3Y15F2JPVHMW4";
+        let of_another = json!({"kind": "records", "stories": [{"reference": "ANOTHER"}]});
+        for answer in [json!({"kind": "nothing", "stories": []}), of_another] {
+            assert!(explained(reference, &answer).is_none(), "{answer}");
+        }
     }
 }

@@ -114,6 +114,12 @@ fn strangers_see_nothing_and_viewers_change_nothing() {
     let said = ask("POST", "/api/v1/pause", &with_token, pause);
     assert!(said.code == 200 && said.text.contains("\"author\":\"token\""), "{said:?}");
     assert_eq!(ask("DELETE", "/api/v1/pause", &with_token, "").code, 200);
+    // Fields as an array would have a name of whoever asks.
+    let forged = ask("POST", "/api/v1/pause", &with_token, r#"[60, "mallory", null]"#);
+    assert!(forged.code == 422 && forged.text.contains("named fields"), "{forged:?}");
+    // Nobody learns what would help to guess.
+    let config = ask("GET", "/api/v1/config", &with_token, "");
+    assert!(config.code == 200 && !config.text.contains("argon2id"), "{config:?}");
     assert_eq!(ask("GET", "/api/v1/status", &[("authorization", "Bearer x")], "").code, 401);
     // A viewer, as browsers have it.
     let form = ("content-type", "application/x-www-form-urlencoded");
@@ -151,7 +157,7 @@ fn strangers_see_nothing_and_viewers_change_nothing() {
     assert_eq!(ask("POST", "/logout", &vera, &body).code, 303);
     assert_eq!(ask("GET", "/", &vera, "").code, 303);
     // Who guesses.
-    let guess = || ask("POST", "/login", &[form], "password=guess").code;
+    let guess = || ask("POST", "/login", &[form], "name=vera&password=guess").code;
     let guesses: Vec<_> = std::iter::repeat_with(guess).take_while(|code| *code == 403).collect();
     assert!((5..10).contains(&guesses.len()), "{guesses:?}");
     let late = ask("POST", "/login", &[form], "name=vera&password=look");
@@ -171,6 +177,9 @@ fn strangers_see_nothing_and_viewers_change_nothing() {
     assert!(of("login-refused").len() >= 5 && of("logout").len() == 1, "{records:?}");
     let change = &of("change")[0];
     assert_eq!((&change["author"], &change["path"]), (&"token".into(), &"/api/v1/pause".into()));
+    // What was not allowed is, too.
+    let in_vain = |record: &&&Value| record["author"] == "vera" && record["status"] == 403;
+    assert!(of("change").iter().any(|record| in_vain(&record)), "{records:?}");
 }
 
 /// An edge host with all that there are pages for.

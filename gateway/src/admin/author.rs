@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{self, FromRequest, FromRequestParts, Query};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::{Json, RequestExt as _};
 use serde::Deserialize;
@@ -36,13 +37,16 @@ where
             return Ok(Self(asked));
         };
         let Json(mut asked) = request.extract::<Json<Value>, _>().await.map_err(unread)?;
-        if let Value::Object(fields) = &mut asked {
-            fields.insert("author".to_owned(), Value::String(author.as_ref().to_owned()));
-        }
-        serde_json::from_value(asked).map(Self).map_err(|error| {
-            Fault::new(axum::http::StatusCode::UNPROCESSABLE_ENTITY, "the request cannot be read")
-                .detail(error)
-        })
+        let wrong = |detail: &dyn std::fmt::Display| {
+            Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "the request cannot be read")
+                .detail(detail)
+        };
+        // Fields can be said as an array as well, in which whoever asks would have a name of his choice.
+        let Value::Object(fields) = &mut asked else {
+            return Err(wrong(&"no object, expected one with named fields"));
+        };
+        fields.insert("author".to_owned(), Value::String(author.as_ref().to_owned()));
+        serde_json::from_value(asked).map(Self).map_err(|error| wrong(&error))
     }
 }
 

@@ -21,7 +21,7 @@ use super::notify::notify;
 use super::quarantine::tend_quarantine;
 use super::reload::Reloader;
 use super::signals::{Asked, Signals};
-use super::web::Web;
+use super::web::{self, Web};
 use super::{Failure, fronts};
 use crate::admin::{self, AdminSocket};
 use crate::alarm::Alarms;
@@ -43,6 +43,7 @@ pub async fn run(config: Config, begun: Begun, levels: Levels) -> Result<(), Fai
     if let Some(earlier) = &mut earlier {
         // As long as it can still go on.
         fronts::look_at_tls(&config)?;
+        web::look_at_tls(&config)?;
         earlier.release()?;
     }
     let lock = match locked {

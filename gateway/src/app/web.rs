@@ -9,8 +9,9 @@ use tracing::info;
 use super::Failure;
 use super::sockets::Pages;
 use crate::admin::{self, Sources};
+use crate::alarm::Alarms;
 use crate::config::Config;
-use crate::tls::Identity;
+use crate::tls::{Identity, TlsError};
 use crate::web::{self, Listening, Public, Site};
 
 /// What is served to browsers, for as long as it is there.
@@ -30,11 +31,7 @@ impl Web {
     ) -> Result<Self, Failure> {
         let mut tasks = JoinSet::new();
         tasks.spawn(admin::take_samples(Arc::clone(sources)));
-        let is_tls = config.web.as_ref().is_some_and(|web| web.tls)
-            || config.public_lookup.is_some_and(|public| public.tls);
-        let identity = is_tls
-            .then(|| Identity::load(config.tls.clone(), sources.alarms.clone()).map(Arc::new))
-            .transpose()?;
+        let identity = identity(config, &sources.alarms)?.map(Arc::new);
         if let Some(identity) = identity.clone() {
             tasks.spawn(async move { identity.watch(std::future::pending()).await });
         }
@@ -58,8 +55,9 @@ impl Web {
 
     /// Takes up what `config` says of users, times and certificates; addresses need a restart.
     pub(super) fn set(&self, config: &Config) -> Result<(), Failure> {
-        if let Some(identity) = &self.identity {
-            identity.set(config.tls.clone())?;
+        // Without a certificate the one before stays, until a restart.
+        if let (Some(identity), Some(certificate)) = (&self.identity, &config.tls) {
+            identity.set(Some(certificate.clone()))?;
         }
         if let (Some(site), Some(web)) = (&self.site, &config.web) {
             site.set(web.clone());
@@ -71,6 +69,17 @@ impl Web {
     pub(super) async fn end(mut self) {
         self.tasks.shutdown().await;
     }
+}
+
+/// What is wrong with the files that TLS of pages needs.
+pub(super) fn look_at_tls(config: &Config) -> Result<(), TlsError> {
+    identity(config, &Alarms::default()).map(drop)
+}
+
+fn identity(config: &Config, alarms: &Alarms) -> Result<Option<Identity>, TlsError> {
+    let is_tls = config.web.as_ref().is_some_and(|web| web.tls)
+        || config.public_lookup.is_some_and(|public| public.tls);
+    is_tls.then(|| Identity::load(config.tls.clone(), alarms.clone())).transpose()
 }
 
 fn make(

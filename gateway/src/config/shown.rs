@@ -17,8 +17,8 @@ use crate::policy::Thresholds;
 /// What stands in the place of a secret.
 const MASK: &str = "…";
 
-/// Keys of which nothing is shown: somebody may have written there what belongs into the file that they name.
-const SECRET: [&str; 1] = ["key_file"];
+/// Keys of which nothing is shown: a hash helps whoever guesses, and somebody may have written a key where its file belongs.
+const SECRET: [&str; 2] = ["key_file", "password"];
 
 /// All tables of a configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

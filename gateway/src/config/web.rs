@@ -15,6 +15,8 @@ use crate::front::Endpoint;
 use crate::net::Prefix;
 use crate::password::PasswordHash;
 
+/// Whoever has the token, and whoever asks on the public page.
+const RESERVED: [&str; 2] = ["token", "public"];
 /// The most users.
 const MOST: usize = 1000;
 
@@ -91,6 +93,13 @@ fn web_users(readers: Vec<Reader<'_>>) -> Vec<WebUser> {
         let name = reader.required("name", "the name of the user", list_name);
         if let Some(name) = &name {
             reader.only_one(name, &mut names, "user", MOST);
+        }
+        if let Some(taken) = name.as_ref().filter(|name| RESERVED.contains(&name.value.as_str())) {
+            let found = format!("\"{}\"", taken.value);
+            reader.wrong_at(
+                taken,
+                Wrong::expected(&found, "another name: records have this one for others"),
+            );
         }
         let roles = Role::ALL.map(|role| (role.name(), role));
         let role = reader.required("role", "viewer or operator", choice(&roles));

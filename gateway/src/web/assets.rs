@@ -1,6 +1,6 @@
 //! The style and the script of the pages, and the picture of the tab; each has its digest in its address, so that it is kept for good.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 use axum::Router;
 use axum::extract::Path;
@@ -9,8 +9,6 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
-
-use super::site::Site;
 
 /// One file.
 struct Asset {
@@ -52,8 +50,10 @@ pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new().route("/static/{digest}/{name}", get(show))
 }
 
-async fn show(Path((_digest, name)): Path<(String, String)>) -> Response {
-    let Some(asset) = ASSETS.iter().find(|asset| asset.name == name) else {
+async fn show(Path((digest, name)): Path<(String, String)>) -> Response {
+    // Those of another version are not kept under the address of this one.
+    let asset = ASSETS.iter().find(|asset| asset.name == name).filter(|_asset| digest == *DIGEST);
+    let Some(asset) = asset else {
         return StatusCode::NOT_FOUND.into_response();
     };
     let head = [
@@ -61,9 +61,4 @@ async fn show(Path((_digest, name)): Path<(String, String)>) -> Response {
         (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
     ];
     (head, asset.text).into_response()
-}
-
-/// The same for the pages.
-pub(super) fn of_site() -> Router<Arc<Site>> {
-    routes()
 }

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::access::{BY_TOKEN, Refused, User};
 use super::frame::{document, icon};
 use super::server::Peer;
-use super::site::{Site, WebEvent};
+use super::site::{Site, WebEvent, is_from_elsewhere};
 
 /// Letters of a name that are recorded.
 const NAME: usize = 100;
@@ -49,7 +49,7 @@ async fn log_in(
     Form(Said { name, password, next }): Form<Said>,
 ) -> Response {
     // A page of another site must not log somebody in as somebody else.
-    if headers.get("sec-fetch-site").is_some_and(|from| from.as_bytes() == b"cross-site") {
+    if is_from_elsewhere(&headers) {
         return StatusCode::FORBIDDEN.into_response();
     }
     let name: String = name.trim().chars().take(NAME).collect();
@@ -60,7 +60,10 @@ async fn log_in(
             ([(header::SET_COOKIE, cookie)], Redirect::to(inside(&next))).into_response()
         }
         Err(refused) => {
-            site.record(&WebEvent::new("login-refused", author, peer));
+            // Of what costs nothing there may be any number.
+            if refused == Refused::Wrong {
+                site.record(&WebEvent::new("login-refused", author, peer));
+            }
             let (status, text) = match refused {
                 Refused::Wrong => {
                     (StatusCode::FORBIDDEN, "Name and password do not belong together.".to_owned())

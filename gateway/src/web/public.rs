@@ -18,15 +18,18 @@ use moka::sync::Cache;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout};
 
 use super::access::network;
 use super::frame::{document, icon};
 use super::parts::{at, query, segment, text, time};
 use super::server::Peer;
+use super::site::is_from_elsewhere;
 use super::{assets, headers};
 use crate::admin::{Author, Fault, Inside, Sources};
 use crate::net::Prefix;
 use crate::review::reference;
+use crate::story::Told;
 
 /// Questions of one network in [`WINDOW`].
 const QUESTIONS: u32 = 20;
@@ -38,6 +41,8 @@ const WINDOW: Duration = Duration::from_mins(10);
 const NETWORKS: u64 = 50_000;
 /// Questions that are looked up at the same time.
 const AT_ONCE: usize = 4;
+/// How long somebody waits for his turn.
+const TURN: Duration = Duration::from_secs(5);
 /// Letters that are looked through for a reference.
 const LONGEST: usize = 4000;
 /// Stories of one reference that are shown.
@@ -51,8 +56,15 @@ pub struct Public {
     api: Inside,
     hostname: String,
     is_tls: bool,
-    asked: Cache<(Prefix, &'static str), u32>,
-    places: Semaphore,
+    asked: Cache<(Prefix, &'static str), Asked>,
+    places: Arc<Semaphore>,
+}
+
+/// How often a network asked, and since when that is counted.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    began: Instant,
+    times: u32,
 }
 
 #[derive(Debug, Deserialize)]
@@ -82,7 +94,7 @@ impl Public {
             hostname,
             is_tls,
             asked: Cache::builder().max_capacity(NETWORKS).time_to_live(WINDOW).build(),
-            places: Semaphore::new(AT_ONCE),
+            places: Arc::new(Semaphore::new(AT_ONCE)),
         }
     }
 
@@ -102,15 +114,20 @@ impl Public {
     /// Counts one more; false where it is too much.
     fn may(&self, peer: Peer, what: &'static str, most: u32) -> bool {
         let entry = self.asked.entry((network(peer.0), what));
-        let counted = entry
-            .and_upsert_with(|known| known.map_or(1, |known| known.into_value().saturating_add(1)));
-        counted.into_value() <= most
+        let counted = entry.and_upsert_with(|known| {
+            let known = known.map(moka::Entry::into_value);
+            let known = known.filter(|asked| asked.began.elapsed() < WINDOW);
+            let Asked { began, times } = known.unwrap_or(Asked { began: Instant::now(), times: 0 });
+            Asked { began, times: times.saturating_add(1) }
+        });
+        counted.into_value().times <= most
     }
 
     async fn told(&self, reference: &str, client: Option<IpAddr>) -> Result<Value, Fault> {
-        let _place = self.places.acquire().await.map_err(|_closed| {
-            Fault::new(StatusCode::SERVICE_UNAVAILABLE, "this page is about to end")
-        })?;
+        let place = timeout(TURN, Arc::clone(&self.places).acquire_owned()).await;
+        let Ok(Ok(_place)) = place else {
+            return Err(Fault::new(StatusCode::SERVICE_UNAVAILABLE, "too many ask at once"));
+        };
         let client = client.map(|client| format!("?client={}", query(&client.to_string())));
         let path = format!("/api/v1/why/{}{}", segment(reference), client.unwrap_or_default());
         self.api.get(&path).await
@@ -180,7 +197,7 @@ async fn show(
             }
             None => again(
                 StatusCode::NOT_FOUND,
-                "This host knows nothing of that reference. References are those of one host, and are kept for a while only.",
+                "This host knows nothing of that reference, or it was given to another address: give the address of your mail server, too. References are those of one host, and are kept for a while only.",
             ),
         },
         Err(_fault) => {
@@ -204,7 +221,7 @@ async fn request(
         };
         (status, public.page(&content)).into_response()
     };
-    let is_elsewhere = headers.get("sec-fetch-site").is_some_and(|from| from == "cross-site");
+    let is_elsewhere = is_from_elsewhere(&headers);
     let Some(found) = named(&wanted.reference).filter(|_reference| !is_elsewhere) else {
         return answer(StatusCode::BAD_REQUEST, "That is no request of this page.", "bad");
     };
@@ -273,7 +290,8 @@ fn explained(reference: &str, answer: &Value) -> Option<Markup> {
             html! { @for told in stories.iter().rev().take(STORIES) { (decision(told)) } },
         );
     }
-    (answer["kind"] == "kernel").then(|| {
+    // Of a reference of the kernel's only whoever it was given to learns anything.
+    (answer["kind"] == "kernel" && kernel["client"] == true).then(|| {
         html! {
             section.card {
                 h2 { "Your mail server was not allowed to connect" }
@@ -285,13 +303,19 @@ fn explained(reference: &str, answer: &Value) -> Option<Markup> {
 }
 
 fn decision(told: &Value) -> Markup {
-    let action = text(&told["action"]);
-    let headline = match action {
-        "reject" | "reject-message" => "Your mail was refused",
-        "defer" => "Your mail was put off: your mail server is to try again",
+    let record = Told::read(told);
+    let is_ours = record.is_refused_here();
+    let headline = match text(&told["action"]) {
+        "defer" if is_ours => "Your mail was put off: your mail server is to try again",
+        _ if is_ours => "Your mail was refused",
+        _ if record.is_refused_by_next_hop() => {
+            "The mail server behind this host refused your mail"
+        }
         "quarantine" => "Your mail was taken, and is held back for somebody to look at",
         _ => "Your mail was taken",
     };
+    // What another mail server said may name others.
+    let reply = told["reply"].as_str().filter(|_reply| is_ours);
     let now = match at(told, "/story/stands/stands").as_bool() {
         Some(true) => "The same would happen now.",
         Some(false) => "It would not happen any more: send your mail again.",
@@ -304,7 +328,7 @@ fn decision(told: &Value) -> Markup {
                 dt { "When" } dd { (time(&told["time"])) }
                 dt { "Your mail server" } dd { (text(&told["client"])) }
                 dt { "Why" } dd { (text(&told["verdict"])) }
-                @if let Some(reply) = told["reply"].as_str() { dt { "What it was told" } dd { code { (reply) } } }
+                @if let Some(reply) = reply { dt { "What it was told" } dd { code { (reply) } } }
                 dt { "Now" } dd { (now) }
             }
         }
@@ -356,7 +380,8 @@ mod tests {
     #[test]
     fn a_decision_is_told_without_anything_else() {
         let told = json!({
-            "time": "2026-11-20T08:00:00Z", "client": "198.51.100.66", "verdict": "System denied IP", "action": "reject",
+            "time": "2026-11-20T08:00:00Z", "client": "198.51.100.66", "verdict": "System denied IP", "code": "sys-deny-ip", "phase": "connect",
+            "action": "reject", "enforced": true,
             "reply": "554 5.7.1 <b>no</b>", "list": "secret-list", "entry": "198.51.100.0/24",
             "envelope": {"sender": "a@x", "recipients": ["b@y"]}, "subject": "hello",
             "story": {"stands": {"stands": false, "text": "secret"}, "next": [{"command": "portcullis"}]},
@@ -372,7 +397,12 @@ mod tests {
         }
         let reference = "3Y15F2JPVHMW4";
         let of_another = json!({"kind": "records", "stories": [{"reference": "ANOTHER"}]});
-        for answer in [json!({"kind": "nothing", "stories": []}), of_another] {
+        let of_kernel =
+            |client: Value| json!({"kind": "kernel", "stories": [], "kernel": {"client": client}});
+        assert!(explained(reference, &of_kernel(true.into())).is_some());
+        let [nobody, wrong] = [of_kernel(Value::Null), of_kernel(false.into())];
+        let nothing = json!({"kind": "nothing", "stories": []});
+        for answer in [nothing, of_another, nobody, wrong] {
             assert!(explained(reference, &answer).is_none(), "{answer}");
         }
     }

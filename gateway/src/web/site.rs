@@ -69,7 +69,7 @@ impl Site {
         Router::new()
             .merge(pages::routes())
             .merge(login::routes())
-            .merge(assets::of_site())
+            .merge(assets::routes())
             .with_state(Arc::clone(self))
             .fallback(otherwise)
             .layer(from_fn_with_state(Arc::clone(self), guard))
@@ -123,7 +123,7 @@ async fn guard(State(site): State<Arc<Site>>, request: Request, next: Next) -> R
     headers::add(checked(&site, request, next).await, is_tls)
 }
 
-async fn checked(site: &Site, mut request: Request, next: Next) -> Response {
+async fn checked(site: &Site, request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
     let Some(peer) = request.extensions().get::<Peer>().copied() else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
@@ -132,28 +132,14 @@ async fn checked(site: &Site, mut request: Request, next: Next) -> Response {
     if is_open(&path) || may_scrape {
         return next.run(request).await;
     }
-    let Some(user) = site.access.who(request.headers(), peer.0) else {
+    let Some(user) = site.access.who(request.headers()) else {
         return stranger(&request);
     };
     let method = request.method().clone();
-    let changes = !method.is_safe();
-    if changes && path != "/logout" && user.role != Role::Operator {
-        let fault = Fault::new(StatusCode::FORBIDDEN, "a viewer changes nothing")
-            .detail(format!("{} has the role viewer", user.name))
-            .hint("log in as an operator");
-        return told(&path, &user, site, fault);
-    }
-    if changes && let Some(csrf) = &user.csrf {
-        request = match with_csrf(request, csrf).await {
-            Ok(request) => request,
-            Err(fault) => return told(&path, &user, site, fault),
-        };
-    }
     let name = Arc::clone(&user.name);
-    request.extensions_mut().insert(Author(Arc::clone(&name)));
-    request.extensions_mut().insert(user);
-    let response = next.run(request).await;
-    if changes && path != "/logout" {
+    let response = allowed(site, user, &path, request, next).await;
+    // Logging out has a record of its own.
+    if !method.is_safe() && path != "/logout" {
         site.record(&WebEvent {
             method: Some(method.as_str()),
             path: Some(&path),
@@ -162,6 +148,32 @@ async fn checked(site: &Site, mut request: Request, next: Next) -> Response {
         });
     }
     response
+}
+
+/// What `user`, who is logged in, is answered.
+async fn allowed(
+    site: &Site,
+    user: User,
+    path: &str,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let changes = !request.method().is_safe();
+    if changes && path != "/logout" && user.role != Role::Operator {
+        let fault = Fault::new(StatusCode::FORBIDDEN, "a viewer changes nothing")
+            .detail(format!("{} has the role viewer", user.name))
+            .hint("log in as an operator");
+        return told(path, &user, site, fault);
+    }
+    if changes && let Some(csrf) = &user.csrf {
+        request = match with_csrf(request, csrf).await {
+            Ok(request) => request,
+            Err(fault) => return told(path, &user, site, fault),
+        };
+    }
+    request.extensions_mut().insert(Author(Arc::clone(&user.name)));
+    request.extensions_mut().insert(user);
+    next.run(request).await
 }
 
 /// A fault in the form that whoever asked reads.
@@ -232,7 +244,7 @@ async fn with_csrf(request: Request, csrf: &str) -> Result<Request, Fault> {
 }
 
 /// What browsers say of where a request comes from.
-fn is_from_elsewhere(headers: &HeaderMap) -> bool {
+pub(super) fn is_from_elsewhere(headers: &HeaderMap) -> bool {
     headers
         .get("sec-fetch-site")
         .is_some_and(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"))

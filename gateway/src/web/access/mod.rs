@@ -59,7 +59,7 @@ pub(super) struct Access {
     token: Token,
     sessions: Sessions,
     throttle: Throttle,
-    hashing: Semaphore,
+    hashing: Arc<Semaphore>,
     /// What a wrong name is compared with, so that it takes as long as a wrong password.
     nobody: Option<PasswordHash>,
 }
@@ -72,14 +72,24 @@ impl Access {
             token: Token::read(state_dir)?,
             sessions: Sessions::default(),
             throttle: Throttle::default(),
-            hashing: Semaphore::new(AT_ONCE),
+            hashing: Arc::new(Semaphore::new(AT_ONCE)),
             nobody: PasswordHash::of("nobody").ok(),
         })
     }
 
-    /// Takes up other users; who is among them no more is logged out.
+    /// Takes up other users; who is among them no more, or has another password, is logged out. TLS is that of the listener.
     pub(super) fn set(&self, config: WebConfig) {
-        self.config.store(Arc::new(config));
+        let former = self.config.load_full();
+        let is_same = |name: &str| {
+            let of =
+                |config: &WebConfig| config.users.iter().find(|user| user.name == name).cloned();
+            name == BY_TOKEN
+                || of(&former).is_some_and(|user| {
+                    of(&config).is_some_and(|now| now.password == user.password)
+                })
+        };
+        self.sessions.keep(is_same);
+        self.config.store(Arc::new(WebConfig { tls: former.tls, ..config.clone() }));
     }
 
     /// Whether TLS is spoken.
@@ -93,17 +103,12 @@ impl Access {
     }
 
     /// Who a request is from, by its token or its cookie.
-    pub(super) fn who(&self, headers: &HeaderMap, peer: IpAddr) -> Option<User> {
+    pub(super) fn who(&self, headers: &HeaderMap) -> Option<User> {
         if let Some(said) = headers.get(header::AUTHORIZATION) {
+            // Nobody guesses it, so whoever tries is not counted: others may come from the same address.
             let token = said.to_str().ok()?.strip_prefix("Bearer ")?;
-            if self.throttle.wait(peer).is_some() {
-                return None;
-            }
-            if self.token.is(token.trim()) {
-                return Some(User { name: BY_TOKEN.into(), role: Role::Operator, csrf: None });
-            }
-            self.throttle.failed(peer);
-            return None;
+            let user = User { name: BY_TOKEN.into(), role: Role::Operator, csrf: None };
+            return self.token.is(token.trim()).then_some(user);
         }
         let config = self.config.load();
         let (name, csrf) = self.sessions.find(cookie(headers)?, config.session)?;
@@ -118,28 +123,40 @@ impl Access {
         password: String,
         peer: IpAddr,
     ) -> Result<String, Refused> {
-        if let Some(seconds) = self.throttle.wait(peer) {
-            return Err(Refused::TooOften(seconds));
-        }
         let name = if name.is_empty() { BY_TOKEN } else { name };
-        let is_right = if name == BY_TOKEN {
-            self.token.is(password.trim())
-        } else {
-            let _turn = timeout(TURN, self.hashing.acquire()).await.ok().ok_or(Refused::Busy)?;
-            let config = self.config.load_full();
-            let known = config.users.iter().find(|user| user.name == name);
-            let hash = known.map(|user| user.password.clone()).or_else(|| self.nobody.clone());
-            let matches = spawn_blocking(move || hash.is_some_and(|hash| hash.is_of(&password)));
-            matches.await.unwrap_or(false) && known.is_some()
-        };
-        if !is_right {
-            self.throttle.failed(peer);
-            return Err(Refused::Wrong);
+        let has_token = name == BY_TOKEN && self.token.is(password.trim());
+        if !has_token {
+            self.check(name, password, peer).await?;
         }
-        self.throttle.forget(peer);
         let config = self.config.load();
         let id = self.sessions.begin(name, config.session).ok_or(Refused::Busy)?;
-        Ok(set_cookie(&id, config.session, config.tls))
+        // How long somebody may do nothing is for the session to know.
+        Ok(set_cookie(&id, sessions::LONGEST, config.tls))
+    }
+
+    /// Whether the password is that of `name`. A try counts before it is known to be wrong, so that many at once are no way around.
+    async fn check(&self, name: &str, password: String, peer: IpAddr) -> Result<(), Refused> {
+        let may_try =
+            || self.throttle.wait(peer).map_or(Ok(()), |left| Err(Refused::TooOften(left)));
+        may_try()?;
+        let turn = Arc::clone(&self.hashing).acquire_owned();
+        let turn = timeout(TURN, turn).await.ok().and_then(Result::ok).ok_or(Refused::Busy)?;
+        may_try()?;
+        self.throttle.failed(peer);
+        let config = self.config.load_full();
+        let known = config.users.iter().find(|user| user.name == name);
+        let hash = known.map(|user| user.password.clone()).or_else(|| self.nobody.clone());
+        let matches = spawn_blocking(move || {
+            let matches = hash.is_some_and(|hash| hash.is_of(&password));
+            drop(turn);
+            matches
+        });
+        if matches.await.unwrap_or(false) && known.is_some() {
+            self.throttle.take_back(peer);
+            Ok(())
+        } else {
+            Err(Refused::Wrong)
+        }
     }
 
     /// Logs somebody out; the cookie that takes away the one he had.

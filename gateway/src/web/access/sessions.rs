@@ -11,7 +11,7 @@ use super::token::{digest, random};
 /// Sessions at the same time; the one that did nothing for the longest time gives way.
 const MOST: usize = 1000;
 /// How long one lasts at most, whatever is done in it.
-const LONGEST: Duration = Duration::from_hours(30 * 24);
+pub(super) const LONGEST: Duration = Duration::from_hours(30 * 24);
 
 /// Who is logged in. What a browser has is not kept, only its digest.
 #[derive(Debug, Default)]
@@ -55,6 +55,11 @@ impl Sessions {
         Some((Arc::clone(&session.name), Arc::clone(&session.csrf)))
     }
 
+    /// Ends all but those whose name `stays`.
+    pub(super) fn keep(&self, stays: impl Fn(&str) -> bool) {
+        self.all().retain(|_id, session| stays(&session.name));
+    }
+
     pub(super) fn end(&self, id: &str) {
         self.all().remove(&digest(id));
     }
@@ -86,6 +91,9 @@ mod tests {
         let other = sessions.begin("bob", HOUR).unwrap();
         sessions.end(&other);
         assert_eq!(sessions.find(&other, HOUR), None);
+        let [ann, bob] = ["ann", "bob"].map(|name| sessions.begin(name, HOUR).unwrap());
+        sessions.keep(|name| name == "bob");
+        assert!(sessions.find(&ann, HOUR).is_none() && sessions.find(&bob, HOUR).is_some());
     }
 
     #[tokio::test(start_paused = true)]

@@ -53,9 +53,12 @@ impl Throttle {
         });
     }
 
-    /// Forgets what `peer` did wrong.
-    pub(super) fn forget(&self, peer: IpAddr) {
-        self.0.invalidate(&network(peer));
+    /// Takes one try back, which was right; those before it stay.
+    pub(super) fn take_back(&self, peer: IpAddr) {
+        self.0.entry(network(peer)).and_upsert_with(|known| {
+            let count = known.map_or(0, |known| known.into_value().count).saturating_sub(1);
+            Failures { count, until: Instant::now() }
+        });
     }
 }
 
@@ -90,8 +93,11 @@ mod tests {
         }
         assert!(waits.is_sorted() && waits[0] == 2 && waits[11] == 901, "{waits:?}");
         assert_eq!(throttle.wait(other), None);
+        // Who is right in between is let in, and goes on where he was.
         throttle.failed(guesser);
-        throttle.forget(guesser);
+        throttle.take_back(guesser);
         assert_eq!(throttle.wait(guesser), None);
+        throttle.failed(guesser);
+        assert!(throttle.wait(guesser).unwrap() > 900);
     }
 }

@@ -159,7 +159,11 @@ function uploading() {
     button.hidden = true;
     if (!input.files[0]) return;
     preview.textContent = "It is being read …";
-    const answer = await send("POST", `${place.dataset.upload}/preview/file`);
+    const answer = await send("POST", `${place.dataset.upload}/preview/file`).catch(() => null);
+    if (!answer || answer.redirected) {
+      preview.textContent = "That did not work: open the page anew, and try again.";
+      return;
+    }
     const shown = new DOMParser().parseFromString(await answer.text(), "text/html");
     preview.replaceChildren(...shown.body.childNodes);
     button.hidden = !answer.ok;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 use tracing::{error, info};
+use utoipa::ToSchema;
 
 use crate::clock::{Clock, Timestamp};
 
@@ -16,7 +17,7 @@ pub struct Alarms {
 }
 
 /// One alarm.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Alarm {
     /// What it is about, `list:NAME` for one: at most one alarm for each.
     pub about: String,

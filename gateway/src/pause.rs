@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::clock::{Timestamp, day_of_uptime, since_boot, uptime};
 
@@ -72,7 +73,8 @@ impl fmt::Display for Pause {
 }
 
 /// A pause as `status` shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Pause)]
 pub struct PauseReport {
     /// When it is over.
     pub until: Timestamp,

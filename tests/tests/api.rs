@@ -1,6 +1,9 @@
 //! The HTTP API over the daemon's socket says what the commands say: why, records, lists; for pages and programs.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test that uses them")]
 
+#[path = "api/document.rs"]
+mod document;
+
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 
@@ -8,6 +11,8 @@ use harness::needs;
 use harness::site::Site;
 use harness::stage::Stage;
 use serde_json::{Value, json};
+
+use document::Document;
 
 const REFUSED: &str = "198.51.100.66";
 const CLEAN: &str = "198.18.0.2";
@@ -198,5 +203,61 @@ fn the_api_shows_lists_their_entries_and_what_a_copy_would_change() {
     assert!(output.status.success(), "{output:?}");
     let off = get(&stage, "/api/v1/lists/given/entries");
     assert_eq!(prefixes(&off["entries"]), ["192.0.2.11", "192.0.2.13"]);
+    daemon.terminate().unwrap();
+}
+
+#[test]
+fn answers_have_the_fields_that_the_document_names() {
+    if !needs::root() {
+        return;
+    }
+    let stage = Site::without_kernel()
+        .top("recipient_domains = [\"example.org\"]")
+        .list("bad", "open-proxy", "", &format!("{REFUSED} sends spam\n"))
+        .stage(&[REFUSED, CLEAN])
+        .unwrap();
+    let daemon = stage.start().unwrap();
+    stage.connect(REFUSED.parse().unwrap()).unwrap().expect(554).unwrap();
+    let mut session = stage.greeted(CLEAN).unwrap();
+    session.deliver("a@example.com", &["b@example.org"], "Subject: hello\n\nx\n").unwrap();
+    stage.wait_for_search(&["--phase", "message"], 1).unwrap();
+    for arguments in [
+        &["review", "request", REFUSED, "--note", "it is mine"][..],
+        &["list", "add", "bad", "203.0.113.9", "--reason", "by hand"],
+        &["senders", "pass", "198.51.100.0/24"],
+        &["slider", "set", "--delay-from", "600", "--reject-above", "800"],
+        &["log", "set", "audit=debug", "--for", "1h"],
+        &["pause", "--for", "1h"],
+    ] {
+        let output = stage.home.cli(arguments).unwrap();
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+    }
+
+    let document = Document::new(get(&stage, "/api/v1/openapi.json"));
+    let paths = document.paths_of_json();
+    let plain: Vec<_> = paths.iter().filter(|path| !path.contains('{')).collect();
+    assert!(plain.len() > 15, "{plain:?}");
+    for path in plain {
+        document.check(path, &get(&stage, path));
+    }
+    for (path, wanted) in [
+        ("/api/v1/lists/{list}/entries", "/api/v1/lists/bad/entries"),
+        ("/api/v1/lists/{list}/history", "/api/v1/lists/bad/history"),
+        ("/api/v1/lookup/{ip}", "/api/v1/lookup/198.51.100.66"),
+        ("/api/v1/lookup/{ip}/letter", "/api/v1/lookup/198.51.100.66/letter"),
+        ("/api/v1/reviews/{id}", "/api/v1/reviews/1"),
+        ("/api/v1/reviews/{id}/hits", "/api/v1/reviews/1/hits"),
+        ("/api/v1/reviews/{id}/letter", "/api/v1/reviews/1/letter"),
+        ("/api/v1/why/{what}", "/api/v1/why/198.51.100.66"),
+        ("/api/v1/why/{what}", "/api/v1/why/nothing"),
+    ] {
+        assert!(paths.contains(&path), "{path}");
+        document.check(path, &get(&stage, wanted));
+    }
+    for wanted in ["/api/v1/lookup/mars", "/api/v1/nowhere", "/api/v1/reviews?colour=red"] {
+        let (status, fault) = ask(&stage, "GET", wanted, "");
+        document.check_fault(&fault);
+        assert_eq!(fault["status"], status, "{fault:#}");
+    }
     daemon.terminate().unwrap();
 }

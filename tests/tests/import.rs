@@ -152,7 +152,8 @@ fn nothing_is_written_over_and_nothing_in_part() {
         "{said}"
     );
     assert!(fs::read_to_string(&mine).unwrap().contains("192.0.2.9 # line 3"));
-    assert_eq!(check(&home), json!({"ok": true, "faults": [], "notices": []}));
+    let nothing = json!({"ok": true, "faults": [], "notices": [], "overrides": []});
+    assert_eq!(check(&home), nothing);
 }
 
 #[test]

@@ -6,6 +6,7 @@
     reason = "helpers of tests fail the test that uses them"
 )]
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
@@ -465,7 +466,7 @@ fn a_confined_daemon_looks_at_its_host_with_its_own_rights() {
         assert_eq!(feature["state"], "ok", "{feature:#}");
     }
     let printed = doctor(&stage).0;
-    let names = |it: &Value| it.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let names = |it: &Value| it.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
     assert_eq!(names(&answer), names(&printed));
     // It is kept for a while, whatever happens.
     fs::remove_file(stage.home.path().join("bad.txt")).unwrap();

@@ -28,7 +28,7 @@ struct Document {
 }
 
 /// All of them. The stories in `tests/data` are none: somebody reads each before it is good.
-const DOCUMENTS: [Document; 3] = [
+const DOCUMENTS: [Document; 4] = [
     Document {
         page: "gateway/docs/configuration.md",
         test: "config::tests::documents::the_reference_is_up_to_date",
@@ -40,6 +40,10 @@ const DOCUMENTS: [Document; 3] = [
     Document {
         page: "gateway/docs/metrics.md",
         test: "admin::metrics::page::the_page_is_up_to_date",
+    },
+    Document {
+        page: "gateway/docs/openapi.json",
+        test: "admin::openapi::tests::the_page_is_up_to_date",
     },
 ];
 

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::get;
-use axum::{Json, Router};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::task::spawn_blocking;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::queried::{Queried, limit};
 use super::{Fault, Sources};
@@ -26,15 +28,16 @@ const SPAN: SignedDuration = SignedDuration::from_hours(1);
 const COUNTED: u64 = 200_000;
 
 /// All paths.
-pub(super) fn routes() -> Router<Arc<Sources>> {
-    Router::new()
-        .route("/api/v1/audit/search", get(search))
-        .route("/api/v1/audit/stats", get(stats))
+pub(super) fn routes() -> OpenApiRouter<Arc<Sources>> {
+    OpenApiRouter::default().routes(routes!(search)).routes(routes!(stats))
 }
 
 /// A page of records.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Records)]
 struct Page {
+    /// The records, as the audit trail has them; see `audit.md`.
+    #[schema(value_type = Vec<Object>, example = json!([{"reference": "3Y15F2JPVHMW4"}]))]
     records: Vec<Value>,
     /// What `after` has to be for more; `null` where there is no more.
     next: Option<String>,
@@ -42,6 +45,16 @@ struct Page {
     faults: Vec<String>,
 }
 
+/// Finds records of decisions, a page at a time; all that is said has to be so.
+#[utoipa::path(
+    get, path = "/api/v1/audit/search", tag = "records", operation_id = "searchRecords",
+    params(Wanted),
+    responses(
+        (status = 200, body = Page, description = "A page of records, the newest first unless `oldest_first`"),
+        (status = 404, description = "No records are kept where they can be searched"),
+        (status = 422, description = "A parameter is unknown or has a bad value"),
+    )
+)]
 async fn search(
     State(sources): State<Arc<Sources>>,
     Queried(wanted): Queried<Wanted>,
@@ -58,17 +71,23 @@ async fn search(
 }
 
 /// The time that is counted.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct Span {
+    /// From when on: a time such as 2026-11-20T08:00:00Z or `2026-11-20 08:00` (UTC), or how long ago, such as 2d. An hour before `until` where it is missing.
     #[serde(default, deserialize_with = "moment::deserialize")]
+    #[param(value_type = String)]
     since: Option<Timestamp>,
+    /// Before that; now where it is missing.
     #[serde(default, deserialize_with = "moment::deserialize")]
+    #[param(value_type = String)]
     until: Option<Timestamp>,
 }
 
 /// Records counted.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Statistics)]
 struct Stats {
     #[serde(flatten)]
     counts: Counts,
@@ -80,6 +99,18 @@ struct Stats {
     faults: Vec<String>,
 }
 
+/// Counts records by verdict, action, list and hour.
+///
+/// At most the 200,000 newest records of the time are counted; where there are more, `complete` is false.
+#[utoipa::path(
+    get, path = "/api/v1/audit/stats", tag = "records", operation_id = "countRecords",
+    params(Span),
+    responses(
+        (status = 200, body = Stats, description = "The numbers"),
+        (status = 404, description = "No records are kept where they can be searched"),
+        (status = 422, description = "A parameter is unknown or has a bad value"),
+    )
+)]
 async fn stats(
     State(sources): State<Arc<Sources>>,
     Queried(Span { since, until }): Queried<Span>,

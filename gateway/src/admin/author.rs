@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{self, FromRequest, FromRequestParts, Query};
+use axum::extract::{self, FromRequest, FromRequestParts};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::{Json, RequestExt as _};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
 
 use super::Fault;
+use super::queried::Queried;
 
 /// Whom a listener knows by a login; he takes the place of whoever the request names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,9 +53,11 @@ where
 }
 
 /// Who asks, where nothing else has to be said, or where the body is something else.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Said {
+    /// Who asks.
     pub(super) author: String,
 }
 
@@ -64,9 +68,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Said {
         if let Some(Author(author)) = parts.extensions.get() {
             return Ok(Self { author: author.as_ref().to_owned() });
         }
-        let said = Query::from_request_parts(parts, state).await;
-        said.map(|Query(said)| said).map_err(|fault| {
-            Fault::new(fault.status(), "the request cannot be read").detail(fault.body_text())
-        })
+        Queried::from_request_parts(parts, state).await.map(|Queried(said)| said)
     }
 }

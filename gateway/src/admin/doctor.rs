@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::get;
-use axum::{Extension, Json, Router};
+use axum::{Extension, Json};
 use serde_json::Value;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::{Fault, Sources};
-use crate::doctor::{Daemon, Subject};
+use crate::doctor::{self, Daemon, Subject};
 
 /// How long a look may take; with what comes before and after it, an answer takes five seconds at most.
 const WITHIN: Duration = Duration::from_secs(4);
@@ -22,9 +23,9 @@ const WITHIN: Duration = Duration::from_secs(4);
 const KEPT: Duration = Duration::from_secs(10);
 
 /// All paths.
-pub(super) fn routes() -> Router<Arc<Sources>> {
+pub(super) fn routes() -> OpenApiRouter<Arc<Sources>> {
     let desk = Desk { last: Mutex::default(), at_work: Arc::new(Semaphore::new(1)) };
-    Router::new().route("/api/v1/doctor", get(show)).layer(Extension(Arc::new(desk)))
+    OpenApiRouter::default().routes(routes!(show)).layer(Extension(Arc::new(desk)))
 }
 
 /// Where one look is taken at a time.
@@ -36,6 +37,15 @@ struct Desk {
     at_work: Arc<Semaphore>,
 }
 
+/// Tells what is well on this host, and what is not, as far as the daemon sees it with its own rights.
+#[utoipa::path(
+    get, path = "/api/v1/doctor", tag = "status", operation_id = "examineHost",
+    description = "It takes five seconds at most; an answer counts for ten seconds.",
+    responses(
+        (status = 200, body = doctor::Answer, description = "What was found"),
+        (status = 503, description = "An earlier look has not ended yet"),
+    )
+)]
 async fn show(
     State(sources): State<Arc<Sources>>,
     Extension(desk): Extension<Arc<Desk>>,

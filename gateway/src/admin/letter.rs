@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::task::spawn_blocking;
+use utoipa::ToSchema;
 
 use super::past::Memory;
 use super::{Fault, Sources, lookup};
@@ -23,10 +24,13 @@ use crate::review::{Letter, Sighting, whom_to_ask};
 const DECISIONS: usize = 1000;
 
 /// A letter, ready to be sent by a person.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Letter)]
 pub struct LetterAnswer {
+    /// The address.
+    #[schema(value_type = String)]
     ip: IpAddr,
-    /// Plain text.
+    /// The letter, plain text.
     letter: String,
     /// Where to find out whom to write to; nobody was asked.
     whom_to_ask: Vec<String>,
@@ -74,7 +78,15 @@ fn sighting(seen: &SeenDecision) -> Option<Sighting<'_>> {
     })
 }
 
-/// The letter about an address.
+/// Writes a letter to whoever runs the open proxy at an address.
+#[utoipa::path(
+    get, path = "/api/v1/lookup/{ip}/letter", tag = "decisions", operation_id = "writeLetter",
+    params(("ip" = String, Path, description = "An IPv4 or IPv6 address", example = "192.0.2.1")),
+    responses(
+        (status = 200, body = LetterAnswer, description = "The letter, to be sent by a person"),
+        (status = 422, description = "That is no address, or nothing says that it is an open proxy"),
+    )
+)]
 pub(super) async fn show(
     State(sources): State<Arc<Sources>>,
     Path(ip): Path<String>,

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::get;
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::author::Asked;
 use super::{Fault, Sources};
@@ -18,34 +20,57 @@ use crate::levels::{COMPONENTS, LevelEvent, LevelFault, LevelsReport, Raise};
 use crate::policy::SCHEMA;
 
 /// All paths.
-pub(super) fn routes() -> Router<Arc<Sources>> {
-    Router::new().route("/api/v1/log", get(show).post(set).delete(reset))
+pub(super) fn routes() -> OpenApiRouter<Arc<Sources>> {
+    OpenApiRouter::default().routes(routes!(show, set, reset))
 }
 
 /// What is to be raised.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = WantedLevels)]
 struct Wanted {
+    /// The level of each component: `error`, `warn`, `info`, `debug` or `trace`.
+    #[schema(example = json!({"lists": "debug"}))]
     levels: BTreeMap<String, String>,
+    /// For how many seconds.
+    #[schema(minimum = 1, maximum = 86400)]
     for_s: u64,
+    /// Who asks.
     author: String,
 }
 
 /// What is to fall back.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = WantedReset)]
 struct Back {
+    /// Who asks.
     author: String,
-    /// Empty: all.
+    /// Which; all where none is named.
     #[serde(default)]
     components: Vec<String>,
 }
 
+/// Tells what each component of the daemon says in the log.
+#[utoipa::path(
+    get, path = "/api/v1/log", tag = "log", operation_id = "showLevels",
+    responses(
+        (status = 200, body = LevelsReport, description = "The level of each component"),
+    )
+)]
 async fn show(State(sources): State<Arc<Sources>>) -> Json<LevelsReport> {
     Json(sources.levels.report())
 }
 
-/// Raises all that is wanted, or nothing; what is raised already is raised anew.
+/// Has components say more for a while: all that are named, or none; what is raised already is raised anew.
+#[utoipa::path(
+    post, path = "/api/v1/log", tag = "log", operation_id = "raiseLevels",
+    request_body = Wanted,
+    responses(
+        (status = 200, body = LevelsReport, description = "The level of each component now"),
+        (status = 422, description = "What is asked for cannot be done, or cannot be read"),
+    )
+)]
 async fn set(
     State(sources): State<Arc<Sources>>,
     Asked(wanted): Asked<Wanted>,
@@ -62,6 +87,15 @@ async fn set(
     Ok(Json(sources.levels.report()))
 }
 
+/// Has components say again what the configuration says.
+#[utoipa::path(
+    delete, path = "/api/v1/log", tag = "log", operation_id = "resetLevels",
+    request_body = Back,
+    responses(
+        (status = 200, body = LevelsReport, description = "The level of each component now"),
+        (status = 422, description = "What is asked for cannot be done, or cannot be read"),
+    )
+)]
 async fn reset(
     State(sources): State<Arc<Sources>>,
     Asked(back): Asked<Back>,

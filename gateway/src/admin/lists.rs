@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::StatusCode;
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
+use utoipa::ToSchema;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
+use utoipa_axum::routes;
 
 use super::changes::{LONGEST_LIST, ask, refused};
 use super::queried::{Queried, limit};
-use super::{Fault, Sources};
+use super::{Fault, Sources, shapes};
 use crate::clock::{Clock, Expiry, Timestamp};
 use crate::feed::FeedStatus;
 use crate::list::{Entry, Loaded, Origin, PageOf, Place};
@@ -25,35 +27,36 @@ const PAGE: usize = 100;
 const MOST: usize = 1000;
 
 /// All paths.
-pub(super) fn routes() -> Router<Arc<Sources>> {
-    let preview = post(preview).layer(DefaultBodyLimit::max(LONGEST_LIST));
-    Router::new()
-        .route("/api/v1/lists", get(all))
-        .route("/api/v1/lists/{list}/entries", get(entries))
-        .route("/api/v1/lists/{list}/history", get(history))
-        .route("/api/v1/lists/{list}/preview", preview)
+pub(super) fn routes() -> OpenApiRouter<Arc<Sources>> {
+    OpenApiRouter::default()
+        .routes(routes!(all))
+        .routes(routes!(entries))
+        .routes(routes!(history))
+        .routes(routes!(preview).layer(DefaultBodyLimit::max(LONGEST_LIST)))
 }
 
 /// All lists.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Lists {
     /// The version of the rules that they are in force as.
     rules: u64,
+    /// Each list.
     lists: Vec<ListReport>,
 }
 
 /// How one list is.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct ListReport {
     #[serde(flatten)]
     status: ListStatus,
     /// Whether the kernel filter knows its entries.
     in_kernel: bool,
+    /// Where its entries come from; of a folder the first files.
     sources: Vec<SourceReport>,
 }
 
 /// How one source of a list is.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct SourceReport {
     #[serde(flatten)]
     status: SourceStatus,
@@ -63,6 +66,13 @@ struct SourceReport {
     fetch: Option<FeedStatus>,
 }
 
+/// Tells how each list is, with its sources.
+#[utoipa::path(
+    get, path = "/api/v1/lists", tag = "lists", operation_id = "showLists",
+    responses(
+        (status = 200, body = Lists, description = "All lists"),
+    )
+)]
 async fn all(State(sources): State<Arc<Sources>>) -> Json<Lists> {
     let (status, feeds) = (sources.rules.load_full(), sources.fetching.status());
     let (has_filter, now) = (!sources.attachments.load().is_empty(), Clock::System.now());
@@ -88,37 +98,52 @@ fn age(as_of: Timestamp, now: Timestamp) -> u64 {
 }
 
 /// Which entries are wanted.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct WantedEntries {
+    /// An address or a prefix: the entries that cover it, are it, or lie inside it.
     #[serde(default)]
+    #[param(example = "192.0.2.0/24")]
     prefix: Option<String>,
+    /// The `next` of the answer before.
     #[serde(default)]
     after: Option<String>,
+    /// The most entries in one answer.
     #[serde(default)]
+    #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<usize>,
 }
 
 /// A page of the entries of a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Entries)]
 struct Page {
+    /// The name of the list.
     list: Arc<str>,
     /// How many there are on all pages.
     matching: usize,
+    /// The entries, in the order of prefixes.
     entries: Vec<ShownEntry>,
     /// What `after` has to be for more; `null` where there is no more.
     next: Option<String>,
 }
 
 /// One entry.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Entry)]
 struct ShownEntry {
+    /// The prefix.
+    #[schema(value_type = String)]
     prefix: Prefix,
+    /// Why.
     reason: Option<Box<str>>,
+    /// Who wrote it.
     author: Option<Box<str>>,
     /// Since when the list is known to have it.
     since: Option<Timestamp>,
     /// When it ends by itself.
+    #[schema(value_type = Option<Timestamp>)]
     until: Option<Expiry>,
     /// Where it was written.
     origin: String,
@@ -135,6 +160,17 @@ impl ShownEntry {
     }
 }
 
+/// Tells the entries of a list in the order of prefixes, a page at a time.
+#[utoipa::path(
+    get, path = "/api/v1/lists/{list}/entries", tag = "lists", operation_id = "listEntries",
+    params(("list" = String, Path, description = "The name of the list"), WantedEntries),
+    responses(
+        (status = 200, body = Page, description = "A page of entries"),
+        (status = 404, description = "There is no list of that name"),
+        (status = 422, description = "A parameter is unknown or has a bad value"),
+        (status = 503, description = "The part of the daemon that changes things has ended"),
+    )
+)]
 async fn entries(
     State(sources): State<Arc<Sources>>,
     Path(name): Path<String>,
@@ -181,21 +217,36 @@ async fn standing(sources: &Sources, name: &str) -> Result<Standing, Fault> {
 }
 
 /// How much of a history is wanted.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct WantedHistory {
+    /// The most changes, and the most prefixes, in the answer.
     #[serde(default)]
+    #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<usize>,
 }
 
 /// What came to a list and went from it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ListHistoryAnswer)]
 struct History {
+    /// The name of the list.
     list: String,
     #[serde(flatten)]
     history: ListHistory,
 }
 
+/// Tells what came to a list and went from it.
+#[utoipa::path(
+    get, path = "/api/v1/lists/{list}/history", tag = "lists", operation_id = "showListHistory",
+    params(("list" = String, Path, description = "The name of the list"), WantedHistory),
+    responses(
+        (status = 200, body = History, description = "The newest changes and the prefixes in them"),
+        (status = 404, description = "There is no list of that name"),
+        (status = 422, description = "A parameter is unknown or has a bad value"),
+    )
+)]
 async fn history(
     State(sources): State<Arc<Sources>>,
     Path(list): Path<String>,
@@ -224,7 +275,19 @@ fn known(sources: &Sources, name: &str) -> Result<(), Fault> {
     }))
 }
 
-/// What would be if the body were put.
+/// Tells what a copy of a list would change if it were put; changes nothing.
+#[utoipa::path(
+    post, path = "/api/v1/lists/{list}/preview", tag = "lists", operation_id = "previewList",
+    params(("list" = String, Path, description = "The name of the list")),
+    request_body(content = String, content_type = "text/plain", description = "A list in any format that lists may have, at most 256 MiB"),
+    responses(
+        (status = 200, body = shapes::Preview, description = "What would come, go and stay"),
+        (status = 404, description = "There is no list of that name"),
+        (status = 413, description = "The list is longer than 256 MiB"),
+        (status = 422, description = "The copy cannot be read, or the list has its entries from a source"),
+        (status = 503, description = "The part of the daemon that changes things has ended"),
+    )
+)]
 async fn preview(
     State(sources): State<Arc<Sources>>,
     Path(list): Path<String>,
@@ -258,7 +321,7 @@ mod tests {
         [[list]]\nname = \"file\"\nclass = \"global-bad\"\nfile = \"{dir}/file.txt\"\n\
         [[list]]\nname = \"feed\"\nclass = \"global-bad\"\nurl = \"https://127.0.0.1:9/feed.txt\"";
 
-    fn router() -> Router<Arc<Sources>> {
+    fn router() -> OpenApiRouter<Arc<Sources>> {
         routes().merge(changes::routes())
     }
 

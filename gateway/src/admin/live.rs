@@ -5,12 +5,10 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use futures_util::stream::{iter, unfold};
 use futures_util::{Stream, StreamExt as _};
 use gateway_ebpf::abi::Outcome;
@@ -18,6 +16,9 @@ use serde::Serialize;
 use tokio::sync::broadcast::{Receiver, Sender, channel, error::RecvError};
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::Sources;
 use crate::clock::{Clock, Timestamp};
@@ -55,8 +56,9 @@ impl Default for Live {
 }
 
 /// What had been counted at one moment. All numbers only grow, but those of now.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Sample {
+    /// When.
     time: Timestamp,
     /// SYNs to filtered ports by what the kernel did with them; `null` without a filter.
     kernel: Option<Kernel>,
@@ -72,17 +74,25 @@ struct Sample {
     alarms: usize,
 }
 
-#[derive(Debug, Serialize)]
+/// What deciding took.
+#[derive(Debug, Serialize, ToSchema)]
 struct Decided {
+    /// Decisions.
     count: u64,
+    /// What all of them took together.
     seconds: f64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = KernelSample)]
 struct Kernel {
+    /// Let through.
     passed: u64,
+    /// Answered with a refusal.
     refused: u64,
+    /// Reset.
     reset: u64,
+    /// Dropped.
     dropped: u64,
     /// Packets that each list decided.
     lists: BTreeMap<Arc<str>, u64>,
@@ -163,14 +173,30 @@ pub async fn take_samples(sources: Arc<Sources>) {
 }
 
 /// All paths.
-pub(super) fn routes() -> Router<Arc<Sources>> {
-    Router::new().route("/api/v1/live", get(follow)).route("/api/v1/live/recent", get(recent))
+pub(super) fn routes() -> OpenApiRouter<Arc<Sources>> {
+    OpenApiRouter::default().routes(routes!(follow)).routes(routes!(recent))
 }
 
+/// Tells what had been counted every two seconds of the last ten minutes.
+#[utoipa::path(
+    get, path = "/api/v1/live/recent", tag = "live", operation_id = "showRecentCounters",
+    responses(
+        (status = 200, body = Vec<Sample>, description = "The samples, the oldest first"),
+    )
+)]
 async fn recent(State(sources): State<Arc<Sources>>) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], sources.live.recent()).into_response()
 }
 
+/// Tells every two seconds what had been counted, as server-sent events for graphs.
+///
+/// The `data` of each event is one sample, as `/api/v1/live/recent` has them; who reads too slowly misses some.
+#[utoipa::path(
+    get, path = "/api/v1/live", tag = "live", operation_id = "followCounters",
+    responses(
+        (status = 200, body = String, content_type = "text/event-stream", description = "A stream without end; the first event is the newest sample"),
+    )
+)]
 async fn follow(
     State(sources): State<Arc<Sources>>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {

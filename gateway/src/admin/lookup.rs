@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::task::spawn_blocking;
+use utoipa::ToSchema;
 
 use super::{Fault, Memory, Past, Sources};
 use crate::direction::Route;
@@ -22,26 +23,53 @@ use crate::policy::{
 use crate::xdp::{self, KernelRule, XdpError};
 
 /// What would be decided about an address, and why.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Lookup)]
 pub struct LookupAnswer<'a> {
+    /// The address.
+    #[schema(value_type = String)]
     ip: IpAddr,
+    /// The verdict for people.
+    #[schema(value_type = String)]
     verdict: Verdict,
+    /// The verdict for machines, such as `sys-deny-ip`.
     code: &'static str,
+    /// What would be done, such as `reject`.
+    #[schema(value_type = String)]
     action: Action,
+    /// False: a dry run.
     enforced: bool,
     /// Until when everything passes; `null` where nothing is paused.
     paused: Option<PauseReport>,
+    /// Why nothing was looked at; `null` where it was.
+    #[schema(value_type = Option<String>)]
     skipped: Option<Skipped>,
+    /// The way that mail takes from there; `null` where it is not known.
+    #[schema(value_type = Option<Object>)]
     route: Option<&'a Route>,
+    /// The score, 0 to 1000; `null` where there is none.
     score: Option<u16>,
+    /// `allow`, `delay` or `reject`.
+    #[schema(value_type = Option<String>)]
     band: Option<Band>,
+    /// The first score that is delayed.
     delay_from: Option<u16>,
+    /// The last score that is delayed.
     reject_above: Option<u16>,
+    /// What the score is made of.
+    #[schema(value_type = Vec<Object>)]
     evidence: &'a [Evidence],
+    /// The entries of lists that have it.
+    #[schema(value_type = Vec<Object>)]
     matches: Vec<MatchRecord<'a>>,
+    /// The zones that list it.
+    #[schema(value_type = Vec<Object>)]
     listings: Vec<ListingRecord<'a>>,
+    /// The zones that gave no answer.
+    #[schema(value_type = Vec<Object>)]
     unanswered: Vec<UnansweredRecord<'a>>,
     /// The rule in the kernel, `null` where there is none.
+    #[schema(value_type = Option<Object>)]
     kernel: Option<KernelRule>,
     /// Why nothing is known of the kernel; `null` where it could be asked.
     kernel_fault: Option<String>,
@@ -106,7 +134,17 @@ impl<'a> LookupAnswer<'a> {
     }
 }
 
-/// Answers about one address.
+/// Tells what would be decided about an address that connects now, why, and what is remembered of it.
+///
+/// Zones are asked for it; nothing is recorded.
+#[utoipa::path(
+    get, path = "/api/v1/lookup/{ip}", tag = "decisions", operation_id = "lookUp",
+    params(("ip" = String, Path, description = "An IPv4 or IPv6 address", example = "192.0.2.1")),
+    responses(
+        (status = 200, body = LookupAnswer<'_>, description = "What would be decided, with all that was looked at"),
+        (status = 422, description = "That is no address"),
+    )
+)]
 pub(super) async fn show(
     State(sources): State<Arc<Sources>>,
     Path(ip): Path<String>,

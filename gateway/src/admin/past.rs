@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use tokio::task::spawn_blocking;
+use utoipa::ToSchema;
 
+use super::shapes;
 use crate::audit::{Recent, SeenDecision};
 use crate::refresh;
 use crate::review::Review;
@@ -27,13 +29,16 @@ pub struct Memory {
 }
 
 /// What is remembered of an address.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, ToSchema)]
 pub struct Past {
     /// The newest reviews of it and of networks that it lies in, the open ones first; `null` where they cannot be read.
+    #[schema(value_type = Option<Vec<shapes::Review>>)]
     reviews: Option<Vec<Review>>,
     /// The newest decisions for which it was looked at; `null` where they cannot be read.
+    #[schema(value_type = Option<Vec<Object>>)]
     decisions: Option<Vec<SeenDecision>>,
     /// What came to lists and went from them; `null` where nothing is kept of it.
+    #[schema(value_type = Option<Object>)]
     history: Option<History>,
     /// Why a part of it cannot be read.
     #[serde(rename = "past_faults")]

@@ -5,15 +5,17 @@ use std::io::{self, Read as _};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::author::{Asked, Said};
 use super::queried::Queried;
@@ -35,17 +37,18 @@ const HEADER: u64 = 256 << 10;
 const PIECE: usize = 64 << 10;
 
 /// All paths.
-pub(super) fn routes() -> Router<Arc<Sources>> {
-    Router::new()
-        .route("/api/v1/quarantine", get(list))
-        .route("/api/v1/quarantine/{id}", get(show).delete(delete))
-        .route("/api/v1/quarantine/{id}/message", get(message))
-        .route("/api/v1/quarantine/{id}/release", post(release))
+pub(super) fn routes() -> OpenApiRouter<Arc<Sources>> {
+    OpenApiRouter::default()
+        .routes(routes!(list))
+        .routes(routes!(show, delete))
+        .routes(routes!(message))
+        .routes(routes!(release))
 }
 
 /// Which messages are asked for.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct Wanted {
     /// A part of the sender.
     #[serde(default)]
@@ -53,28 +56,37 @@ struct Wanted {
     /// A part of a recipient.
     #[serde(default)]
     to: Option<String>,
+    /// The client that sent it.
     #[serde(default)]
+    #[param(value_type = String, example = "192.0.2.1")]
     client: Option<IpAddr>,
     /// They came then or later.
     #[serde(default)]
+    #[param(value_type = String, format = DateTime)]
     since: Option<Timestamp>,
     /// They came before that: the next page.
     #[serde(default)]
+    #[param(value_type = String, format = DateTime)]
     before: Option<Timestamp>,
+    /// The most messages in the answer; more are as good as 10,000.
     #[serde(default)]
+    #[param(maximum = 10000, default = 100)]
     limit: Option<usize>,
 }
 
 /// The messages that were found.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = QuarantineList)]
 struct Found {
     #[serde(flatten)]
     listing: Listing,
+    /// How full it is.
     quarantine: QuarantineStatus,
 }
 
 /// One message.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = QuarantinedMessage)]
 struct Shown {
     #[serde(flatten)]
     message: HeldMessage,
@@ -83,11 +95,22 @@ struct Shown {
 }
 
 /// What was deleted.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Deleted {
+    /// Its name.
+    #[schema(value_type = String)]
     id: Id,
 }
 
+/// Tells which messages are in quarantine, the newest first.
+#[utoipa::path(
+    get, path = "/api/v1/quarantine", tag = "quarantine", operation_id = "listQuarantine",
+    params(Wanted),
+    responses(
+        (status = 200, body = Found, description = "The messages, and how full the quarantine is"),
+        (status = 422, description = "A parameter is unknown or has a bad value"),
+    )
+)]
 async fn list(
     State(sources): State<Arc<Sources>>,
     Queried(wanted): Queried<Wanted>,
@@ -102,6 +125,17 @@ async fn list(
     found.await.map(Json)
 }
 
+/// Tells what is known of a message in quarantine, with its header.
+#[utoipa::path(
+    get, path = "/api/v1/quarantine/{id}", tag = "quarantine", operation_id = "showMessage",
+    params(("id" = String, Path, description = "The name of the message: 13 letters and digits, the reference in the reply")),
+    responses(
+        (status = 200, body = Shown, description = "The message without its body"),
+        (status = 404, description = "There is no message of that name"),
+        (status = 409, description = "Somebody else releases or deletes it now"),
+        (status = 422, description = "That is no name of a message"),
+    )
+)]
 async fn show(
     State(sources): State<Arc<Sources>>,
     Path(id): Path<String>,
@@ -119,7 +153,17 @@ async fn show(
     shown.await.map(Json)
 }
 
-/// Gives the octets as they are kept, however many they are.
+/// Gives the octets of a message in quarantine as they are kept.
+#[utoipa::path(
+    get, path = "/api/v1/quarantine/{id}/message", tag = "quarantine", operation_id = "readMessage",
+    params(("id" = String, Path, description = "The name of the message: 13 letters and digits, the reference in the reply")),
+    responses(
+        (status = 200, body = String, content_type = "message/rfc822", description = "The message as it came"),
+        (status = 404, description = "There is no message of that name"),
+        (status = 409, description = "Somebody else releases or deletes it now"),
+        (status = 422, description = "That is no name of a message"),
+    )
+)]
 async fn message(
     State(sources): State<Arc<Sources>>,
     Path(id): Path<String>,
@@ -145,6 +189,19 @@ fn read_piece(mut file: File) -> io::Result<Option<(Bytes, File)>> {
     Ok((length > 0).then(|| (Bytes::from(piece), file)))
 }
 
+/// Gives a message in quarantine to the next hop, and deletes it when all recipients have it.
+#[utoipa::path(
+    post, path = "/api/v1/quarantine/{id}/release", tag = "quarantine", operation_id = "releaseMessage",
+    params(("id" = String, Path, description = "The name of the message: 13 letters and digits, the reference in the reply")),
+    request_body = Said,
+    responses(
+        (status = 200, body = Released, description = "What the next hop said"),
+        (status = 404, description = "There is no message of that name"),
+        (status = 409, description = "Somebody else releases or deletes it now, or there is no next hop"),
+        (status = 422, description = "What is asked for cannot be done, or cannot be read"),
+        (status = 502, description = "The next hop did not take it; it stays in quarantine"),
+    )
+)]
 async fn release(
     State(sources): State<Arc<Sources>>,
     Path(id): Path<String>,
@@ -166,6 +223,18 @@ async fn release(
     })
 }
 
+/// Deletes a message in quarantine for good.
+#[utoipa::path(
+    delete, path = "/api/v1/quarantine/{id}", tag = "quarantine", operation_id = "deleteMessage",
+    params(("id" = String, Path, description = "The name of the message: 13 letters and digits, the reference in the reply")),
+    request_body = Said,
+    responses(
+        (status = 200, body = Deleted, description = "It is deleted"),
+        (status = 404, description = "There is no message of that name"),
+        (status = 409, description = "Somebody else releases or deletes it now"),
+        (status = 422, description = "What is asked for cannot be done, or cannot be read"),
+    )
+)]
 async fn delete(
     State(sources): State<Arc<Sources>>,
     Path(id): Path<String>,

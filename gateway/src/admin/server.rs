@@ -6,15 +6,17 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::get;
+use axum::middleware::map_response;
 use axum::serve::Listener;
 use axum::{Json, Router};
 use tokio::net::unix::SocketAddr;
 use tokio::net::{UnixListener, UnixStream};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::{
-    Fault, Sources, Status, audit, changes, config, doctor, letter, levels, lists, live, lookup,
-    metrics, quarantine, slider, tap, why,
+    Fault, Sources, Status, audit, changes, config, doctor, fault, letter, levels, lists, live,
+    lookup, metrics, openapi, quarantine, slider, tap, why,
 };
 use crate::front::{SocketName, UnixSocket, UnixSocketError};
 use crate::sight::TopReport;
@@ -56,11 +58,19 @@ pub async fn serve(socket: AdminSocket, sources: Arc<Sources>) -> io::Result<()>
 
 /// The API, for whoever serves it and knows who asks.
 pub fn api(sources: Arc<Sources>) -> Router {
-    Router::new()
-        .route("/api/v1/status", get(status))
-        .route("/api/v1/xdp/top", get(top))
-        .route("/api/v1/lookup/{ip}", get(lookup::show))
-        .route("/api/v1/lookup/{ip}/letter", get(letter::show))
+    Router::from(routes())
+        .fallback(async || Fault::new(StatusCode::NOT_FOUND, "there is nothing at this path"))
+        .layer(map_response(fault::in_form))
+        .with_state(sources)
+}
+
+/// All paths, with what the document says of them.
+pub(super) fn routes() -> OpenApiRouter<Arc<Sources>> {
+    OpenApiRouter::default()
+        .routes(routes!(status))
+        .routes(routes!(top))
+        .routes(routes!(lookup::show))
+        .routes(routes!(letter::show))
         .merge(changes::routes())
         .merge(config::routes())
         .merge(doctor::routes())
@@ -73,16 +83,29 @@ pub fn api(sources: Arc<Sources>) -> Router {
         .merge(audit::routes())
         .merge(lists::routes())
         .merge(metrics::routes())
-        .fallback(async || Fault::new(StatusCode::NOT_FOUND, "there is nothing at this path"))
-        .with_state(sources)
+        .merge(openapi::routes())
 }
 
-async fn status(State(sources): State<Arc<Sources>>) -> Result<Json<Status>, StatusCode> {
+/// Tells what the daemon is doing, as `portcullis status` shows it.
+#[utoipa::path(
+    get, path = "/api/v1/status", tag = "status", operation_id = "showStatus",
+    responses(
+        (status = 200, body = Status, description = "What the daemon is doing"),
+    )
+)]
+async fn status(State(sources): State<Arc<Sources>>) -> Result<Json<Status>, Fault> {
     // Reading the kernel's counters asks the kernel a few hundred times, so it stays off the threads that carry mail.
     let status = tokio::task::spawn_blocking(move || sources.status()).await;
-    status.map(Json).map_err(|_panicked| StatusCode::INTERNAL_SERVER_ERROR)
+    status.map(Json).map_err(|_panicked| Fault::died())
 }
 
+/// Tells whom the kernel filter has most to do with.
+#[utoipa::path(
+    get, path = "/api/v1/xdp/top", tag = "status", operation_id = "showTop",
+    responses(
+        (status = 200, body = TopReport, description = "The sources and networks with the most packets"),
+    )
+)]
 async fn top(State(sources): State<Arc<Sources>>) -> Json<TopReport> {
     Json(sources.top.report())
 }

@@ -3,17 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::get;
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::author::{Asked, Said};
 use super::changes::{ask, refused};
 use super::queried::Queried;
-use super::{Fault, Sources};
+use super::{Fault, Sources, shapes};
 use crate::policy::{SetThresholds, Thresholds};
 use crate::refresh::{Request, SliderChange};
 use crate::slider::{Meaning, PHASES, ReplayAnswer, Replaying, Standing, Wanted, WantedError};
@@ -25,34 +27,58 @@ const MOST: u64 = 16 << 20;
 const MOST_HOURS: u64 = 366 * 24;
 
 /// All paths.
-pub(super) fn routes() -> Router<Arc<Sources>> {
-    Router::new()
-        .route("/api/v1/slider", get(show).put(set).delete(reset))
-        .route("/api/v1/slider/replay", get(replay))
+pub(super) fn routes() -> OpenApiRouter<Arc<Sources>> {
+    OpenApiRouter::default().routes(routes!(show, set, reset)).routes(routes!(replay))
 }
 
 /// Thresholds that are wanted.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct WantedSlider {
+    /// Who asks.
     author: String,
+    /// Percent of the scale above 500 that is let in.
+    #[schema(minimum = 0, maximum = 100)]
     allow: Option<u16>,
+    /// Percent that is delayed.
+    #[schema(minimum = 0, maximum = 100)]
     delay: Option<u16>,
+    /// Percent that is refused.
+    #[schema(minimum = 0, maximum = 100)]
     reject: Option<u16>,
+    /// The first score that is delayed.
+    #[schema(minimum = 0, maximum = 1000)]
     delay_from: Option<u16>,
+    /// The last score that is delayed.
+    #[schema(minimum = 0, maximum = 1000)]
     reject_above: Option<u16>,
 }
 
 /// What is to be tried.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct WantedReplay {
+    /// Percent of the scale above 500 that is let in.
+    #[param(minimum = 0, maximum = 100)]
     allow: Option<u16>,
+    /// Percent that is delayed.
+    #[param(minimum = 0, maximum = 100)]
     delay: Option<u16>,
+    /// Percent that is refused.
+    #[param(minimum = 0, maximum = 100)]
     reject: Option<u16>,
+    /// The first score that is delayed.
+    #[param(minimum = 0, maximum = 1000)]
     delay_from: Option<u16>,
+    /// The last score that is delayed.
+    #[param(minimum = 0, maximum = 1000)]
     reject_above: Option<u16>,
+    /// How many hours to look back.
+    #[param(minimum = 1, maximum = 8784, default = 24)]
     hours: Option<u64>,
+    /// Which decisions: `connect`, `recipient` or `message`.
+    #[param(default = "connect")]
     phase: Option<String>,
 }
 
@@ -65,11 +91,28 @@ struct Answer {
     standing: Standing,
 }
 
+/// Tells which thresholds of the score count, what they mean, and where they come from.
+#[utoipa::path(
+    get, path = "/api/v1/slider", tag = "slider", operation_id = "showSlider",
+    responses(
+        (status = 200, body = shapes::Slider, description = "The thresholds in force"),
+    )
+)]
 async fn show(State(sources): State<Arc<Sources>>) -> Json<Answer> {
     let set = sources.engine.slider().map(Arc::unwrap_or_clone);
     answer(standing(&sources, set))
 }
 
+/// Sets thresholds in place of those of the configuration, as raw scores or in percent.
+#[utoipa::path(
+    put, path = "/api/v1/slider", tag = "slider", operation_id = "setSlider",
+    request_body = WantedSlider,
+    responses(
+        (status = 200, body = shapes::Slider, description = "The thresholds in force now"),
+        (status = 422, description = "What is asked for cannot be done, or cannot be read"),
+        (status = 503, description = "The part of the daemon that changes things has ended"),
+    )
+)]
 async fn set(
     State(sources): State<Arc<Sources>>,
     Asked(wanted): Asked<WantedSlider>,
@@ -83,6 +126,16 @@ async fn set(
     change(&sources, SliderChange { author, thresholds: Some(thresholds) }).await
 }
 
+/// Has the thresholds of the configuration count again.
+#[utoipa::path(
+    delete, path = "/api/v1/slider", tag = "slider", operation_id = "resetSlider",
+    request_body = Said,
+    responses(
+        (status = 200, body = shapes::Slider, description = "The thresholds in force now"),
+        (status = 422, description = "What is asked for cannot be done, or cannot be read"),
+        (status = 503, description = "The part of the daemon that changes things has ended"),
+    )
+)]
 async fn reset(
     State(sources): State<Arc<Sources>>,
     Asked(Said { author }): Asked<Said>,
@@ -90,6 +143,19 @@ async fn reset(
     change(&sources, SliderChange { author, thresholds: None }).await
 }
 
+/// Judges the decisions of the last hours by other thresholds; changes nothing.
+///
+/// Without thresholds it judges by those in force. At most 16 MiB of the end of the trail are read.
+#[utoipa::path(
+    get, path = "/api/v1/slider/replay", tag = "slider", operation_id = "replaySlider",
+    params(WantedReplay),
+    responses(
+        (status = 200, body = shapes::Replay, description = "What would have been decided otherwise"),
+        (status = 404, description = "There is no audit trail"),
+        (status = 422, description = "A parameter is unknown or has a bad value"),
+        (status = 503, description = "The trail cannot be read"),
+    )
+)]
 async fn replay(
     State(sources): State<Arc<Sources>>,
     Queried(wanted): Queried<WantedReplay>,

@@ -6,6 +6,7 @@ use std::sync::mpsc::Sender;
 use arc_swap::ArcSwap;
 use serde::Serialize;
 use tokio::time::Instant;
+use utoipa::ToSchema;
 
 use super::{Live, Memory};
 use crate::alarm::{Alarm, Alarms};
@@ -72,62 +73,96 @@ pub struct Sources {
 }
 
 /// The state of the daemon.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Status {
+    /// Of this program.
     pub(super) version: &'static str,
+    /// The number of its process.
     pub(super) pid: u32,
+    /// The name of this host.
     pub(super) hostname: String,
+    /// Seconds since it was ready.
     pub(super) uptime_s: u64,
     /// How far the clock was set since the start, in milliseconds.
     pub(super) clock_jumped_ms: i64,
+    /// False: nothing is done to mail, all is a dry run.
     pub(super) enforce: bool,
     /// `null` where nothing is paused.
     pub(super) paused: Option<PauseReport>,
+    /// What the log says.
     pub(super) log: LogStatus,
     /// How many follow an address now.
     pub(super) taps: usize,
+    /// The lists and the rules made from them.
+    #[schema(value_type = Object)]
     pub(super) rules: Arc<refresh::Status>,
+    /// The kernel filter.
     pub(super) xdp: XdpStatus,
-    /// `null` where there is no listener; so with the other fronts.
+    /// What the SMTP front counted; `null` where there is no listener.
+    #[schema(value_type = Option<Object>)]
     pub(super) smtp: Option<Counted<smtp::Counters>>,
+    /// The same of the milter.
+    #[schema(value_type = Option<Object>)]
     pub(super) milter: Option<Counted<milter::Counters>>,
+    /// The same of the policy service for Postfix.
+    #[schema(value_type = Option<Object>)]
     pub(super) postfix_policy: Option<Counted<postfix_policy::Counters>>,
     /// Empty where there is no listener.
+    #[schema(value_type = Vec<Object>)]
     pub(super) next_hops: Vec<NextHopStatus>,
+    /// Decisions since the start, by verdict and action.
     pub(super) decisions: Vec<Decisions>,
+    /// Each zone.
     pub(super) zones: Vec<ZoneStatus>,
+    /// What the greylist remembers.
+    #[schema(value_type = Object)]
     pub(super) senders: SenderCounts,
+    /// How full it is.
     pub(super) quarantine: QuarantineStatus,
+    /// How the audit trail is written.
     pub(super) audit: WriterStatus,
+    /// What this process may do.
+    #[schema(value_type = Object)]
     pub(super) rights: rights::Report,
+    /// What is wrong now.
     pub(super) alarms: Vec<Alarm>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct LogStatus {
     /// What all components say that are not raised.
+    #[schema(value_type = String)]
     pub(super) level: Level,
     /// The others.
     pub(super) raised: Vec<ComponentReport>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct XdpStatus {
     /// The weakest mode of all interfaces.
     pub(super) mode: &'static str,
     /// Why it is not native.
     pub(super) reason: Option<String>,
+    /// Where it is attached.
+    #[schema(value_type = Vec<Object>)]
     pub(super) interfaces: Vec<Attachment>,
     /// `null` where there is no filter.
+    #[schema(value_type = Option<Object>)]
     pub(super) counters: Option<Counters>,
 }
 
 /// How many decisions had one verdict and one action.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Decisions {
+    /// The verdict for people.
+    #[schema(value_type = String)]
     pub(super) verdict: Verdict,
+    /// The verdict for machines.
     pub(super) code: &'static str,
+    /// What was done.
+    #[schema(value_type = String)]
     pub(super) action: Action,
+    /// How many.
     pub(super) count: u64,
 }
 

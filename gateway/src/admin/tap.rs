@@ -4,17 +4,18 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
 use futures_util::stream::unfold;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use tracing::info;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::author::Asked;
 use super::{Fault, Sources};
@@ -28,16 +29,22 @@ use crate::xdp;
 const MOST_AUTHOR: usize = 100;
 
 /// All paths.
-pub(super) fn routes() -> Router<Arc<Sources>> {
-    Router::new().route("/api/v1/tap", post(follow))
+pub(super) fn routes() -> OpenApiRouter<Arc<Sources>> {
+    OpenApiRouter::default().routes(routes!(follow))
 }
 
 /// Who is to be followed.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = WantedTap)]
 struct Wanted {
+    /// An address or a prefix.
+    #[schema(example = "2001:db8::/48")]
     prefix: String,
+    /// For how many seconds.
+    #[schema(minimum = 1, maximum = 86400)]
     for_s: u64,
+    /// Who asks, one line of at most 100 characters.
     author: String,
 }
 
@@ -55,6 +62,19 @@ struct Session {
     is_over: bool,
 }
 
+/// Tells what happens to an address or network while it happens.
+///
+/// The answer goes on until the time is over or the client hangs up: one JSON object in each line, with `event`. The first
+/// is `begin`; `lost` says how many lines had no place; the last is `end`.
+#[utoipa::path(
+    post, path = "/api/v1/tap", tag = "tap", operation_id = "followAddress",
+    request_body = Wanted,
+    responses(
+        (status = 200, body = String, content_type = "application/x-ndjson", description = "Lines of JSON"),
+        (status = 422, description = "What is asked for cannot be done, or cannot be read"),
+        (status = 429, description = "Too many are followed already"),
+    )
+)]
 async fn follow(
     State(sources): State<Arc<Sources>>,
     Asked(wanted): Asked<Wanted>,

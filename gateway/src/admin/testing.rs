@@ -1,5 +1,6 @@
 //! A daemon for the tests of routes: real lists, store and trail in a folder of its own, without kernel filter, fronts and zones.
 
+use std::fmt::Display;
 use std::fs;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -8,14 +9,16 @@ use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request};
+use axum::response::Response;
 use http_body_util::BodyExt;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tower::ServiceExt as _;
+use utoipa_axum::router::OpenApiRouter;
 
-use super::{Live, Memory, Sources};
+use super::{Live, Memory, Sources, api};
 use crate::alarm::Alarms;
 use crate::audit;
 use crate::clock::{Clock, ClockWatch};
@@ -71,14 +74,18 @@ impl Site {
     }
 
     /// What the route at `path` answers: its status, and its JSON.
-    pub(super) async fn get(&self, router: &Router<Arc<Sources>>, path: &str) -> (u16, Value) {
+    pub(super) async fn get(
+        &self,
+        router: &OpenApiRouter<Arc<Sources>>,
+        path: &str,
+    ) -> (u16, Value) {
         self.ask(router, Method::GET, path, "").await
     }
 
     /// The same for any method.
     pub(super) async fn ask(
         &self,
-        router: &Router<Arc<Sources>>,
+        router: &OpenApiRouter<Arc<Sources>>,
         method: Method,
         path: &str,
         body: impl Into<Body>,
@@ -90,17 +97,35 @@ impl Site {
     /// The same for any request.
     pub(super) async fn send(
         &self,
-        router: &Router<Arc<Sources>>,
+        router: &OpenApiRouter<Arc<Sources>>,
         request: Request<Body>,
     ) -> (u16, Value) {
         let path = request.uri().clone();
-        let router = router.clone().with_state(Arc::clone(&self.sources));
+        let router = Router::from(router.clone()).with_state(Arc::clone(&self.sources));
         let response = router.oneshot(request).await.unwrap();
-        let status = response.status().as_u16();
-        let octets = response.into_body().collect().await.unwrap().to_bytes();
-        let json = serde_json::from_slice(&octets);
-        (status, json.unwrap_or_else(|error| panic!("{path}: {status} {octets:?}: {error}")))
+        answered(&path, response).await
     }
+
+    /// What the whole API answers where it refuses.
+    pub(super) async fn refused_by_api(
+        &self,
+        method: Method,
+        path: &str,
+        body: &str,
+    ) -> (u16, Value) {
+        let request = Request::builder().method(method).uri(path).body(Body::from(body.to_owned()));
+        let response = api(Arc::clone(&self.sources)).oneshot(request.unwrap()).await.unwrap();
+        assert_eq!(response.headers()["content-type"], "application/problem+json", "{path}");
+        answered(&path, response).await
+    }
+}
+
+/// The status and the JSON of an answer.
+async fn answered(path: &dyn Display, response: Response) -> (u16, Value) {
+    let status = response.status().as_u16();
+    let octets = response.into_body().collect().await.unwrap().to_bytes();
+    let json = serde_json::from_slice(&octets);
+    (status, json.unwrap_or_else(|error| panic!("{path}: {status} {octets:?}: {error}")))
 }
 
 impl Drop for Site {

@@ -3,12 +3,13 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::{Path, State};
-use axum::routing::get;
-use axum::{Json, Router};
 use futures_util::future::join_all;
 use serde::Deserialize;
 use tokio::task::spawn_blocking;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::queried::Queried;
 use super::{Fault, LookupAnswer, Sources};
@@ -16,22 +17,37 @@ use crate::clock::{Timestamp, moment};
 use crate::why::{Answer, Found, Question};
 
 /// All paths.
-pub(super) fn routes() -> Router<Arc<Sources>> {
-    Router::new().route("/api/v1/why/{what}", get(show))
+pub(super) fn routes() -> OpenApiRouter<Arc<Sources>> {
+    OpenApiRouter::default().routes(routes!(show))
 }
 
 /// What is asked beside the name.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct Wanted {
-    /// What was so at this time.
+    /// What was so at this time, such as 2026-11-20T08:00:00Z, `2026-11-20 08:00` (UTC), or how long ago, such as 2d.
     #[serde(default, deserialize_with = "moment::deserialize")]
+    #[param(value_type = String)]
     at: Option<Timestamp>,
     /// Whether a reference of the kernel's was given to this address.
     #[serde(default)]
+    #[param(value_type = String, example = "192.0.2.1")]
     client: Option<IpAddr>,
 }
 
+/// Tells why mail was refused, put off or let in.
+#[utoipa::path(
+    get, path = "/api/v1/why/{what}", tag = "decisions", operation_id = "explain",
+    params(
+        ("what" = String, Path, description = "A reference, an address, a Message-ID or the name in a mail server's queue, percent-encoded"),
+        Wanted,
+    ),
+    responses(
+        (status = 200, body = Answer, description = "The decisions that were found, told in words; `kind` is `nothing` where there are none"),
+        (status = 422, description = "A parameter is unknown or has a bad value"),
+    )
+)]
 async fn show(
     State(sources): State<Arc<Sources>>,
     Path(what): Path<String>,

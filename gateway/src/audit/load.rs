@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::policy::{Action, Record};
 
@@ -41,7 +42,8 @@ impl Level {
 }
 
 /// How the audit trail is doing.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = TrailStatus)]
 pub struct WriterStatus {
     /// Records written since the start.
     pub written: u64,

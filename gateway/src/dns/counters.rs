@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::zone::AnswerFault;
 
@@ -23,7 +24,8 @@ pub(super) struct Counters {
 }
 
 /// What they say.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ZoneCounts)]
 pub struct Counts {
     /// Questions that were answered, or given up.
     pub queries: u64,

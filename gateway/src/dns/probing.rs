@@ -8,6 +8,7 @@ use futures_util::future::{join, join_all};
 use serde::Serialize;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
+use utoipa::ToSchema;
 
 use super::member::{Member, codes};
 use super::resolve::{Fault, Kind, Question, Records};
@@ -40,7 +41,7 @@ pub struct PointTest {
 }
 
 /// What came of asking all test entries of a zone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ZoneTest {
     /// The name of the zone.
     pub zone: Arc<str>,
@@ -51,6 +52,7 @@ pub struct ZoneTest {
     /// What to do about it.
     pub remedy: Option<&'static str>,
     /// Each answer.
+    #[schema(value_type = Vec<Object>)]
     pub points: Vec<PointTest>,
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::counters::Counts;
 use super::member::Member;
@@ -11,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::zone::{Family, Illness, State, ZoneClass};
 
 /// One zone.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct ZoneStatus {
     /// Its name.
     pub name: Arc<str>,
@@ -20,6 +21,7 @@ pub struct ZoneStatus {
     /// What is asked, without a key.
     pub domain: String,
     /// What its listings say.
+    #[schema(value_type = String)]
     pub class: ZoneClass,
     /// What is done about them.
     pub action: &'static str,
@@ -46,11 +48,13 @@ pub struct ZoneStatus {
 }
 
 /// How a zone is for one kind of addresses.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FamilyStatus {
     /// How it is.
+    #[schema(value_type = String)]
     pub state: State,
     /// What is wrong; the word for it.
+    #[schema(value_type = Option<String>)]
     pub illness: Option<Illness>,
     /// Since when.
     pub since: Timestamp,

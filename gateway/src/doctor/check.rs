@@ -1,10 +1,12 @@
 //! One thing that `doctor` looked at: how it is, what was found, and what to type where it is not well.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// How something is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = Health)]
 pub enum State {
     /// Well.
     Ok,
@@ -29,7 +31,7 @@ impl State {
 }
 
 /// One thing that was looked at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Check {
     /// What it is part of.
     pub area: &'static str,

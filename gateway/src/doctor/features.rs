@@ -2,6 +2,7 @@
 
 use rustix::process::geteuid;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::check::{Check, State};
 use super::{AS_ROOT, Daemon, network};
@@ -20,11 +21,13 @@ pub struct Shown {
 }
 
 /// What was found on one interface.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DoctorInterface)]
 pub struct InterfaceAnswer {
     /// Its name.
     pub interface: String,
     /// What the filter needs of it.
+    #[schema(value_type = Vec<Object>)]
     pub findings: Vec<Shown>,
     /// How it is.
     pub checks: Vec<Check>,

@@ -25,6 +25,8 @@ use tokio::time::timeout;
 pub use self::check::{Check, State};
 pub use self::daemon::Daemon;
 pub use self::features::{InterfaceAnswer, Shown};
+use utoipa::ToSchema;
+
 use crate::config::Config;
 use crate::xdp;
 use crate::xdp::probe;
@@ -33,7 +35,8 @@ use crate::xdp::probe;
 const AS_ROOT: &str = "portcullis doctor, as root";
 
 /// All that was found.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Doctor)]
 pub struct Answer {
     /// Whether nothing is bad.
     pub ok: bool,
@@ -42,6 +45,7 @@ pub struct Answer {
     /// The first Linux on which the filter runs.
     pub minimum: String,
     /// What the filter needs of the host.
+    #[schema(value_type = Vec<Object>)]
     pub features: Vec<Shown>,
     /// What it needs of each interface.
     pub interfaces: Vec<InterfaceAnswer>,

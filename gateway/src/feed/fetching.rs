@@ -9,6 +9,7 @@ use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::AbortHandle;
+use utoipa::ToSchema;
 
 use super::{FetchError, Fetched, Fetcher, Head, LastGood, Schedule};
 use crate::clock::{Clock, Timestamp};
@@ -37,11 +38,12 @@ pub struct Delivery {
 }
 
 /// What is known of one feed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FeedStatus {
     /// The list that it is for.
     pub list: Arc<str>,
     /// Where it is fetched, without what is secret in it.
+    #[schema(value_type = String)]
     pub url: FeedUrl,
     /// Whether it is being fetched, or waits for others that are.
     pub fetching: bool,

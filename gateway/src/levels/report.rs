@@ -1,6 +1,7 @@
 //! What is told of levels: by `log` and `status`, and by the audit trail.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::raise::Level;
 use crate::clock::Timestamp;
@@ -27,29 +28,34 @@ pub struct LevelEvent {
 }
 
 /// What the log says, as `log` and `status` show it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Levels)]
 pub struct LevelsReport {
     /// What all components say that are not raised.
+    #[schema(value_type = String)]
     pub level: Level,
     /// Each component.
     pub components: Vec<ComponentReport>,
 }
 
 /// What one component says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ComponentLevel)]
 pub struct ComponentReport {
     /// Its name.
     pub name: &'static str,
     /// What it tells of.
     pub about: &'static str,
     /// What it says now.
+    #[schema(value_type = String)]
     pub level: Level,
     /// `null` where it is not raised.
     pub raised: Option<RaiseReport>,
 }
 
 /// Why, and until when, a component says more.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Raised)]
 pub struct RaiseReport {
     /// When it falls back, by what the clock on the wall says now.
     pub until: Timestamp,

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::Id;
 use crate::clock::Timestamp;
@@ -12,17 +13,20 @@ use crate::policy::{Cause, Decision};
 pub const SCHEMA: u8 = 1;
 
 /// The record of a message in quarantine.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HeldMessage {
     /// The version of these fields.
     pub schema: u8,
     /// Its name, the reference of the decision.
+    #[schema(value_type = String)]
     pub id: Id,
     /// When all of it was there.
     pub time: Timestamp,
     /// The peer of the connection.
+    #[schema(value_type = String)]
     pub client: SocketAddr,
     /// The address on which it was received.
+    #[schema(value_type = String)]
     pub local: SocketAddr,
     /// The name given with HELO or EHLO.
     pub helo: String,
@@ -49,7 +53,7 @@ pub struct HeldMessage {
 }
 
 /// One recipient.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HeldRecipient {
     /// The address.
     pub address: String,
@@ -61,7 +65,7 @@ pub struct HeldRecipient {
 }
 
 /// A release that was begun.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReleaseBegun {
     /// By whom.
     pub author: String,
@@ -70,13 +74,15 @@ pub struct ReleaseBegun {
 }
 
 /// Why a message is in quarantine.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = WhyHeld)]
 pub struct Why {
     /// The verdict for people.
     pub verdict: String,
     /// The verdict for machines.
     pub code: String,
     /// The address that decided.
+    #[schema(value_type = Option<String>)]
     pub address: Option<IpAddr>,
     /// Where it was seen.
     pub hop: Option<String>,

@@ -24,6 +24,8 @@ use tracing::info;
 
 pub use self::error::QuarantineError;
 pub use self::event::{Event, EventKind};
+use utoipa::ToSchema;
+
 use self::folder::Folder;
 pub use self::folder::{FOLDER_MODE, make_folder};
 pub use self::id::{Id, IdError};
@@ -79,9 +81,10 @@ struct Counters {
 }
 
 /// How the quarantine is, for `status`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct QuarantineStatus {
     /// Where it is.
+    #[schema(value_type = String)]
     pub folder: PathBuf,
     /// Messages in it.
     pub messages: usize,

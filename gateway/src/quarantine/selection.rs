@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
 use super::{HeldMessage, Id};
 use crate::clock::Timestamp;
@@ -44,9 +45,11 @@ impl Selection {
 }
 
 /// The messages that were found.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = QuarantineListing)]
 pub struct Listing {
-    /// The newest first.
+    /// The newest first, each with `id`, `since`, `octets`, `taken`, and its `message` or the `fault` for which that cannot be read.
+    #[schema(value_type = Vec<Object>)]
     pub rows: Vec<Row>,
     /// Whether there are others.
     pub has_more: bool,

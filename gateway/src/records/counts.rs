@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::audit::{Archive, AuditError, Kind, Query, Seen, SegmentStatus};
 use crate::clock::Timestamp;
@@ -12,7 +13,8 @@ use crate::clock::Timestamp;
 const MOST_WORDS: usize = 10_000;
 
 /// What was counted.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, ToSchema)]
+#[schema(as = RecordCounts)]
 pub struct Counts {
     /// Not older than that.
     pub since: Timestamp,
@@ -33,7 +35,8 @@ pub struct Counts {
 }
 
 /// What the store holds.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, ToSchema)]
+#[schema(as = RecordStore)]
 pub struct Store {
     /// Its files.
     pub segments: usize,

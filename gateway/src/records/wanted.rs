@@ -5,18 +5,21 @@ use std::str::FromStr;
 
 use clap::Args;
 use serde::{Deserialize, Deserializer, de};
+use utoipa::IntoParams;
 
 use crate::audit::{Cursor, Kind, Query, Veil};
 use crate::clock::{Timestamp, moment};
 use crate::net::Prefix;
 
 /// What a record has to be; all of it has to be so.
-#[derive(Clone, Debug, Default, Args, Deserialize)]
+#[derive(Clone, Debug, Default, Args, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
 pub struct Wanted {
     /// An address or network: of the client, or of a hop in the header
     #[arg(long, value_name = "IP|PREFIX")]
     #[serde(deserialize_with = "parsed")]
+    #[param(value_type = String)]
     pub address: Option<Prefix>,
     /// The reference from a reply
     #[arg(long, value_name = "REFERENCE")]
@@ -57,19 +60,23 @@ pub struct Wanted {
     /// Not older than that: a time like 2026-11-20T08:00:00Z, or how long ago, such as 2d
     #[arg(long, value_name = "TIME", value_parser = moment::parse)]
     #[serde(deserialize_with = "moment::deserialize")]
+    #[param(value_type = String)]
     pub since: Option<Timestamp>,
     /// Older than that
     #[arg(long, value_name = "TIME", value_parser = moment::parse)]
     #[serde(deserialize_with = "moment::deserialize")]
+    #[param(value_type = String)]
     pub until: Option<Timestamp>,
-    /// The page of an answer; each command has its own words for it.
+    /// The most records in one answer.
     #[arg(skip)]
+    #[param(minimum = 1, maximum = 1000, default = 100)]
     pub limit: Option<usize>,
-    /// Where that goes on.
+    /// The `next` of the answer before.
     #[arg(skip)]
     #[serde(deserialize_with = "parsed")]
+    #[param(value_type = String)]
     pub after: Option<Cursor>,
-    /// Whether it begins with the oldest record.
+    /// Whether to begin with the oldest record.
     #[arg(skip)]
     pub oldest_first: bool,
 }

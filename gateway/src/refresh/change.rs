@@ -1,6 +1,7 @@
 //! Changes of lists that people ask for: what they can be, what comes of them, why they are not made.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::clock::Expiry;
 use crate::net::Prefix;
@@ -59,7 +60,8 @@ pub enum What {
 }
 
 /// What came of a change, once it is in force.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ListChanged)]
 pub struct Changed {
     /// The list.
     pub list: String,

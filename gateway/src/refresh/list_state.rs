@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use tracing::warn;
+use utoipa::ToSchema;
 
 use super::by_hand::ByHand;
 use super::kept::Kept;
@@ -51,11 +52,12 @@ pub(super) struct Noted {
 }
 
 /// One list, for `status`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ListStatus {
     /// Its name.
     pub name: Arc<str>,
     /// Its class.
+    #[schema(value_type = String)]
     pub class: Class,
     /// What is done about a match.
     pub action: &'static str,
@@ -66,6 +68,7 @@ pub struct ListStatus {
     /// False: switched off by `list disable`.
     pub enabled: bool,
     /// Who switched it last, and when; `null` where nobody did.
+    #[schema(value_type = Option<Object>)]
     pub switch: Option<Switch>,
     /// Where its entries come from.
     pub source: String,
@@ -94,7 +97,7 @@ pub struct ListStatus {
 const MOST_SOURCES: usize = 200;
 
 /// One source of a list.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct SourceStatus {
     /// What it is: `file`, `url`, `put`.
     pub kind: &'static str,
@@ -112,6 +115,7 @@ pub struct SourceStatus {
     /// Why the source as it is now is not in force.
     pub fault: Option<String>,
     /// The copy that `list accept` puts in force; `null` where there is none.
+    #[schema(value_type = Option<Object>)]
     pub held_back: Option<HeldBack>,
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use tracing::info;
+use utoipa::ToSchema;
 
 use super::{ChangeError, Refresher};
 use crate::dns::{ConfiguredZone, Zones};
@@ -50,7 +51,7 @@ pub enum ZoneWhat {
 }
 
 /// What came of a change, once it is in force.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ZoneChanged {
     /// The zone.
     pub zone: String,

@@ -14,6 +14,7 @@ use serde::Serialize;
 use tracing::debug;
 
 pub use talkers::{MOST, Talker, Talkers, Top};
+use utoipa::ToSchema;
 
 use self::records::{CountRecords, Told, record};
 use crate::clock::Clock;
@@ -49,7 +50,7 @@ pub struct TopTalkers {
 }
 
 /// The top talkers of the last minute and since the start.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct TopReport {
     /// In the last minute.
     pub recent: Top,

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use jiff::SignedDuration;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::clock::Timestamp;
 use crate::net::Prefix;
@@ -31,7 +32,7 @@ pub struct Talkers {
 }
 
 /// The heaviest sources and networks of a time, the heaviest first.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Top {
     /// How long that time was.
     pub seconds: u64,
@@ -48,9 +49,10 @@ pub struct Top {
 }
 
 /// A source or a network.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Talker {
     /// Its prefix.
+    #[schema(value_type = String)]
     pub prefix: Prefix,
     /// Its packets.
     pub packets: u64,

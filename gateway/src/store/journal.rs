@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rusqlite::{OptionalExtension, ToSql, Transaction, params, params_from_iter};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::bounds::CHANGE;
 use super::values::{Key, Moment, check, integer, origin};
@@ -54,11 +55,13 @@ pub struct History {
 }
 
 /// A prefix that came to a list or went from it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ListEvent)]
 pub struct Event {
     /// The name of the list.
     pub list: Arc<str>,
     /// The prefix.
+    #[schema(value_type = String)]
     pub prefix: Prefix,
     /// Whether it came.
     pub added: bool,
@@ -69,7 +72,7 @@ pub struct Event {
 }
 
 /// What the journal knows of a list.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ListHistory {
     /// The newest changes, newest first.
     pub changes: Vec<Counted>,
@@ -80,7 +83,8 @@ pub struct ListHistory {
 }
 
 /// A change of a list in numbers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ListChange)]
 pub struct Counted {
     /// When, to the microsecond.
     pub at: Timestamp,
@@ -95,7 +99,7 @@ pub struct Counted {
 }
 
 /// Where the journal of a list begins: what happened before is not known.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Baseline {
     /// The name of the list.
     pub list: Arc<str>,

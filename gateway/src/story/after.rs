@@ -86,7 +86,7 @@ impl Since<'_> {
         let text = |and: String| if was.is_empty() { and } else { format!("{was}; {and}") };
         let anew = if is_in_header(record) {
             Some("a message with the address in its header is judged anew")
-        } else if record.phase == "message" && self.entry.is_some() {
+        } else if self.entry.is_some() && is_for_messages(&record.action) {
             Some("each message from it is judged anew")
         } else {
             None
@@ -138,6 +138,11 @@ impl AddressNow {
 fn is_in_header(record: &Told) -> bool {
     let hop = record.offending.as_ref().map_or("", |offending| &offending.hop);
     hop.starts_with("received") || hop.starts_with("header")
+}
+
+/// Whether a list does that to messages, and lets connections in.
+fn is_for_messages(action: &str) -> bool {
+    ["reject-message", "tag", "quarantine", "discard"].contains(&action)
 }
 
 /// Whether the decision follows from the address, so that asking about it again means something.

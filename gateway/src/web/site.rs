@@ -17,7 +17,7 @@ use super::access::{Access, User};
 use super::frame::Trouble;
 use super::server::Peer;
 use super::{assets, headers, login, pages};
-use crate::admin::{self, Author, Fault, Inside, Sources};
+use crate::admin::{self, Author, CSRF_HEADER, Fault, Inside, Sources};
 use crate::audit;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, Role, WebConfig};
@@ -25,8 +25,6 @@ use crate::policy::SCHEMA;
 
 /// The longest form, in octets; a list that is uploaded is no form.
 pub(super) const LONGEST_FORM: usize = 4 << 20;
-/// What a change of a page's script brings along instead of a field of a form.
-const CSRF_HEADER: &str = "x-csrf-token";
 
 /// What all pages need.
 #[derive(Debug)]

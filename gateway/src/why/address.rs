@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::Now;
 use super::told_record::{FoundRecord, ToldRecord};
@@ -17,15 +18,19 @@ use crate::store::{Event, History};
 const STORIES: usize = 3;
 
 /// What is known of an address.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = WhyAddress)]
 pub struct AddressAnswer {
     /// The address.
+    #[schema(value_type = String)]
     pub ip: IpAddr,
     /// The time that was asked about; `null` for now.
     at: Option<Timestamp>,
     /// What `lookup` says of it now.
+    #[schema(value_type = Option<Object>)]
     now: Option<Value>,
     /// The entries that had it at that time.
+    #[schema(value_type = Vec<Object>)]
     entries: Vec<EntryThen>,
     /// What came to lists and went from them that covers it, the newest first.
     changes: Vec<Event>,

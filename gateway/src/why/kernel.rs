@@ -4,13 +4,15 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::xdp::{self, References, XdpError};
 
 /// What a reference of the kernel says.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = WhyKernel)]
 pub struct KernelAnswer {
     /// The reference.
     pub reference: String,

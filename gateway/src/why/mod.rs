@@ -15,6 +15,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub use self::address::AddressAnswer;
+
+use utoipa::ToSchema;
+
 use self::address::FoundAddress;
 pub use self::kernel::KernelAnswer;
 use self::told_record::FoundRecord;
@@ -61,8 +64,9 @@ enum Part {
 }
 
 /// Where an answer comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(as = WhyKind)]
 pub enum Kind {
     /// From records of that name.
     Records,
@@ -75,13 +79,17 @@ pub enum Kind {
 }
 
 /// What is known.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Why)]
 pub struct Answer {
+    /// What was asked.
     what: String,
     /// Where it comes from.
     pub kind: Kind,
+    /// The time that was asked about; `null` for now.
     at: Option<Timestamp>,
-    /// The decisions, the oldest first; those of an address are its last.
+    /// The decisions, the oldest first, each the record with `entry_removed` and `story`: at most 20, of an address its last three.
+    #[schema(value_type = Vec<Object>)]
     pub stories: Vec<ToldRecord>,
     /// What is known of the address; `null` of anything else.
     pub address: Option<AddressAnswer>,

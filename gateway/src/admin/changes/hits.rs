@@ -1,6 +1,7 @@
 //! What speaks against an address or a prefix now, and who can change that.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::engine::Engine;
 use crate::list::{Match, Origin};
@@ -9,7 +10,7 @@ use crate::policy::{Action, Decision, Verdict};
 use crate::zone::Listing;
 
 /// One list, zone or score that is against an address.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(super) struct Hit {
     /// The list; `null` for a zone or a score.
     list: Option<String>,
@@ -20,6 +21,7 @@ pub(super) struct Hit {
     /// False: a dry run.
     enforce: bool,
     /// The entry of the list.
+    #[schema(value_type = Option<String>)]
     entry: Option<Prefix>,
     /// Where it was written.
     origin: Option<String>,
@@ -28,11 +30,18 @@ pub(super) struct Hit {
 }
 
 /// What would be decided about an address that connects now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = DecidedNow)]
 pub(super) struct Now {
+    /// The verdict for people.
+    #[schema(value_type = String)]
     verdict: Verdict,
+    /// The verdict for machines.
     code: &'static str,
+    /// What would be done.
+    #[schema(value_type = String)]
     action: Action,
+    /// False: a dry run.
     enforced: bool,
 }
 

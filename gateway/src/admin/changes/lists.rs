@@ -8,6 +8,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
 use tokio::task::spawn_blocking;
+use utoipa::ToSchema;
 
 use super::{Asked, Said, ask, end, refused, still_hit};
 use crate::admin::{Fault, Sources};
@@ -16,20 +17,36 @@ use crate::net::Prefix;
 use crate::refresh::{Changed, ListChange, Request, What};
 
 /// An entry that is wanted, or wanted no longer.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WantedEntry {
+    /// An address or a prefix.
+    #[schema(example = "192.0.2.0/24")]
     prefix: String,
+    /// Who asks.
     author: String,
+    /// Why; it stands beside the entry, and in replies.
     #[serde(default)]
     reason: Option<String>,
+    /// For how many seconds; for ever where it is missing.
     #[serde(default)]
     for_s: Option<u64>,
 }
 
 type Answer = Result<Json<Changed>, Fault>;
 
-/// Adds an entry.
+/// Adds an entry to a list by hand.
+#[utoipa::path(
+    post, path = "/api/v1/lists/{list}/entries", tag = "lists", operation_id = "addEntry",
+    params(("list" = String, Path, description = "The name of the list")),
+    request_body = WantedEntry,
+    responses(
+        (status = 200, body = Changed, description = "The list as it is now"),
+        (status = 404, description = "There is no list of that name"),
+        (status = 422, description = "What is asked for cannot be done, or cannot be read"),
+        (status = 503, description = "The part of the daemon that changes things has ended"),
+    )
+)]
 pub(super) async fn add(
     State(sources): State<Arc<Sources>>,
     Path(list): Path<String>,
@@ -48,7 +65,18 @@ pub(super) async fn add(
     Ok(Json(changed))
 }
 
-/// Takes an entry out.
+/// Takes an entry out of a list by hand; its source cannot bring it back.
+#[utoipa::path(
+    delete, path = "/api/v1/lists/{list}/entries", tag = "lists", operation_id = "removeEntry",
+    params(("list" = String, Path, description = "The name of the list")),
+    request_body = WantedEntry,
+    responses(
+        (status = 200, body = Changed, description = "The list as it is now"),
+        (status = 404, description = "There is no list of that name"),
+        (status = 422, description = "What is asked for cannot be done, or cannot be read"),
+        (status = 503, description = "The part of the daemon that changes things has ended"),
+    )
+)]
 pub(super) async fn remove(
     State(sources): State<Arc<Sources>>,
     Path(list): Path<String>,
@@ -60,6 +88,18 @@ pub(super) async fn remove(
 }
 
 /// Replaces all entries of a list without a source; the body is a list in any format.
+#[utoipa::path(
+    put, path = "/api/v1/lists/{list}/entries", tag = "lists", operation_id = "putList",
+    params(("list" = String, Path, description = "The name of the list"), Said),
+    request_body(content = String, content_type = "text/plain", description = "A list in any format that lists may have, at most 256 MiB"),
+    responses(
+        (status = 200, body = Changed, description = "The list as it is now"),
+        (status = 404, description = "There is no list of that name"),
+        (status = 413, description = "The list is longer than 256 MiB"),
+        (status = 422, description = "The copy cannot be read, is doubtful and held back, or the list has its entries from a source"),
+        (status = 503, description = "The part of the daemon that changes things has ended"),
+    )
+)]
 pub(super) async fn put(
     State(sources): State<Arc<Sources>>,
     Path(list): Path<String>,
@@ -71,6 +111,17 @@ pub(super) async fn put(
 }
 
 /// Switches a list on.
+#[utoipa::path(
+    post, path = "/api/v1/lists/{list}/enable", tag = "lists", operation_id = "enableList",
+    params(("list" = String, Path, description = "The name of the list")),
+    request_body = Said,
+    responses(
+        (status = 200, body = Changed, description = "The list as it is now"),
+        (status = 404, description = "There is no list of that name"),
+        (status = 422, description = "What is asked for cannot be done, or cannot be read"),
+        (status = 503, description = "The part of the daemon that changes things has ended"),
+    )
+)]
 pub(super) async fn enable(
     State(sources): State<Arc<Sources>>,
     Path(list): Path<String>,
@@ -79,7 +130,18 @@ pub(super) async fn enable(
     change(&sources, ListChange { list, author, what: What::Enable }).await
 }
 
-/// Switches a list off.
+/// Switches a list off; its entries stay.
+#[utoipa::path(
+    post, path = "/api/v1/lists/{list}/disable", tag = "lists", operation_id = "disableList",
+    params(("list" = String, Path, description = "The name of the list")),
+    request_body = Said,
+    responses(
+        (status = 200, body = Changed, description = "The list as it is now"),
+        (status = 404, description = "There is no list of that name"),
+        (status = 422, description = "What is asked for cannot be done, or cannot be read"),
+        (status = 503, description = "The part of the daemon that changes things has ended"),
+    )
+)]
 pub(super) async fn disable(
     State(sources): State<Arc<Sources>>,
     Path(list): Path<String>,
@@ -88,7 +150,18 @@ pub(super) async fn disable(
     change(&sources, ListChange { list, author, what: What::Disable }).await
 }
 
-/// Puts in force what was refused.
+/// Puts in force the copy of a list that was held back.
+#[utoipa::path(
+    post, path = "/api/v1/lists/{list}/accept", tag = "lists", operation_id = "acceptList",
+    params(("list" = String, Path, description = "The name of the list")),
+    request_body = Said,
+    responses(
+        (status = 200, body = Changed, description = "The list as it is now"),
+        (status = 404, description = "There is no list of that name"),
+        (status = 422, description = "What is asked for cannot be done, or cannot be read"),
+        (status = 503, description = "The part of the daemon that changes things has ended"),
+    )
+)]
 pub(super) async fn accept(
     State(sources): State<Arc<Sources>>,
     Path(list): Path<String>,

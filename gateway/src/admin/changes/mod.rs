@@ -11,12 +11,12 @@ mod zones;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
-use axum::routing::{delete, get, post, put};
 use jiff::SignedDuration;
 use tokio::sync::oneshot;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
+use utoipa_axum::routes;
 
 use super::author::{Asked, Said};
 use super::{Fault, Sources};
@@ -27,28 +27,29 @@ use crate::refresh::{ChangeError, Request};
 pub(in crate::admin) const LONGEST_LIST: usize = 256 << 20;
 
 /// All of them.
-pub(super) fn routes() -> Router<Arc<Sources>> {
+pub(super) fn routes() -> OpenApiRouter<Arc<Sources>> {
     // What is put may be as long as a list can be.
-    let put = put(lists::put).layer(DefaultBodyLimit::max(LONGEST_LIST));
-    Router::new()
-        .route("/api/v1/pause", get(pause::show).post(pause::begin).delete(pause::end))
-        .route("/api/v1/lists/{list}/entries", post(lists::add).delete(lists::remove).merge(put))
-        .route("/api/v1/feeds", get(feeds::show))
-        .route("/api/v1/feeds/{list}/fetch", post(feeds::fetch))
-        .route("/api/v1/lists/{list}/enable", post(lists::enable))
-        .route("/api/v1/lists/{list}/disable", post(lists::disable))
-        .route("/api/v1/lists/{list}/accept", post(lists::accept))
-        .route("/api/v1/reviews", get(reviews::list).post(reviews::request))
-        .route("/api/v1/reviews/{id}", get(reviews::show))
-        .route("/api/v1/reviews/{id}/hits", get(reviews::against))
-        .route("/api/v1/reviews/{id}/resolve", post(reviews::resolve))
-        .route("/api/v1/reviews/{id}/letter", get(reviews::letter))
-        .route("/api/v1/zones", get(zones::show).post(zones::add))
-        .route("/api/v1/zones/{zone}", delete(zones::remove))
-        .route("/api/v1/zones/{zone}/test", post(zones::test))
-        .route("/api/v1/zones/{zone}/enable", post(zones::enable))
-        .route("/api/v1/zones/{zone}/disable", post(zones::disable))
-        .route("/api/v1/senders", get(senders::show).post(senders::pass).delete(senders::forget))
+    let put = routes!(lists::put).layer(DefaultBodyLimit::max(LONGEST_LIST));
+    OpenApiRouter::default()
+        .routes(routes!(pause::show, pause::begin, pause::end))
+        .routes(routes!(lists::add, lists::remove))
+        .routes(put)
+        .routes(routes!(lists::enable))
+        .routes(routes!(lists::disable))
+        .routes(routes!(lists::accept))
+        .routes(routes!(feeds::show))
+        .routes(routes!(feeds::fetch))
+        .routes(routes!(reviews::list, reviews::request))
+        .routes(routes!(reviews::show))
+        .routes(routes!(reviews::against))
+        .routes(routes!(reviews::resolve))
+        .routes(routes!(reviews::letter))
+        .routes(routes!(zones::show, zones::add))
+        .routes(routes!(zones::remove))
+        .routes(routes!(zones::test))
+        .routes(routes!(zones::enable))
+        .routes(routes!(zones::disable))
+        .routes(routes!(senders::show, senders::pass, senders::forget))
 }
 
 /// Asks the part of the daemon that changes things, and waits for its answer.

@@ -4,15 +4,17 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::task::spawn_blocking;
+use utoipa::ToSchema;
 
 use super::hits::{Hit, Now, hits};
 use super::{Asked, ask, end, still_hit};
-use crate::admin::{Fault, Sources, letter};
+use crate::admin::queried::Queried;
+use crate::admin::{Fault, LetterAnswer, Sources, letter, shapes};
 use crate::audit::SeenDecision;
 use crate::clock::{Clock, Expiry};
 use crate::net::Prefix;
@@ -27,60 +29,78 @@ use crate::xdp::References;
 const MOST: usize = 10_000;
 
 /// A review that is wanted.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = WantedReview)]
 pub(super) struct Wanted {
     /// An address, a prefix or a reference.
     about: String,
+    /// Who asks.
     author: String,
     /// The record that it is about, where `about` is none.
     #[serde(default)]
     reference: Option<String>,
+    /// Why, at most 500 characters.
     #[serde(default)]
     note: Option<String>,
+    /// Whom to answer, at most 254 characters.
     #[serde(default)]
     contact: Option<String>,
 }
 
 /// Which reviews are asked for.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct WantedPage {
+    /// `open` or `resolved`; both where it is missing.
     #[serde(default)]
+    #[param(value_type = String, example = "open")]
     state: Option<Stand>,
     /// Those with a lower number.
     #[serde(default)]
     before: Option<u64>,
+    /// The most reviews in the answer; more are as good as 10,000.
     #[serde(default)]
+    #[param(maximum = 10000, default = 100)]
     limit: Option<usize>,
 }
 
 /// What is decided about a review.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WantedEnd {
+    /// `good-listed`, `removed` or `refused`.
+    #[schema(value_type = String, example = "good-listed")]
     result: Outcome,
+    /// Who asks.
     author: String,
+    /// Why, at most 500 characters.
     note: String,
-    /// For how long a good entry counts.
+    /// For how many seconds a good entry counts; for ever where it is missing.
     #[serde(default)]
     for_s: Option<u64>,
-    /// The good list.
+    /// The good list; the first one for hand-made entries where it is missing.
     #[serde(default)]
     list: Option<String>,
 }
 
 /// What came of a request.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ReviewRequested)]
 pub(super) struct Answer {
+    /// The review.
+    #[schema(value_type = shapes::Review)]
     review: Review,
     /// Whether it was open already.
     joined: bool,
+    /// What whoever asked should know.
     warnings: Vec<String>,
 }
 
 /// What is against the address of a review.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ReviewHits)]
 pub(super) struct Against {
     /// What hits the address now; of a prefix, what covers all of it.
     still: Vec<Hit>,
@@ -89,15 +109,29 @@ pub(super) struct Against {
 }
 
 /// What came of a decision.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ReviewEnded)]
 pub(super) struct Ended {
+    /// The review.
+    #[schema(value_type = shapes::Review)]
     review: Review,
+    /// What whoever asked should know.
     warnings: Vec<String>,
     #[serde(flatten)]
     against: Against,
 }
 
-/// Asks for a review.
+/// Asks for a review of an address, a prefix or the record with a reference.
+#[utoipa::path(
+    post, path = "/api/v1/reviews", tag = "reviews", operation_id = "requestReview",
+    request_body = Wanted,
+    responses(
+        (status = 200, body = Answer, description = "The review, new or open already"),
+        (status = 422, description = "What is asked for cannot be done, or cannot be read"),
+        (status = 429, description = "Too many reviews are open"),
+        (status = 503, description = "The part of the daemon that changes things has ended"),
+    )
+)]
 pub(super) async fn request(
     State(sources): State<Arc<Sources>>,
     Asked(wanted): Asked<Wanted>,
@@ -186,10 +220,18 @@ fn no_address(reference: &str, is_of_kernel: bool) -> Fault {
         .hint(format!("give the address: `portcullis review request IP --reference {reference}`"))
 }
 
-/// Shows reviews.
+/// Tells reviews, the newest first.
+#[utoipa::path(
+    get, path = "/api/v1/reviews", tag = "reviews", operation_id = "listReviews",
+    params(WantedPage),
+    responses(
+        (status = 200, body = shapes::Reviews, description = "Reviews, and how many there are"),
+        (status = 422, description = "A parameter is unknown or has a bad value"),
+    )
+)]
 pub(super) async fn list(
     State(sources): State<Arc<Sources>>,
-    Query(wanted): Query<WantedPage>,
+    Queried(wanted): Queried<WantedPage>,
 ) -> Result<Json<Reviews>, Fault> {
     let WantedPage { state, before, limit } = wanted;
     let page = Page { state, before, limit: limit.unwrap_or(100).min(MOST) };
@@ -197,7 +239,16 @@ pub(super) async fn list(
     read(move || refresh::reviews(memory.state_dir(), &page)).await.map(Json)
 }
 
-/// Shows one review.
+/// Tells one review.
+#[utoipa::path(
+    get, path = "/api/v1/reviews/{id}", tag = "reviews", operation_id = "showReview",
+    params(("id" = u64, Path, minimum = 1, description = "The number of the review")),
+    responses(
+        (status = 200, body = shapes::Review, description = "The review"),
+        (status = 404, description = "There is no review of that number"),
+        (status = 422, description = "That is no number"),
+    )
+)]
 pub(super) async fn show(
     State(sources): State<Arc<Sources>>,
     Path(id): Path<String>,
@@ -205,7 +256,16 @@ pub(super) async fn show(
     known(&sources, number(&id)?).await.map(Json)
 }
 
-/// Shows what is against the address of a review; zones are asked.
+/// Tells what is against the address of a review now; zones are asked.
+#[utoipa::path(
+    get, path = "/api/v1/reviews/{id}/hits", tag = "reviews", operation_id = "showReviewHits",
+    params(("id" = u64, Path, minimum = 1, description = "The number of the review")),
+    responses(
+        (status = 200, body = Against, description = "What is against it, and what would be decided"),
+        (status = 404, description = "There is no review of that number"),
+        (status = 422, description = "That is no number"),
+    )
+)]
 pub(super) async fn against(
     State(sources): State<Arc<Sources>>,
     Path(id): Path<String>,
@@ -215,7 +275,16 @@ pub(super) async fn against(
     Ok(Json(Against { still, now }))
 }
 
-/// A letter to the administrator of the open proxy that a review is about.
+/// Writes a letter to whoever runs the open proxy that a review is about.
+#[utoipa::path(
+    get, path = "/api/v1/reviews/{id}/letter", tag = "reviews", operation_id = "writeReviewLetter",
+    params(("id" = u64, Path, minimum = 1, description = "The number of the review")),
+    responses(
+        (status = 200, body = LetterAnswer, description = "The letter, to be sent by a person"),
+        (status = 404, description = "There is no review of that number"),
+        (status = 422, description = "The review is of no single address, or nothing says that it is an open proxy"),
+    )
+)]
 pub(super) async fn letter(
     State(sources): State<Arc<Sources>>,
     Path(id): Path<String>,
@@ -231,6 +300,18 @@ pub(super) async fn letter(
 }
 
 /// Ends a review.
+#[utoipa::path(
+    post, path = "/api/v1/reviews/{id}/resolve", tag = "reviews", operation_id = "resolveReview",
+    params(("id" = u64, Path, minimum = 1, description = "The number of the review")),
+    request_body = WantedEnd,
+    responses(
+        (status = 200, body = Ended, description = "The review, and what still speaks against the address"),
+        (status = 404, description = "There is no review of that number"),
+        (status = 409, description = "It is ended already, or there is nothing to remove"),
+        (status = 422, description = "What is asked for cannot be done, or cannot be read"),
+        (status = 503, description = "The part of the daemon that changes things has ended"),
+    )
+)]
 pub(super) async fn resolve(
     State(sources): State<Arc<Sources>>,
     Path(id): Path<String>,

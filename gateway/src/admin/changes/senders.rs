@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
+use utoipa::ToSchema;
 
 use super::{Asked, end, refused};
+use crate::admin::queried::Queried;
 use crate::admin::{Fault, Sources};
 use crate::clock::{Clock, Timestamp};
 use crate::list::on_one_line;
@@ -19,32 +21,40 @@ use crate::store::{SenderList, SenderStore, StoreError};
 const MOST: usize = 10_000;
 
 /// Which senders are asked for.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct WantedSenders {
-    /// An address, a prefix, `@DOMAIN`, or a part of a sender or recipient; all without it.
+    /// An address, a prefix, `@DOMAIN`, or a part of a sender or recipient; all where it is missing.
     #[serde(default)]
     which: Option<String>,
+    /// The most senders of each kind; more are as good as 10,000.
     #[serde(default)]
+    #[param(maximum = 10000, default = 100)]
     limit: Option<usize>,
 }
 
 /// A pool that shall pass.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WantedPass {
+    /// An address, a network or `@DOMAIN`.
     pool: String,
+    /// Who asks.
     author: String,
+    /// Why.
     #[serde(default)]
     reason: Option<String>,
+    /// For how many seconds; for ever where it is missing.
     #[serde(default)]
     for_s: Option<u64>,
 }
 
 /// Senders that shall be forgotten.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WantedForget {
+    /// An address, a prefix, `@DOMAIN`, or a part of a sender or recipient.
     which: String,
     /// Nobody else is told.
     #[serde(default, rename = "author")]
@@ -52,7 +62,7 @@ pub(super) struct WantedForget {
 }
 
 /// The senders that are remembered.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Senders {
     /// Tries that wait, the newest first.
     waiting: Vec<WaitingSender>,
@@ -62,51 +72,78 @@ pub(super) struct Senders {
     total: Total,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SenderCounts)]
 struct Total {
+    /// Tries that wait.
     waiting: usize,
+    /// Pools whose mail passes.
     passed: usize,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct WaitingSender {
+    /// The addresses or the domain that it counts for.
+    #[schema(value_type = String)]
     pool: Pool,
+    /// The address of MAIL FROM.
     sender: Box<str>,
+    /// The address of RCPT TO.
     recipient: Box<str>,
+    /// When it tried first.
     first: Timestamp,
+    /// How often it tried.
     tries: u32,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct PassedSender {
+    /// The addresses or the domain whose mail passes.
+    #[schema(value_type = String)]
     pool: Pool,
+    /// Since when.
     since: Timestamp,
+    /// When mail of it came last.
     used: Timestamp,
     /// `null` for ever.
     until: Option<Timestamp>,
     /// `null` where it passed by itself.
     author: Option<Box<str>>,
+    /// Why, where somebody said so.
     reason: Option<Box<str>>,
 }
 
 /// What was forgotten.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Forgotten {
+    /// Tries that waited.
     waiting: usize,
+    /// Pools that passed.
     passed: usize,
 }
 
 /// A pool that passes now.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Passing {
+    /// The addresses or the domain.
+    #[schema(value_type = String)]
     pool: Pool,
+    /// Until when; `null` for ever.
     until: Option<Timestamp>,
 }
 
-/// Shows senders.
+/// Tells who waits on the greylist and who passes.
+#[utoipa::path(
+    get, path = "/api/v1/senders", tag = "senders", operation_id = "listSenders",
+    params(WantedSenders),
+    responses(
+        (status = 200, body = Senders, description = "The senders, the newest first"),
+        (status = 422, description = "A parameter is unknown or has a bad value"),
+    )
+)]
 pub(super) async fn show(
     State(sources): State<Arc<Sources>>,
-    Query(wanted): Query<WantedSenders>,
+    Queried(wanted): Queried<WantedSenders>,
 ) -> Result<Json<Senders>, Fault> {
     let selection = selection(wanted.which.as_deref());
     let limit = wanted.limit.unwrap_or(100).min(MOST);
@@ -121,7 +158,16 @@ pub(super) async fn show(
     }))
 }
 
-/// Lets a pool pass.
+/// Lets a pool of addresses pass the greylist.
+#[utoipa::path(
+    post, path = "/api/v1/senders", tag = "senders", operation_id = "passSender",
+    request_body = WantedPass,
+    responses(
+        (status = 200, body = Passing, description = "The pool that passes now"),
+        (status = 422, description = "What is asked for cannot be done, or cannot be read"),
+        (status = 503, description = "The part of the daemon that changes things has ended"),
+    )
+)]
 pub(super) async fn pass(
     State(sources): State<Arc<Sources>>,
     Asked(wanted): Asked<WantedPass>,
@@ -141,7 +187,16 @@ pub(super) async fn pass(
     Ok(Json(Passing { pool, until }))
 }
 
-/// Forgets senders.
+/// Forgets senders; they begin anew.
+#[utoipa::path(
+    delete, path = "/api/v1/senders", tag = "senders", operation_id = "forgetSenders",
+    request_body = WantedForget,
+    responses(
+        (status = 200, body = Forgotten, description = "How many were forgotten"),
+        (status = 422, description = "What is asked for cannot be done, or cannot be read"),
+        (status = 503, description = "The part of the daemon that changes things has ended"),
+    )
+)]
 pub(super) async fn forget(
     State(sources): State<Arc<Sources>>,
     Asked(wanted): Asked<WantedForget>,

@@ -13,14 +13,15 @@ mod tests;
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
 use prometheus_client::registry::Registry;
 use tokio::task::spawn_blocking;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use self::accept::Format;
 use self::readiness::Readiness;
@@ -28,14 +29,31 @@ use self::seen::Seen;
 use super::{Fault, Sources};
 
 /// All paths.
-pub(super) fn routes() -> Router<Arc<Sources>> {
-    Router::new()
-        .route("/metrics", get(metrics))
-        .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(ready))
+pub(super) fn routes() -> OpenApiRouter<Arc<Sources>> {
+    OpenApiRouter::default().routes(routes!(metrics)).routes(routes!(alive)).routes(routes!(ready))
 }
 
-/// Everything as it is now.
+/// Says that the process serves.
+#[utoipa::path(
+    get, path = "/healthz", tag = "monitoring", operation_id = "isAlive",
+    responses((status = 200, body = String, content_type = "text/plain", description = "`ok` and the end of the line"))
+)]
+async fn alive() -> &'static str {
+    "ok\n"
+}
+
+/// Gives all metrics as they are now.
+///
+/// `Accept` decides between OpenMetrics 1.0.0 and the older text format of Prometheus.
+#[utoipa::path(
+    get, path = "/metrics", tag = "monitoring", operation_id = "readMetrics",
+    responses(
+        (status = 200, description = "The metrics", content(
+            (String = "application/openmetrics-text"),
+            (String = "text/plain"),
+        )),
+    )
+)]
 async fn metrics(
     State(sources): State<Arc<Sources>>,
     headers: HeaderMap,
@@ -57,7 +75,14 @@ fn text(seen: Seen, format: Format) -> Result<String, std::fmt::Error> {
     Ok(text)
 }
 
-/// Whether mail should be sent here.
+/// Says whether this host should be sent mail.
+#[utoipa::path(
+    get, path = "/readyz", tag = "monitoring", operation_id = "isReady",
+    responses(
+        (status = 200, body = Readiness, description = "It should"),
+        (status = 503, body = Readiness, description = "It should not, for these reasons"),
+    )
+)]
 async fn ready(State(sources): State<Arc<Sources>>) -> (StatusCode, Json<Readiness>) {
     let readiness = sources.readiness();
     let code = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

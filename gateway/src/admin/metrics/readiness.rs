@@ -1,23 +1,27 @@
 //! Whether this host should be sent mail, and why not.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::super::Sources;
 use crate::xdp::{Mode, RunsIn};
 
 /// Whether it should, for `/readyz`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(super) struct Readiness {
+    /// Whether it should.
     pub(super) ready: bool,
     /// Why not; empty where it is ready.
     reasons: Vec<Reason>,
 }
 
 /// One reason why not.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = NotReady)]
 struct Reason {
     /// What is not ready: `daemon`, `rules`, `front`, `xdp`.
     about: &'static str,
+    /// The reason, for people.
     text: String,
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
+use utoipa::ToSchema;
 
 use super::next_hop::{Hello, Interrupted, NextHopConnection, NextHopError, NextHops};
 use super::{Front, Settings};
@@ -23,9 +24,10 @@ use crate::smtp::{Command, DataEncoder, Mail, NextHopReply, Rcpt};
 const PIECE: usize = 64 * 1024;
 
 /// What became of a release.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Released {
     /// The message.
+    #[schema(value_type = String)]
     pub id: Id,
     /// What the next hop said of each recipient.
     pub recipients: Vec<RecipientOutcome>,
@@ -38,7 +40,7 @@ pub struct Released {
 }
 
 /// What became of one recipient.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct RecipientOutcome {
     /// The address.
     pub recipient: String,

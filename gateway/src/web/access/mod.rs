@@ -20,11 +20,10 @@ use self::throttle::Throttle;
 pub(super) use self::throttle::network;
 use self::token::Token;
 pub use self::token::make_token;
+use crate::admin::SESSION_COOKIE;
 use crate::config::{Role, WebConfig};
 use crate::password::PasswordHash;
 
-/// The name of the cookie.
-const COOKIE: &str = "portcullis";
 /// Passwords that are hashed at the same time: each costs 20 MiB and a processor.
 const AT_ONCE: usize = 2;
 /// How long somebody waits for his turn.
@@ -177,12 +176,12 @@ fn cookie(headers: &HeaderMap) -> Option<&str> {
     let all = headers.get_all(header::COOKIE).into_iter().filter_map(|said| said.to_str().ok());
     all.flat_map(|said| said.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
-        .find_map(|(name, value)| (name == COOKIE).then_some(value))
+        .find_map(|(name, value)| (name == SESSION_COOKIE).then_some(value))
 }
 
 /// No script sees it, no other site sends it with a change, and under TLS it is never sent in the clear.
 fn set_cookie(value: &str, lasts: Duration, is_tls: bool) -> String {
     let secure = if is_tls { "; Secure" } else { "" };
     let age = lasts.as_secs();
-    format!("{COOKIE}={value}; Path=/; Max-Age={age}; HttpOnly; SameSite=Lax{secure}")
+    format!("{SESSION_COOKIE}={value}; Path=/; Max-Age={age}; HttpOnly; SameSite=Lax{secure}")
 }

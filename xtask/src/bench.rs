@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: how fast lists, the kernel side, decisions, the audit trail and the SMTP proxy are, as figures in a file.
+//! `cargo xtask bench`: how fast lists, the kernel side, decisions, the audit trail, the SMTP proxy and the control centre are, as figures in a file.
 
 use std::path::{Path, PathBuf, absolute};
 use std::process::Command;
@@ -30,6 +30,8 @@ enum What {
     Audit(Audit),
     /// The SMTP proxy beside the direct path and Postfix in its place: messages, latency, memory, refusals
     Smtp(Smtp),
+    /// The control centre over millions of records and entries: each page, a scrape, viewers
+    Web(Web),
 }
 
 #[derive(Debug, clap::Args)]
@@ -107,6 +109,22 @@ struct Smtp {
     only: Option<String>,
 }
 
+#[derive(Debug, clap::Args)]
+struct Web {
+    /// Write the figures as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// How many records are searched [default: 10000000, 200000 with --quick]
+    #[arg(long, value_name = "NUMBER")]
+    records: Option<u32>,
+    /// The size of the list [default: 1000000]
+    #[arg(long, value_name = "ENTRIES")]
+    entries: Option<u32>,
+    /// Few records, few tries, and the graphs as short as they are after a minute
+    #[arg(long)]
+    quick: bool,
+}
+
 /// Runs the task; false never comes back, as figures are not judged here.
 pub(crate) fn run(options: &Options) -> Result<bool> {
     let needs_kernel = !matches!(options.what, What::Decide(_) | What::Audit(_));
@@ -159,6 +177,15 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
             bench.args(smtp.quick.then_some("--quick"));
             bench.args(smtp.only.iter().flat_map(|only| ["--only", only]));
             steps.loud("smtp", &mut bench)?;
+        }
+        What::Web(web) => {
+            steps.loud("daemon", &mut daemon())?;
+            let mut bench = bench("web", web.json.as_deref())?;
+            bench.args(web.quick.then_some("--quick"));
+            for (name, value) in [("--records", web.records), ("--entries", web.entries)] {
+                bench.args(value.iter().flat_map(|value| [name.to_owned(), value.to_string()]));
+            }
+            steps.loud("web", &mut bench)?;
         }
     }
     Ok(true)

@@ -2,61 +2,37 @@
 
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use gateway::alarm::Alarms;
-use gateway::audit::{Archive, Settings, StoreSettings, Writer};
-use gateway::clock::Clock;
+use gateway::audit::Archive;
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 
 use crate::figures::{now, rounded};
 use crate::records;
+use crate::trail::{fill, wait, wait_until_sealed, writer};
 
-/// So many records wait at most: nothing is left out yet.
-const WAITING: u64 = 16_000;
 /// The rate that is aimed at, in records a second, and for how long.
 const PACE: u32 = 20_000;
 const PACED: Duration = Duration::from_secs(10);
-/// How long sealing may take when all is written.
-const SEALED: Duration = Duration::from_mins(10);
 
 pub(crate) fn store(folder: &Path) -> PathBuf {
     folder.join("audit")
 }
 
-/// A writer like that of a daemon, that never removes anything.
-fn writer(store: &Path, lines: &Path) -> Result<Writer> {
-    let mut kept = StoreSettings::new(store);
-    kept.retention.max_size = 1 << 40;
-    kept.retention.keep = Duration::from_hours(24 * 365 * 10);
-    let settings = Settings { store: Some(kept), ..Settings::lines(lines) };
-    Ok(Writer::start(settings, Alarms::default(), Clock::System)?)
-}
-
 /// Writes `count` records as fast as they are taken.
 pub(crate) fn measure(folder: &Path, count: u32) -> Result<Value> {
     let lines = folder.join("audit.jsonl");
-    let writer = writer(&store(folder), &lines)?;
+    let writer = writer(&store(folder), &lines, None)?;
     let (started, processor) = (now(), processor_time());
-    for number in 0..count {
-        while number.is_multiple_of(256) && writer.status().waiting > WAITING {
-            sleep(Duration::from_millis(1));
-        }
+    fill(&writer, count, |number| {
         records::with_record(number, |record| writer.write_decision(record));
-    }
-    wait(started, || writer.status().written >= u64::from(count))?;
+    })?;
     let (wall, spent) = (started.elapsed(), processor_time().saturating_sub(processor));
-    let status = writer.status();
-    ensure!(status.lost + status.sampled_out + status.without_details == 0, "{status:?}");
     let archive = Archive::new(&store(folder));
     let after = now();
-    let is_sealed = || {
-        let (segments, _faults) = archive.segments().unwrap_or_default();
-        segments.iter().filter(|segment| !segment.sealed).count() <= 1
-    };
-    wait(after, is_sealed)?;
+    wait_until_sealed(&archive)?;
     let sealing = after.elapsed();
     writer.close();
     let (segments, faults) = archive.segments()?;
@@ -78,7 +54,7 @@ pub(crate) fn measure(folder: &Path, count: u32) -> Result<Value> {
 
 /// Writes records at the rate that is aimed at into a store of their own: how many wait at most, and whether any is left out.
 pub(crate) fn paced(folder: &Path) -> Result<Value> {
-    let writer = writer(&folder.join("paced"), &folder.join("paced.jsonl"))?;
+    let writer = writer(&folder.join("paced"), &folder.join("paced.jsonl"), None)?;
     let (started, processor) = (now(), processor_time());
     let (mut number, mut most) = (0, 0);
     while started.elapsed() < PACED {
@@ -103,14 +79,6 @@ pub(crate) fn paced(folder: &Path) -> Result<Value> {
         "most_waiting": most,
         "status": status,
     }))
-}
-
-fn wait(since: Instant, is_so: impl Fn() -> bool) -> Result<()> {
-    while !is_so() {
-        ensure!(since.elapsed() < SEALED * 10, "it takes too long");
-        sleep(Duration::from_millis(5));
-    }
-    Ok(())
 }
 
 /// What all threads of this process have used of the processors.

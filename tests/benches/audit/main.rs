@@ -14,7 +14,10 @@ mod feed;
 mod figures;
 #[path = "../shared/machine.rs"]
 mod machine;
+#[path = "../shared/records.rs"]
 mod records;
+#[path = "../shared/trail.rs"]
+mod trail;
 
 use std::env;
 use std::path::PathBuf;

@@ -16,7 +16,8 @@ use harness::smtp_client::SmtpClient;
 use harness::stage::{EDGE_V4, Stage};
 
 use crate::idle::raise_limit;
-use crate::spent::{Spent, of_postfix, of_process};
+use crate::postfix_spent::of_postfix;
+use crate::spent::{Spent, of_process};
 use crate::{Plan, floor};
 
 /// What the paths are, for whoever reads the figures.

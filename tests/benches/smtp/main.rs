@@ -18,8 +18,10 @@ mod latency;
 mod machine;
 #[path = "../shared/options.rs"]
 mod options;
+mod postfix_spent;
 mod refused;
 mod relayed;
+#[path = "../shared/spent.rs"]
 mod spent;
 
 use anyhow::Result;

@@ -6,6 +6,7 @@ mod changes;
 mod client;
 mod config;
 mod doctor;
+mod explain;
 mod export;
 mod fault;
 mod inside;

@@ -13,8 +13,8 @@ use tokio::net::unix::SocketAddr;
 use tokio::net::{UnixListener, UnixStream};
 
 use super::{
-    Fault, Sources, Status, audit, changes, config, doctor, export, letter, levels, lists, live,
-    lookup, metrics, quarantine, slider, tap, why,
+    Fault, Sources, Status, audit, changes, config, doctor, explain, export, letter, levels, lists,
+    live, lookup, metrics, quarantine, slider, tap, why,
 };
 use crate::front::{SocketName, UnixSocket, UnixSocketError};
 use crate::sight::TopReport;
@@ -73,6 +73,7 @@ pub fn api(sources: Arc<Sources>) -> Router {
         .merge(audit::routes())
         .merge(lists::routes())
         .merge(export::routes())
+        .merge(explain::routes())
         .merge(metrics::routes())
         .fallback(async || Fault::new(StatusCode::NOT_FOUND, "there is nothing at this path"))
         .with_state(sources)

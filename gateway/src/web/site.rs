@@ -28,6 +28,9 @@ pub(super) const LONGEST_FORM: usize = 4 << 20;
 /// What a change of a page's script brings along instead of a field of a form.
 const CSRF_HEADER: &str = "x-csrf-token";
 
+/// The paths where what is sent changes nothing; besides, there is the preview of each list.
+const QUESTIONS: [&str; 2] = ["/api/v1/explain", "/messages/explain"];
+
 /// What all pages need.
 #[derive(Debug)]
 pub struct Site {
@@ -86,6 +89,16 @@ fn is_open(path: &str) -> bool {
     path == "/login" || is_health(path) || path.starts_with("/static/")
 }
 
+/// Whether what is sent to `path` is only looked at, so that viewers may send it, and nothing is recorded.
+fn is_question(path: &str) -> bool {
+    let is_preview = |list: &str| !list.contains('/');
+    QUESTIONS.contains(&path)
+        || path
+            .strip_prefix("/api/v1/lists/")
+            .and_then(|rest| rest.strip_suffix("/preview"))
+            .is_some_and(is_preview)
+}
+
 /// One record of phase `web`.
 #[derive(Debug, Serialize)]
 pub(super) struct WebEvent<'a> {
@@ -136,14 +149,15 @@ async fn checked(site: &Site, mut request: Request, next: Next) -> Response {
         return stranger(&request);
     };
     let method = request.method().clone();
-    let changes = !method.is_safe();
-    if changes && path != "/logout" && user.role != Role::Operator {
+    let sends = !method.is_safe();
+    let changes = sends && path != "/logout" && !(method == Method::POST && is_question(&path));
+    if changes && user.role != Role::Operator {
         let fault = Fault::new(StatusCode::FORBIDDEN, "a viewer changes nothing")
             .detail(format!("{} has the role viewer", user.name))
             .hint("log in as an operator");
         return told(&path, &user, site, fault);
     }
-    if changes && let Some(csrf) = &user.csrf {
+    if sends && let Some(csrf) = &user.csrf {
         request = match with_csrf(request, csrf).await {
             Ok(request) => request,
             Err(fault) => return told(&path, &user, site, fault),
@@ -153,7 +167,7 @@ async fn checked(site: &Site, mut request: Request, next: Next) -> Response {
     request.extensions_mut().insert(Author(Arc::clone(&name)));
     request.extensions_mut().insert(user);
     let response = next.run(request).await;
-    if changes && path != "/logout" {
+    if changes {
         site.record(&WebEvent {
             method: Some(method.as_str()),
             path: Some(&path),
@@ -236,4 +250,27 @@ fn is_from_elsewhere(headers: &HeaderMap) -> bool {
     headers
         .get("sec-fetch-site")
         .is_some_and(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_changes_nothing_is_a_question() {
+        for (path, expected) in [
+            ("/api/v1/explain", true),
+            ("/messages/explain", true),
+            ("/api/v1/lists/bad/preview", true),
+            ("/api/v1/lists/bad/entries", false),
+            ("/api/v1/lists/bad/put/preview", false),
+            ("/api/v1/lists/preview", false),
+            ("/api/v1/explain/", false),
+            ("/api/v1//explain", false),
+            ("/api/v1/pause", false),
+            ("/lists/bad/put", false),
+        ] {
+            assert_eq!(is_question(path), expected, "{path}");
+        }
+    }
 }

@@ -16,7 +16,7 @@ use super::{Fault, LookupAnswer, Sources};
 use crate::explain::{Answer, Found};
 
 /// The longest text, in octets.
-const LONGEST: usize = 1 << 20;
+pub(super) const LONGEST: usize = 1 << 20;
 
 /// How many are looked for at once: each may read the whole file of records.
 static TURNS: Semaphore = Semaphore::const_new(2);
@@ -46,11 +46,7 @@ async fn explain(
     Queried(Nothing {}): Queried<Nothing>,
     text: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Explained>, Fault> {
-    let text = text.map_err(|fault| {
-        Fault::new(fault.status(), "the text cannot be read")
-            .detail(fault.body_text())
-            .hint(format!("give at most {} octets: a bounce says who it was early", LONGEST))
-    })?;
+    let text = text.map_err(|fault| unread(&fault))?;
     let config = sources.config.load_full();
     let mut found = {
         let _turn = TURNS.acquire().await.map_err(|_closed| Fault::died())?;
@@ -67,6 +63,13 @@ async fn explain(
     };
     let warnings = found.warnings().to_vec();
     Ok(Json(Explained { answer: found.tell(&config, now), warnings }))
+}
+
+/// Why a text is not looked at.
+pub(super) fn unread(fault: &BytesRejection) -> Fault {
+    Fault::new(fault.status(), "what was sent cannot be read")
+        .detail(fault.body_text())
+        .hint(format!("send at most {LONGEST} octets: what comes first tells the most"))
 }
 
 #[cfg(test)]

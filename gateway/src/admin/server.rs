@@ -14,7 +14,7 @@ use tokio::net::{UnixListener, UnixStream};
 
 use super::{
     Fault, Sources, Status, audit, changes, config, doctor, explain, export, letter, levels, lists,
-    live, lookup, metrics, quarantine, slider, tap, why,
+    live, lookup, metrics, quarantine, scan, slider, tap, why,
 };
 use crate::front::{SocketName, UnixSocket, UnixSocketError};
 use crate::sight::TopReport;
@@ -74,6 +74,7 @@ pub fn api(sources: Arc<Sources>) -> Router {
         .merge(lists::routes())
         .merge(export::routes())
         .merge(explain::routes())
+        .merge(scan::routes())
         .merge(metrics::routes())
         .fallback(async || Fault::new(StatusCode::NOT_FOUND, "there is nothing at this path"))
         .with_state(sources)

@@ -29,7 +29,7 @@ pub(super) const LONGEST_FORM: usize = 4 << 20;
 const CSRF_HEADER: &str = "x-csrf-token";
 
 /// The paths where what is sent changes nothing; besides, there is the preview of each list.
-const QUESTIONS: [&str; 2] = ["/api/v1/explain", "/messages/explain"];
+const QUESTIONS: [&str; 3] = ["/api/v1/explain", "/api/v1/scan", "/messages/explain"];
 
 /// What all pages need.
 #[derive(Debug)]
@@ -260,6 +260,7 @@ mod tests {
     fn only_what_changes_nothing_is_a_question() {
         for (path, expected) in [
             ("/api/v1/explain", true),
+            ("/api/v1/scan", true),
             ("/messages/explain", true),
             ("/api/v1/lists/bad/preview", true),
             ("/api/v1/lists/bad/entries", false),

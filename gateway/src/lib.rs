@@ -10,7 +10,7 @@
 //! | adapters (one outside thing each) | [`feed`], [`host`], [`xdp`], [`audit`], [`store`], [`quarantine`], [`dns`], [`auth`], [`rights`], [`tap`] |
 //! | flow | [`engine`], [`refresh`], [`sight`] |
 //! | fronts | [`front`] |
-//! | application | [`config`], [`records`], [`why`], [`slider`], [`doctor`], [`admin`], [`web`], [`app`], [`cli`] |
+//! | application | [`config`], [`records`], [`why`], [`explain`], [`slider`], [`doctor`], [`admin`], [`web`], [`app`], [`cli`] |
 
 pub mod admin;
 pub mod alarm;
@@ -25,6 +25,7 @@ pub mod direction;
 pub mod dns;
 pub mod doctor;
 pub mod engine;
+pub mod explain;
 pub mod feed;
 pub mod front;
 pub mod host;

@@ -199,7 +199,7 @@ async fn entries(
 }
 
 /// The entries of a list. Those of one that is switched off only the refresher has, which may be busy.
-async fn loaded(sources: &Sources, name: &str) -> Result<Loaded, Fault> {
+pub(super) async fn loaded(sources: &Sources, name: &str) -> Result<Loaded, Fault> {
     let status = sources.rules.load();
     let is_on = status.lists.iter().any(|list| *list.name == *name && list.enabled);
     let membership = sources.engine.membership();
@@ -300,7 +300,7 @@ async fn preview(
     read.map(Json).map_err(|error| refused(&error))
 }
 
-fn unread(fault: &impl ToString) -> Fault {
+pub(super) fn unread(fault: &impl ToString) -> Fault {
     Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "the parameters cannot be read")
         .detail(fault.to_string())
 }

@@ -11,7 +11,7 @@ use super::output::{self, Meaning};
 use super::{Exit, Failure, daemon, letter, matches, offline, past};
 use crate::admin::{self, ClientError, LookupAnswer};
 use crate::config::Config;
-use crate::policy::Action;
+use crate::explain::refuses;
 
 /// Arguments of `lookup`.
 #[derive(Debug, Args)]
@@ -47,11 +47,6 @@ pub(super) fn ask(config: &Config, addresses: &[IpAddr]) -> Result<Vec<Value>, F
         Some(answers) => Ok(answers),
         None => ask_alone(config, addresses),
     }
-}
-
-/// Whether the address of this answer would be refused or deferred.
-pub(super) fn refuses(answer: &Value) -> bool {
-    answer["enforced"] == true && answer["action"].as_str().is_some_and(Action::word_refuses)
 }
 
 /// What the daemon says, which knows how zones are and what addresses did; `None` where none runs.

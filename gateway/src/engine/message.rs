@@ -80,16 +80,30 @@ impl Engine {
     ///
     /// Takes as long as DNS does, and never longer than three budgets: for its addresses, for an exemption, for the greylist.
     pub async fn judge_message(&self, message: MessageHead<'_>) -> Judged {
-        self.times.measure(Phase::Message, self.judge_header(message)).await
+        let settings = self.settings.load_full();
+        let policy = self.policy(&settings);
+        self.times.measure(Phase::Message, self.judge_header(&settings, &policy, message)).await
     }
 
-    async fn judge_header(&self, message: MessageHead<'_>) -> Judged {
-        let (settings, lists) = (self.settings.load_full(), self.lists.load_full());
-        let policy = self.policy(&settings);
+    /// Judges a message as if it came now; nothing is counted or recorded. Whom the greylist would let in is told as deferred.
+    pub async fn look_at_message(&self, message: MessageHead<'_>) -> Decision {
+        let settings = self.settings.load_full();
+        let policy = self.policy(&settings).into_owned();
+        let policy = Policy { delay_mode: DelayMode::Static, ..policy };
+        self.judge_header(&settings, &policy, message).await.decision
+    }
+
+    async fn judge_header(
+        &self,
+        settings: &Settings,
+        policy: &Policy,
+        message: MessageHead<'_>,
+    ) -> Judged {
+        let lists = self.lists.load_full();
         let deadline = Instant::now() + settings.dns_budget;
-        let facts = self.message_facts(&settings, &lists, &policy, message, deadline).await;
+        let facts = self.message_facts(settings, &lists, policy, message, deadline).await;
         debug!(target: "scan", "client=[{}] {}", message.client.address.ip(), hops(&facts));
-        let decide = |facts| decide_message(&policy, facts, lists.version, reference());
+        let decide = |facts| decide_message(policy, facts, lists.version, reference());
         let (logical, client) = (facts.logical, facts.client.clone());
         let decision = decide(facts);
         if !matches!(decision.verdict, Verdict::ReputationDelay | Verdict::ReputationReject) {
@@ -98,7 +112,7 @@ impl Engine {
         // Only against the score, and only for who is who he says (S3.7).
         let address = decision.logical_client.unwrap_or_else(|| message.client.address.ip());
         let Exemption { exempt, provable, is_uncertain } =
-            self.exempt(&settings, message, address).await;
+            self.exempt(settings, message, address).await;
         // What is known of all hops is in the decision, and is decided about again where more is known of the sender.
         let again = |decision: Decision, passed, exempt| {
             let addresses = decision.addresses;
@@ -115,9 +129,9 @@ impl Engine {
         }
         let Envelope { helo, sender, recipients } = message.envelope;
         let recipient = recipients.first().map_or("", String::as_str);
-        match self.greylist(&settings, address, MailSaid { helo, sender, recipient }).await {
+        match self.greylist(settings, address, MailSaid { helo, sender, recipient }).await {
             Some(waits) => {
-                Judged { decision: decide_greylisted(&policy, decision, waits), provable }
+                Judged { decision: decide_greylisted(policy, decision, waits), provable }
             }
             None => again(decision, true, None),
         }

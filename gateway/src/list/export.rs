@@ -39,6 +39,26 @@ impl ExportFormat {
             Self::Rbldnsd => "rbldnsd",
         }
     }
+
+    /// The media type of what is written.
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/x-ndjson",
+            Self::Csv => "text/csv; charset=utf-8",
+            Self::Plain | Self::Nftables | Self::Rbldnsd => "text/plain; charset=utf-8",
+        }
+    }
+
+    /// How the name of a file with it ends.
+    pub const fn extension(self) -> &'static str {
+        match self {
+            Self::Plain => "txt",
+            Self::Json => "json",
+            Self::Csv => "csv",
+            Self::Nftables => "nft",
+            Self::Rbldnsd => "zone",
+        }
+    }
 }
 
 impl fmt::Display for ExportFormat {

@@ -9,6 +9,7 @@ mod feed_url;
 mod format;
 mod guard;
 mod import;
+mod in_force;
 mod membership;
 mod origin;
 mod page;

@@ -26,6 +26,9 @@ use crate::policy::SCHEMA;
 /// The longest form, in octets; a list that is uploaded is no form.
 pub(super) const LONGEST_FORM: usize = 4 << 20;
 
+/// The paths where what is sent changes nothing; besides, there is the preview of each list.
+const QUESTIONS: [&str; 3] = ["/api/v1/explain", "/api/v1/scan", "/messages/explain"];
+
 /// What all pages need.
 #[derive(Debug)]
 pub struct Site {
@@ -84,6 +87,16 @@ fn is_open(path: &str) -> bool {
     path == "/login" || is_health(path) || path.starts_with("/static/")
 }
 
+/// Whether what is sent to `path` is only looked at, so that viewers may send it, and nothing is recorded.
+fn is_question(path: &str) -> bool {
+    let is_preview = |list: &str| !list.contains('/');
+    QUESTIONS.contains(&path)
+        || path
+            .strip_prefix("/api/v1/lists/")
+            .and_then(|rest| rest.strip_suffix("/preview"))
+            .is_some_and(is_preview)
+}
+
 /// One record of phase `web`.
 #[derive(Debug, Serialize)]
 pub(super) struct WebEvent<'a> {
@@ -137,7 +150,7 @@ async fn checked(site: &Site, request: Request, next: Next) -> Response {
     let name = Arc::clone(&user.name);
     let response = allowed(site, user, &path, request, next).await;
     // Logging out has a record of its own.
-    if !method.is_safe() && path != "/logout" {
+    if is_change(&method, &path) && path != "/logout" {
         site.record(&WebEvent {
             method: Some(method.as_str()),
             path: Some(&path),
@@ -148,6 +161,11 @@ async fn checked(site: &Site, request: Request, next: Next) -> Response {
     response
 }
 
+/// Whether a request changes something.
+fn is_change(method: &Method, path: &str) -> bool {
+    !method.is_safe() && !(*method == Method::POST && is_question(path))
+}
+
 /// What `user`, who is logged in, is answered.
 async fn allowed(
     site: &Site,
@@ -156,14 +174,15 @@ async fn allowed(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let changes = !request.method().is_safe();
+    let sends = !request.method().is_safe();
+    let changes = is_change(request.method(), path);
     if changes && path != "/logout" && user.role != Role::Operator {
         let fault = Fault::new(StatusCode::FORBIDDEN, "a viewer changes nothing")
             .detail(format!("{} has the role viewer", user.name))
             .hint("log in as an operator");
         return told(path, &user, site, fault);
     }
-    if changes && let Some(csrf) = &user.csrf {
+    if sends && let Some(csrf) = &user.csrf {
         request = match with_csrf(request, csrf).await {
             Ok(request) => request,
             Err(fault) => return told(path, &user, site, fault),
@@ -246,4 +265,28 @@ pub(super) fn is_from_elsewhere(headers: &HeaderMap) -> bool {
     headers
         .get("sec-fetch-site")
         .is_some_and(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_changes_nothing_is_a_question() {
+        for (path, expected) in [
+            ("/api/v1/explain", true),
+            ("/api/v1/scan", true),
+            ("/messages/explain", true),
+            ("/api/v1/lists/bad/preview", true),
+            ("/api/v1/lists/bad/entries", false),
+            ("/api/v1/lists/bad/put/preview", false),
+            ("/api/v1/lists/preview", false),
+            ("/api/v1/explain/", false),
+            ("/api/v1//explain", false),
+            ("/api/v1/pause", false),
+            ("/lists/bad/put", false),
+        ] {
+            assert_eq!(is_question(path), expected, "{path}");
+        }
+    }
 }

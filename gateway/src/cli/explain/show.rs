@@ -2,15 +2,11 @@
 
 use super::super::output::{self, Meaning};
 use super::super::safe::safe;
-use super::super::{Failure, lookup, why};
-use super::Answer;
-use super::behind::{Behind, FoundBy};
-use super::origin::{Belongs, Origin};
-use super::steps::turns_away;
-use super::whose::Whose;
+use super::super::{Failure, why};
 use crate::bounce::Bounce;
+use crate::explain::{Answer, Behind, Belongs, FoundBy, Origin, Whose, refuses, turns_away};
 
-pub(super) fn show(answer: &Answer<'_>) -> Result<(), Failure> {
+pub(super) fn show(answer: &Answer) -> Result<(), Failure> {
     let Answer { bounce, whose, because, decision, story, now, origin, next, .. } = answer;
     show_bounce(bounce)?;
     let (headline, meaning) = match whose {
@@ -28,7 +24,7 @@ pub(super) fn show(answer: &Answer<'_>) -> Result<(), Failure> {
         why::show_steps(story)?;
     }
     if let Some(now) = now {
-        let (text, meaning) = if lookup::refuses(now) {
+        let (text, meaning) = if refuses(now) {
             ("would be turned away again", Meaning::Bad)
         } else if turns_away(now, bounce.is_about_header()) {
             ("would be let in, but not messages with it in their header", Meaning::Bad)
@@ -44,7 +40,7 @@ pub(super) fn show(answer: &Answer<'_>) -> Result<(), Failure> {
         show_origin(origin)?;
     }
     output::headline("What to do")?;
-    for step in *next {
+    for step in next {
         match &step.command {
             Some(command) => {
                 output::line(format_args!("  {}\n      {}", safe(command), safe(&step.why)))?;

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::{API, PATH, SOURCES, actions, age, does, fetch, path, put, state, waits};
 use crate::admin::Fault;
+use crate::list::ExportFormat;
 use crate::web::frame::{Frame, Trouble, told};
 use crate::web::parts::{
     LASTING, badge, choice, count, duration, field, lookup, rows, segment, text, time,
@@ -125,6 +126,9 @@ fn of_entries(name: &str, found: Result<&Value, &Fault>, said: &Said, frame: &Fr
                     @if said.given("search").is_some() { a href=(page) { "All entries" } }
                 }
             }
+            p.actions { "Download all as" @for format in ExportFormat::ALL {
+                a href={ (API) "/" (segment(name)) "/export?format=" (format.name()) } { (format.name()) }
+            } }
             @match found {
                 Err(fault) => (told(fault)),
                 Ok(found) => {
@@ -264,6 +268,7 @@ mod tests {
             assert_eq!(shown.contains("value=\"192.0.2.7\""), is_operator, "{shown}");
             assert_eq!(shown.contains("/lists/a%2Fb/remove"), is_operator, "{shown}");
             assert!(shown.contains("/lists/a%2Fb?after=192.0.2.7-1#entries"), "{shown}");
+            assert!(shown.contains("/api/v1/lists/a%2Fb/export?format=csv"), "{shown}");
             assert!(!shown.contains("<script"), "{shown}");
         }
         let fault = Fault::new(StatusCode::UNPROCESSABLE_ENTITY, HOSTILE);

@@ -1,6 +1,7 @@
 //! Records of the trail: searched, and each told as a story.
 
 mod chain;
+mod explain;
 mod search;
 mod story;
 
@@ -20,7 +21,10 @@ const PATH: &str = "/messages";
 
 /// All paths.
 pub(super) fn routes() -> Router<Arc<Site>> {
-    Router::new().route(PATH, get(list)).route("/messages/{what}", get(one))
+    Router::new()
+        .route(PATH, get(list))
+        .route("/messages/{what}", get(one))
+        .merge(explain::routes())
 }
 
 async fn list(
@@ -36,7 +40,8 @@ async fn list(
         Err(fault) => return Err(frame.trouble(fault)),
     };
     let form = search::form(&said, &status.unwrap_or_default());
-    let content = html! { (said.notices(&search::parameters())) (form) (results) };
+    let bounce = explain::form(&Said::default(), &frame);
+    let content = html! { (said.notices(&search::parameters())) (form) (results) (bounce) };
     Ok(frame.page(PATH, "Messages", content))
 }
 

@@ -86,17 +86,23 @@ fn of_kernel(kernel: &Value) -> Markup {
 
 fn one(told: &Value, index: usize, is_whole: bool) -> Markup {
     let (story, heading) = (&told["story"], format!("story-{index}"));
-    let refused = story["refused"] == true;
     html! {
         section.card aria-labelledby=(heading) {
             h2 id=(heading) { (strange(text(&story["headline"]), STEP)) }
             p { (record(text(&told["reference"]))) " " (action_of(told)) " " (text(&told["verdict"])) " "
                 span.hint { (text(&told["phase"])) ", " (time(&told["time"])) } }
-            (steps(rows(&story["steps"])))
-            (stands(&story["stands"], refused))
+            (what_happened(story))
             (remedies(rows(&story["next"])))
             @if is_whole { (recorded(told)) }
         }
+    }
+}
+
+/// What happened in a story, and whether it is still so.
+pub(super) fn what_happened(story: &Value) -> Markup {
+    html! {
+        (steps(rows(&story["steps"])))
+        (stands(&story["stands"], story["refused"] == true))
     }
 }
 

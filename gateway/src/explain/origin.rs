@@ -15,33 +15,38 @@ const WITHIN: Duration = Duration::from_secs(6);
 
 /// What DNS says of an address and of the domain that it sends for.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Origin {
-    pub(super) address: IpAddr,
-    pub(super) domain: String,
+pub struct Origin {
+    /// The address.
+    pub address: IpAddr,
+    /// The domain.
+    pub domain: String,
     /// Where the mail of the domain goes, the best first.
-    pub(super) exchangers: Vec<Exchanger>,
+    pub exchangers: Vec<Exchanger>,
     /// Whether the address is one of them; `null` where DNS did not tell.
-    pub(super) is_exchanger: Option<bool>,
+    pub is_exchanger: Option<bool>,
     /// The word of RFC 7208 section 2.6; `null` where DNS did not tell.
-    pub(super) spf: Option<&'static str>,
+    pub spf: Option<&'static str>,
     /// What DNS did not tell, and why.
-    pub(super) faults: Vec<String>,
-    pub(super) belongs: Belongs,
+    pub faults: Vec<String>,
+    /// What that comes to.
+    pub belongs: Belongs,
     /// The same in a sentence.
-    pub(super) meaning: String,
+    pub meaning: String,
 }
 
 /// A mail exchanger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Exchanger {
-    pub(super) name: String,
-    pub(super) addresses: Vec<IpAddr>,
+pub struct Exchanger {
+    /// Its name.
+    pub name: String,
+    /// Its addresses.
+    pub addresses: Vec<IpAddr>,
 }
 
 /// Whether an address belongs to a domain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Belongs {
+pub enum Belongs {
     /// The domain says so.
     Yes,
     /// The domain says that it does not.
@@ -52,7 +57,7 @@ pub(super) enum Belongs {
     Untold,
 }
 
-/// Whoever asks DNS for this command.
+/// Whoever asks DNS for one text.
 pub(super) struct Resolvers {
     asker: Asker,
     authenticator: Option<Authenticator>,

@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::super::output;
 use crate::bounce::Bounce;
 use crate::config::Config;
 use crate::policy::Verdict;
@@ -20,7 +19,7 @@ const LOOKED_FOR: usize = 8;
 /// How a decision was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum FoundBy {
+pub enum FoundBy {
     /// Its reference stands in the text: it is that very decision.
     Reference,
     /// It is the last one that turned the address away.
@@ -29,48 +28,76 @@ pub(super) enum FoundBy {
 
 /// The decision behind a bounce, in the words of the audit record.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Behind {
-    pub(super) reference: String,
-    pub(super) found_by: FoundBy,
+pub struct Behind {
+    /// Its reference.
+    pub reference: String,
+    /// How it was found.
+    pub found_by: FoundBy,
     /// `daemon` or `kernel`.
-    pub(super) decided_by: &'static str,
-    pub(super) time: Option<String>,
-    pub(super) phase: Option<String>,
-    pub(super) verdict: Option<String>,
-    pub(super) code: Option<String>,
-    pub(super) action: Option<String>,
-    pub(super) enforced: Option<bool>,
+    pub decided_by: &'static str,
+    /// When it was.
+    pub time: Option<String>,
+    /// When in a connection it was; `kernel` for one of the kernel's.
+    pub phase: Option<String>,
+    /// What was decided, in words.
+    pub verdict: Option<String>,
+    /// The same as a code.
+    pub code: Option<String>,
+    /// What was done.
+    pub action: Option<String>,
+    /// Whether it was done, and not only told.
+    pub enforced: Option<bool>,
     /// Who connected.
-    pub(super) client: Option<IpAddr>,
-    /// The address that decided, and where it was seen.
-    pub(super) offending: Option<IpAddr>,
-    pub(super) hop: Option<String>,
-    pub(super) list: Option<String>,
-    pub(super) entry: Option<String>,
-    pub(super) entry_origin: Option<String>,
-    pub(super) entry_added: Option<String>,
-    pub(super) entry_reason: Option<String>,
+    pub client: Option<IpAddr>,
+    /// The address that decided.
+    pub offending: Option<IpAddr>,
+    /// Where the address that decided was seen.
+    pub hop: Option<String>,
+    /// The list that decided.
+    pub list: Option<String>,
+    /// Its entry.
+    pub entry: Option<String>,
+    /// Where that was written.
+    pub entry_origin: Option<String>,
+    /// Since when the list had it.
+    pub entry_added: Option<String>,
+    /// Why the list had it.
+    pub entry_reason: Option<String>,
     /// When and by what the entry was removed since; `null` while it is there.
-    pub(super) entry_removed: Option<Event>,
-    pub(super) zone: Option<String>,
-    pub(super) score: Option<i64>,
-    pub(super) sender: Option<String>,
-    pub(super) recipients: Vec<String>,
-    pub(super) reply: Option<String>,
+    pub entry_removed: Option<Event>,
+    /// The zone that decided.
+    pub zone: Option<String>,
+    /// The score.
+    pub score: Option<i64>,
+    /// The sender of the envelope.
+    pub sender: Option<String>,
+    /// The recipients of the envelope.
+    pub recipients: Vec<String>,
+    /// What the client was told.
+    pub reply: Option<String>,
     /// What its record says; `None` for a reference of the kernel's that has none.
     #[serde(skip)]
-    pub(super) told: Option<Told>,
+    pub told: Option<Told>,
 }
 
 /// The decision behind `bounce`, as far as this host knows it.
-pub(super) fn behind(config: &Config, bounce: &Bounce) -> Option<Behind> {
+pub(super) fn behind(
+    config: &Config,
+    bounce: &Bounce,
+    warnings: &mut Vec<String>,
+) -> Option<Behind> {
     let mut trail = Trail::new(config);
-    let found = find(config, &mut trail, bounce);
-    trail.into_warnings().iter().for_each(output::warn);
+    let found = find(config, &mut trail, bounce, warnings);
+    warnings.extend(trail.into_warnings());
     found
 }
 
-fn find(config: &Config, trail: &mut Trail<'_>, bounce: &Bounce) -> Option<Behind> {
+fn find(
+    config: &Config,
+    trail: &mut Trail<'_>,
+    bounce: &Bounce,
+    warnings: &mut Vec<String>,
+) -> Option<Behind> {
     let references = bounce.references.iter().take(LOOKED_FOR);
     for found in references.clone() {
         if let Some(record) = trail.decision(&found.reference) {
@@ -79,7 +106,7 @@ fn find(config: &Config, trail: &mut Trail<'_>, bounce: &Bounce) -> Option<Behin
     }
     // Of words that only look like a reference, some would pass for one of the kernel's.
     let mut named = references.filter(|found| found.named);
-    let of_kernel = keys(config).and_then(|keys| {
+    let of_kernel = keys(config, warnings).and_then(|keys| {
         named.find_map(|found| of_kernel(config, &keys, &found.reference, bounce.client))
     });
     of_kernel.or_else(|| {
@@ -88,11 +115,11 @@ fn find(config: &Config, trail: &mut Trail<'_>, bounce: &Bounce) -> Option<Behin
     })
 }
 
-fn keys(config: &Config) -> Option<References> {
+fn keys(config: &Config, warnings: &mut Vec<String>) -> Option<References> {
     match References::load(config.xdp.references.as_deref()) {
         Ok(keys) => Some(keys),
         Err(error) => {
-            output::warn(format_args!("references of the kernel filter cannot be read: {error}"));
+            warnings.push(format!("references of the kernel filter cannot be read: {error}"));
             None
         }
     }

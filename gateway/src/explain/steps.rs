@@ -5,22 +5,22 @@ use std::net::IpAddr;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::super::answer::items;
-use super::super::lookup;
 use super::behind::{Behind, FoundBy};
 use super::origin::{Belongs, Origin};
 use super::whose::Whose;
 use crate::bounce::{Bounce, Words};
 use crate::config::Config;
+use crate::json::items;
 use crate::list::Class;
+use crate::policy::Action;
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Step {
+pub struct Step {
     /// What can be typed; `null` where somebody has to be asked.
-    pub(super) command: Option<String>,
+    pub command: Option<String>,
     /// What for.
-    pub(super) why: String,
+    pub why: String,
 }
 
 /// All that is known of a bounce.
@@ -109,7 +109,7 @@ fn ours(known: &Known<'_>, steps: &mut Steps) {
 }
 
 /// Whether the address of this answer of `lookup` would be refused or deferred, or a message that has it in its header.
-pub(super) fn turns_away(now: &Value, in_header: bool) -> bool {
+pub fn turns_away(now: &Value, in_header: bool) -> bool {
     // The entry that decides stands first; that a good one speaks for the client alone, `lookup` knows itself.
     let first = items(&now["matches"]).next().filter(|_| in_header);
     let refuses = first.is_some_and(|found| {
@@ -117,7 +117,12 @@ pub(super) fn turns_away(now: &Value, in_header: bool) -> bool {
         let is_good = found["class"].as_str().is_some_and(|class| class.ends_with("-good"));
         found["enforce"] == true && !is_good && action == "reject-message"
     });
-    lookup::refuses(now) || refuses
+    self::refuses(now) || refuses
+}
+
+/// Whether the address of this answer of `lookup` would be refused or deferred.
+pub fn refuses(now: &Value) -> bool {
+    now["enforced"] == true && now["action"].as_str().is_some_and(Action::word_refuses)
 }
 
 /// How an address that is turned away is let in, if it should be.

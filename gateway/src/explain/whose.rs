@@ -10,7 +10,7 @@ use crate::bounce::{Bounce, Form, Host};
 /// Who turned the mail away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Whose {
+pub enum Whose {
     /// This host.
     Us,
     /// The words are ours; that it was this host is not proved.

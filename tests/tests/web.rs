@@ -141,6 +141,20 @@ fn strangers_see_nothing_and_viewers_change_nothing() {
         "{}",
     );
     assert_eq!((said.code, said.header("content-type")), (403, Some("application/problem+json")));
+    // What is only looked at, she may send, as long as our pages sent it.
+    let said = ask("POST", "/messages/explain", &vera, &format!("{body}&text=good+morning"));
+    assert!(said.code == 200 && said.text.contains("It cannot be told"), "{said:?}");
+    for (path, code) in [
+        ("explain", 200),
+        ("scan?client=198.18.1.3", 200),
+        ("lists/bad/preview", 422),
+        ("pause", 403),
+    ] {
+        let path = format!("/api/v1/{path}");
+        let said = ask("POST", &path, &[("cookie", cookie), ("x-csrf-token", csrf)], "x");
+        assert_eq!(said.code, code, "{path}: {said:?}");
+        assert_eq!(ask("POST", &path, &[("cookie", cookie)], "x").code, 403, "{path}");
+    }
     // The same browser, sent by another site, or without what our pages know.
     for headers in [vec![], vec![("sec-fetch-site", "cross-site")]] {
         let headers = [&vera[..], &headers].concat();
@@ -171,6 +185,7 @@ fn strangers_see_nothing_and_viewers_change_nothing() {
     assert!(of("login-refused").len() >= 5 && of("logout").len() == 1, "{records:?}");
     let change = &of("change")[0];
     assert_eq!((&change["author"], &change["path"]), (&"token".into(), &"/api/v1/pause".into()));
+    assert!(of("change").iter().all(|record| record["author"] != "vera"), "{records:?}");
 }
 
 /// An edge host with all that there are pages for.

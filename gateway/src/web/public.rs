@@ -117,7 +117,8 @@ impl Public {
         let counted = entry.and_upsert_with(|known| {
             let known = known.map(moka::Entry::into_value);
             let known = known.filter(|asked| asked.began.elapsed() < WINDOW);
-            let Asked { began, times } = known.unwrap_or(Asked { began: Instant::now(), times: 0 });
+            let Asked { began, times } =
+                known.unwrap_or_else(|| Asked { began: Instant::now(), times: 0 });
             Asked { began, times: times.saturating_add(1) }
         });
         counted.into_value().times <= most

@@ -163,7 +163,8 @@ async fn checked(site: &Site, request: Request, next: Next) -> Response {
 
 /// Whether a request changes something.
 fn is_change(method: &Method, path: &str) -> bool {
-    !method.is_safe() && !(*method == Method::POST && is_question(path))
+    let asks = method.is_safe() || (*method == Method::POST && is_question(path));
+    !asks
 }
 
 /// What `user`, who is logged in, is answered.

@@ -173,15 +173,14 @@ fn strangers_see_nothing_and_viewers_change_nothing() {
     // Who guesses.
     let guess = || ask("POST", "/login", &[form], "name=vera&password=guess").code;
     let guesses: Vec<_> = std::iter::repeat_with(guess).take_while(|code| *code == 403).collect();
-    assert!((5..10).contains(&guesses.len()), "{guesses:?}");
+    assert!((3..10).contains(&guesses.len()), "{guesses:?}");
     let late = ask("POST", "/login", &[form], "name=vera&password=look");
     assert_eq!(late.code, 429, "{late:?}");
     // All of it is on record.
-    let is_late = |record: &Value| record["event"] == "login-refused" && record["author"] == "vera";
-    stage.home.wait_for_audit("the last refusal", LONG, is_late).unwrap();
+    let is_refused = |record: &&Value| record["event"] == "login-refused";
     let refused_all = || {
-        Ok((stage.home.audit()?.iter().filter(|it| it["event"] == "login-refused").count() > 6)
-            .then_some(()))
+        let refused = stage.home.audit()?.iter().filter(is_refused).count();
+        Ok((refused > guesses.len()).then_some(()))
     };
     wait_for("all records", LONG, refused_all).unwrap();
     let records = stage.home.audit().unwrap();

@@ -24,7 +24,7 @@ pub(super) fn graph(samples: &Value, id: &str, lines: &[Line]) -> Markup {
     let most = rates.iter().flatten().fold(1.0_f64, |most, rate| most.max(*rate));
     let now = |rates: &[f64]| format!("{:.1}", rates.last().unwrap_or(&0.0));
     html! {
-        figure.graph data-graph=(id) {
+        figure.graph data-graph=(id) data-scale=(most) {
             svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } preserveAspectRatio="none" role="img"
                 aria-label={ "Ten minutes; " @for (line, rates) in lines.iter().zip(&rates) {
                     (line.name) " now " (now(rates)) " a second; " } } {
@@ -49,7 +49,7 @@ pub(super) fn spark(samples: &Value, of: &str, meaning: &str) -> Markup {
     let rates = rates(samples, of);
     let most = rates.iter().fold(1.0_f64, |most, rate| most.max(*rate));
     html! {
-        svg.spark data-graph="list" viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } preserveAspectRatio="none" role="img"
+        svg.spark data-graph="list" data-scale=(most) viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } preserveAspectRatio="none" role="img"
             aria-label={ "now " (format!("{:.1}", rates.last().unwrap_or(&0.0))) " a second" } {
             polyline class=(meaning) data-of=(of) points=(points(&rates, most)) {}
         }

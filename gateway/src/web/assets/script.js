@@ -13,49 +13,56 @@ function at(sample, pointer) {
   return typeof value === "number" ? value : 0;
 }
 
-/** The growth by the second between each two samples. */
-function rates(samples, pointer) {
-  const found = [];
-  for (let index = 1; index < samples.length; index += 1) {
-    const [before, after] = [samples[index - 1], samples[index]];
-    const seconds = (Date.parse(after.time) - Date.parse(before.time)) / 1000;
-    const grown = Math.max(at(after, pointer) - at(before, pointer), 0);
-    found.push(seconds > 0 ? grown / seconds : 0);
-  }
-  return found;
+/** The growth by the second from one sample to the next. */
+function rate(before, after, pointer) {
+  const seconds = (Date.parse(after.time) - Date.parse(before.time)) / 1000;
+  const grown = Math.max(at(after, pointer) - at(before, pointer), 0);
+  return seconds > 0 ? grown / seconds : 0;
 }
 
-function draw(figure, samples) {
-  const lines = [...figure.querySelectorAll("polyline")];
-  const all = lines.map((line) => rates(samples, line.dataset.of));
-  const most = Math.max(1, ...all.flat());
-  lines.forEach((line, index) => {
-    const first = KEPT - all[index].length;
-    const points = all[index].map((rate, place) =>
-      `${first + place},${(HEIGHT - (rate / most) * (HEIGHT - 2) - 1).toFixed(1)}`);
+/** The rates of a line, as the page has drawn them: the script goes on from there. */
+function drawn(line, most) {
+  const points = (line.getAttribute("points") || "").split(" ").filter(Boolean);
+  return points.map((point) => ((HEIGHT - 1 - Number(point.split(",")[1])) / (HEIGHT - 2)) * most);
+}
+
+function draw(figure, lines) {
+  const most = Math.max(1, ...lines.flatMap(({ rates }) => rates));
+  for (const { line, rates } of lines) {
+    const first = KEPT - rates.length;
+    const points = rates.map((value, place) =>
+      `${first + place},${(HEIGHT - (value / most) * (HEIGHT - 2) - 1).toFixed(1)}`);
     line.setAttribute("points", points.join(" "));
     const shown = figure.querySelector(`[data-rate="${CSS.escape(line.dataset.of)}"]`);
-    if (shown) shown.textContent = (all[index].at(-1) || 0).toFixed(1);
-  });
+    if (shown) shown.textContent = (rates.at(-1) || 0).toFixed(1);
+  }
   const highest = figure.querySelector("[data-most]");
   if (highest) highest.textContent = most.toFixed(0);
 }
 
-async function live() {
-  const figures = [...document.querySelectorAll("[data-graph]")];
+function live() {
+  const figures = [...document.querySelectorAll("[data-graph]")].map((figure) => ({
+    figure,
+    lines: [...figure.querySelectorAll("polyline")].map((line) => ({
+      line, rates: drawn(line, Number(figure.dataset.scale)),
+    })),
+  }));
   const numbers = [...document.querySelectorAll("[data-live]")];
   if (figures.length + numbers.length === 0) return;
-  const answer = await fetch("/api/v1/live/recent", { credentials: "same-origin" });
-  if (!answer.ok) return;
-  const samples = await answer.json();
+  let last = null;
   const source = new EventSource("/api/v1/live");
   source.onmessage = (event) => {
     const sample = JSON.parse(event.data);
-    const last = samples.at(-1);
-    if (last && last.time === sample.time) return;
-    samples.push(sample);
-    if (samples.length > KEPT) samples.shift();
-    figures.forEach((figure) => draw(figure, samples));
+    if (last && last.time !== sample.time) {
+      for (const { figure, lines } of figures) {
+        for (const { line, rates } of lines) {
+          rates.push(rate(last, sample, line.dataset.of));
+          if (rates.length > KEPT) rates.shift();
+        }
+        draw(figure, lines);
+      }
+    }
+    last = sample;
     numbers.forEach((place) => {
       place.textContent = at(sample, place.dataset.live).toLocaleString("en");
     });

@@ -16,6 +16,8 @@ use crate::web::parts::{
 };
 use crate::web::site::Site;
 
+/// Lists with a graph: each has some three KiB of points.
+const GRAPHS: usize = 10;
 /// Sources that are shown.
 const SOURCES: usize = 10;
 
@@ -212,7 +214,7 @@ fn lists(status: &Value, feeds: &Value, live: &Value) -> Markup {
                 thead { tr { th scope="col" { "List" } th scope="col" { "Action" }
                     th.number scope="col" { "Entries" } th.number scope="col" { "Kernel packets" } th scope="col" { "Ten minutes" }
                     th scope="col" { "Age" } } }
-                tbody { @for list in rows(at(status, "/rules/lists")) {
+                tbody { @for (index, list) in rows(at(status, "/rules/lists")).iter().enumerate() {
                     @let name = text(&list["name"]);
                     @let packets: u64 = counted[name].as_object().into_iter().flatten()
                         .filter_map(|(_action, count)| count["packets"].as_u64()).sum();
@@ -223,7 +225,9 @@ fn lists(status: &Value, feeds: &Value, live: &Value) -> Markup {
                         td { (action(text(&list["action"]))) }
                         td.number { (count(&list["entries"])) }
                         td.number data-live={ "/kernel/lists/" (name) } { (number(packets)) }
-                        td { (spark(live, &format!("/kernel/lists/{name}"), meaning(text(&list["action"])))) }
+                        td { @if index < GRAPHS {
+                            (spark(live, &format!("/kernel/lists/{name}"), meaning(text(&list["action"]))))
+                        } }
                         td { (time(fetched(&list["name"]).map_or(&list["loaded"], |feed| &feed["last_success"]))) }
                     }
                 } }

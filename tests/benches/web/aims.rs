@@ -23,11 +23,8 @@ pub(crate) fn all(pages: &[Value], files: &Value, viewers: &Value) -> Vec<Value>
             aims.push(aim(&format!("{what}, p99, ms"), number(page, "/p99_ms"), *most));
         }
         if kind.starts_with("page") {
-            // The script of the first page fetches what its graphs go on from.
-            let data = pages.iter().filter(|data| what == "/" && data["kind"] == "data");
-            let data: f64 = data.filter_map(|data| number(data, "/octets/max")).sum();
-            let whole = number(page, "/octets/max").map(|octets| (octets + files + data) / 1024.0);
-            aims.push(aim(&format!("{what}, with all it takes along, KiB"), whole, WEIGHT));
+            let whole = number(page, "/octets/max").map(|octets| (octets + files) / 1024.0);
+            aims.push(aim(&format!("{what}, with its files, KiB"), whole, WEIGHT));
         }
     }
     let spent = number(viewers, "/percent_of_a_core");

@@ -27,7 +27,7 @@ enum Kind {
     Searching,
     /// For programs, to scrape.
     Scrape,
-    /// For the graphs of the first page.
+    /// For the graphs of a page.
     Data,
 }
 

@@ -54,7 +54,7 @@ async fn show(
     Queried(Wanted { at, client }): Queried<Wanted>,
 ) -> Result<Json<Answer>, Fault> {
     let config = sources.config.load_full();
-    let question = Question { what, at, client };
+    let question = Question { what, at, client, in_short: true };
     let found = {
         let config = Arc::clone(&config);
         // Reads files, so it stays off the threads that carry mail.

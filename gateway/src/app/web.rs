@@ -37,11 +37,22 @@ impl Web {
         }
         let mut site = None;
         if let (Some(web), Some(socket)) = (&config.web, pages.web) {
-            let made = make(config, web, sources)?;
-            let tls = identity.clone().filter(|_identity| web.tls);
-            let listening = Listening { socket: TcpListener::from_std(socket)?, tls };
-            tasks.spawn(web::serve(listening, made.router(Arc::clone(sources))));
-            site = Some(made);
+            match make(config, web, sources) {
+                Ok(made) => {
+                    let tls = identity.clone().filter(|_identity| web.tls);
+                    let listening = Listening { socket: TcpListener::from_std(socket)?, tls };
+                    tasks.spawn(web::serve(listening, made.router(Arc::clone(sources))));
+                    site = Some(made);
+                }
+                // Mail does not wait for pages.
+                Err(error) => {
+                    let folder = config.state_dir.display();
+                    let text = format!(
+                        "there is no control centre: its token in {folder}: {error}; mend it and restart"
+                    );
+                    sources.alarms.raise("web", &text);
+                }
+            }
         }
         if let (Some(public), Some(socket)) = (&config.public_lookup, pages.public_lookup) {
             info!(target: "web", "public lookup address={}", public.address);
@@ -86,12 +97,8 @@ fn make(
     config: &Config,
     web: &crate::config::WebConfig,
     sources: &Arc<Sources>,
-) -> Result<Arc<Site>, Failure> {
-    let failed = |error: std::io::Error| Failure::Setup {
-        text: format!("the token of the control centre: {error}"),
-        hint: format!("make {} readable and writable for the daemon", config.state_dir.display()),
-    };
-    let (path, is_new) = web::make_token(&config.state_dir).map_err(failed)?;
+) -> std::io::Result<Arc<Site>> {
+    let (path, is_new) = web::make_token(&config.state_dir)?;
     let scheme = if web.tls { "https" } else { "http" };
     let new = if is_new { "new " } else { "" };
     info!(
@@ -100,6 +107,6 @@ fn make(
         web.address,
         path.display()
     );
-    let site = Site::new(Arc::clone(sources), web.clone(), config).map_err(failed)?;
+    let site = Site::new(Arc::clone(sources), web.clone(), config)?;
     Ok(Arc::new(site))
 }

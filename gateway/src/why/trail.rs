@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom};
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -87,6 +87,9 @@ fn in_json(text: &str) -> String {
     quoted.trim_matches('"').to_owned()
 }
 
+/// Octets of the end of the JSON lines that are read for whoever may ask often: some 60,000 records.
+const SHORT: u64 = 64 << 20;
+
 /// How far a record may be from the time that was asked about.
 const NEAR: SignedDuration = SignedDuration::from_mins(10);
 
@@ -101,13 +104,21 @@ pub struct Trail<'a> {
     config: &'a Config,
     veil: Veil,
     warnings: Vec<String>,
+    /// Octets of the end of the JSON lines that are read where the store has nothing; `None`: all.
+    of_lines: Option<u64>,
 }
 
 impl<'a> Trail<'a> {
     /// Those that the configuration names.
     pub fn new(config: &'a Config) -> Self {
         let (veil, warning) = records::veil(&config.audit.privacy);
-        Self { config, veil, warnings: warning.into_iter().collect() }
+        Self { config, veil, warnings: warning.into_iter().collect(), of_lines: None }
+    }
+
+    /// The same, where anybody may ask: of a long file of JSON lines only the end is read.
+    #[must_use]
+    pub fn in_short(self) -> Self {
+        Self { of_lines: Some(SHORT), ..self }
     }
 
     /// What of them could not be read.
@@ -151,7 +162,8 @@ impl<'a> Trail<'a> {
         let mut in_store = queries.iter().map(|query| self.stored(query, most));
         let found = in_store.find(|found| !found.is_empty());
         found.unwrap_or_else(|| {
-            in_lines(&self.config.audit.file, &what.texts(&self.veil), &queries, most)
+            let texts = what.texts(&self.veil);
+            in_lines(&self.config.audit.file, self.of_lines, &texts, &queries, most)
         })
     }
 
@@ -184,8 +196,20 @@ pub(super) fn is_event(record: &Value) -> bool {
 }
 
 /// What an earlier version wrote, or one that keeps no store. The file may be long, and is read once.
-fn in_lines(file: &Path, texts: &[String], queries: &[Query], most: usize) -> Vec<Value> {
-    let Ok(file) = File::open(file) else { return Vec::new() };
+fn in_lines(
+    file: &Path,
+    octets: Option<u64>,
+    texts: &[String],
+    queries: &[Query],
+    most: usize,
+) -> Vec<Value> {
+    let Ok(mut file) = File::open(file) else { return Vec::new() };
+    let length = file.metadata().map_or(0, |about| about.len());
+    if let Some(start) = octets.and_then(|octets| length.checked_sub(octets))
+        && file.seek(SeekFrom::Start(start)).is_err()
+    {
+        return Vec::new();
+    }
     let finders: Vec<_> = texts.iter().map(memmem::Finder::new).collect();
     let lines = BufReader::new(file).split(b'\n').map_while(Result::ok);
     let lines = lines.filter(|line| finders.iter().any(|finder| finder.find(line).is_some()));
@@ -201,4 +225,33 @@ fn in_lines(file: &Path, texts: &[String], queries: &[Query], most: usize) -> Ve
         found.push_back(record);
     }
     found.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn of_a_long_file_the_end_can_be_enough() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let record = |second: u32| {
+            json!({"time": format!("2026-11-20T08:00:{second:02}Z"), "reference": "ABC", "client": "192.0.2.1"}).to_string()
+        };
+        let lines = [1, 2, 3].map(record);
+        write!(file, "{}\n{}\n{}\n", lines[0], lines[1], lines[2]).unwrap();
+        let what = What::Name("ABC".to_owned());
+        let (texts, queries) = (what.texts(&Veil::none()), what.queries(None, &Veil::none()));
+        let line = u64::try_from(lines[2].len() + 1).unwrap();
+        for (octets, expected) in
+            [(None, 3), (Some(line), 1), (Some(line * 2 - 1), 1), (Some(line * 9), 3)]
+        {
+            let found = in_lines(file.path(), octets, &texts, &queries, 10);
+            assert_eq!(found.len(), expected, "{octets:?}");
+            assert_eq!(found.last().unwrap()["time"], "2026-11-20T08:00:03Z");
+        }
+    }
 }

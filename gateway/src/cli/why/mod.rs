@@ -43,7 +43,7 @@ struct OfAddress<'a> {
 pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
     let config = offline::config(config)?;
     let Options { what, at, client, json } = options;
-    let question = Question { what: what.clone(), at: *at, client: *client };
+    let question = Question { what: what.clone(), at: *at, client: *client, in_short: false };
     let found = Found::find(&config, question);
     if let Some(fault) = found.keys_fault() {
         let hint = "only the owner of the daemon's state may read the keys";

@@ -29,6 +29,13 @@ impl Prefix {
         Self(IpNet::from(fold(address)))
     }
 
+    /// The network around `address`, IPv4-mapped ones folded: so many bits of IPv4, so many of IPv6. A length that is none is that of a host.
+    pub fn around(address: IpAddr, bits_v4: u8, bits_v6: u8) -> Self {
+        let address = fold(address);
+        let length = if address.is_ipv4() { bits_v4 } else { bits_v6 };
+        Self::new(address, length).unwrap_or_else(|_too_long| Self::host(address))
+    }
+
     /// The prefix of `length` bits at `address`, whose host bits are clear already and which is no IPv4 in disguise.
     ///
     /// What can be no length is taken as that of a host.
@@ -201,6 +208,20 @@ fn shown(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_network_is_round_its_address() {
+        for (address, expected) in [
+            ("192.0.2.77", "192.0.2.0/24"),
+            ("::ffff:192.0.2.77", "192.0.2.0/24"),
+            ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"),
+        ] {
+            let found = Prefix::around(address.parse().unwrap(), 24, 64);
+            assert_eq!(found.to_string(), expected, "{address}");
+        }
+        let address = "192.0.2.77".parse().unwrap();
+        assert_eq!(Prefix::around(address, 33, 64), Prefix::host(address));
+    }
 
     #[test]
     fn reads_what_operators_write() {

@@ -154,8 +154,7 @@ impl Default for History {
 
 /// The network of an address: those who have one of its addresses mostly have the others, too.
 fn network(address: IpAddr) -> Prefix {
-    let length = if address.is_ipv4() { 24 } else { 64 };
-    Prefix::new(address, length).unwrap_or_else(|_too_long| Prefix::host(address))
+    Prefix::around(address, 24, 64)
 }
 
 /// `count` times `each`, which weighs `most` at most, whichever way it counts.

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 
 use super::Greylist;
-use crate::net::{Prefix, PrefixError, fold};
+use crate::net::{Prefix, PrefixError};
 
 /// Addresses that the greylist takes for one sender.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,11 +24,7 @@ const DOMAIN: usize = 255;
 impl Pool {
     /// The network of an address.
     pub fn network(address: IpAddr, settings: &Greylist) -> Self {
-        let address = fold(address);
-        let length = if address.is_ipv4() { settings.network_v4 } else { settings.network_v6 };
-        Self::Network(
-            Prefix::new(address, length).unwrap_or_else(|_too_long| Prefix::host(address)),
-        )
+        Self::Network(Prefix::around(address, settings.network_v4, settings.network_v6))
     }
 
     /// The pool of a domain for which SPF passed; `None` if the text can be no domain.

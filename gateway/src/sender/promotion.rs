@@ -116,8 +116,7 @@ impl Default for Promotions {
 
 /// What is promoted of an address: who has an IPv6 address mostly has its /64.
 fn promoted(address: IpAddr) -> Prefix {
-    let host = Prefix::host(address);
-    if address.is_ipv4() { host } else { Prefix::new(address, 64).unwrap_or(host) }
+    Prefix::around(address, 32, 64)
 }
 
 #[cfg(test)]

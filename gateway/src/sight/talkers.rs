@@ -131,10 +131,8 @@ impl Heaviest {
         self.events += 1;
         self.packets = self.packets.saturating_add(packets);
         self.sources.add(Weight { packets, error: 0, events: 1 }, Prefix::host(client));
-        let length = if client.is_ipv4() { NETWORKS.0 } else { NETWORKS.1 };
-        if let Ok(network) = Prefix::new(client, length) {
-            self.networks.add(Weight { packets, error: 0, events: 1 }, network);
-        }
+        let network = Prefix::around(client, NETWORKS.0, NETWORKS.1);
+        self.networks.add(Weight { packets, error: 0, events: 1 }, network);
     }
 
     fn merge(&mut self, other: &Self) {

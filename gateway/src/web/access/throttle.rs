@@ -64,8 +64,7 @@ impl Throttle {
 
 /// Whoever has an address of IPv6 mostly has its /64.
 pub(in crate::web) fn network(peer: IpAddr) -> Prefix {
-    let length = if peer.is_ipv4() { 32 } else { 64 };
-    Prefix::new(peer, length).unwrap_or_else(|_longer| Prefix::host(peer))
+    Prefix::around(peer, 32, 64)
 }
 
 #[cfg(test)]

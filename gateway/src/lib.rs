@@ -5,7 +5,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | contract | `gateway_ebpf`, shared with the XDP program |
-//! | ground | [`net`], [`clock`], [`alarm`], [`pause`], [`password`], [`levels`], [`tls`], [`json`], [`sqlite`] |
+//! | ground | [`net`], [`clock`], [`alarm`], [`pause`], [`password`], [`secret`], [`levels`], [`tls`], [`json`], [`sqlite`] |
 //! | pure core (no sockets, no files, no clock) | [`list`], [`zone`], [`sender`], [`direction`], [`policy`], [`review`], [`scan`], [`bounce`], [`smtp`], [`milter`], [`postfix_policy`], [`story`] |
 //! | adapters (one outside thing each) | [`feed`], [`host`], [`xdp`], [`audit`], [`store`], [`quarantine`], [`dns`], [`auth`], [`rights`], [`tap`] |
 //! | flow | [`engine`], [`refresh`], [`sight`] |
@@ -44,6 +44,7 @@ pub mod refresh;
 pub mod review;
 pub mod rights;
 pub mod scan;
+pub mod secret;
 pub mod sender;
 pub mod sight;
 pub mod slider;

@@ -1,9 +1,8 @@
 //! What records keep of an envelope and a header: the text, a pseudonym that the same text always has here, or nothing.
 
 use std::borrow::Cow;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use data_encoding::BASE32_DNSSEC;
@@ -12,6 +11,7 @@ use serde_json::Value;
 
 use super::terms::{Kind, Word};
 use crate::policy::{Envelope, Record};
+use crate::secret;
 
 /// What a pseudonym begins with; alone it stands for what is not kept.
 const MARK: &str = "~";
@@ -263,20 +263,10 @@ fn key(path: &Path) -> io::Result<[u8; KEY]> {
     })
 }
 
-/// Makes a key; its file has its name when it is whole and on the disk. That of another daemon which was faster stays.
 fn make_key(path: &Path) -> io::Result<()> {
     let mut new = [0; KEY];
     getrandom::fill(&mut new).map_err(io::Error::other)?;
-    let fresh = path.with_added_extension(std::process::id().to_string());
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o640).open(&fresh)?;
-    let made = file.write_all(&new).and_then(|()| file.sync_all());
-    let linked = made.and_then(|()| fs::hard_link(&fresh, path));
-    fs::remove_file(&fresh)?;
-    match linked {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => Ok(()),
-    }
+    secret::make(path, 0o640, &new)
 }
 
 #[cfg(test)]

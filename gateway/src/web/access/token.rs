@@ -1,12 +1,13 @@
 //! The token: whoever can read its file may do everything.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use data_encoding::BASE32_DNSSEC;
 use sha2::{Digest as _, Sha256};
+
+use crate::secret;
 
 /// The name of the file in the state folder.
 const FILE: &str = "web.token";
@@ -42,17 +43,8 @@ pub fn make_token(state_dir: &Path) -> io::Result<(PathBuf, bool)> {
         return Ok((path, false));
     }
     let token = random().ok_or_else(|| io::Error::other("the system gives no random octets"))?;
-    let fresh = path.with_added_extension(std::process::id().to_string());
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
-    let made = writeln!(file, "{token}").and_then(|()| file.sync_all());
-    // It has its name when it is whole; that of another daemon which was faster stays.
-    let linked = made.and_then(|()| fs::hard_link(&fresh, &path));
-    fs::remove_file(&fresh)?;
-    match linked {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => Ok((path, true)),
-    }
+    secret::make(&path, 0o600, format!("{token}\n").as_bytes())?;
+    Ok((path, true))
 }
 
 /// A text that nobody guesses; `None` where the system gives no random octets.

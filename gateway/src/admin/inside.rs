@@ -23,6 +23,11 @@ impl Inside {
         Self(api(sources))
     }
 
+    /// The same, for requests of others.
+    pub fn router(&self) -> Router {
+        self.0.clone()
+    }
+
     /// What a path answers.
     pub async fn get(&self, path: &str) -> Result<Value, Fault> {
         self.ask(Request::get(path).body(Body::empty())).await

@@ -1,5 +1,7 @@
 //! Serves the control centre and the page for blocked senders, where the configuration has them.
 
+use std::cell::LazyCell;
+use std::io;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
@@ -8,9 +10,9 @@ use tracing::info;
 
 use super::Failure;
 use super::sockets::Pages;
-use crate::admin::{self, Sources};
+use crate::admin::{self, Inside, Sources};
 use crate::alarm::Alarms;
-use crate::config::Config;
+use crate::config::{Config, WebConfig};
 use crate::tls::{Identity, TlsError};
 use crate::web::{self, Listening, Public, Site};
 
@@ -35,31 +37,32 @@ impl Web {
         if let Some(identity) = identity.clone() {
             tasks.spawn(async move { identity.watch(std::future::pending()).await });
         }
+        let listening = |socket, is_tls: bool| -> io::Result<Listening> {
+            let tls = identity.clone().filter(|_identity| is_tls);
+            Ok(Listening { socket: TcpListener::from_std(socket)?, tls })
+        };
+        // Only where there is a page.
+        let api = LazyCell::new(|| Inside::new(Arc::clone(sources)));
         let mut site = None;
         if let (Some(web), Some(socket)) = (&config.web, pages.web) {
-            match make(config, web, sources) {
-                Ok(made) => {
-                    let tls = identity.clone().filter(|_identity| web.tls);
-                    let listening = Listening { socket: TcpListener::from_std(socket)?, tls };
-                    tasks.spawn(web::serve(listening, made.router(Arc::clone(sources))));
-                    site = Some(made);
-                }
-                // Mail does not wait for pages.
-                Err(error) => {
+            // Mail does not wait for pages.
+            site = make(config, web, &api, sources)
+                .inspect_err(|error| {
                     let folder = config.state_dir.display();
                     let text = format!(
                         "there is no control centre: its token in {folder}: {error}; mend it and restart"
                     );
                     sources.alarms.raise("web", &text);
-                }
+                })
+                .ok();
+            if let Some(site) = &site {
+                tasks.spawn(web::serve(listening(socket, web.tls)?, site.router()));
             }
         }
         if let (Some(public), Some(socket)) = (&config.public_lookup, pages.public_lookup) {
             info!(target: "web", "public lookup address={}", public.address);
-            let tls = identity.clone().filter(|_identity| public.tls);
-            let listening = Listening { socket: TcpListener::from_std(socket)?, tls };
-            let page = Public::new(Arc::clone(sources), config.hostname.clone(), public.tls);
-            tasks.spawn(web::serve(listening, Arc::new(page).router()));
+            let page = Public::new(api.clone(), config.hostname.clone(), public.tls);
+            tasks.spawn(web::serve(listening(socket, public.tls)?, Arc::new(page).router()));
         }
         Ok(Self { site, identity, tasks })
     }
@@ -95,9 +98,10 @@ fn identity(config: &Config, alarms: &Alarms) -> Result<Option<Identity>, TlsErr
 
 fn make(
     config: &Config,
-    web: &crate::config::WebConfig,
-    sources: &Arc<Sources>,
-) -> std::io::Result<Arc<Site>> {
+    web: &WebConfig,
+    api: &Inside,
+    sources: &Sources,
+) -> io::Result<Arc<Site>> {
     let (path, is_new) = web::make_token(&config.state_dir)?;
     let scheme = if web.tls { "https" } else { "http" };
     let new = if is_new { "new " } else { "" };
@@ -107,6 +111,6 @@ fn make(
         web.address,
         path.display()
     );
-    let site = Site::new(Arc::clone(sources), web.clone(), config)?;
+    let site = Site::new(api.clone(), sources.engine.audit().clone(), web.clone(), config)?;
     Ok(Arc::new(site))
 }

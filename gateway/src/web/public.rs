@@ -26,7 +26,7 @@ use super::parts::{at, query, segment, text, time};
 use super::server::Peer;
 use super::site::is_from_elsewhere;
 use super::{assets, headers};
-use crate::admin::{Author, Fault, Inside, Sources};
+use crate::admin::{Author, Fault, Inside};
 use crate::net::Prefix;
 use crate::review::reference;
 use crate::story::Told;
@@ -87,10 +87,10 @@ struct WantedReview {
 }
 
 impl Public {
-    /// The page of the host `hostname` over `sources`.
-    pub fn new(sources: Arc<Sources>, hostname: String, is_tls: bool) -> Self {
+    /// The page of the host `hostname` over `api`.
+    pub fn new(api: Inside, hostname: String, is_tls: bool) -> Self {
         Self {
-            api: Inside::new(sources),
+            api,
             hostname,
             is_tls,
             asked: Cache::builder().max_capacity(NETWORKS).time_to_live(WINDOW).build(),

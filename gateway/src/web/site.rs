@@ -15,9 +15,10 @@ use url::form_urlencoded;
 
 use super::access::{Access, User};
 use super::frame::Trouble;
+use super::parts::query;
 use super::server::Peer;
 use super::{assets, headers, login, pages};
-use crate::admin::{self, Author, CSRF_HEADER, Fault, Inside, Sources};
+use crate::admin::{Author, CSRF_HEADER, Fault, Inside};
 use crate::audit;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, Role, WebConfig};
@@ -40,14 +41,15 @@ pub struct Site {
 }
 
 impl Site {
-    /// The control centre over `sources`; its token is there.
-    pub fn new(sources: Arc<Sources>, web: WebConfig, config: &Config) -> io::Result<Self> {
-        Ok(Self {
-            access: Access::new(web, &config.state_dir)?,
-            hostname: config.hostname.clone(),
-            audit: sources.engine.audit().clone(),
-            api: Inside::new(sources),
-        })
+    /// The control centre over `api`, which writes into `audit`; its token is there.
+    pub fn new(
+        api: Inside,
+        audit: audit::Writer,
+        web: WebConfig,
+        config: &Config,
+    ) -> io::Result<Self> {
+        let access = Access::new(web, &config.state_dir)?;
+        Ok(Self { api, access, hostname: config.hostname.clone(), audit })
     }
 
     /// Takes up other users and times.
@@ -55,9 +57,9 @@ impl Site {
         self.access.set(web);
     }
 
-    /// All that is served, `sources` behind it.
-    pub fn router(self: &Arc<Self>, sources: Arc<Sources>) -> Router {
-        let (site, api) = (Arc::clone(self), admin::api(sources));
+    /// All that is served.
+    pub fn router(self: &Arc<Self>) -> Router {
+        let (site, api) = (Arc::clone(self), self.api.router());
         let otherwise = move |request: Request| {
             let (site, api) = (Arc::clone(&site), api.clone());
             async move {
@@ -232,8 +234,8 @@ fn stranger(request: &Request) -> Response {
     }
     let wanted = request.uri().path_and_query().map_or(path, |whole| whole.as_str());
     let is_page = request.method() == Method::GET && wanted != "/";
-    let next: String = form_urlencoded::byte_serialize(wanted.as_bytes()).collect();
-    let login = if is_page { format!("/login?next={next}") } else { "/login".to_owned() };
+    let login =
+        if is_page { format!("/login?next={}", query(wanted)) } else { "/login".to_owned() };
     Redirect::to(&login).into_response()
 }
 

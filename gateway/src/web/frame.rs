@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::access::User;
@@ -79,6 +79,36 @@ impl Frame {
                     }
                 }
             }
+        }
+    }
+
+    /// A page with what was done before it and what it has; or why there is none.
+    pub(super) fn shown(
+        &self,
+        path: &str,
+        title: &str,
+        notices: Markup,
+        content: Result<Markup, Fault>,
+    ) -> Result<Markup, Trouble> {
+        let content = content.map_err(|fault| self.trouble(fault))?;
+        Ok(self.page(path, title, html! { (notices) (content) }))
+    }
+
+    /// What a change is answered: the way `back` with what was done, or why it was not made and, below it, the page as it is.
+    pub(super) async fn changed(
+        &self,
+        back: Result<Redirect, Fault>,
+        path: &str,
+        title: &str,
+        content: impl Future<Output = Result<Markup, Fault>>,
+    ) -> Response {
+        let fault = match back {
+            Ok(back) => return back.into_response(),
+            Err(fault) => fault,
+        };
+        match content.await {
+            Ok(content) => self.failed(&fault, path, title, content),
+            Err(_gone) => self.trouble(fault).into_response(),
         }
     }
 

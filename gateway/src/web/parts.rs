@@ -124,6 +124,18 @@ pub(super) fn zone_state(state: &str) -> Markup {
     )
 }
 
+/// How the kernel filter runs, in the colour of its meaning.
+pub(super) fn filter_mode(mode: &str) -> Markup {
+    badge(
+        mode,
+        match mode {
+            "native" | "offloaded" => "good",
+            "off" => "plain",
+            _ => "doubtful",
+        },
+    )
+}
+
 /// A field of one line with its label.
 pub(super) fn field(id: &str, name: &str, label: &str, value: &str) -> Markup {
     html! {

@@ -23,6 +23,13 @@ const OF_NOTICES: [&str; 3] = ["done", "warned", "csrf"];
 pub(super) struct Said(HashMap<String, String>);
 
 impl Said {
+    /// What a query says.
+    #[cfg(test)]
+    pub(super) fn of(query: &str) -> Self {
+        let uri = format!("/x?{query}").parse().unwrap();
+        axum::extract::Query::try_from_uri(&uri).map(|axum::extract::Query(said)| said).unwrap()
+    }
+
     /// What is said of `name`, without spaces around it; empty where nothing is.
     pub(super) fn text(&self, name: &str) -> &str {
         self.0.get(name).map(|text| text.trim()).unwrap_or_default()
@@ -94,17 +101,11 @@ pub(super) fn asked(parameters: &[(&str, Option<&str>)]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use axum::extract::Query;
     use axum::http::header::LOCATION;
     use axum::response::IntoResponse as _;
     use serde_json::json;
 
     use super::*;
-
-    fn said(query: &str) -> Said {
-        let uri = format!("/x?{query}").parse().unwrap();
-        Query::try_from_uri(&uri).map(|Query(said)| said).unwrap()
-    }
 
     #[test]
     fn what_is_said_is_text_and_bounded() {
@@ -118,11 +119,11 @@ mod tests {
             (&*format!("{long}=1"), "Not looked at", &*"x".repeat(41)),
             ("%FF=%FF&state", "Not looked at", "<script"),
         ] {
-            let shown = said(query).notices(&["state"]).into_string();
+            let shown = Said::of(query).notices(&["state"]).into_string();
             assert!(shown.contains(expected) && !shown.contains(forbidden), "{query}: {shown}");
         }
-        assert_eq!(said("a=+b+").given("a"), Some("b"));
-        assert_eq!((said("a=+").given("a"), said("a=-1").number("a")), (None, None));
+        assert_eq!(Said::of("a=+b+").given("a"), Some("b"));
+        assert_eq!((Said::of("a=+").given("a"), Said::of("a=-1").number("a")), (None, None));
     }
 
     #[test]

@@ -11,8 +11,8 @@ use serde_json::Value;
 use crate::web::frame::{Frame, Trouble};
 use crate::web::graph::{Line, graph, ratio, spark};
 use crate::web::parts::{
-    action, at, badge, bar, count, duration, lookup, meaning, number, rows, segment, text, time,
-    zone_state,
+    action, at, badge, bar, count, duration, filter_mode, lookup, meaning, number, rows, segment,
+    text, time, zone_state,
 };
 use crate::web::site::Site;
 
@@ -91,18 +91,12 @@ fn alarms(status: &Value) -> Markup {
 
 fn protection(status: &Value) -> Markup {
     let xdp = &status["xdp"];
-    let mode = text(&xdp["mode"]);
-    let how = match mode {
-        "native" | "offloaded" => "good",
-        "off" => "plain",
-        _ => "doubtful",
-    };
     let enforces = status["enforce"] == true;
     html! {
         section.card aria-labelledby="protection" {
             h2 id="protection" { "Protection" }
             dl {
-                dt { "Kernel filter" } dd { (badge(mode, how)) }
+                dt { "Kernel filter" } dd { (filter_mode(text(&xdp["mode"]))) }
                 @for interface in xdp["interfaces"].as_array().into_iter().flatten() {
                     dt { (text(&interface["interface"])) }
                     dd { (text(&interface["mode"]))

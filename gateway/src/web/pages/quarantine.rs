@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::http::Method;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
 use jiff::SignedDuration;
 use maud::{Markup, html};
@@ -91,14 +91,17 @@ async fn show_one(
     Path(id): Path<String>,
     Query(said): Query<Said>,
 ) -> Result<Markup, Trouble> {
-    let (title, content) =
-        whole_one(&site, &frame, &id).await.map_err(|fault| frame.trouble(fault))?;
-    Ok(frame.page(PATH, &title, html! { (said.notices(&[])) (content) }))
+    let content = whole_one(&site, &frame, &id).await;
+    frame.shown(PATH, &title(&id), said.notices(&[]), content)
 }
 
-async fn whole_one(site: &Site, frame: &Frame, id: &str) -> Result<(String, Markup), Fault> {
-    let message = &site.api.get(&format!("{API}/{}", segment(id))).await?;
-    Ok((format!("Message {}", text(&message["id"])), one(message, frame)))
+fn title(id: &str) -> String {
+    format!("Message {id}")
+}
+
+async fn whole_one(site: &Site, frame: &Frame, id: &str) -> Result<Markup, Fault> {
+    let message = site.api.get(&format!("{API}/{}", segment(id))).await?;
+    Ok(one(&message, frame))
 }
 
 async fn release(State(site): State<Arc<Site>>, frame: Frame, Path(id): Path<String>) -> Response {
@@ -110,29 +113,23 @@ async fn release(State(site): State<Arc<Site>>, frame: Frame, Path(id): Path<Str
             back(PATH, &done, answer).into_response()
         }
         Ok(answer) => {
-            let below = whole_one(&site, &frame, &id).await;
-            let (title, below) = below.unwrap_or_else(|_gone| (TITLE.to_owned(), html! {}));
-            frame.page(PATH, &title, html! { (released(answer)) (below) }).into_response()
+            let below = whole_one(&site, &frame, &id).await.unwrap_or_default();
+            frame.page(PATH, &title(&id), html! { (released(answer)) (below) }).into_response()
         }
-        Err(fault) => failed(&site, &frame, &id, fault.clone()).await,
+        Err(fault) => changed(&site, &frame, &id, Err(fault.clone())).await,
     }
 }
 
 async fn delete(State(site): State<Arc<Site>>, frame: Frame, Path(id): Path<String>) -> Response {
     let path = format!("{API}/{}", segment(&id));
-    match site.api.send(&frame.author(), Method::DELETE, &path, &json!({})).await {
-        Ok(answer) => {
-            back(PATH, &format!("{}: deleted", text(at(&answer, "/id"))), &answer).into_response()
-        }
-        Err(fault) => failed(&site, &frame, &id, fault).await,
-    }
+    let sent = site.api.send(&frame.author(), Method::DELETE, &path, &json!({})).await;
+    let back =
+        sent.map(|answer| back(PATH, &format!("{}: deleted", text(at(&answer, "/id"))), &answer));
+    changed(&site, &frame, &id, back).await
 }
 
-async fn failed(site: &Site, frame: &Frame, id: &str, fault: Fault) -> Response {
-    match whole_one(site, frame, id).await {
-        Ok((title, content)) => frame.failed(&fault, PATH, &title, content),
-        Err(_gone) => frame.trouble(fault).into_response(),
-    }
+async fn changed(site: &Site, frame: &Frame, id: &str, back: Result<Redirect, Fault>) -> Response {
+    frame.changed(back, PATH, &title(id), whole_one(site, frame, id)).await
 }
 
 fn content(found: &Value, status: &Value, said: &Said) -> Markup {

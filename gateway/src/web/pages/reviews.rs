@@ -42,9 +42,8 @@ async fn show(
     frame: Frame,
     Query(said): Query<Said>,
 ) -> Result<Markup, Trouble> {
-    let content = whole(&site, &frame, &said).await.map_err(|fault| frame.trouble(fault))?;
     let known = ["state", "before", "about", "reference", "note", "contact"];
-    Ok(frame.page(PATH, TITLE, html! { (said.notices(&known)) (content) }))
+    frame.shown(PATH, TITLE, said.notices(&known), whole(&site, &frame, &said).await)
 }
 
 async fn whole(site: &Site, frame: &Frame, said: &Said) -> Result<Markup, Fault> {
@@ -67,23 +66,22 @@ async fn whole(site: &Site, frame: &Frame, said: &Said) -> Result<Markup, Fault>
 }
 
 async fn request(State(site): State<Arc<Site>>, frame: Frame, Form(said): Form<Said>) -> Response {
+    let back = ask(&site, &frame, &said).await.map(|answer| {
+        let answer = &answer;
+        let joined = if answer["joined"] == true { "joined, it was open already" } else { "open" };
+        let done = format!("Review {}: {joined}", at(answer, "/review/id"));
+        back(&path(&answer["review"]), &done, answer)
+    });
+    frame.changed(back, PATH, TITLE, whole(&site, &frame, &said)).await
+}
+
+/// Asks for the review that a form says, here or on the page of an address.
+pub(super) async fn ask(site: &Site, frame: &Frame, said: &Said) -> Result<Value, Fault> {
     let wanted = json!({
         "about": said.text("about"), "reference": said.given("reference"),
         "note": said.given("note"), "contact": said.given("contact"),
     });
-    match site.api.send(&frame.author(), Method::POST, API, &wanted).await {
-        Ok(answer) => {
-            let answer = &answer;
-            let joined =
-                if answer["joined"] == true { "joined, it was open already" } else { "open" };
-            let done = format!("Review {}: {joined}", at(answer, "/review/id"));
-            back(&path(&answer["review"]), &done, answer).into_response()
-        }
-        Err(fault) => {
-            let content = whole(&site, &frame, &said).await.unwrap_or_default();
-            frame.failed(&fault, PATH, TITLE, content)
-        }
-    }
+    site.api.send(&frame.author(), Method::POST, API, &wanted).await
 }
 
 async fn show_one(
@@ -93,16 +91,14 @@ async fn show_one(
     Query(said): Query<Said>,
 ) -> Result<Markup, Trouble> {
     let content = whole_one(&site, &frame, &id, &said).await;
-    let (title, content) = content.map_err(|fault| frame.trouble(fault))?;
-    Ok(frame.page(PATH, &title, html! { (said.notices(&[])) (content) }))
+    frame.shown(PATH, &title(&id), said.notices(&[]), content)
 }
 
-async fn whole_one(
-    site: &Site,
-    frame: &Frame,
-    id: &str,
-    said: &Said,
-) -> Result<(String, Markup), Fault> {
+fn title(id: &str) -> String {
+    format!("Review {id}")
+}
+
+async fn whole_one(site: &Site, frame: &Frame, id: &str, said: &Said) -> Result<Markup, Fault> {
     let path = format!("{API}/{}", segment(id));
     let (hits, lists) = (format!("{path}/hits"), "/api/v1/status");
     let (review, hits, status) = tokio::join!(
@@ -112,8 +108,7 @@ async fn whole_one(
     );
     let (review, status) = (&review?, &status.unwrap_or_default());
     let hits = hits.ok().and_then(Result::ok);
-    let title = format!("Review {}", review["id"]);
-    Ok((title, one(review, hits.as_ref(), at(status, "/rules/lists"), said, frame)))
+    Ok(one(review, hits.as_ref(), at(status, "/rules/lists"), said, frame))
 }
 
 async fn resolve(
@@ -129,18 +124,13 @@ async fn resolve(
         "for_s": of_good("for").and_then(|_said| said.number("for")),
     });
     let path = format!("{API}/{}/resolve", segment(&id));
-    match site.api.send(&frame.author(), Method::POST, &path, &wanted).await {
-        Ok(answer) => {
-            let review = at(&answer, "/review");
-            let done =
-                format!("Review {}: {}", review["id"], text(at(review, "/resolution/result")));
-            back(&self::path(review), &done, &answer).into_response()
-        }
-        Err(fault) => match whole_one(&site, &frame, &id, &said).await {
-            Ok((title, content)) => frame.failed(&fault, PATH, &title, content),
-            Err(_gone) => frame.trouble(fault).into_response(),
-        },
-    }
+    let sent = site.api.send(&frame.author(), Method::POST, &path, &wanted).await;
+    let back = sent.map(|answer| {
+        let review = at(&answer, "/review");
+        let done = format!("Review {}: {}", review["id"], text(at(review, "/resolution/result")));
+        back(&self::path(review), &done, &answer)
+    });
+    frame.changed(back, PATH, &title(&id), whole_one(&site, &frame, &id, &said)).await
 }
 
 async fn letter(

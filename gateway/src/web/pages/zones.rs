@@ -32,8 +32,7 @@ async fn show(
     frame: Frame,
     Query(said): Query<Said>,
 ) -> Result<Markup, Trouble> {
-    let content = whole(&site, &frame, &said).await.map_err(|fault| frame.trouble(fault))?;
-    Ok(frame.page(PATH, TITLE, html! { (said.notices(&["spec"])) (content) }))
+    frame.shown(PATH, TITLE, said.notices(&["spec"]), whole(&site, &frame, &said).await)
 }
 
 async fn whole(site: &Site, frame: &Frame, said: &Said) -> Result<Markup, Fault> {
@@ -79,16 +78,11 @@ async fn change(
 
 /// Back to the page, or the page with what went wrong.
 async fn told(site: &Site, frame: &Frame, said: &Said, sent: Result<Value, Fault>) -> Response {
-    match sent {
-        Ok(answer) => {
-            let done = format!("{}: {}", text(at(&answer, "/zone")), text(at(&answer, "/done")));
-            back(PATH, &done, &answer).into_response()
-        }
-        Err(fault) => {
-            let content = whole(site, frame, said).await.unwrap_or_default();
-            frame.failed(&fault, PATH, TITLE, content)
-        }
-    }
+    let back = sent.map(|answer| {
+        let done = format!("{}: {}", text(at(&answer, "/zone")), text(at(&answer, "/done")));
+        back(PATH, &done, &answer)
+    });
+    frame.changed(back, PATH, TITLE, whole(site, frame, said)).await
 }
 
 fn content(zones: &Value, overrides: &Value, said: &Said, frame: &Frame) -> Markup {

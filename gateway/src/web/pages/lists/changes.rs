@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Form, Path, State};
 use axum::http::Method;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use axum::routing::post;
 use serde_json::{Value, json};
 
@@ -74,15 +74,9 @@ pub(super) async fn told(
     said: &Said,
     sent: Result<Value, Fault>,
 ) -> Response {
-    let fault = match sent {
-        Ok(answer) => {
-            let done = format!("{list}: {}", text(at(&answer, "/done")));
-            return back(&path(list), &done, &answer).into_response();
-        }
-        Err(fault) => fault,
-    };
-    match one::whole(site, frame, list, said, None).await {
-        Ok(content) => frame.failed(&fault, PATH, list, content),
-        Err(_gone) => frame.trouble(fault).into_response(),
-    }
+    let back = sent.map(|answer| {
+        let done = format!("{list}: {}", text(at(&answer, "/done")));
+        back(&path(list), &done, &answer)
+    });
+    frame.changed(back, PATH, list, one::whole(site, frame, list, said, None)).await
 }

@@ -38,8 +38,7 @@ async fn show(
     frame: Frame,
     Query(said): Query<Said>,
 ) -> Result<Markup, Trouble> {
-    let content = whole(&site, &frame).await.map_err(|fault| frame.trouble(fault))?;
-    Ok(frame.page(PATH, TITLE, html! { (said.notices(&[])) (content) }))
+    frame.shown(PATH, TITLE, said.notices(&[]), whole(&site, &frame).await)
 }
 
 async fn whole(site: &Site, frame: &Frame) -> Result<Markup, Fault> {

@@ -35,10 +35,8 @@ async fn show(
     Path(list): Path<String>,
     Query(said): Query<Said>,
 ) -> Result<Markup, Trouble> {
-    let content = whole(&site, &frame, &list, &said, None).await;
-    let content = content.map_err(|fault| frame.trouble(fault))?;
-    let known = ["search", "after", "prefix", "reason"];
-    Ok(frame.page(PATH, &list, html! { (said.notices(&known)) (content) }))
+    let notices = said.notices(&["search", "after", "prefix", "reason"]);
+    frame.shown(PATH, &list, notices, whole(&site, &frame, &list, &said, None).await)
 }
 
 /// The whole page; `preview` is what a copy would change.

@@ -107,15 +107,8 @@ pub(super) fn entry(said: &Said) -> Result<(String, Value), Fault> {
 
 #[cfg(test)]
 mod tests {
-    use axum::extract::Query;
-
     use super::*;
     use crate::config::Role;
-
-    fn said(query: &str) -> Said {
-        let uri = format!("/x?{query}").parse().unwrap();
-        Query::try_from_uri(&uri).map(|Query(said)| said).unwrap()
-    }
 
     #[test]
     fn a_form_becomes_a_change() {
@@ -132,7 +125,7 @@ mod tests {
             ("prefix=192.0.2.1", Err("no list is chosen")),
             ("list=bad&for=soon", Err("that is no time: soon")),
         ] {
-            match (entry(&said(query)), expected) {
+            match (entry(&Said::of(query)), expected) {
                 (Ok((path, wanted)), Ok(expected)) => {
                     assert_eq!((path.as_str(), wanted), ("/api/v1/lists/bad/entries", expected));
                 }
@@ -142,14 +135,14 @@ mod tests {
                 (found, expected) => panic!("{query}: {found:?}, expected {expected:?}"),
             }
         }
-        assert_eq!(entry(&said("list=a/b")).unwrap().0, "/api/v1/lists/a%2Fb/entries");
+        assert_eq!(entry(&Said::of("list=a/b")).unwrap().0, "/api/v1/lists/a%2Fb/entries");
     }
 
     #[test]
     fn what_was_typed_is_kept_and_stays_text() {
         let lists = json!([{"name": "bad", "class": "local-bad", "action": "reject"},
             {"name": "<b>", "enabled": false}, {}]);
-        let said = said("reason=%22%3E%3Cscript%3E&list=bad&for=86400&contact=ann");
+        let said = Said::of("reason=%22%3E%3Cscript%3E&list=bad&for=86400&contact=ann");
         let shown = all("192.0.2.1", &lists, &said, &Frame::of(Role::Operator)).into_string();
         for part in [
             "&quot;&gt;&lt;script&gt;",

@@ -11,13 +11,14 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Form, Query, State};
 use axum::http::Method;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use axum::routing::{get, post};
 use maud::{Markup, html};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use self::about::About;
 use self::address::Known;
+use super::reviews;
 use super::reviews::of_letter;
 use crate::admin::Fault;
 use crate::web::frame::{Frame, Trouble, told};
@@ -45,8 +46,7 @@ async fn show(
     frame: Frame,
     Query(said): Query<Said>,
 ) -> Result<Markup, Trouble> {
-    let content = whole(&site, &frame, &said).await.map_err(|fault| frame.trouble(fault))?;
-    Ok(frame.page(PATH, TITLE, html! { (said.notices(&PARAMETERS)) (content) }))
+    frame.shown(PATH, TITLE, said.notices(&PARAMETERS), whole(&site, &frame, &said).await)
 }
 
 /// The page about what is said, with what else is said in its forms.
@@ -110,13 +110,7 @@ async fn change(site: &Site, frame: &Frame, said: &Said, method: Method) -> Resp
 }
 
 async fn review(State(site): State<Arc<Site>>, frame: Frame, Form(said): Form<Said>) -> Response {
-    let wanted = json!({
-        "about": said.text("about"),
-        "reference": said.given("reference"),
-        "note": said.given("note"),
-        "contact": said.given("contact"),
-    });
-    let sent = site.api.send(&frame.author(), Method::POST, "/api/v1/reviews", &wanted).await;
+    let sent = reviews::ask(&site, &frame, &said).await;
     let done = |answer: &Value| {
         let id = at(answer, "/review/id");
         let was_open = if answer["joined"] == true { ", which was open already" } else { "" };
@@ -133,16 +127,11 @@ async fn answered(
     sent: Result<Value, Fault>,
     done: impl FnOnce(&Value) -> String,
 ) -> Response {
-    match sent {
-        Ok(answer) => {
-            let path = format!("{PATH}?about={}", query(said.text("about")));
-            back(&path, &done(&answer), &answer).into_response()
-        }
-        Err(fault) => {
-            let content = whole(site, frame, said).await.unwrap_or_default();
-            frame.failed(&fault, PATH, TITLE, content)
-        }
-    }
+    let back = sent.map(|answer| {
+        let path = format!("{PATH}?about={}", query(said.text("about")));
+        back(&path, &done(&answer), &answer)
+    });
+    frame.changed(back, PATH, TITLE, whole(site, frame, said)).await
 }
 
 /// The letter to the administrator of an open proxy.

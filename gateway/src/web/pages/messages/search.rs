@@ -205,15 +205,9 @@ fn mail(found: &Value) -> Markup {
 
 #[cfg(test)]
 mod tests {
-    use axum::extract::Query;
     use serde_json::json;
 
     use super::*;
-
-    fn said(query: &str) -> Said {
-        let uri = format!("/x?{query}").parse().unwrap();
-        Query::try_from_uri(&uri).map(|Query(said)| said).unwrap()
-    }
 
     #[test]
     fn empty_fields_are_not_asked_for() {
@@ -226,15 +220,19 @@ mod tests {
             ),
             ("after=7-3&code=open-proxy&limit=1000", "?code=open-proxy&after=7-3&limit=50"),
         ] {
-            assert_eq!(path(&said(query)), format!("/api/v1/audit/search{expected}"), "{query}");
+            assert_eq!(
+                path(&Said::of(query)),
+                format!("/api/v1/audit/search{expected}"),
+                "{query}"
+            );
         }
     }
 
     #[test]
     fn the_form_keeps_what_was_said() {
         let status = json!({"rules": {"lists": [{"name": "bad"}, {}]}, "zones": [{"name": "zen"}]});
-        let shown =
-            form(&said("list=gone&code=open-proxy&sender=%22%3E%3Cb%3E"), &status).into_string();
+        let shown = form(&Said::of("list=gone&code=open-proxy&sender=%22%3E%3Cb%3E"), &status)
+            .into_string();
         for part in [
             "value=\"bad\"",
             "value=\"zen\"",
@@ -245,7 +243,7 @@ mod tests {
         ] {
             assert!(shown.contains(part), "{part}: {shown}");
         }
-        let plain = form(&said("address=192.0.2.1"), &Value::Null).into_string();
+        let plain = form(&Said::of("address=192.0.2.1"), &Value::Null).into_string();
         assert!(
             !plain.contains("<details open") && plain.contains("value=\"192.0.2.1\""),
             "{plain}"
@@ -297,7 +295,7 @@ mod tests {
             "offending": {"ip": "192.0.2.9", "hop": long}, "envelope": {"sender": long, "recipients": vec![&long; 50]}});
         let page =
             json!({"records": vec![record; 50], "next": "7-3", "faults": ["one file is damaged"]});
-        let shown = results(&page, &said("code=open-proxy&after=9-9")).into_string();
+        let shown = results(&page, &Said::of("code=open-proxy&after=9-9")).into_string();
         assert!(!shown.contains("<script") && shown.contains("one file is damaged"));
         assert!(shown.contains("/messages?code=open-proxy&amp;after=7-3"), "older");
         assert!(shown.contains("\"/messages?code=open-proxy\""), "newest");

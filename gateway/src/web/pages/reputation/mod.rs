@@ -9,7 +9,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Form, Query, State};
 use axum::http::Method;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use axum::routing::{get, post};
 use maud::{Markup, html};
 use serde_json::{Value, json};
@@ -38,8 +38,7 @@ async fn show(
     frame: Frame,
     Query(said): Query<Said>,
 ) -> Result<Markup, Trouble> {
-    let content = whole(&site, &frame, &said).await.map_err(|fault| frame.trouble(fault))?;
-    Ok(frame.page(PATH, TITLE, html! { (said.notices(&tried::PARAMETERS)) (content) }))
+    frame.shown(PATH, TITLE, said.notices(&tried::PARAMETERS), whole(&site, &frame, &said).await)
 }
 
 async fn whole(site: &Site, frame: &Frame, said: &Said) -> Result<Markup, Fault> {
@@ -82,13 +81,8 @@ async fn answered(
     sent: Result<Value, Fault>,
     done: impl FnOnce(&Value) -> String,
 ) -> Response {
-    match sent {
-        Ok(answer) => back(PATH, &done(&answer), &answer).into_response(),
-        Err(fault) => {
-            let content = whole(site, frame, said).await.unwrap_or_default();
-            frame.failed(&fault, PATH, TITLE, content)
-        }
-    }
+    let back = sent.map(|answer| back(PATH, &done(&answer), &answer));
+    frame.changed(back, PATH, TITLE, whole(site, frame, said)).await
 }
 
 fn content(slider: &Value, tried: &Tried, replayed: &Markup, said: &Said, frame: &Frame) -> Markup {

@@ -116,15 +116,9 @@ fn whole(percent: Percent, said: Option<&str>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use axum::extract::Query;
     use serde_json::json;
 
     use super::*;
-
-    fn said(query: &str) -> Said {
-        let uri = format!("/x?{query}").parse().unwrap();
-        Query::try_from_uri(&uri).map(|Query(said)| said).unwrap()
-    }
 
     #[test]
     fn what_is_tried_is_percent_or_scores() {
@@ -141,7 +135,7 @@ mod tests {
             ("delay_from=%3Cb%3E&reject_above=600", (500, 600), false, Some("delay_from is `<b>`")),
             ("delay_from=70000&reject_above=600", (500, 600), false, Some("70000")),
         ] {
-            let tried = Tried::read(&said(query), in_force);
+            let tried = Tried::read(&Said::of(query), in_force);
             let found = (tried.thresholds.delay_from(), tried.thresholds.reject_above());
             let is_tried_new = tried.thresholds != tried.in_force;
             assert_eq!((found, is_tried_new), (expected, is_new), "{query}");

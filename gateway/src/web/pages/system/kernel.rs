@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
-use crate::web::parts::{action, badge, count, number, octets, rows, text};
+use crate::web::parts::{action, count, filter_mode, number, octets, rows, text};
 
 /// Lists that are shown.
 const LISTS: usize = 100;
@@ -12,7 +12,7 @@ pub(super) fn section(xdp: &Value) -> Markup {
     let counters = &xdp["counters"];
     html! {
         section.card aria-labelledby="kernel" {
-            h2 id="kernel" { "Kernel filter " (mode(text(&xdp["mode"]))) }
+            h2 id="kernel" { "Kernel filter " (filter_mode(text(&xdp["mode"]))) }
             @if let Some(reason) = xdp["reason"].as_str() { div.notice.doubtful { p { (reason) } } }
             @let interfaces = rows(&xdp["interfaces"]);
             @if interfaces.is_empty() { p.hint { "It is attached nowhere." } }
@@ -24,17 +24,6 @@ pub(super) fn section(xdp: &Value) -> Markup {
     }
 }
 
-fn mode(mode: &str) -> Markup {
-    badge(
-        mode,
-        match mode {
-            "native" | "offloaded" => "good",
-            "off" => "plain",
-            _ => "doubtful",
-        },
-    )
-}
-
 fn attached(interfaces: &[Value]) -> Markup {
     html! {
         div.scroll tabindex="0" { table {
@@ -43,7 +32,7 @@ fn attached(interfaces: &[Value]) -> Markup {
                 th scope="col" { "From an earlier daemon" } th scope="col" { "Why" } } }
             tbody { @for interface in interfaces { tr {
                 th scope="row" { (text(&interface["interface"])) }
-                td { (mode(text(&interface["mode"]))) }
+                td { (filter_mode(text(&interface["mode"]))) }
                 td { (yes(&interface["replies"])) }
                 td { (yes(&interface["adopted"])) }
                 td { (text(&interface["reason"])) }

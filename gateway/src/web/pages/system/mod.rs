@@ -12,7 +12,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Query, State};
 use axum::http::Method;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use axum::routing::get;
 use maud::{Markup, html};
 use serde_json::Value;
@@ -50,9 +50,8 @@ async fn show(
     frame: Frame,
     Query(said): Query<Said>,
 ) -> Result<Markup, Trouble> {
-    let content = whole(&site, &frame, &said).await.map_err(|fault| frame.trouble(fault))?;
-    let known = ["component", "level", "reason"];
-    Ok(frame.page(PATH, TITLE, html! { (said.notices(&known)) (content) }))
+    let notices = said.notices(&["component", "level", "reason"]);
+    frame.shown(PATH, TITLE, notices, whole(&site, &frame, &said).await)
 }
 
 async fn whole(site: &Site, frame: &Frame, said: &Said) -> Result<Markup, Fault> {
@@ -88,14 +87,9 @@ async fn change(
     (method, path, wanted): (Method, &str, &Value),
     done: &str,
 ) -> Response {
-    let fault = match site.api.send(&frame.author(), method, path, wanted).await {
-        Ok(answer) => return back(PATH, done, &answer).into_response(),
-        Err(fault) => fault,
-    };
-    match whole(site, frame, said).await {
-        Ok(content) => frame.failed(&fault, PATH, TITLE, content),
-        Err(_gone) => frame.trouble(fault).into_response(),
-    }
+    let sent = site.api.send(&frame.author(), method, path, wanted).await;
+    let back = sent.map(|answer| back(PATH, done, &answer));
+    frame.changed(back, PATH, TITLE, whole(site, frame, said)).await
 }
 
 fn versions(status: &Value) -> Markup {

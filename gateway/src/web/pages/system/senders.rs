@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Form, Query, State};
 use axum::http::Method;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use axum::routing::{get, post};
 use maud::{Markup, html};
 use serde_json::{Value, json};
@@ -36,8 +36,7 @@ async fn show(
     frame: Frame,
     Query(said): Query<Said>,
 ) -> Result<Markup, Trouble> {
-    let content = whole(&site, &frame, &said).await.map_err(|fault| frame.trouble(fault))?;
-    Ok(frame.page(PATH, TITLE, html! { (said.notices(&["search", "pool"])) (content) }))
+    frame.shown(PATH, TITLE, said.notices(&["search", "pool"]), whole(&site, &frame, &said).await)
 }
 
 async fn whole(site: &Site, frame: &Frame, said: &Said) -> Result<Markup, Fault> {
@@ -71,14 +70,8 @@ async fn told(
     said: &Said,
     sent: Result<(String, Value), Fault>,
 ) -> Response {
-    let fault = match sent {
-        Ok((done, answer)) => return back(HERE, &done, &answer).into_response(),
-        Err(fault) => fault,
-    };
-    match whole(site, frame, said).await {
-        Ok(content) => frame.failed(&fault, PATH, TITLE, content),
-        Err(_gone) => frame.trouble(fault).into_response(),
-    }
+    let back = sent.map(|(done, answer)| back(HERE, &done, &answer));
+    frame.changed(back, PATH, TITLE, whole(site, frame, said)).await
 }
 
 fn content(senders: &Value, said: &Said, frame: &Frame) -> Markup {

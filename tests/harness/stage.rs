@@ -1,7 +1,9 @@
 //! The stage for whole stories: an edge host with a next hop behind it, and a sender host with many addresses, on one cable.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -104,6 +106,27 @@ impl Stage {
     /// What `portcullis status` says.
     pub fn status(&self) -> Result<Value> {
         self.home.cli_json(&["status", "--json"])
+    }
+
+    /// What the daemon answers on its admin socket, head and body apart. `headers` end with CRLF each; the one of the body's length is added.
+    pub fn request(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &str,
+        body: &str,
+    ) -> Result<[String; 2]> {
+        let mut socket = UnixStream::connect(self.home.path().join("admin.sock"))?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        let length = body.len();
+        write!(
+            socket,
+            "{method} {path} HTTP/1.1\r\nHost: portcullis\r\nConnection: close\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
+        )?;
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer)?;
+        let (head, body) = answer.split_once("\r\n\r\n").with_context(|| answer.clone())?;
+        Ok([head.to_owned(), body.to_owned()])
     }
 
     /// A number in what `portcullis status` says, by its JSON pointer.

@@ -4,9 +4,6 @@
 #[path = "api/document.rs"]
 mod document;
 
-use std::io::{Read as _, Write as _};
-use std::os::unix::net::UnixStream;
-
 use harness::needs;
 use harness::site::Site;
 use harness::stage::Stage;
@@ -19,18 +16,9 @@ const CLEAN: &str = "198.18.0.2";
 
 /// What the daemon answers: its status, and its JSON.
 fn ask(stage: &Stage, method: &str, path: &str, body: &str) -> (u16, Value) {
-    let mut socket = UnixStream::connect(stage.home.path().join("admin.sock")).unwrap();
-    let length = body.len();
-    write!(
-        socket,
-        "{method} {path} HTTP/1.1\r\nHost: portcullis\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
-    )
-    .unwrap();
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let [head, body] = stage.request(method, path, "", body).unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, serde_json::from_str(body).unwrap())
+    (status, serde_json::from_str(&body).unwrap())
 }
 
 /// What the daemon answers to a request that it does.

@@ -7,8 +7,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
@@ -29,19 +27,11 @@ const BY_ZONE: &str = "198.18.2.20";
 
 /// What the daemon answers on its socket: code, content type, body.
 fn ask(stage: &Stage, path: &str, accept: &str) -> (u16, String, String) {
-    let mut socket = UnixStream::connect(stage.home.path().join("admin.sock")).unwrap();
-    socket.set_read_timeout(Some(LONG)).unwrap();
-    write!(
-        socket,
-        "GET {path} HTTP/1.1\r\nHost: portcullis\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"
-    )
-    .unwrap();
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let accept = format!("Accept: {accept}\r\n");
+    let [head, body] = stage.request("GET", path, &accept, "").unwrap();
     let code = head.split(' ').nth(1).unwrap().parse().unwrap();
     let kind = head.lines().find_map(|line| line.strip_prefix("content-type: "));
-    (code, kind.unwrap_or_default().to_owned(), body.to_owned())
+    (code, kind.unwrap_or_default().to_owned(), body)
 }
 
 fn metrics(stage: &Stage) -> String {

@@ -8,9 +8,7 @@
 mod program;
 
 use std::fs;
-use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr};
-use std::os::unix::net::UnixStream;
 use std::process::Output;
 use std::thread::sleep;
 use std::time::Duration;
@@ -397,14 +395,7 @@ fn what_is_no_pause_is_refused_with_what_was_expected() {
         ("POST", "", r#"{"for_s":60,"author":"a"}"#, "415", "the request cannot be read"),
         ("PUT", json, r#"{"for_s":60,"author":"a"}"#, "405", ""),
     ] {
-        let mut socket = UnixStream::connect(stage.home.path().join("admin.sock")).unwrap();
-        let length = body.len();
-        let request = format!(
-            "{method} /api/v1/pause HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{header}content-length: {length}\r\n\r\n{body}"
-        );
-        socket.write_all(request.as_bytes()).unwrap();
-        let mut answer = String::new();
-        socket.read_to_string(&mut answer).unwrap();
+        let answer = stage.request(method, "/api/v1/pause", header, body).unwrap().join("\n");
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{body}: {answer}");
         assert!(answer.contains(words), "{body}: {answer}");
     }

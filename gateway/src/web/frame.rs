@@ -89,9 +89,11 @@ impl Frame {
         title: &str,
         notices: Markup,
         content: Result<Markup, Fault>,
-    ) -> Result<Markup, Trouble> {
-        let content = content.map_err(|fault| self.trouble(fault))?;
-        Ok(self.page(path, title, html! { (notices) (content) }))
+    ) -> Response {
+        match content {
+            Ok(content) => self.page(path, title, html! { (notices) (content) }).into_response(),
+            Err(fault) => self.trouble(fault).into_response(),
+        }
     }
 
     /// What a change is answered: the way `back` with what was done, or why it was not made and, below it, the page as it is.

@@ -90,7 +90,7 @@ async fn show_one(
     frame: Frame,
     Path(id): Path<String>,
     Query(said): Query<Said>,
-) -> Result<Markup, Trouble> {
+) -> Response {
     let content = whole_one(&site, &frame, &id).await;
     frame.shown(PATH, &title(&id), said.notices(&[]), content)
 }

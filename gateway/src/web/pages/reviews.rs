@@ -37,11 +37,7 @@ pub(super) fn routes() -> Router<Arc<Site>> {
         .route("/reviews/{id}/resolve", post(resolve))
 }
 
-async fn show(
-    State(site): State<Arc<Site>>,
-    frame: Frame,
-    Query(said): Query<Said>,
-) -> Result<Markup, Trouble> {
+async fn show(State(site): State<Arc<Site>>, frame: Frame, Query(said): Query<Said>) -> Response {
     let known = ["state", "before", "about", "reference", "note", "contact"];
     frame.shown(PATH, TITLE, said.notices(&known), whole(&site, &frame, &said).await)
 }
@@ -89,7 +85,7 @@ async fn show_one(
     frame: Frame,
     Path(id): Path<String>,
     Query(said): Query<Said>,
-) -> Result<Markup, Trouble> {
+) -> Response {
     let content = whole_one(&site, &frame, &id, &said).await;
     frame.shown(PATH, &title(&id), said.notices(&[]), content)
 }

@@ -11,7 +11,7 @@ use maud::{Markup, html};
 use serde_json::{Value, json};
 
 use crate::admin::Fault;
-use crate::web::frame::{Frame, Trouble};
+use crate::web::frame::Frame;
 use crate::web::parts::{action, at, badge, count, number, rows, segment, text, time, zone_state};
 use crate::web::said::{Said, back};
 use crate::web::site::Site;
@@ -27,11 +27,7 @@ pub(super) fn routes() -> Router<Arc<Site>> {
         .route("/zones/{zone}/{verb}", post(change))
 }
 
-async fn show(
-    State(site): State<Arc<Site>>,
-    frame: Frame,
-    Query(said): Query<Said>,
-) -> Result<Markup, Trouble> {
+async fn show(State(site): State<Arc<Site>>, frame: Frame, Query(said): Query<Said>) -> Response {
     frame.shown(PATH, TITLE, said.notices(&["spec"]), whole(&site, &frame, &said).await)
 }
 

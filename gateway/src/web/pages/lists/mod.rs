@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Query, State};
+use axum::response::Response;
 use axum::routing::get;
 use maud::{Markup, html};
 use serde_json::Value;
 
 use crate::admin::Fault;
-use crate::web::frame::{Frame, Trouble};
+use crate::web::frame::Frame;
 use crate::web::parts::{action, badge, count, duration, octets, rows, segment, text, time};
 use crate::web::said::Said;
 use crate::web::site::Site;
@@ -33,11 +34,7 @@ pub(super) fn routes() -> Router<Arc<Site>> {
         .merge(put::routes())
 }
 
-async fn show(
-    State(site): State<Arc<Site>>,
-    frame: Frame,
-    Query(said): Query<Said>,
-) -> Result<Markup, Trouble> {
+async fn show(State(site): State<Arc<Site>>, frame: Frame, Query(said): Query<Said>) -> Response {
     frame.shown(PATH, TITLE, said.notices(&[]), whole(&site, &frame).await)
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
+use axum::response::Response;
 use axum::routing::get;
 use maud::{Markup, html};
 use serde_json::Value;
@@ -12,7 +13,7 @@ use serde_json::Value;
 use super::{API, PATH, SOURCES, actions, age, does, fetch, path, put, state, waits};
 use crate::admin::Fault;
 use crate::list::ExportFormat;
-use crate::web::frame::{Frame, Trouble, told};
+use crate::web::frame::{Frame, told};
 use crate::web::parts::{
     LASTING, badge, choice, count, duration, field, lookup, rows, segment, text, time,
 };
@@ -34,7 +35,7 @@ async fn show(
     frame: Frame,
     Path(list): Path<String>,
     Query(said): Query<Said>,
-) -> Result<Markup, Trouble> {
+) -> Response {
     let notices = said.notices(&["search", "after", "prefix", "reason"]);
     frame.shown(PATH, &list, notices, whole(&site, &frame, &list, &said, None).await)
 }

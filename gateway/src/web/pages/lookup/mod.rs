@@ -41,11 +41,7 @@ pub(super) fn routes() -> Router<Arc<Site>> {
         .route("/lookup/review", post(review))
 }
 
-async fn show(
-    State(site): State<Arc<Site>>,
-    frame: Frame,
-    Query(said): Query<Said>,
-) -> Result<Markup, Trouble> {
+async fn show(State(site): State<Arc<Site>>, frame: Frame, Query(said): Query<Said>) -> Response {
     frame.shown(PATH, TITLE, said.notices(&PARAMETERS), whole(&site, &frame, &said).await)
 }
 

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use self::tried::Tried;
 use crate::admin::Fault;
 use crate::slider::Meaning;
-use crate::web::frame::{Frame, Trouble, told};
+use crate::web::frame::{Frame, told};
 use crate::web::parts::{badge, strange, text, time};
 use crate::web::said::{Said, back};
 use crate::web::site::Site;
@@ -33,11 +33,7 @@ pub(super) fn routes() -> Router<Arc<Site>> {
         .route("/reputation/reset", post(reset))
 }
 
-async fn show(
-    State(site): State<Arc<Site>>,
-    frame: Frame,
-    Query(said): Query<Said>,
-) -> Result<Markup, Trouble> {
+async fn show(State(site): State<Arc<Site>>, frame: Frame, Query(said): Query<Said>) -> Response {
     frame.shown(PATH, TITLE, said.notices(&tried::PARAMETERS), whole(&site, &frame, &said).await)
 }
 

@@ -18,7 +18,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use crate::admin::Fault;
-use crate::web::frame::{Frame, Trouble};
+use crate::web::frame::Frame;
 use crate::web::parts::{at, badge, duration, rows, text};
 use crate::web::said::{Said, back};
 use crate::web::site::Site;
@@ -45,11 +45,7 @@ pub(super) fn routes() -> Router<Arc<Site>> {
         .merge(senders::routes())
 }
 
-async fn show(
-    State(site): State<Arc<Site>>,
-    frame: Frame,
-    Query(said): Query<Said>,
-) -> Result<Markup, Trouble> {
+async fn show(State(site): State<Arc<Site>>, frame: Frame, Query(said): Query<Said>) -> Response {
     let notices = said.notices(&["component", "level", "reason"]);
     frame.shown(PATH, TITLE, notices, whole(&site, &frame, &said).await)
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{PATH, pages};
 use crate::admin::Fault;
-use crate::web::frame::{Frame, Trouble};
+use crate::web::frame::Frame;
 use crate::web::parts::{LASTING, at, choice, count, field, rows, text, time};
 use crate::web::said::{Said, asked, back};
 use crate::web::site::Site;
@@ -31,11 +31,7 @@ pub(super) fn routes() -> Router<Arc<Site>> {
         .route("/system/senders/forget", post(forget))
 }
 
-async fn show(
-    State(site): State<Arc<Site>>,
-    frame: Frame,
-    Query(said): Query<Said>,
-) -> Result<Markup, Trouble> {
+async fn show(State(site): State<Arc<Site>>, frame: Frame, Query(said): Query<Said>) -> Response {
     frame.shown(PATH, TITLE, said.notices(&["search", "pool"]), whole(&site, &frame, &said).await)
 }
 

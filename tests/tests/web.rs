@@ -9,6 +9,7 @@ mod browser;
 #[path = "web/http.rs"]
 mod http;
 
+use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -168,7 +169,21 @@ fn strangers_see_nothing_and_viewers_change_nothing() {
         let said = ask("POST", "/logout", &headers, body);
         assert!(said.code == 403 && said.text.contains("no request of a page of ours"), "{said:?}");
     }
+    // What was done is told by the page that comes next, and by no link that somebody made.
+    let crafted = ask("GET", "/lists?done=You+have+won&warned=You+have+won", &vera, "");
+    assert!(crafted.code == 200 && !crafted.text.contains("have won"), "{crafted:?}");
+    // A stream ends with the session, and looks like no whole answer.
+    let mut stream = http.connect().unwrap();
+    let head = format!("GET /api/v1/live HTTP/1.1\r\nhost: localhost\r\ncookie: {cookie}\r\n\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.set_read_timeout(Some(LONG)).unwrap();
+    let mut streamed = vec![0; 12];
+    stream.read_exact(&mut streamed).unwrap();
+    assert_eq!(streamed, b"HTTP/1.1 200");
     assert_eq!(ask("POST", "/logout", &vera, &body).code, 303);
+    stream.read_to_end(&mut streamed).unwrap();
+    let streamed = String::from_utf8(streamed).unwrap();
+    assert!(streamed.contains("data:") && !streamed.ends_with("0\r\n\r\n"), "{streamed}");
     assert_eq!(ask("GET", "/", &vera, "").code, 303);
     // Who guesses.
     let guess = || ask("POST", "/login", &[form], "name=vera&password=guess").code;
@@ -195,6 +210,28 @@ fn strangers_see_nothing_and_viewers_change_nothing() {
     let of_vera: Vec<_> = changes.iter().filter(|record| record["author"] == "vera").collect();
     assert!(!of_vera.is_empty(), "{records:?}");
     assert!(of_vera.iter().all(|record| record["status"] == 403), "{of_vera:?}");
+}
+
+#[test]
+fn without_a_token_whoever_has_a_password_still_comes_in() {
+    if !needs::root() {
+        return;
+    }
+    let stage = site().stage(&[CLIENT]).unwrap();
+    let state = stage.home.path().join("state");
+    std::fs::create_dir_all(&state).unwrap();
+    std::fs::write(state.join("web.token"), "\n").unwrap();
+    let daemon = stage.start().unwrap();
+    daemon.wait_for_log("nobody logs in with the token", LONG).unwrap();
+    let http = Http::new(&stage.edge, SERVER);
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let log_in = |said: &str| http.say("POST", "/login", &form, said).unwrap();
+    assert_eq!(log_in("name=vera&password=look").code, 303);
+    assert_eq!(log_in("password=").code, 403);
+    let empty = http.say("GET", "/api/v1/status", &[("authorization", "Bearer ")], "").unwrap();
+    assert_eq!(empty.code, 401);
+    let alarms = &stage.status().unwrap()["alarms"];
+    assert!(alarms.to_string().contains("remove the file, and restart"), "{alarms}");
 }
 
 /// An edge host with all that there are pages for.

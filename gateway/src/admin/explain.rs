@@ -15,6 +15,7 @@ use utoipa_axum::routes;
 use super::queried::Queried;
 use super::{Fault, LookupAnswer, Sources};
 use crate::explain::{Answer, Found};
+use crate::why::Trail;
 
 /// The longest text, in octets.
 pub(super) const LONGEST: usize = 1 << 20;
@@ -62,7 +63,10 @@ async fn explain(
         let _turn = TURNS.acquire().await.map_err(|_closed| Fault::died())?;
         let config = Arc::clone(&config);
         // Reads files, so it stays off the threads that carry mail.
-        let found = spawn_blocking(move || Found::find(&config, &text, false)).await;
+        let found = spawn_blocking(move || {
+            Found::find(&config, Trail::new(&config).in_short(), &text, false)
+        })
+        .await;
         found.map_err(|_panicked| Fault::died())?
     };
     found.ask_dns(&config).await;

@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 use super::queried::Queried;
 use super::{Fault, LookupAnswer, Sources};
 use crate::clock::{Timestamp, moment};
-use crate::why::{Answer, Found, Question};
+use crate::why::{Answer, Found, Question, Trail};
 
 /// All paths.
 pub(super) fn routes() -> OpenApiRouter<Arc<Sources>> {
@@ -54,11 +54,11 @@ async fn show(
     Queried(Wanted { at, client }): Queried<Wanted>,
 ) -> Result<Json<Answer>, Fault> {
     let config = sources.config.load_full();
-    let question = Question { what, at, client, in_short: true };
+    let question = Question { what, at, client };
     let found = {
         let config = Arc::clone(&config);
         // Reads files, so it stays off the threads that carry mail.
-        spawn_blocking(move || Found::find(&config, question)).await
+        spawn_blocking(move || Found::find(&config, Trail::new(&config).in_short(), question)).await
     };
     let found = found.map_err(|_panicked| Fault::died())?;
     let Sources { engine, xdp, memory, .. } = &*sources;

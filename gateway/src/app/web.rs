@@ -14,7 +14,7 @@ use crate::admin::{self, Inside, Sources};
 use crate::alarm::Alarms;
 use crate::config::{Config, WebConfig};
 use crate::tls::{Identity, TlsError};
-use crate::web::{self, Listening, Public, Site};
+use crate::web::{self, Listening, Public, Site, Token};
 
 /// What is served to browsers, for as long as it is there.
 #[derive(Debug)]
@@ -45,19 +45,9 @@ impl Web {
         let api = LazyCell::new(|| Inside::new(Arc::clone(sources)));
         let mut site = None;
         if let (Some(web), Some(socket)) = (&config.web, pages.web) {
-            // Mail does not wait for pages.
-            site = make(config, web, &api, sources)
-                .inspect_err(|error| {
-                    let folder = config.state_dir.display();
-                    let text = format!(
-                        "there is no control centre: its token in {folder}: {error}; mend it and restart"
-                    );
-                    sources.alarms.raise("web", &text);
-                })
-                .ok();
-            if let Some(site) = &site {
-                tasks.spawn(web::serve(listening(socket, web.tls)?, site.router()));
-            }
+            let made = Arc::new(make(config, web, api.clone(), sources));
+            tasks.spawn(web::serve(listening(socket, web.tls)?, made.router()));
+            site = Some(made);
         }
         if let (Some(public), Some(socket)) = (&config.public_lookup, pages.public_lookup) {
             info!(target: "web", "public lookup address={}", public.address);
@@ -96,21 +86,25 @@ fn identity(config: &Config, alarms: &Alarms) -> Result<Option<Identity>, TlsErr
     is_tls.then(|| Identity::load(config.tls.clone(), alarms.clone())).transpose()
 }
 
-fn make(
-    config: &Config,
-    web: &WebConfig,
-    api: &Inside,
-    sources: &Sources,
-) -> io::Result<Arc<Site>> {
-    let (path, is_new) = web::make_token(&config.state_dir)?;
+/// The control centre. Mail does not wait for its token, and whoever has a name and a password needs none.
+fn make(config: &Config, web: &WebConfig, api: Inside, sources: &Sources) -> Site {
+    let (folder, path) = (&config.state_dir, Token::path(&config.state_dir));
     let scheme = if web.tls { "https" } else { "http" };
-    let new = if is_new { "new " } else { "" };
-    info!(
-        target: "web",
-        "control centre at {scheme}://{}/: log in with the {new}token in {}, or as a [[web_user]]",
-        web.address,
-        path.display()
-    );
-    let site = Site::new(api.clone(), sources.engine.audit().clone(), web.clone(), config)?;
-    Ok(Arc::new(site))
+    let made = Token::make(folder).and_then(|is_new| Ok((Token::read(folder)?, is_new)));
+    let with = match &made {
+        Ok((_token, true)) => format!("the new token in {}, or ", path.display()),
+        Ok((_token, false)) => format!("the token in {}, or ", path.display()),
+        Err(error) => {
+            let path = path.display();
+            let text = format!(
+                "nobody logs in with the token in {path}: {error}; mend it and restart; a [[web_user]] has a password"
+            );
+            sources.alarms.raise("web", &text);
+            String::new()
+        }
+    };
+    info!(target: "web", "control centre at {scheme}://{}/: log in with {with}as a [[web_user]]", web.address);
+    let token = made.ok().map(|(token, _is_new)| token);
+    let (audit, hostname) = (sources.engine.audit().clone(), config.hostname.clone());
+    Site::new(api, audit, web.clone(), token, hostname)
 }

@@ -314,7 +314,8 @@ mod tests {
         assert_eq!(whole["envelope"]["sender"], "Ann@Example.com");
         let hashed = Veil::open(&privacy(&folder, Keep::Hash)).unwrap();
         let record = written(&hashed);
-        for name in ["Ann", "ann", "bob", "laptop", "postmaster", "1@x"] {
+        // A pseudonym may have three letters of a name by chance.
+        for name in ["Ann", "ann@", "bob@", "laptop", "postmaster", "1@x"] {
             assert!(!record.to_string().contains(name), "{name}: {record}");
         }
         let sender = record["envelope"]["sender"].as_str().unwrap();

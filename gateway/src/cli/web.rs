@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::{Exit, Failure, offline, output};
 use crate::password::PasswordHash;
+use crate::web::Token;
 
 /// What can be asked about the control centre.
 #[derive(Debug, Subcommand)]
@@ -38,7 +39,7 @@ pub(super) fn run(command: &Command, file: &Path) -> Result<Exit, Failure> {
 
 fn token(options: &Options, file: &Path) -> Result<(), Failure> {
     let config = offline::config(file)?;
-    let path = config.state_dir.join("web.token");
+    let path = Token::path(&config.state_dir);
     let unreadable = |error: io::Error| Failure::Unavailable {
         text: format!("cannot read {}: {error}", path.display()),
         hint: match error.kind() {

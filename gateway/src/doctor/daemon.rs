@@ -51,6 +51,12 @@ impl Daemon {
         Some((plain(&found["mode"]), found["reason"].as_str().map(ToOwned::to_owned)))
     }
 
+    /// Whether this process is one whose filter runs somewhere.
+    pub(super) fn runs_filter(&self) -> bool {
+        let interfaces = self.status().and_then(|status| status.pointer("/xdp/interfaces"));
+        self.is_this && interfaces.is_some_and(|all| items(all).any(|it| it["mode"] != "off"))
+    }
+
     /// The most files that it may open; `None` without a daemon, or where that is not to be seen.
     pub(super) fn open_files(&self) -> Option<u64> {
         if self.is_this {

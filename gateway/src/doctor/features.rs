@@ -59,9 +59,9 @@ impl Shown {
 }
 
 /// What the host has. What an ordinary user may not try says nothing of the daemon, which may.
-pub(super) fn host(filter: &xdp::Config) -> Vec<Shown> {
-    let mut all: Vec<_> =
-        probe::host(filter).into_iter().chain(landlock()).map(Shown::new).collect();
+pub(super) fn host(filter: &xdp::Config, daemon: &Daemon) -> Vec<Shown> {
+    let found = probe::host(filter, daemon.runs_filter());
+    let mut all: Vec<_> = found.into_iter().chain(landlock()).map(Shown::new).collect();
     let has_rights = all.iter().all(|it| it.finding.name != "rights" || !it.is_bad());
     if !has_rights && !geteuid().is_root() {
         let of_rights = ["rights", "BPF system call"];

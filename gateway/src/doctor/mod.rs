@@ -136,7 +136,7 @@ impl OfHost {
         let mut checks = host::checks(config, daemon);
         checks.extend(config.iter().flat_map(|config| lists::checks(config, daemon)));
         Self {
-            features: features::host(&filter),
+            features: features::host(&filter, daemon),
             interfaces: features::interfaces(&filter, daemon),
             checks,
         }

@@ -83,10 +83,10 @@ pub struct Behind {
 /// The decision behind `bounce`, as far as this host knows it.
 pub(super) fn behind(
     config: &Config,
+    mut trail: Trail<'_>,
     bounce: &Bounce,
     warnings: &mut Vec<String>,
 ) -> Option<Behind> {
-    let mut trail = Trail::new(config);
     let found = find(config, &mut trail, bounce, warnings);
     warnings.extend(trail.into_warnings());
     found

@@ -25,7 +25,7 @@ use crate::config::Config;
 use crate::host;
 use crate::net::reserved;
 use crate::story::Story;
-use crate::why;
+use crate::why::{self, Trail};
 
 /// What a text means.
 #[derive(Debug, Serialize)]
@@ -76,13 +76,13 @@ pub struct Found {
 }
 
 impl Found {
-    /// Reads a text, of which there was more if it is `cut`, and looks for the decision behind it in the trail and in the kernel's
+    /// Reads a text, of which there was more if it is `cut`, and looks for the decision behind it in `trail` and in the kernel's
     /// references, which may take a while.
-    pub fn find(config: &Config, octets: &[u8], cut: bool) -> Self {
+    pub fn find(config: &Config, trail: Trail<'_>, octets: &[u8], cut: bool) -> Self {
         let bounce = Bounce::read(octets);
         let own = host::own_addresses().unwrap_or_default();
         let mut warnings = Vec::new();
-        let decision = behind::behind(config, &bounce, &mut warnings);
+        let decision = behind::behind(config, trail, &bounce, &mut warnings);
         let us = Us { hostname: &config.hostname, addresses: &own };
         let belief = belief(&bounce, decision.as_ref(), us);
         // That this host turned the address away as well, some other time, would only mislead.

@@ -8,8 +8,11 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+#[cfg(test)]
+use super::access::Session;
 use super::access::User;
 use super::assets;
+use super::notice::{Back, Notice};
 use super::site::Site;
 use crate::admin::{Author, Fault};
 use crate::config::Role;
@@ -64,7 +67,7 @@ impl Frame {
     }
 
     fn token(&self) -> &str {
-        self.user.csrf.as_deref().unwrap_or_default()
+        self.user.session.as_ref().map_or("", |session| &session.csrf)
     }
 
     /// A form of one button, which does `label` to `about`; nothing for those who may not. `ask` is what is asked before.
@@ -82,16 +85,16 @@ impl Frame {
         }
     }
 
-    /// A page with what was done before it and what it has; or why there is none.
+    /// A page with the parameters that it does not know and what it has; or why there is none.
     pub(super) fn shown(
         &self,
         path: &str,
         title: &str,
-        notices: Markup,
+        unknown: Markup,
         content: Result<Markup, Fault>,
     ) -> Response {
         match content {
-            Ok(content) => self.page(path, title, html! { (notices) (content) }).into_response(),
+            Ok(content) => self.page(path, title, html! { (unknown) (content) }).into_response(),
             Err(fault) => self.trouble(fault).into_response(),
         }
     }
@@ -99,18 +102,31 @@ impl Frame {
     /// What a change is answered: the way `back` with what was done, or why it was not made and, below it, the page as it is.
     pub(super) async fn changed(
         &self,
-        back: Result<Redirect, Fault>,
+        back: Result<Back, Fault>,
         path: &str,
         title: &str,
         content: impl Future<Output = Result<Markup, Fault>>,
     ) -> Response {
         let fault = match back {
-            Ok(back) => return back.into_response(),
+            Ok(back) => return self.go(back),
             Err(fault) => fault,
         };
         match content.await {
             Ok(content) => self.failed(&fault, path, title, content),
             Err(_gone) => self.trouble(fault).into_response(),
+        }
+    }
+
+    /// The way back, where the next page tells what was done.
+    pub(super) fn go(&self, Back { to, notice }: Back) -> Response {
+        self.tell(notice);
+        Redirect::to(&to).into_response()
+    }
+
+    /// Keeps what the next page tells.
+    pub(super) fn tell(&self, notice: Notice) {
+        if let Some(session) = &self.user.session {
+            session.tell(notice);
         }
     }
 
@@ -129,12 +145,14 @@ impl Frame {
     /// Whoever has that role.
     #[cfg(test)]
     pub(super) fn of(role: Role) -> Self {
-        let user = User { name: "ann".into(), role, csrf: Some("t0ken".into()) };
+        let session = Some(Arc::new(Session::of("ann")));
+        let user = User { name: "ann".into(), role, session };
         Self { user, hostname: "mx1.example.org".to_owned() }
     }
 
-    /// A whole page; `path` is that of its place in the navigation.
+    /// A whole page, which tells what was done before it, once; `path` is that of its place in the navigation.
     pub(super) fn page(&self, path: &str, title: &str, content: Markup) -> Markup {
+        let notice = self.user.session.as_ref().and_then(|session| session.take_notice());
         let body = html! {
             header.top {
                 a.brand href="/" { (icon()) "Portcullis" span.host { (self.hostname) } }
@@ -151,7 +169,7 @@ impl Frame {
                     button.quiet type="submit" { "Log out" }
                 }
             }
-            main id="main" { h1 { (title) } (content) }
+            main id="main" { h1 { (title) } @if let Some(notice) = notice { (notice) } (content) }
         };
         document(&format!("{title} – {}", self.hostname), Some(self.token()), body)
     }

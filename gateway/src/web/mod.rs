@@ -7,6 +7,7 @@ mod frame;
 mod graph;
 mod headers;
 mod login;
+mod notice;
 mod pages;
 mod parts;
 mod public;
@@ -14,7 +15,7 @@ mod said;
 mod server;
 mod site;
 
-pub use access::make_token;
+pub use access::Token;
 pub use public::Public;
 pub use server::{Listening, serve};
 pub use site::Site;

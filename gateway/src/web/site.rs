@@ -1,6 +1,5 @@
 //! All that is served at the control centre's address, and the guard before it.
 
-use std::io;
 use std::sync::Arc;
 
 use axum::Router;
@@ -9,11 +8,13 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Redirect, Response};
+use futures_util::{StreamExt as _, stream};
+use hyper::body::Body as _;
 use serde::Serialize;
 use tower::ServiceExt as _;
 use url::form_urlencoded;
 
-use super::access::{Access, User};
+use super::access::{Access, Session, Token, User};
 use super::frame::Trouble;
 use super::parts::query;
 use super::server::Peer;
@@ -21,7 +22,7 @@ use super::{assets, headers, login, pages};
 use crate::admin::{Author, CSRF_HEADER, Fault, Inside};
 use crate::audit;
 use crate::clock::{Clock, Timestamp};
-use crate::config::{Config, Role, WebConfig};
+use crate::config::{Role, WebConfig};
 use crate::policy::SCHEMA;
 
 /// The longest form, in octets; a list that is uploaded is no form.
@@ -41,15 +42,15 @@ pub struct Site {
 }
 
 impl Site {
-    /// The control centre over `api`, which writes into `audit`; its token is there.
+    /// The control centre over `api`, which writes into `audit`. Without a token nobody logs in with one.
     pub fn new(
         api: Inside,
         audit: audit::Writer,
         web: WebConfig,
-        config: &Config,
-    ) -> io::Result<Self> {
-        let access = Access::new(web, &config.state_dir)?;
-        Ok(Self { api, access, hostname: config.hostname.clone(), audit })
+        token: Option<Token>,
+        hostname: String,
+    ) -> Self {
+        Self { api, access: Access::new(web, token), hostname, audit }
     }
 
     /// Takes up other users and times.
@@ -185,15 +186,40 @@ async fn allowed(
             .hint("log in as an operator");
         return told(path, &user, site, fault);
     }
-    if sends && let Some(csrf) = &user.csrf {
-        request = match with_csrf(request, csrf).await {
+    let session = user.session.clone();
+    if sends && let Some(session) = &session {
+        request = match with_csrf(request, &session.csrf).await {
             Ok(request) => request,
             Err(fault) => return told(path, &user, site, fault),
         };
     }
     request.extensions_mut().insert(Author(Arc::clone(&user.name)));
     request.extensions_mut().insert(user);
-    next.run(request).await
+    let response = next.run(request).await;
+    match session {
+        Some(session) => until_over(response, session),
+        None => response,
+    }
+}
+
+/// An answer that goes on, such as a stream of events, breaks off when the session ends.
+fn until_over(response: Response, session: Arc<Session>) -> Response {
+    if response.body().size_hint().exact().is_some() {
+        return response;
+    }
+    response.map(|body| {
+        let over = Box::pin(async move { session.over().await });
+        Body::from_stream(stream::try_unfold(
+            (body.into_data_stream(), over),
+            |(mut body, mut over)| async move {
+                tokio::select! {
+                    // What would look like the whole answer is none.
+                    () = &mut over => Err(axum::Error::new("the session has ended")),
+                    piece = body.next() => Ok(piece.transpose()?.map(|piece| (piece, (body, over)))),
+                }
+            },
+        ))
+    })
 }
 
 /// A fault in the form that whoever asked reads.

@@ -43,8 +43,6 @@ pub struct Question {
     pub at: Option<Timestamp>,
     /// Whether a reference of the kernel's was given to this address.
     pub client: Option<IpAddr>,
-    /// Whether of a long file of JSON lines only the end is read: for whoever may ask often.
-    pub in_short: bool,
 }
 
 /// What this host has of it. At most [`STORIES`] records of a name are told.
@@ -102,10 +100,8 @@ pub struct Answer {
 }
 
 impl Found {
-    /// Looks in the store of records, the file of JSON lines, the journal and the kernel's references, which may take a while.
-    pub fn find(config: &Config, question: Question) -> Self {
-        let trail = Trail::new(config);
-        let mut trail = if question.in_short { trail.in_short() } else { trail };
+    /// Looks in `trail` and in the kernel's references, which may take a while.
+    pub fn find(config: &Config, mut trail: Trail<'_>, question: Question) -> Self {
         let mut keys_fault = None;
         let part = match What::read(&question.what) {
             What::Address(ip) => Part::Address(FoundAddress::find(&mut trail, ip, question.at)),

@@ -12,6 +12,7 @@ use super::{Exit, Failure, daemon, input, lookup, offline, output};
 use crate::admin::LookupAnswer;
 use crate::config::Config;
 use crate::explain::Found;
+use crate::why::Trail;
 
 /// The most octets that are read: a bounce may have a whole message in it.
 const MOST: usize = 10 << 20;
@@ -39,7 +40,7 @@ pub(super) fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
             MOST >> 20
         ));
     }
-    let mut found = Found::find(&config, &octets, cut);
+    let mut found = Found::find(&config, Trail::new(&config), &octets, cut);
     if !options.no_dns {
         daemon::block_on(found.ask_dns(&config))?;
     }

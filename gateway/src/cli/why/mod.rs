@@ -13,7 +13,7 @@ use serde::Serialize;
 pub(super) use self::show::steps as show_steps;
 use super::{Exit, Failure, lookup, moment, offline, output};
 use crate::config::Config;
-use crate::why::{AddressAnswer, Answer, Found, Kind, Now, Question, ToldRecord, What};
+use crate::why::{AddressAnswer, Answer, Found, Kind, Now, Question, ToldRecord, Trail, What};
 
 /// Arguments of `why`.
 #[derive(Debug, Args)]
@@ -43,8 +43,8 @@ struct OfAddress<'a> {
 pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
     let config = offline::config(config)?;
     let Options { what, at, client, json } = options;
-    let question = Question { what: what.clone(), at: *at, client: *client, in_short: false };
-    let found = Found::find(&config, question);
+    let question = Question { what: what.clone(), at: *at, client: *client };
+    let found = Found::find(&config, Trail::new(&config), question);
     if let Some(fault) = found.keys_fault() {
         let hint = "only the owner of the daemon's state may read the keys";
         return Err(unavailable(fault.to_owned(), hint));

@@ -5,7 +5,6 @@ mod throttle;
 mod token;
 
 use std::net::IpAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,11 +14,11 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+pub(super) use self::sessions::Session;
 use self::sessions::Sessions;
 use self::throttle::Throttle;
 pub(super) use self::throttle::network;
-use self::token::Token;
-pub use self::token::make_token;
+pub use self::token::Token;
 use crate::admin::SESSION_COOKIE;
 use crate::config::{Role, WebConfig};
 use crate::password::PasswordHash;
@@ -32,12 +31,12 @@ const TURN: Duration = Duration::from_secs(5);
 pub(super) const BY_TOKEN: &str = "token";
 
 /// Somebody who is logged in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) struct User {
     pub(super) name: Arc<str>,
     pub(super) role: Role,
-    /// What each change must bring along; `None` for a program, which has no cookie that others could use.
-    pub(super) csrf: Option<Arc<str>>,
+    /// That of his browser; `None` for a program, which has no cookie that others could use.
+    pub(super) session: Option<Arc<Session>>,
 }
 
 /// Why nobody is logged in.
@@ -55,7 +54,8 @@ pub(super) enum Refused {
 #[derive(Debug)]
 pub(super) struct Access {
     config: ArcSwap<WebConfig>,
-    token: Token,
+    /// `None` where it cannot be read: nobody has it then.
+    token: Option<Token>,
     sessions: Sessions,
     throttle: Throttle,
     hashing: Arc<Semaphore>,
@@ -64,16 +64,19 @@ pub(super) struct Access {
 }
 
 impl Access {
-    /// With the token of `state_dir`, which is there.
-    pub(super) fn new(config: WebConfig, state_dir: &Path) -> std::io::Result<Self> {
-        Ok(Self {
+    pub(super) fn new(config: WebConfig, token: Option<Token>) -> Self {
+        Self {
             config: ArcSwap::from_pointee(config),
-            token: Token::read(state_dir)?,
+            token,
             sessions: Sessions::default(),
             throttle: Throttle::default(),
             hashing: Arc::new(Semaphore::new(AT_ONCE)),
             nobody: PasswordHash::of("nobody").ok(),
-        })
+        }
+    }
+
+    fn is_token(&self, said: &str) -> bool {
+        self.token.as_ref().is_some_and(|token| token.is(said.trim()))
     }
 
     /// Takes up other users; who is among them no more, or has another password, is logged out. TLS is that of the listener.
@@ -87,7 +90,7 @@ impl Access {
                     of(&config).is_some_and(|now| now.password == user.password)
                 })
         };
-        self.sessions.keep(is_same);
+        self.sessions.keep(config.session, is_same);
         self.config.store(Arc::new(WebConfig { tls: former.tls, ..config.clone() }));
     }
 
@@ -106,13 +109,14 @@ impl Access {
         if let Some(said) = headers.get(header::AUTHORIZATION) {
             // Nobody guesses it, so whoever tries is not counted: others may come from the same address.
             let token = said.to_str().ok()?.strip_prefix("Bearer ")?;
-            let user = User { name: BY_TOKEN.into(), role: Role::Operator, csrf: None };
-            return self.token.is(token.trim()).then_some(user);
+            let user = User { name: BY_TOKEN.into(), role: Role::Operator, session: None };
+            return self.is_token(token).then_some(user);
         }
-        let config = self.config.load();
-        let (name, csrf) = self.sessions.find(cookie(headers)?, config.session)?;
-        let role = if &*name == BY_TOKEN { Role::Operator } else { role(&config, &name)? };
-        Some(User { name, role, csrf: Some(csrf) })
+        let session = self.sessions.find(cookie(headers)?)?;
+        let name = Arc::clone(&session.name);
+        let role =
+            if &*name == BY_TOKEN { Role::Operator } else { role(&self.config.load(), &name)? };
+        Some(User { name, role, session: Some(session) })
     }
 
     /// Logs somebody in; the cookie that he is known by from now on.
@@ -123,7 +127,7 @@ impl Access {
         peer: IpAddr,
     ) -> Result<String, Refused> {
         let name = if name.is_empty() { BY_TOKEN } else { name };
-        let has_token = name == BY_TOKEN && self.token.is(password.trim());
+        let has_token = name == BY_TOKEN && self.is_token(&password);
         if !has_token {
             self.check(name, password, peer).await?;
         }

@@ -16,35 +16,41 @@ const RANDOM: usize = 20;
 
 /// The token, of which only the digest is kept.
 #[derive(Debug)]
-pub(super) struct Token([u8; 32]);
+pub struct Token([u8; 32]);
 
 impl Token {
-    pub(super) fn read(state_dir: &Path) -> io::Result<Self> {
-        let path = state_dir.join(FILE);
-        let token = fs::read_to_string(&path)?;
+    /// Reads the token in `state_dir`.
+    pub fn read(state_dir: &Path) -> io::Result<Self> {
+        let token = fs::read_to_string(Self::path(state_dir))?;
         let token = token.trim();
         if token.len() < RANDOM {
-            let text = format!("{}: no token; remove the file, and restart", path.display());
+            let text = "it holds no token: remove the file, and restart";
             return Err(io::Error::new(io::ErrorKind::InvalidData, text));
         }
         Ok(Self(digest(token)))
+    }
+
+    /// Makes the token where there is none, for its owner alone to read; says whether it is new.
+    pub fn make(state_dir: &Path) -> io::Result<bool> {
+        let path = Self::path(state_dir);
+        if path.try_exists()? {
+            return Ok(false);
+        }
+        let token =
+            random().ok_or_else(|| io::Error::other("the system gives no random octets"))?;
+        secret::make(&path, 0o600, format!("{token}\n").as_bytes())?;
+        Ok(true)
+    }
+
+    /// The file that it is in.
+    pub fn path(state_dir: &Path) -> PathBuf {
+        state_dir.join(FILE)
     }
 
     pub(super) fn is(&self, said: &str) -> bool {
         // Of two digests the time of the comparison tells nothing of use.
         digest(said) == self.0
     }
-}
-
-/// Makes the token where there is none, for its owner alone to read; the file, and whether it is new.
-pub fn make_token(state_dir: &Path) -> io::Result<(PathBuf, bool)> {
-    let path = state_dir.join(FILE);
-    if path.try_exists()? {
-        return Ok((path, false));
-    }
-    let token = random().ok_or_else(|| io::Error::other("the system gives no random octets"))?;
-    secret::make(&path, 0o600, format!("{token}\n").as_bytes())?;
-    Ok((path, true))
 }
 
 /// A text that nobody guesses; `None` where the system gives no random octets.
@@ -69,16 +75,16 @@ mod tests {
     #[test]
     fn a_token_is_made_once_and_read_by_its_owner_alone() {
         let folder = TempDir::new().unwrap();
-        let (path, is_new) = make_token(folder.path()).unwrap();
-        assert!(is_new);
+        assert!(Token::make(folder.path()).unwrap());
+        let path = Token::path(folder.path());
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         let said = fs::read_to_string(&path).unwrap();
-        assert!(!make_token(folder.path()).unwrap().1);
+        assert!(!Token::make(folder.path()).unwrap());
         let token = Token::read(folder.path()).unwrap();
         assert!(token.is(said.trim()));
         assert!(!token.is("") && !token.is(&said.to_uppercase()));
         fs::write(&path, "\n").unwrap();
         let fault = Token::read(folder.path()).unwrap_err().to_string();
-        assert!(fault.contains("web.token: no token"), "{fault}");
+        assert!(fault.contains("holds no token"), "{fault}");
     }
 }

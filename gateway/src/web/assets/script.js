@@ -158,32 +158,32 @@ function uploading() {
   if (!place || !csrf) return;
   const [input, preview, button] = ["input", "[data-preview]", "button"].map((what) => place.querySelector(what));
   place.hidden = false;
-  const send = (method, to) => fetch(to, {
-    method, body: input.files[0], credentials: "same-origin",
+  const send = (what) => fetch(`${place.dataset.upload}/${what}/file`, {
+    method: "POST", body: input.files[0], credentials: "same-origin",
     headers: { "x-csrf-token": csrf, "content-type": "application/octet-stream" },
   });
+  /** Shows what was answered; false where that is another page, or none. */
+  const tell = async (answer) => {
+    if (!answer || answer.redirected) {
+      preview.textContent = "That did not work: open the page anew, and try again.";
+      return false;
+    }
+    const shown = new DOMParser().parseFromString(await answer.text(), "text/html");
+    preview.replaceChildren(...shown.body.childNodes);
+    return true;
+  };
   input.addEventListener("change", async () => {
     button.hidden = true;
     if (!input.files[0]) return;
     preview.textContent = "It is being read …";
-    const answer = await send("POST", `${place.dataset.upload}/preview/file`).catch(() => null);
-    if (!answer || answer.redirected) {
-      preview.textContent = "That did not work: open the page anew, and try again.";
-      return;
-    }
-    const shown = new DOMParser().parseFromString(await answer.text(), "text/html");
-    preview.replaceChildren(...shown.body.childNodes);
-    button.hidden = !answer.ok;
+    const answer = await send("preview").catch(() => null);
+    button.hidden = !(await tell(answer) && answer.ok);
   });
   button.addEventListener("click", async () => {
     if (!confirm("Replace what the list has with this file?")) return;
-    const answer = await send("PUT", place.dataset.put);
-    const said = await answer.json();
-    if (answer.ok) {
-      location.assign(`${place.dataset.upload}?done=${encodeURIComponent(said.done)}`);
-    } else {
-      preview.textContent = [said.title, said.detail, said.hint].filter(Boolean).join(" – ");
-    }
+    const answer = await send("put").catch(() => null);
+    if (answer?.status === 204) location.assign(place.dataset.upload);
+    else await tell(answer);
   });
 }
 

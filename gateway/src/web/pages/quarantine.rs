@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::http::Method;
-use axum::response::{IntoResponse as _, Redirect, Response};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use jiff::SignedDuration;
 use maud::{Markup, html};
@@ -15,10 +15,11 @@ use serde_json::{Value, json};
 use crate::admin::Fault;
 use crate::clock::Clock;
 use crate::web::frame::{Frame, Trouble, told};
+use crate::web::notice::{Back, back};
 use crate::web::parts::{
     at, badge, bar, choice, count, field, lookup, number, octets, rows, segment, text, time,
 };
-use crate::web::said::{Said, asked, back};
+use crate::web::said::{Said, asked};
 use crate::web::site::Site;
 
 const PATH: &str = "/quarantine";
@@ -66,7 +67,7 @@ async fn show(
         },
         Err(fault) => return Err(frame.trouble(fault)),
     };
-    Ok(frame.page(PATH, TITLE, html! { (said.notices(&FILTERS)) (content) }))
+    Ok(frame.page(PATH, TITLE, html! { (said.unknown(&FILTERS)) (content) }))
 }
 
 /// What the API is asked.
@@ -92,7 +93,7 @@ async fn show_one(
     Query(said): Query<Said>,
 ) -> Response {
     let content = whole_one(&site, &frame, &id).await;
-    frame.shown(PATH, &title(&id), said.notices(&[]), content)
+    frame.shown(PATH, &title(&id), said.unknown(&[]), content)
 }
 
 fn title(id: &str) -> String {
@@ -110,7 +111,7 @@ async fn release(State(site): State<Arc<Site>>, frame: Frame, Path(id): Path<Str
         Ok(answer) if answer["left"] == 0 && answer["fault"].is_null() => {
             let to = rows(&answer["recipients"]).len();
             let done = format!("{}: released; recipients: {to}", text(&answer["id"]));
-            back(PATH, &done, answer).into_response()
+            frame.go(back(PATH, &done, answer))
         }
         Ok(answer) => {
             let below = whole_one(&site, &frame, &id).await.unwrap_or_default();
@@ -128,7 +129,7 @@ async fn delete(State(site): State<Arc<Site>>, frame: Frame, Path(id): Path<Stri
     changed(&site, &frame, &id, back).await
 }
 
-async fn changed(site: &Site, frame: &Frame, id: &str, back: Result<Redirect, Fault>) -> Response {
+async fn changed(site: &Site, frame: &Frame, id: &str, back: Result<Back, Fault>) -> Response {
     frame.changed(back, PATH, &title(id), whole_one(site, frame, id)).await
 }
 

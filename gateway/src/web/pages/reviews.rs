@@ -14,10 +14,11 @@ use tokio::time::timeout;
 
 use crate::admin::Fault;
 use crate::web::frame::{Frame, Trouble, told};
+use crate::web::notice::back;
 use crate::web::parts::{
     LASTING, action, at, badge, choice, count, field, lookup, rows, segment, text, time,
 };
-use crate::web::said::{Said, asked, back};
+use crate::web::said::{Said, asked};
 use crate::web::site::Site;
 
 const PATH: &str = "/reviews";
@@ -39,7 +40,7 @@ pub(super) fn routes() -> Router<Arc<Site>> {
 
 async fn show(State(site): State<Arc<Site>>, frame: Frame, Query(said): Query<Said>) -> Response {
     let known = ["state", "before", "about", "reference", "note", "contact"];
-    frame.shown(PATH, TITLE, said.notices(&known), whole(&site, &frame, &said).await)
+    frame.shown(PATH, TITLE, said.unknown(&known), whole(&site, &frame, &said).await)
 }
 
 async fn whole(site: &Site, frame: &Frame, said: &Said) -> Result<Markup, Fault> {
@@ -87,7 +88,7 @@ async fn show_one(
     Query(said): Query<Said>,
 ) -> Response {
     let content = whole_one(&site, &frame, &id, &said).await;
-    frame.shown(PATH, &title(&id), said.notices(&[]), content)
+    frame.shown(PATH, &title(&id), said.unknown(&[]), content)
 }
 
 fn title(id: &str) -> String {

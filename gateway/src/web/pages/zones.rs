@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 
 use crate::admin::Fault;
 use crate::web::frame::Frame;
+use crate::web::notice::back;
 use crate::web::parts::{action, at, badge, count, number, rows, segment, text, time, zone_state};
-use crate::web::said::{Said, back};
+use crate::web::said::Said;
 use crate::web::site::Site;
 
 const PATH: &str = "/zones";
@@ -28,7 +29,7 @@ pub(super) fn routes() -> Router<Arc<Site>> {
 }
 
 async fn show(State(site): State<Arc<Site>>, frame: Frame, Query(said): Query<Said>) -> Response {
-    frame.shown(PATH, TITLE, said.notices(&["spec"]), whole(&site, &frame, &said).await)
+    frame.shown(PATH, TITLE, said.unknown(&["spec"]), whole(&site, &frame, &said).await)
 }
 
 async fn whole(site: &Site, frame: &Frame, said: &Said) -> Result<Markup, Fault> {

@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 use super::{API, PATH, one, path};
 use crate::admin::Fault;
 use crate::web::frame::Frame;
+use crate::web::notice::{Back, Notice};
 use crate::web::parts::{at, segment, text};
-use crate::web::said::{Said, back};
+use crate::web::said::Said;
 use crate::web::site::Site;
 
 /// All paths.
@@ -74,9 +75,11 @@ pub(super) async fn told(
     said: &Said,
     sent: Result<Value, Fault>,
 ) -> Response {
-    let back = sent.map(|answer| {
-        let done = format!("{list}: {}", text(at(&answer, "/done")));
-        back(&path(list), &done, &answer)
-    });
+    let back = sent.map(|answer| Back { to: path(list), notice: done(list, &answer) });
     frame.changed(back, PATH, list, one::whole(site, frame, list, said, None)).await
+}
+
+/// What was done to a list.
+pub(super) fn done(list: &str, answer: &Value) -> Notice {
+    Notice::of_answer(&format!("{list}: {}", text(at(answer, "/done"))), answer)
 }

@@ -35,7 +35,7 @@ pub(super) fn routes() -> Router<Arc<Site>> {
 }
 
 async fn show(State(site): State<Arc<Site>>, frame: Frame, Query(said): Query<Said>) -> Response {
-    frame.shown(PATH, TITLE, said.notices(&[]), whole(&site, &frame).await)
+    frame.shown(PATH, TITLE, said.unknown(&[]), whole(&site, &frame).await)
 }
 
 async fn whole(site: &Site, frame: &Frame) -> Result<Markup, Fault> {

@@ -36,8 +36,8 @@ async fn show(
     Path(list): Path<String>,
     Query(said): Query<Said>,
 ) -> Response {
-    let notices = said.notices(&["search", "after", "prefix", "reason"]);
-    frame.shown(PATH, &list, notices, whole(&site, &frame, &list, &said, None).await)
+    let unknown = said.unknown(&["search", "after", "prefix", "reason"]);
+    frame.shown(PATH, &list, unknown, whole(&site, &frame, &list, &said, None).await)
 }
 
 /// The whole page; `preview` is what a copy would change.

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Form, Path, State};
-use axum::http::Method;
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::changes::told;
+use super::changes::{done, told};
 use super::{API, PATH, one, path};
 use crate::web::frame::{self, Frame};
 use crate::web::parts::{badge, count, rows, segment, text};
@@ -27,6 +27,7 @@ pub(super) fn routes() -> Router<Arc<Site>> {
         .route("/lists/{list}/preview", post(preview))
         .route("/lists/{list}/preview/file", post(preview_of_file))
         .route("/lists/{list}/put", post(put))
+        .route("/lists/{list}/put/file", post(put_file))
         .layer(DefaultBodyLimit::max(LONGEST_FORM))
 }
 
@@ -81,6 +82,22 @@ async fn put(
     told(&site, &frame, &list, &said, sent).await
 }
 
+/// For the script, which goes to the page of the list then, where it is told.
+async fn put_file(
+    State(site): State<Arc<Site>>,
+    frame: Frame,
+    Path(list): Path<String>,
+    file: Body,
+) -> Response {
+    match site.api.put(&frame.author(), Method::PUT, &api(&list, "entries"), file).await {
+        Ok(answer) => {
+            frame.tell(done(&list, &answer));
+            StatusCode::NO_CONTENT.into_response()
+        }
+        Err(fault) => (fault.status(), frame::told(&fault)).into_response(),
+    }
+}
+
 pub(super) fn form(name: &str, said: &Said, preview: Option<&Value>, frame: &Frame) -> Markup {
     let page = path(name);
     html! {
@@ -101,7 +118,7 @@ pub(super) fn form(name: &str, said: &Said, preview: Option<&Value>, frame: &Fra
                     }
                 }
             }
-            div.apart hidden data-upload=(page) data-put=(api(name, "entries")) {
+            div.apart hidden data-upload=(page) {
                 label for="file" { "Or a file, of any length" }
                 input id="file" type="file";
                 div data-preview aria-live="polite" {}

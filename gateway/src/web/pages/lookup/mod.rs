@@ -22,8 +22,9 @@ use super::reviews;
 use super::reviews::of_letter;
 use crate::admin::Fault;
 use crate::web::frame::{Frame, Trouble, told};
+use crate::web::notice::back;
 use crate::web::parts::{at, lookup, query, record, strange, text};
-use crate::web::said::{Said, back};
+use crate::web::said::Said;
 use crate::web::site::Site;
 
 const PATH: &str = "/lookup";
@@ -42,7 +43,7 @@ pub(super) fn routes() -> Router<Arc<Site>> {
 }
 
 async fn show(State(site): State<Arc<Site>>, frame: Frame, Query(said): Query<Said>) -> Response {
-    frame.shown(PATH, TITLE, said.notices(&PARAMETERS), whole(&site, &frame, &said).await)
+    frame.shown(PATH, TITLE, said.unknown(&PARAMETERS), whole(&site, &frame, &said).await)
 }
 
 /// The page about what is said, with what else is said in its forms.

@@ -32,14 +32,14 @@ pub(super) fn routes() -> Router<Arc<Site>> {
 async fn explain(State(site): State<Arc<Site>>, frame: Frame, Form(said): Form<Said>) -> Response {
     let octets = said.text("text").to_owned().into();
     let found = site.api.put(&frame.author(), Method::POST, "/api/v1/explain", octets).await;
-    let notices = said.notices(&["text"]);
+    let unknown = said.unknown(&["text"]);
     match found {
         Ok(answer) => {
-            let content = html! { (notices) (content(&answer)) (form(&said, &frame)) };
+            let content = html! { (unknown) (content(&answer)) (form(&said, &frame)) };
             frame.page(PATH, "A bounce", content).into_response()
         }
         Err(fault) if fault.is_of_request() => {
-            frame.failed(&fault, PATH, "A bounce", html! { (notices) (form(&said, &frame)) })
+            frame.failed(&fault, PATH, "A bounce", html! { (unknown) (form(&said, &frame)) })
         }
         Err(fault) => frame.trouble(fault).into_response(),
     }

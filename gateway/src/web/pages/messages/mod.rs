@@ -41,7 +41,7 @@ async fn list(
     };
     let form = search::form(&said, &status.unwrap_or_default());
     let bounce = explain::form(&Said::default(), &frame);
-    let content = html! { (said.notices(&search::parameters())) (form) (results) (bounce) };
+    let content = html! { (said.unknown(&search::parameters())) (form) (results) (bounce) };
     Ok(frame.page(PATH, "Messages", content))
 }
 
@@ -58,6 +58,6 @@ async fn one(
         Err(fault) if fault.is_of_request() => told(&fault),
         Err(fault) => return Err(frame.trouble(fault)),
     };
-    let notices = said.notices(&["at", "client"]);
-    Ok(frame.page(PATH, "One message", html! { (notices) (content) }))
+    let unknown = said.unknown(&["at", "client"]);
+    Ok(frame.page(PATH, "One message", html! { (unknown) (content) }))
 }

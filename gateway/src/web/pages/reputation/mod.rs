@@ -18,8 +18,9 @@ use self::tried::Tried;
 use crate::admin::Fault;
 use crate::slider::Meaning;
 use crate::web::frame::{Frame, told};
+use crate::web::notice::back;
 use crate::web::parts::{badge, strange, text, time};
-use crate::web::said::{Said, back};
+use crate::web::said::Said;
 use crate::web::site::Site;
 
 const PATH: &str = "/reputation";
@@ -34,7 +35,7 @@ pub(super) fn routes() -> Router<Arc<Site>> {
 }
 
 async fn show(State(site): State<Arc<Site>>, frame: Frame, Query(said): Query<Said>) -> Response {
-    frame.shown(PATH, TITLE, said.notices(&tried::PARAMETERS), whole(&site, &frame, &said).await)
+    frame.shown(PATH, TITLE, said.unknown(&tried::PARAMETERS), whole(&site, &frame, &said).await)
 }
 
 async fn whole(site: &Site, frame: &Frame, said: &Said) -> Result<Markup, Fault> {

@@ -32,7 +32,7 @@ async fn show(
 ) -> Result<Markup, Trouble> {
     let config = site.api.get("/api/v1/config").await.map_err(|fault| frame.trouble(fault))?;
     let content = html! {
-        (said.notices(&["all"])) (pages(HERE)) (content(&config, said.text("all") == "1"))
+        (said.unknown(&["all"])) (pages(HERE)) (content(&config, said.text("all") == "1"))
     };
     Ok(frame.page(PATH, "Configuration", content))
 }

@@ -31,7 +31,7 @@ pub(super) fn routes() -> Router<Arc<Site>> {
 }
 
 async fn show(State(site): State<Arc<Site>>, frame: Frame, Query(said): Query<Said>) -> Response {
-    let around = html! { (said.notices(&[])) (pages(HERE)) };
+    let around = html! { (said.unknown(&[])) (pages(HERE)) };
     match site.api.get("/api/v1/doctor").await {
         Ok(found) => frame.page(PATH, TITLE, html! { (around) (content(&found)) }).into_response(),
         Err(fault) => {

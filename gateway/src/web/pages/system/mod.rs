@@ -19,8 +19,9 @@ use serde_json::Value;
 
 use crate::admin::Fault;
 use crate::web::frame::Frame;
+use crate::web::notice::back;
 use crate::web::parts::{at, badge, duration, rows, text};
-use crate::web::said::{Said, back};
+use crate::web::said::Said;
 use crate::web::site::Site;
 
 const PATH: &str = "/system";
@@ -46,8 +47,8 @@ pub(super) fn routes() -> Router<Arc<Site>> {
 }
 
 async fn show(State(site): State<Arc<Site>>, frame: Frame, Query(said): Query<Said>) -> Response {
-    let notices = said.notices(&["component", "level", "reason"]);
-    frame.shown(PATH, TITLE, notices, whole(&site, &frame, &said).await)
+    let unknown = said.unknown(&["component", "level", "reason"]);
+    frame.shown(PATH, TITLE, unknown, whole(&site, &frame, &said).await)
 }
 
 async fn whole(site: &Site, frame: &Frame, said: &Said) -> Result<Markup, Fault> {

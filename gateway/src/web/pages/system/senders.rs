@@ -13,8 +13,9 @@ use serde_json::{Value, json};
 use super::{PATH, pages};
 use crate::admin::Fault;
 use crate::web::frame::Frame;
+use crate::web::notice::back;
 use crate::web::parts::{LASTING, at, choice, count, field, rows, text, time};
-use crate::web::said::{Said, asked, back};
+use crate::web::said::{Said, asked};
 use crate::web::site::Site;
 
 const HERE: &str = "/system/senders";
@@ -32,7 +33,7 @@ pub(super) fn routes() -> Router<Arc<Site>> {
 }
 
 async fn show(State(site): State<Arc<Site>>, frame: Frame, Query(said): Query<Said>) -> Response {
-    frame.shown(PATH, TITLE, said.notices(&["search", "pool"]), whole(&site, &frame, &said).await)
+    frame.shown(PATH, TITLE, said.unknown(&["search", "pool"]), whole(&site, &frame, &said).await)
 }
 
 async fn whole(site: &Site, frame: &Frame, said: &Said) -> Result<Markup, Fault> {

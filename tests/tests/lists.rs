@@ -94,6 +94,19 @@ fn what_is_added_and_removed_by_hand_is_in_force_when_the_command_returns() {
     }
     list(&stage, &["remove", "good", NOBODY]);
     assert!(is_refused(&stage, NOBODY));
+    // An exception is shown with who made it, and ends by word: what the source has counts again, as it says it.
+    let excepted = list(&stage, &["show", "bad", "--exceptions"]);
+    assert_eq!(
+        (&excepted[0]["prefix"], excepted.as_array().unwrap().len()),
+        (&json!(NEIGHBOUR), 1)
+    );
+    assert!(excepted[0]["origin"].as_str().unwrap().starts_with("taken out by "), "{excepted}");
+    let restored = list(&stage, &["restore", "bad", NEIGHBOUR]);
+    assert_eq!(restored["done"], json!(format!("ended the exception of {NEIGHBOUR}")));
+    assert!(is_refused(&stage, NEIGHBOUR));
+    assert_eq!(list(&stage, &["show", "bad", "--exceptions"]), json!([]));
+    list(&stage, &["remove", "bad", NEIGHBOUR]);
+    assert!(!is_refused(&stage, NEIGHBOUR));
     // The last word counts: who adds what was excepted ends the exception.
     list(&stage, &["add", "bad", NEIGHBOUR]);
     assert!(is_refused(&stage, NEIGHBOUR));
@@ -292,6 +305,9 @@ fn what_is_put_replaces_what_was_put_before() {
     let stage = stage(usual());
     let daemon = stage.start().unwrap();
     let text = stage.home.write("given", "198.18.1.2\nnonsense\n").unwrap();
+    let dry = list(&stage, &["put", "given", text.to_str().unwrap(), "--dry-run"]);
+    assert_eq!((&dry["come"]["first"], &dry["rejected"]), (&json!([NOBODY]), &json!(1)), "{dry:#}");
+    assert!(!is_refused(&stage, NOBODY));
     let put = list(&stage, &["put", "given", text.to_str().unwrap()]);
     assert_eq!((&put["entries"], &put["rejected"]), (&json!(1), &json!(1)));
     assert!(is_refused(&stage, NOBODY));
@@ -322,6 +338,13 @@ fn what_is_put_replaces_what_was_put_before() {
         (&["list", "add", "../bad", NOBODY], 2, "`../bad` is no name of a list"),
         (&["list", "remove", "bad", NOBODY], 2, "bad has no entry for 198.18.1.2"),
         (&["list", "accept", "bad"], 2, "nothing of bad was refused"),
+        (&["list", "held-back", "bad"], 2, "nothing of bad was refused"),
+        (&["list", "restore", "bad", NOBODY], 2, "bad has no exception for 198.18.1.2"),
+        (
+            &["list", "put", "bad", text.to_str().unwrap(), "--dry-run"],
+            2,
+            "bad has its entries from ",
+        ),
         (
             &["list", "add", "bad", NOBODY, "--for", "soon"],
             2,
@@ -363,7 +386,22 @@ fn a_copy_that_changes_too_much_waits_for_a_human() {
         let status = stage.status().unwrap();
         assert_eq!(status.pointer("/rules/lists/0/can_accept"), Some(&json!(true)));
     }
-    list(&stage, &["accept", "bad"]);
+    // He looks first, and accepts what he has seen.
+    let held_back = list(&stage, &["held-back", "bad"]);
+    let copy = &held_back["copies"][0];
+    let counts = ["come", "go", "stay"].map(|side| &copy[side]["count"]);
+    assert_eq!(counts, [&json!(200), &json!(0), &json!(200)], "{held_back:#}");
+    let shown = stage.home.cli(&["list", "held-back", "bad"]).unwrap();
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    let sha256 = copy["sha256"].as_str().unwrap();
+    for words in ["would come       200  203.0.113.200 ", &format!("--sha256 {sha256}`")] {
+        assert!(shown.contains(words), "{words} in {shown}");
+    }
+    let other = "0".repeat(64);
+    let (code, said) = complaint(&stage, &["list", "accept", "bad", "--sha256", &other]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("that was looked at is held back no more"), "{said}");
+    list(&stage, &["accept", "bad", "--sha256", sha256]);
     stage.wait_for_no_alarm("list:bad").unwrap();
     let shown = list(&stage, &["show"]);
     assert_eq!(shown[0]["entries"], json!(400));

@@ -305,8 +305,12 @@ fn an_operator_does_a_days_work() {
     browser.open(&format!("{AT}/lists")).unwrap();
     browser.wait_for_text("max_shrink").unwrap();
     browser.picture(&pictures().join("lists.png")).unwrap();
-    browser.click("form[action='/lists/feed/accept'] button").unwrap();
+    browser.click("a[href='/lists/feed/held-back']").unwrap();
+    browser.wait_for_text("Would go 199").unwrap();
+    browser.picture(&pictures().join("held-back.png")).unwrap();
+    browser.click("form[action='/lists/feed/held-back'] button").unwrap();
     browser.agree().unwrap();
+    browser.wait_for_text("feed: accepted what was refused").unwrap();
     stage.wait_for_no_alarm("list:feed").unwrap();
     // A message that an open proxy was part of.
     let mut client = stage.greeted(CLIENT).unwrap();
@@ -338,7 +342,7 @@ fn an_operator_does_a_days_work() {
     browser.wait_for_text("The proxy is gone").unwrap();
     // All of it has an author.
     let records = stage.home.audit().unwrap();
-    for path in ["/lookup/entries", "/reputation/set", "/lists/feed/accept"] {
+    for path in ["/lookup/entries", "/reputation/set", "/lists/feed/held-back"] {
         let is_it = |record: &&Value| record["phase"] == "web" && record["path"] == path;
         let found = records.iter().find(is_it).unwrap_or_else(|| panic!("{path}: {records:?}"));
         assert_eq!(found["author"], "token");
@@ -346,13 +350,14 @@ fn an_operator_does_a_days_work() {
 }
 
 /// The pages, each with words that it has.
-const PAGES: [(&str, &str, &str); 15] = [
+const PAGES: [(&str, &str, &str); 16] = [
     ("overview", "/", "Protection"),
     ("lookup", "/lookup?about=198.18.1.3", "sends spam"),
     ("lookup-network", "/lookup?about=198.18.9.0/24", "botnet"),
     ("messages", "/messages", "Messages"),
     ("lists", "/lists", "proxies"),
-    ("list", "/lists/bad", "botnet"),
+    ("list", "/lists/bad", "Exceptions"),
+    ("held-back", "/lists/feed/held-back", "Would go"),
     ("zones", "/zones", "zen"),
     ("reputation", "/reputation", "Chart of scores"),
     ("reviews", "/reviews", "Reviews"),
@@ -374,6 +379,9 @@ fn each_page_is_small_and_for_everybody() {
     let axe = std::fs::read_to_string(harness::axe::script()).unwrap();
     let browser = logged_in(&stage, "/");
     browser.wait_for_text("Overview").unwrap();
+    stage.home.cli_json(&["list", "remove", "bad", "198.18.9.9", "--json"]).unwrap();
+    stage.home.write("feed.txt", "203.0.113.5\n").unwrap();
+    stage.wait_for_alarm("list:feed", "max_shrink").unwrap();
     for (name, path, words) in PAGES {
         let address = if path.starts_with('/') { format!("{AT}{path}") } else { path.to_owned() };
         for (scheme, width) in [("light", 1280), ("dark", 1280), ("light", 400)] {

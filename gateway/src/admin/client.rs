@@ -102,10 +102,11 @@ pub async fn follow<E: From<ClientError>>(
 /// Sends `octets` to `path` of the daemon behind `socket`; the answer is JSON.
 pub async fn put(
     socket: &Path,
+    method: Method,
     path: &str,
     octets: Vec<u8>,
 ) -> Result<serde_json::Value, ClientError> {
-    ask(PATIENCE, socket, Method::PUT, path, octets).await
+    ask(PATIENCE, socket, method, path, octets).await
 }
 
 async fn ask(

@@ -1,25 +1,24 @@
-//! `/api/v1/lists`: how each list is, its entries a page at a time, what came and went, what another copy would change.
+//! `/api/v1/lists`: how each list is, its entries and exceptions a page at a time, what came and went.
 
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 use utoipa::ToSchema;
-use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
+use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::changes::{LONGEST_LIST, ask, refused};
+use super::changes::{ask, refused};
 use super::queried::{Queried, limit};
-use super::{Fault, Sources, shapes};
+use super::{Fault, Sources};
 use crate::clock::{Clock, Expiry, Timestamp};
 use crate::feed::FeedStatus;
 use crate::list::{Entry, Loaded, Origin, PageOf, Place};
 use crate::net::Prefix;
-use crate::refresh::{self, ChangeError, ListStatus, Preview, Request, SourceStatus, Standing};
+use crate::refresh::{self, ChangeError, ListStatus, Request, SourceStatus, Standing};
 use crate::store::ListHistory;
 
 /// Entries or events in an answer where nothing else is asked for, and the most.
@@ -32,7 +31,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Sources>> {
         .routes(routes!(all))
         .routes(routes!(entries))
         .routes(routes!(history))
-        .routes(routes!(preview).layer(DefaultBodyLimit::max(LONGEST_LIST)))
+        .routes(routes!(exceptions))
 }
 
 /// All lists.
@@ -147,7 +146,7 @@ struct ShownEntry {
     until: Option<Expiry>,
     /// Where it was written.
     origin: String,
-    /// What that is: `file`, `url`, `put`, `manual`.
+    /// What that is: `file`, `url`, `put`, `manual`, `exception`.
     kind: &'static str,
 }
 
@@ -176,6 +175,29 @@ async fn entries(
     Path(name): Path<String>,
     Queried(wanted): Queried<WantedEntries>,
 ) -> Result<Json<Page>, Fault> {
+    page(loaded(&sources, &name).await?, wanted).await
+}
+
+/// Tells what was taken out of a list by hand in the order of prefixes, a page at a time.
+#[utoipa::path(
+    get, path = "/api/v1/lists/{list}/exceptions", tag = "lists", operation_id = "listExceptions",
+    params(("list" = String, Path, description = "The name of the list"), WantedEntries),
+    responses(
+        (status = 200, body = Page, description = "A page of exceptions, in the form of entries"),
+        (status = 404, description = "There is no list of that name"),
+        (status = 422, description = "A parameter is unknown or has a bad value"),
+        (status = 503, description = "The part of the daemon that changes things has ended"),
+    )
+)]
+async fn exceptions(
+    State(sources): State<Arc<Sources>>,
+    Path(name): Path<String>,
+    Queried(wanted): Queried<WantedEntries>,
+) -> Result<Json<Page>, Fault> {
+    page(standing(&sources, &name).await?.exceptions(), wanted).await
+}
+
+async fn page(loaded: Loaded, wanted: WantedEntries) -> Result<Json<Page>, Fault> {
     let limit = limit(wanted.limit, PAGE, MOST)?;
     let after = wanted.after.map(|place| place.parse::<Place>().map_err(|fault| unread(&fault)));
     let prefix = wanted.prefix.map(|text| {
@@ -183,7 +205,6 @@ async fn entries(
             .map_err(|fault| unread(&fault).hint("an address or a prefix, such as 192.0.2.0/24"))
     });
     let page_of = PageOf { prefix: prefix.transpose()?, after: after.transpose()?, limit };
-    let loaded = loaded(&sources, &name).await?;
     // Where most entries have ended it looks at many, so it stays off the threads that carry mail.
     let page = spawn_blocking(move || {
         let page = loaded.page(&page_of, Clock::System.now());
@@ -211,7 +232,7 @@ pub(super) async fn loaded(sources: &Sources, name: &str) -> Result<Loaded, Faul
 }
 
 /// What a list has, as the refresher knows it.
-async fn standing(sources: &Sources, name: &str) -> Result<Standing, Fault> {
+pub(super) async fn standing(sources: &Sources, name: &str) -> Result<Standing, Fault> {
     let shown = ask(sources, |done| Request::Show(name.to_owned(), done)).await?;
     shown.map_err(|error| refused(&error))
 }
@@ -275,31 +296,6 @@ fn known(sources: &Sources, name: &str) -> Result<(), Fault> {
     }))
 }
 
-/// Tells what a copy of a list would change if it were put; changes nothing.
-#[utoipa::path(
-    post, path = "/api/v1/lists/{list}/preview", tag = "lists", operation_id = "previewList",
-    params(("list" = String, Path, description = "The name of the list")),
-    request_body(content = String, content_type = "text/plain", description = "A list in any format that lists may have, at most 256 MiB"),
-    responses(
-        (status = 200, body = shapes::Preview, description = "What would come, go and stay"),
-        (status = 404, description = "There is no list of that name"),
-        (status = 413, description = "The list is longer than 256 MiB"),
-        (status = 422, description = "The copy cannot be read, or the list has its entries from a source"),
-        (status = 503, description = "The part of the daemon that changes things has ended"),
-    )
-)]
-async fn preview(
-    State(sources): State<Arc<Sources>>,
-    Path(list): Path<String>,
-    body: Bytes,
-) -> Result<Json<Preview>, Fault> {
-    let standing = standing(&sources, &list).await?;
-    // Reads a whole list, so it stays off the threads that carry mail.
-    let read = spawn_blocking(move || standing.preview(body.to_vec(), Clock::System.now())).await;
-    let read = read.map_err(|_panicked| Fault::died())?;
-    read.map(Json).map_err(|error| refused(&error))
-}
-
 pub(super) fn unread(fault: &impl ToString) -> Fault {
     Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "the parameters cannot be read")
         .detail(fault.to_string())
@@ -307,8 +303,6 @@ pub(super) fn unread(fault: &impl ToString) -> Fault {
 
 #[cfg(test)]
 mod tests {
-    use std::fmt::Write as _;
-
     use axum::http::Method;
     use serde_json::{Value, json};
 
@@ -451,49 +445,34 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_preview_says_what_a_copy_would_change_and_changes_nothing() {
+    async fn an_exception_is_shown_until_it_ends() {
         let site = Site::new(LISTS);
-        let hosts = |range: std::ops::Range<u8>| {
-            range.fold(String::new(), |mut text, host| {
-                writeln!(text, "192.0.2.{host}").unwrap();
-                text
-            })
-        };
-        put(&site, &hosts(0..120)).await;
-        let excepted = json!({"prefix": "192.0.2.7", "author": "me"});
-        change(&site, Method::DELETE, "/api/v1/lists/bad/entries", &excepted).await;
-        let preview = async |text: String| {
-            site.ask(&router(), Method::POST, "/api/v1/lists/bad/preview", text).await
-        };
-        for (text, come, go, stay, doubt) in [
-            (hosts(0..120), 0, 0, 119, None),
-            // One of those that go is excepted already.
-            (hosts(10..121), 1, 9, 110, None),
-            (hosts(0..20), 0, 100, 19, Some("more than the 50 % loss")),
-            (String::new(), 0, 119, 0, Some("has no entries")),
-            ("<html>".to_owned(), 0, 119, 0, Some("is a web page")),
+        put(&site, "192.0.2.0/24\n").await;
+        let entries = "/api/v1/lists/bad/entries";
+        for (method, wanted) in [
+            (Method::DELETE, json!({"prefix": "192.0.2.7", "author": "me", "reason": "ours"})),
+            (Method::DELETE, json!({"prefix": "192.0.2.9", "author": "you", "for_s": 3600})),
         ] {
-            let (status, answer) = preview(text.clone()).await;
-            assert_eq!(status, 200, "{text}: {answer:#}");
-            let counts = ["come", "go", "stay"].map(|side| answer[side]["count"].as_i64().unwrap());
-            assert_eq!(counts, [come, go, stay], "{text}");
-            let found = answer["doubt"].as_str();
-            assert_eq!(found.is_some(), doubt.is_some(), "{found:?}");
-            assert!(found.unwrap_or_default().contains(doubt.unwrap_or_default()), "{found:?}");
+            change(&site, method, entries, &wanted).await;
         }
-        let (_, answer) = preview(hosts(0..120) + "nonsense\n").await;
-        assert_eq!(prefixes(&answer["stay"]["first"]).len(), 50);
-        assert_eq!(answer["rejected_lines"][0]["line"], 121);
-        let (_, now) = site.get(&router(), "/api/v1/lists/bad/entries?limit=1").await;
-        assert_eq!(now["matching"], 119);
-        let (_, lists) = site.get(&router(), "/api/v1/lists").await;
-        assert_eq!(lists["lists"][0]["fault"], Value::Null);
-        // What is put is what was told.
-        let (status, _) = put(&site, &hosts(0..20)).await;
-        assert_eq!(status, 422);
-        let (_, lists) = site.get(&router(), "/api/v1/lists").await;
-        let held_back = &lists["lists"][0]["sources"][0]["held_back"];
-        assert!(held_back["why"].as_str().unwrap().contains("50 % loss"), "{held_back:#}");
+        let path = "/api/v1/lists/bad/exceptions";
+        let (status, answer) = site.get(&router(), &format!("{path}?limit=1")).await;
+        assert_eq!(status, 200, "{answer:#}");
+        assert_eq!((&answer["matching"], &answer["next"]), (&json!(2), &json!("192.0.2.7-1")));
+        let first = &answer["entries"][0];
+        assert_eq!(
+            json!([first["prefix"], first["reason"], first["author"], first["until"]]),
+            json!(["192.0.2.7", "ours", "me", null])
+        );
+        assert!(first["since"].is_string(), "{first:#}");
+        let (_, found) = site.get(&router(), &format!("{path}?prefix=192.0.2.9")).await;
+        assert!(found["entries"][0]["until"].is_string(), "{found:#}");
+        let end = json!({"prefix": "192.0.2.7", "author": "me"});
+        change(&site, Method::DELETE, path, &end).await;
+        let (_, left) = site.get(&router(), path).await;
+        assert_eq!(prefixes(&left["entries"]), ["192.0.2.9"]);
+        let (_, counts) = site.get(&router(), &format!("{entries}?prefix=192.0.2.7")).await;
+        assert_eq!(counts["matching"], 1, "what the source has counts again");
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -502,8 +481,7 @@ mod tests {
         for (method, path, status, text) in [
             (Method::GET, "other/entries", 404, "`other` is no list, expected one of: bad, good"),
             (Method::GET, "other/history", 404, "`other` is no list"),
-            (Method::POST, "other/preview", 404, "`other` is no list"),
-            (Method::POST, "file/preview", 422, "has its entries from"),
+            (Method::GET, "other/exceptions", 404, "`other` is no list"),
             (Method::GET, "bad/entries?prefix=mars", 422, "mars"),
             (Method::GET, "bad/entries?after=mars", 422, "expected the `next`"),
             (Method::GET, "bad/entries?limit=1001", 422, "expected 1 to 1000"),

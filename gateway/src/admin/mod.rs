@@ -5,6 +5,7 @@ mod author;
 mod changes;
 mod client;
 mod config;
+mod copies;
 mod doctor;
 mod explain;
 mod export;

@@ -93,6 +93,48 @@ pub(super) struct Preview {
     notices: Vec<String>,
 }
 
+/// The copies of a list that are held back, and what each would change.
+#[derive(ToSchema)]
+pub(super) struct HeldBackCopies {
+    /// The name of the list.
+    list: String,
+    /// How many there are: one, or of a folder one for each file.
+    count: usize,
+    /// The first 20 of them.
+    copies: Vec<HeldBackCopy>,
+}
+
+/// A copy that is held back, and what it would change.
+#[derive(ToSchema)]
+struct HeldBackCopy {
+    /// Where it is from.
+    r#where: String,
+    /// What speaks against it.
+    why: String,
+    /// How long it is.
+    octets: usize,
+    /// When it was written or fetched.
+    as_of: Timestamp,
+    /// What it hashes to; `accept` takes it, so that nothing else is accepted than was looked at.
+    sha256: String,
+    /// What it was read as.
+    format: String,
+    /// Its entries.
+    entries: usize,
+    /// What was not there before.
+    come: Prefixes,
+    /// What would be there no more.
+    go: Prefixes,
+    /// What is there before and after.
+    stay: Prefixes,
+    /// How many lines are no entries.
+    rejected: usize,
+    /// The first of them.
+    rejected_lines: Vec<RejectedLine>,
+    /// What a careful reader would notice.
+    notices: Vec<String>,
+}
+
 /// Some prefixes.
 #[derive(ToSchema)]
 struct Prefixes {

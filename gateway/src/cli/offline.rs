@@ -126,6 +126,11 @@ impl<'a> Lists<'a> {
         loaded
     }
 
+    /// What was taken out of `list` by hand, in the form of a list.
+    pub(super) fn exceptions(&self, list: &Arc<List>) -> Loaded {
+        self.on_disk.exceptions(list)
+    }
+
     /// The entries of all lists, the same way.
     pub(super) fn load_all_aloud(&self) -> Vec<Loaded> {
         self.config.lists.iter().map(|list| self.load_aloud(list)).collect()

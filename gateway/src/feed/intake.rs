@@ -47,14 +47,34 @@ pub struct HeldBack {
     pub octets: usize,
     /// When it was written or fetched.
     pub as_of: Timestamp,
+    /// What it hashes to, as `sha256sum` prints it.
+    pub sha256: String,
 }
 
 /// Content that a human can put in force all the same.
-#[derive(Debug)]
-struct Refused {
-    content: Content,
+#[derive(Clone, Debug)]
+pub struct Refused {
+    content: Arc<Content>,
     /// What speaks against it.
     doubt: String,
+    digest: String,
+}
+
+impl Refused {
+    /// The content.
+    pub fn content(&self) -> &Content {
+        &self.content
+    }
+
+    /// What there is to know of it without reading it.
+    pub fn held_back(&self) -> HeldBack {
+        HeldBack {
+            why: self.doubt.clone(),
+            octets: self.content.octets.len(),
+            as_of: self.content.as_of,
+            sha256: self.digest.clone(),
+        }
+    }
 }
 
 /// What a source holds at one time.
@@ -160,12 +180,8 @@ impl Intake {
     }
 
     /// What was refused, if something was.
-    pub fn held_back(&self) -> Option<HeldBack> {
-        self.refused.as_ref().map(|Refused { content, doubt }| HeldBack {
-            why: doubt.clone(),
-            octets: content.octets.len(),
-            as_of: content.as_of,
-        })
+    pub fn refused(&self) -> Option<&Refused> {
+        self.refused.as_ref()
     }
 
     /// Sets since when the entries are known to be listed.
@@ -212,7 +228,7 @@ impl Intake {
                 Ok(content) => self.take(content, now),
                 Err(error) => self.keep(&format!("cannot read {}: {error}", path.display())),
             },
-            Origin::Url(_) | Origin::Put | Origin::Manual => self.standing(),
+            _ => self.standing(),
         };
         Load { changed: load.changed || std::mem::take(&mut self.restored), ..load }
     }
@@ -235,7 +251,7 @@ impl Intake {
             Ok(parsed) => self.put_in_force(&content, parsed, digest, now),
             Err(doubt) => {
                 let doubt = format!("{} {doubt}", self.origin);
-                self.refused = Some(Refused { content, doubt });
+                self.refused = Some(Refused { content: Arc::new(content), doubt, digest });
                 self.standing()
             }
         }
@@ -252,11 +268,12 @@ impl Intake {
         }
     }
 
-    /// Takes in what was refused, since a human says so; `None` when nothing was.
-    pub fn accept(&mut self, now: Timestamp) -> Option<Load> {
-        let Refused { content, .. } = self.refused.take()?;
+    /// Takes in what was refused, since a human says so; `None` when nothing was. Where `seen` is given, only that content, since
+    /// another may have come after he looked.
+    pub fn accept(&mut self, seen: Option<&str>, now: Timestamp) -> Option<Load> {
+        let is_meant = |refused: &mut Refused| seen.is_none_or(|seen| refused.digest == seen);
+        let Refused { content, digest, .. } = self.refused.take_if(is_meant)?;
         let parsed = self.read(&content);
-        let digest = sha256(&content.octets);
         Some(self.put_in_force(&content, parsed, digest, now))
     }
 
@@ -507,9 +524,14 @@ mod tests {
             assert_eq!(now, if is_refused { before } else { count as usize });
         }
         load(&mut intake, Some(&lines(5000)));
-        assert!(intake.accept(NOW).unwrap().changed);
+        let seen = intake.refused().unwrap().held_back().sha256;
+        load(&mut intake, Some(&lines(5001)));
+        assert!(intake.accept(Some(&seen), NOW).is_none(), "another one than was looked at");
+        load(&mut intake, Some(&lines(5000)));
+        assert!(intake.refused().is_some_and(|refused| refused.held_back().sha256 == seen));
+        assert!(intake.accept(None, NOW).unwrap().changed);
         assert_eq!(intake.entries().len(), 5000);
-        assert!(intake.accept(NOW).is_none());
+        assert!(intake.accept(None, NOW).is_none());
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::list::{Origin, Source};
 pub use copy::{CopyFault, Head, LastGood};
 pub use fetch::{FetchError, Fetched, Fetcher, RedirectFault, SignatureFault};
 pub use fetching::{Delivery, FeedStatus, Fetching};
-pub use intake::{Content, HeldBack, Intake, Load, copy_path};
+pub use intake::{Content, HeldBack, Intake, Load, Refused, copy_path};
 pub use read::{SIZE_LIMIT, bounded, decompressed, read};
 pub use schedule::Schedule;
 

@@ -144,7 +144,7 @@ fn what_was_refused_waits_over_reloads_until_the_source_goes_back() {
     let stays = intake.stay(NOW);
     assert_eq!((stays.changed, stays.fault, stays.can_accept), (false, None, false));
     assert_eq!(intake.load(NOW).fault, None);
-    assert!(intake.accept(NOW).is_none());
+    assert!(intake.accept(None, NOW).is_none());
     assert_eq!(intake.entries().len(), 2);
 }
 

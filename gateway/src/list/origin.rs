@@ -16,6 +16,8 @@ pub enum Origin {
     Put,
     /// The command `list add`, one at a time.
     Manual,
+    /// The command `list remove`, which takes out what a source has.
+    Exception,
 }
 
 impl Origin {
@@ -26,6 +28,7 @@ impl Origin {
             Self::Url(_) => "url",
             Self::Put => "put",
             Self::Manual => "manual",
+            Self::Exception => "exception",
         }
     }
 
@@ -42,13 +45,12 @@ impl Origin {
         }
     }
 
-    /// Where `entry` of this origin was written: `FILE:LINE`, `URL:LINE`, or the person who added it.
+    /// Where `entry` of this origin was written: `FILE:LINE`, `URL:LINE`, or the person who added it or took it out.
     pub fn place(&self, entry: &Entry) -> String {
+        let author = entry.author.as_deref().unwrap_or("somebody");
         match self {
-            Self::Manual => {
-                let author = entry.author.as_deref().unwrap_or("somebody");
-                format!("added by {author}")
-            }
+            Self::Manual => format!("added by {author}"),
+            Self::Exception => format!("taken out by {author}"),
             _ => format!("{self}:{}", entry.line),
         }
     }
@@ -61,6 +63,7 @@ impl fmt::Display for Origin {
             Self::Url(url) => url.fmt(f),
             Self::Put => f.write_str("list put"),
             Self::Manual => f.write_str("list add"),
+            Self::Exception => f.write_str("list remove"),
         }
     }
 }

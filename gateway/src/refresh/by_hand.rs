@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
-use crate::list::{Entries, EntriesBuilder, Listed, Remark};
+use crate::list::{Entries, EntriesBuilder, List, Listed, Loaded, Origin, Part, Remark};
 use crate::net::Prefix;
 use crate::store::{Kind, ManualEntry};
 
@@ -13,7 +13,7 @@ use crate::store::{Kind, ManualEntry};
 pub(super) struct ByHand {
     /// What they added.
     pub(super) added: Arc<Entries>,
-    /// What they took out of the sources.
+    /// What they took out of the sources, and who did, why, until when.
     pub(super) holes: Arc<Entries>,
 }
 
@@ -23,7 +23,9 @@ impl ByHand {
         let of_kind = |kind| said.iter().copied().filter(move |entry| entry.kind == kind);
         let exceptions: BTreeMap<Prefix, Timestamp> =
             of_kind(Kind::Excepted).map(|entry| (entry.prefix, entry.added)).collect();
-        let holes: Entries = exceptions.keys().copied().collect();
+        let mut holes = Entries::builder();
+        of_kind(Kind::Excepted).for_each(|entry| push(&mut holes, entry, &Entries::default()));
+        let holes = holes.finish();
         let mut added = Entries::builder();
         for entry in of_kind(Kind::Listed) {
             let near = holes.covering(entry.prefix).chain(holes.inside(entry.prefix));
@@ -32,6 +34,12 @@ impl ByHand {
             push(&mut added, entry, &later);
         }
         Self { added: Arc::new(added.finish()), holes: Arc::new(holes) }
+    }
+
+    /// The holes in the form of a list.
+    pub(super) fn as_exceptions_of(&self, list: &Arc<List>) -> Loaded {
+        let part = Part { origin: Arc::new(Origin::Exception), entries: Arc::clone(&self.holes) };
+        Loaded { list: Arc::clone(list), parts: vec![part] }
     }
 }
 

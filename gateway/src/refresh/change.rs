@@ -50,8 +50,16 @@ pub enum What {
     Enable,
     /// Switch the list off.
     Disable,
+    /// End the exception of a prefix: what the source has of it counts again.
+    Restore {
+        /// The prefix.
+        prefix: Prefix,
+    },
     /// Put in force what was refused.
-    Accept,
+    Accept {
+        /// What that hashes to, where only what was looked at is meant.
+        seen: Option<String>,
+    },
     /// Replace all that was put before.
     Put {
         /// A list in any format.
@@ -138,6 +146,20 @@ pub enum ChangeError {
         /// The prefix.
         prefix: Prefix,
     },
+    /// The prefix is not taken out.
+    #[error("{list} has no exception for {prefix}")]
+    NotExcepted {
+        /// The list.
+        list: String,
+        /// The prefix.
+        prefix: Prefix,
+    },
+    /// What was refused is something else than what was looked at.
+    #[error("the copy of {list} that was looked at is held back no more")]
+    OtherCopy {
+        /// The list.
+        list: String,
+    },
     /// Nothing was refused.
     #[error("nothing of {list} was refused")]
     NothingToAccept {
@@ -183,11 +205,17 @@ impl ChangeError {
             Self::NotListed { prefix, .. } => {
                 format!("`portcullis list find {prefix}` shows which list has it")
             }
+            Self::NotExcepted { list, .. } => {
+                format!("`portcullis list show {list} --exceptions` shows all")
+            }
+            Self::OtherCopy { list } => {
+                format!("look again: `portcullis list held-back {list}` shows what is held back now")
+            }
             Self::HasSource { list, .. } => {
                 format!("`portcullis list add {list} PREFIX` adds to it all the same")
             }
             Self::Refused { can_accept: true, .. } => {
-                "`portcullis list accept NAME` puts it in force all the same".to_owned()
+                "`portcullis list held-back NAME` shows what it would change, `portcullis list accept NAME` puts it in force all the same".to_owned()
             }
             Self::Store(error) => return error.hint().map(ToOwned::to_owned),
             Self::TooMany { list, .. } => {

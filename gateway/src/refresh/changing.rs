@@ -67,12 +67,29 @@ impl Refresher {
                 self.kept.set_enabled(&list, false, &author, now)?;
                 "switched off".clone_into(&mut made.done);
             }
-            What::Accept => {
+            What::Restore { prefix } => {
+                if !self.kept.remove(&list, prefix, Kind::Excepted, now)? {
+                    return Err(ChangeError::NotExcepted { list, prefix });
+                }
+                if self.lists.get(index).is_some_and(|state| state.source_has(prefix)) {
+                    made.changes.added.push(prefix);
+                }
+                made.done = format!("ended the exception of {prefix}");
+            }
+            What::Accept { seen } => {
                 let by = format!("{author}, list accept");
                 let state = self.lists.get_mut(index);
-                let accepted =
-                    state.and_then(|state| state.accept(&by, &self.kept, &self.alarms, now));
-                accepted.ok_or(ChangeError::NothingToAccept { list: list.clone() })?;
+                let accepted = state.and_then(|state| {
+                    state.accept(seen.as_deref(), &by, &self.kept, &self.alarms, now)
+                });
+                accepted.ok_or_else(|| {
+                    let list = list.clone();
+                    if seen.is_some() {
+                        ChangeError::OtherCopy { list }
+                    } else {
+                        ChangeError::NothingToAccept { list }
+                    }
+                })?;
                 "accepted what was refused".clone_into(&mut made.done);
             }
             What::Put { octets } => {

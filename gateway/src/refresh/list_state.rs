@@ -9,11 +9,11 @@ use utoipa::ToSchema;
 
 use super::by_hand::ByHand;
 use super::kept::Kept;
-use super::standing::Standing;
+use super::standing::{Standing, Waiting};
 use super::watched::Watched;
 use crate::alarm::Alarms;
 use crate::clock::Timestamp;
-use crate::feed::{self, Content, FetchError, Fetched, HeldBack, LastGood, Load};
+use crate::feed::{self, Content, FetchError, Fetched, HeldBack, LastGood, Load, Refused};
 use crate::list::{Changes, Class, Entry, Format, List, Loaded, Origin, Part, Source};
 use crate::net::Prefix;
 use crate::store::{Additions, Switch};
@@ -130,7 +130,7 @@ impl SourceStatus {
             rejected: last.rejected.count,
             as_of: intake.as_of(),
             fault: last.fault.clone(),
-            held_back: intake.held_back(),
+            held_back: intake.refused().map(Refused::held_back),
         }
     }
 }
@@ -275,9 +275,10 @@ impl ListState {
         }
     }
 
-    /// Puts in force what was refused; `None` when nothing was.
+    /// Puts in force what was refused, or of it what has the hash that was `seen`; `None` when nothing was.
     pub(super) fn accept(
         &mut self,
+        seen: Option<&str>,
         by: &str,
         kept: &Kept,
         alarms: &Alarms,
@@ -285,7 +286,7 @@ impl ListState {
     ) -> Option<()> {
         let mut accepted = None;
         for source in &mut self.sources {
-            let Some(load) = source.intake.accept(now) else { continue };
+            let Some(load) = source.intake.accept(seen, now) else { continue };
             accepted = Some(());
             note(&self.list, source, load, Some(by), &mut self.noted);
         }
@@ -354,6 +355,12 @@ impl ListState {
             .any(|entries| entries.covers(prefix) || entries.inside(prefix).next().is_some())
     }
 
+    /// The same of the sources as they are, without the exceptions.
+    pub(super) fn source_has(&self, prefix: Prefix) -> bool {
+        let mut sources = self.sources.iter().map(|source| source.intake.entries());
+        sources.any(|entries| entries.covers(prefix) || entries.inside(prefix).next().is_some())
+    }
+
     /// Whether one of its entries covers all of `prefix`.
     pub(super) fn covers(&self, prefix: Prefix) -> bool {
         self.parts.iter().any(|part| part.entries.covers(prefix))
@@ -411,10 +418,16 @@ impl ListState {
     pub(super) fn standing(&self, kept: &Kept) -> Standing {
         let said: Vec<_> = kept.manual(&self.list.name).collect();
         let source = self.sources.first().map(|source| Arc::clone(source.intake.entries()));
+        let waiting = |source: &Watched| {
+            let intake = &source.intake;
+            let (origin, before) = (Arc::clone(intake.origin()), Arc::clone(intake.entries()));
+            intake.refused().cloned().map(|refused| Waiting { origin, before, refused })
+        };
         Standing {
             loaded: Loaded { list: Arc::clone(&self.list), parts: self.parts.clone() },
             source: source.unwrap_or_default(),
-            holes: ByHand::new(&said).holes,
+            by_hand: ByHand::new(&said),
+            waiting: self.sources.iter().filter_map(waiting).collect(),
         }
     }
 
@@ -505,7 +518,10 @@ impl ListState {
     fn tell(&self, alarms: &Alarms) {
         let accept = self.sources.iter().any(|source| source.last.can_accept);
         let hint = if accept {
-            format!("; `portcullis list accept {}` puts it in force all the same", self.list.name)
+            format!(
+                "; `portcullis list held-back {0}` shows what it would change, `portcullis list accept {0}` puts it in force all the same",
+                self.list.name
+            )
         } else {
             String::new()
         };

@@ -40,7 +40,7 @@ use self::pausing::Pausing;
 pub use self::pausing::saved_pause;
 pub use self::reviewing::{Resolve, ReviewChange, ReviewChanged, ReviewError};
 pub use self::sliding::{SliderChange, slider};
-pub use self::standing::{Preview, Standing};
+pub use self::standing::{HeldBackCopies, Preview, Standing};
 use self::zones::ZoneSet;
 pub use self::zones::{ZoneChange, ZoneChanged, ZoneWhat};
 use crate::alarm::Alarms;

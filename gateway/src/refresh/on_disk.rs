@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::by_hand::ByHand;
 use super::kept::Kept;
 use super::list_state::{ListState, ListStatus};
 use crate::alarm::Alarms;
@@ -36,6 +37,12 @@ impl OnDisk {
         let unknown = Timestamp::UNIX_EPOCH;
         state.load(&self.copies, &self.kept, &Alarms::default(), unknown);
         (state.loaded(), state.status())
+    }
+
+    /// What was taken out of `list` by hand, in the form of a list.
+    pub fn exceptions(&self, list: &Arc<List>) -> Loaded {
+        let said: Vec<_> = self.kept.manual(&list.name).collect();
+        ByHand::new(&said).as_exceptions_of(list)
     }
 }
 

@@ -109,7 +109,8 @@ fn of_list(found: &Match, prefix: Prefix) -> Hit {
             )
         }
         Origin::Put => format!("`portcullis list put {name}` without it"),
-        Origin::Manual => format!("`portcullis list remove {name} {prefix}`"),
+        // What was taken out hits nothing.
+        Origin::Manual | Origin::Exception => format!("`portcullis list remove {name} {prefix}`"),
     };
     Hit {
         list: Some(name.to_string()),

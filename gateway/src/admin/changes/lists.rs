@@ -33,6 +33,28 @@ pub(super) struct WantedEntry {
     for_s: Option<u64>,
 }
 
+/// An exception that is to end.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Excepted {
+    /// The address or prefix, as it was taken out.
+    #[schema(example = "192.0.2.7")]
+    prefix: String,
+    /// Who asks.
+    author: String,
+}
+
+/// Which copy is accepted.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Accepted {
+    /// Who asks.
+    author: String,
+    /// What it hashes to, as `held-back` tells it; where it is missing, whatever is held back is accepted.
+    #[serde(default)]
+    sha256: Option<String>,
+}
+
 type Answer = Result<Json<Changed>, Fault>;
 
 /// Adds an entry to a list by hand.
@@ -150,31 +172,56 @@ pub(super) async fn disable(
     change(&sources, ListChange { list, author, what: What::Disable }).await
 }
 
+/// Ends the exception of a prefix: what the source of the list has of it counts again.
+#[utoipa::path(
+    delete, path = "/api/v1/lists/{list}/exceptions", tag = "lists", operation_id = "endException",
+    params(("list" = String, Path, description = "The name of the list")),
+    request_body = Excepted,
+    responses(
+        (status = 200, body = Changed, description = "The list as it is now"),
+        (status = 404, description = "There is no list of that name"),
+        (status = 422, description = "There is no such exception, or what is asked for cannot be read"),
+        (status = 503, description = "The part of the daemon that changes things has ended"),
+    )
+)]
+pub(super) async fn restore(
+    State(sources): State<Arc<Sources>>,
+    Path(list): Path<String>,
+    Asked(Excepted { prefix, author }): Asked<Excepted>,
+) -> Answer {
+    let what = What::Restore { prefix: read(&prefix)? };
+    change(&sources, ListChange { list, author, what }).await
+}
+
 /// Puts in force the copy of a list that was held back.
 #[utoipa::path(
     post, path = "/api/v1/lists/{list}/accept", tag = "lists", operation_id = "acceptList",
     params(("list" = String, Path, description = "The name of the list")),
-    request_body = Said,
+    request_body = Accepted,
     responses(
         (status = 200, body = Changed, description = "The list as it is now"),
         (status = 404, description = "There is no list of that name"),
-        (status = 422, description = "What is asked for cannot be done, or cannot be read"),
+        (status = 422, description = "What is asked for cannot be done, or cannot be read; nothing is held back, or not what was looked at"),
         (status = 503, description = "The part of the daemon that changes things has ended"),
     )
 )]
 pub(super) async fn accept(
     State(sources): State<Arc<Sources>>,
     Path(list): Path<String>,
-    Asked(Said { author }): Asked<Said>,
+    Asked(Accepted { author, sha256: seen }): Asked<Accepted>,
 ) -> Answer {
-    change(&sources, ListChange { list, author, what: What::Accept }).await
+    change(&sources, ListChange { list, author, what: What::Accept { seen } }).await
+}
+
+fn read(prefix: &str) -> Result<Prefix, Fault> {
+    prefix.parse().map_err(|error| {
+        Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "that is no prefix").detail(error)
+    })
 }
 
 impl WantedEntry {
     fn prefix(&self) -> Result<Prefix, Fault> {
-        self.prefix.parse().map_err(|error| {
-            Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "that is no prefix").detail(error)
-        })
+        read(&self.prefix)
     }
 
     fn expires(&self) -> Result<Option<Expiry>, Fault> {

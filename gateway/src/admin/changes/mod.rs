@@ -37,6 +37,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Sources>> {
         .routes(routes!(lists::enable))
         .routes(routes!(lists::disable))
         .routes(routes!(lists::accept))
+        .routes(routes!(lists::restore))
         .routes(routes!(feeds::show))
         .routes(routes!(feeds::fetch))
         .routes(routes!(reviews::list, reviews::request))

@@ -91,7 +91,7 @@ fn files(options: &Options, config: &Path) -> Result<Vec<File>, Failure> {
         let origins = feed::origins(&list.source).unwrap_or_default();
         let path = |origin: &Origin| match origin {
             Origin::File(path) => path.clone(),
-            Origin::Url(_) | Origin::Put | Origin::Manual => feed::copy_path(list, origin, &copies),
+            _ => feed::copy_path(list, origin, &copies),
         };
         let foreign = matches!(list.source, Source::Url(_));
         origins

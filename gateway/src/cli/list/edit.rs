@@ -1,4 +1,4 @@
-//! `portcullis list add|remove|enable|disable|accept|put`: changes of lists, made by the daemon, in force when they return.
+//! `portcullis list add|remove|restore|enable|disable|accept|put`: changes of lists, made by the daemon, in force when they return.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::super::output::{self, Meaning};
 use super::super::progress::{Progress, size};
 use super::super::{Exit, Failure, author, daemon, duration};
-use super::in_path;
+use super::{copies, in_path};
 use crate::admin::{self, Method};
 use crate::config::Config;
 use crate::feed;
@@ -35,11 +35,36 @@ pub(in super::super) struct Entry {
     json: bool,
 }
 
-/// Arguments of `list enable`, `list disable` and `list accept`.
+/// Arguments of `list enable` and `list disable`.
 #[derive(Debug, Args)]
 pub(in super::super) struct Switch {
     /// The list
     name: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Arguments of `list restore`.
+#[derive(Debug, Args)]
+pub(in super::super) struct Restore {
+    /// The list
+    name: String,
+    /// The address or prefix, as it was taken out
+    prefix: Prefix,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Arguments of `list accept`.
+#[derive(Debug, Args)]
+pub(in super::super) struct Accept {
+    /// The list
+    name: String,
+    /// Only the copy that hashes to this, as `list held-back` shows it
+    #[arg(long, value_name = "HASH")]
+    sha256: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -53,6 +78,9 @@ pub(in super::super) struct Put {
     /// A file in any format of lists; `-` reads standard input
     #[arg(default_value = "-")]
     file: PathBuf,
+    /// Show what would change, and change nothing
+    #[arg(long)]
+    dry_run: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -74,16 +102,38 @@ pub(super) fn switch(options: &Switch, verb: &str, config: &Path) -> Result<Exit
     show(options.json, daemon::wait_for(admin::send(&socket, Method::POST, &path, &wanted))?)
 }
 
+pub(super) fn restore(options: &Restore, config: &Path) -> Result<Exit, Failure> {
+    let wanted = json!({"prefix": options.prefix, "author": author::author()});
+    let path = format!("{}/exceptions", path(&options.name)?);
+    let socket = Config::admin_socket_of(config);
+    show(options.json, daemon::wait_for(admin::send(&socket, Method::DELETE, &path, &wanted))?)
+}
+
+pub(super) fn accept(options: &Accept, config: &Path) -> Result<Exit, Failure> {
+    let wanted = json!({"author": author::author(), "sha256": options.sha256});
+    let path = format!("{}/accept", path(&options.name)?);
+    let socket = Config::admin_socket_of(config);
+    show(options.json, daemon::wait_for(admin::send(&socket, Method::POST, &path, &wanted))?)
+}
+
 pub(super) fn put(options: &Put, config: &Path) -> Result<Exit, Failure> {
-    let path = format!("{}/entries", path(&options.name)?);
+    let path = path(&options.name)?;
     let octets = content(&options.file)?;
+    let socket = Config::admin_socket_of(config);
+    let size = size(u64::try_from(octets.len()).unwrap_or(u64::MAX));
+    if options.dry_run {
+        let reading = Progress::of(format!("comparing {size} with {}", options.name));
+        let path = format!("{path}/preview");
+        let answer = daemon::wait_for(admin::put(&socket, Method::POST, &path, octets));
+        drop(reading);
+        output::answer(options.json, &answer?, copies::show_preview)?;
+        return Ok(Exit::Done);
+    }
     let author = author::author();
     let author = utf8_percent_encode(&author, NON_ALPHANUMERIC);
-    let socket = Config::admin_socket_of(config);
-    let path = format!("{path}?author={author}");
-    let size = size(u64::try_from(octets.len()).unwrap_or(u64::MAX));
+    let path = format!("{path}/entries?author={author}");
     let putting = Progress::of(format!("putting {size} into {}", options.name));
-    let answer = daemon::wait_for(admin::put(&socket, &path, octets));
+    let answer = daemon::wait_for(admin::put(&socket, Method::PUT, &path, octets));
     drop(putting);
     show(options.json, answer?)
 }

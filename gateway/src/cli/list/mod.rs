@@ -1,6 +1,7 @@
 //! `portcullis list`: what lists there are, what is in them, and changes of them.
 
 mod check;
+mod copies;
 mod edit;
 mod export;
 mod find;
@@ -34,8 +35,12 @@ pub(super) enum Command {
     Enable(edit::Switch),
     /// Switch a list off
     Disable(edit::Switch),
+    /// End an exception: what the source has counts again
+    Restore(edit::Restore),
+    /// Show what would change if what was refused were accepted
+    HeldBack(copies::HeldBack),
     /// Put in force what was refused as too different, broken or empty
-    Accept(edit::Switch),
+    Accept(edit::Accept),
     /// Fill a list without a source, from a file or standard input
     Put(edit::Put),
 }
@@ -50,7 +55,9 @@ pub(super) fn run(command: &Command, config: &Path) -> Result<Exit, Failure> {
         Command::Remove(options) => edit::remove(options, config),
         Command::Enable(options) => edit::switch(options, "enable", config),
         Command::Disable(options) => edit::switch(options, "disable", config),
-        Command::Accept(options) => edit::switch(options, "accept", config),
+        Command::Restore(options) => edit::restore(options, config),
+        Command::HeldBack(options) => copies::held_back(options, config),
+        Command::Accept(options) => edit::accept(options, config),
         Command::Put(options) => edit::put(options, config),
     }
 }

@@ -17,6 +17,9 @@ use crate::refresh::ListStatus;
 pub(in super::super) struct Options {
     /// The list whose entries are shown
     name: Option<String>,
+    /// What was taken out of it by hand, instead
+    #[arg(long, requires = "name")]
+    exceptions: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -26,7 +29,10 @@ pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
     let config = offline::config(config)?;
     let lists = Lists::open(&config);
     if let Some(name) = &options.name {
-        return entries(options, &lists.load_aloud(find(&config, name)?));
+        let list = find(&config, name)?;
+        let shown =
+            if options.exceptions { lists.exceptions(list) } else { lists.load_aloud(list) };
+        return entries(options, &shown);
     }
     let all: Vec<_> = config.lists.iter().map(|list| lists.load(list).1).collect();
     show(options, &all)

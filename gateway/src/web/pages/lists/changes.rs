@@ -22,6 +22,7 @@ pub(super) fn routes() -> Router<Arc<Site>> {
     Router::new()
         .route("/lists/{list}/add", post(add))
         .route("/lists/{list}/remove", post(remove))
+        .route("/lists/{list}/restore", post(restore))
         .route("/lists/{list}/fetch", post(fetch))
         .route("/lists/{list}/enable", post(enable))
         .route("/lists/{list}/disable", post(disable))
@@ -39,11 +40,24 @@ async fn add((State(site), Path(list)): Of, frame: Frame, Form(said): Form<Said>
     told(&site, &frame, &list, &said, sent).await
 }
 
-async fn remove((State(site), Path(list)): Of, frame: Frame, Form(said): Form<Said>) -> Response {
+async fn remove(of: Of, frame: Frame, Form(said): Form<Said>) -> Response {
+    take_away(of, &frame, &said, "entries").await
+}
+
+async fn restore(of: Of, frame: Frame, Form(said): Form<Said>) -> Response {
+    take_away(of, &frame, &said, "exceptions").await
+}
+
+async fn take_away(
+    (State(site), Path(list)): Of,
+    frame: &Frame,
+    said: &Said,
+    what: &str,
+) -> Response {
     let wanted = json!({"prefix": said.text("prefix")});
-    let to = format!("{API}/{}/entries", segment(&list));
+    let to = format!("{API}/{}/{what}", segment(&list));
     let sent = site.api.send(&frame.author(), Method::DELETE, &to, &wanted).await;
-    told(&site, &frame, &list, &Said::default(), sent).await
+    told(&site, frame, &list, &Said::default(), sent).await
 }
 
 async fn fetch((State(site), Path(list)): Of, frame: Frame) -> Response {

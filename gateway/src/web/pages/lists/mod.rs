@@ -1,6 +1,7 @@
 //! Lists: how each is, and what can be done about it.
 
 mod changes;
+mod copies;
 mod one;
 mod put;
 
@@ -31,6 +32,7 @@ pub(super) fn routes() -> Router<Arc<Site>> {
         .route("/lists", get(show))
         .merge(one::routes())
         .merge(changes::routes())
+        .merge(copies::routes())
         .merge(put::routes())
 }
 
@@ -137,6 +139,7 @@ fn waits(list: &Value, frame: &Frame) -> Markup {
                         (time(&held_back["as_of"])) ", is held back: " (text(&held_back["why"])) "." }
                 }
                 @if list["can_accept"] == true {
+                    p { a href=(copies::held_back(name)) { "See what it would change" } }
                     p { (frame.button(&format!("{}/accept", path(name)), "Accept the copy", name,
                         Some(&format!("Put the copy of {name} in force that was held back?")))) }
                 }
@@ -201,7 +204,7 @@ mod tests {
             (with("enabled", json!(false)), vec!["/enable", "badge plain"], vec!["/disable"]),
             (with("enforce", json!(false)), vec!["dry run"], vec![]),
             (fetched, vec!["/fetch", "(3 times)"], vec!["/accept"]),
-            (refused, vec!["/accept", "is held back", "10 octets"], vec![]),
+            (refused, vec!["/accept", "/held-back", "is held back", "10 octets"], vec![]),
         ] {
             let lists = json!([list]);
             let shown = content(&lists, &Frame::of(Role::Operator)).into_string();

@@ -36,7 +36,7 @@ async fn show(
     Path(list): Path<String>,
     Query(said): Query<Said>,
 ) -> Response {
-    let unknown = said.unknown(&["search", "after", "prefix", "reason"]);
+    let unknown = said.unknown(&["search", "after", "excepted-after", "prefix", "reason"]);
     frame.shown(PATH, &list, unknown, whole(&site, &frame, &list, &said, None).await)
 }
 
@@ -65,10 +65,13 @@ pub(super) async fn whole(
             Fault::new(StatusCode::NOT_FOUND, "there is no list of that name").detail(name)
         }));
     };
+    let has_exceptions = list["exceptions"].as_u64().is_some_and(|exceptions| exceptions > 0);
+    let exceptions = if has_exceptions { Some(exceptions(site, name, said).await) } else { None };
     Ok(html! {
         (waits(list, frame))
         (overview(list, frame))
         (of_entries(name, entries.as_ref(), said, frame))
+        @if let Some(exceptions) = &exceptions { (of_exceptions(name, exceptions.as_ref(), said, frame)) }
         @if frame.may_change() { (addition(name, said, frame)) }
         @if frame.may_change() && put::is_put(list) { (put::form(name, said, preview, frame)) }
         (of_history(history.as_ref()))
@@ -173,8 +176,71 @@ fn table(name: &str, entries: &[Value], frame: &Frame) -> Markup {
     html! {
         @if may_change {
             form method="post" action={ (path(name)) "/remove" } { (frame.csrf()) (table) }
-            p.hint { "What a source has stays out by an exception; add it again to end that." }
+            p.hint { "What a source has stays out by an exception, until that is ended." }
         } @else { (table) }
+    }
+}
+
+async fn exceptions(site: &Site, name: &str, said: &Said) -> Result<Value, Fault> {
+    let parameters = asked(&[
+        ("limit", Some(ENTRIES)),
+        ("prefix", said.given("search")),
+        ("after", said.given("excepted-after")),
+    ]);
+    site.api.get(&format!("{API}/{}/exceptions{parameters}", segment(name))).await
+}
+
+/// What was taken out by hand of what the source has.
+fn of_exceptions(name: &str, found: Result<&Value, &Fault>, said: &Said, frame: &Frame) -> Markup {
+    let more = |found: &Value| {
+        let next = found["next"].as_str()?;
+        Some(asked(&[("search", said.given("search")), ("excepted-after", Some(next))]))
+    };
+    html! {
+        section.card aria-labelledby="exceptions" {
+            h2 id="exceptions" { "Exceptions" }
+            @match found {
+                Err(fault) => (told(fault)),
+                Ok(found) => {
+                    p.hint { "What the source has of these does not count. "
+                        @if said.given("search").is_some() { "Those that cover it, are it, or lie inside it: " }
+                        @else { "In all: " } (count(&found["matching"])) "." }
+                    @let table = exceptions_table(name, rows(&found["entries"]), frame);
+                    @if frame.may_change() {
+                        form method="post" action={ (path(name)) "/restore" } { (frame.csrf()) (table) }
+                    } @else { (table) }
+                    @if let Some(more) = more(found) {
+                        p { a href={ (path(name)) (more) "#exceptions" } { "More exceptions" } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn exceptions_table(name: &str, exceptions: &[Value], frame: &Frame) -> Markup {
+    let may_change = frame.may_change();
+    html! {
+        @if !exceptions.is_empty() { div.scroll tabindex="0" { table {
+            thead { tr { th scope="col" { "Prefix" } th scope="col" { "Reason" } th scope="col" { "By" }
+                th scope="col" { "Since" } th scope="col" { "Until" }
+                @if may_change { th scope="col" { "Change" } } } }
+            tbody { @for exception in exceptions {
+                @let prefix = text(&exception["prefix"]);
+                tr {
+                    th scope="row" { (lookup(prefix)) }
+                    td { (text(&exception["reason"])) }
+                    td { (text(&exception["author"])) }
+                    td { (time(&exception["since"])) }
+                    td { (time(&exception["until"])) }
+                    @if may_change { td {
+                        button.quiet type="submit" name="prefix" value=(prefix)
+                            data-ask={ "End the exception of " (prefix) "? What the source of " (name) " has of it counts then." } {
+                            "Restore" span.visually-hidden { " " (prefix) } }
+                    } }
+                }
+            } }
+        } } }
     }
 }
 
@@ -273,6 +339,22 @@ mod tests {
         let fault = Fault::new(StatusCode::UNPROCESSABLE_ENTITY, HOSTILE);
         let shown = of_entries("a", Err(&fault), &Said::default(), &Frame::of(Role::Viewer));
         assert!(shown.into_string().contains("&lt;script&gt;"));
+    }
+
+    #[test]
+    fn an_exception_has_who_made_it_and_an_operator_ends_it() {
+        let found = json!({"matching": 2, "next": "192.0.2.7-1", "entries": [
+            {"prefix": "192.0.2.7", "reason": HOSTILE, "author": HOSTILE, "until": HOSTILE}, null]});
+        for (role, is_operator) in [(Role::Operator, true), (Role::Viewer, false)] {
+            let said = Said::of("search=192.0.2.0/24");
+            let shown = of_exceptions("a/b", Ok(&found), &said, &Frame::of(role)).into_string();
+            assert_eq!(shown.contains("/lists/a%2Fb/restore"), is_operator, "{shown}");
+            assert!(
+                shown.contains("?search=192.0.2.0%2F24&amp;excepted-after=192.0.2.7-1#exceptions"),
+                "{shown}"
+            );
+            assert!(!shown.contains("<script"), "{shown}");
+        }
     }
 
     #[test]

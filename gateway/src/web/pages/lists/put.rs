@@ -12,14 +12,12 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::changes::{done, told};
+use super::copies::change;
 use super::{API, PATH, one, path};
 use crate::web::frame::{self, Frame};
-use crate::web::parts::{badge, count, rows, segment, text};
+use crate::web::parts::{rows, segment};
 use crate::web::said::Said;
 use crate::web::site::{LONGEST_FORM, Site};
-
-/// Prefixes of each side, and lines, that are shown.
-const SHOWN: usize = 50;
 
 /// All paths.
 pub(super) fn routes() -> Router<Arc<Site>> {
@@ -136,32 +134,7 @@ fn of_preview(preview: &Value) -> Markup {
                 p { "Where it is right all the same, put it, and accept it then." }
             }
         }
-        p { "Entries: " (count(&preview["entries"])) ", read as " (text(&preview["format"])) "." }
-        div.columns {
-            @for (side, title, meaning) in [
-                ("come", "Would come", "plain"), ("go", "Would go", "doubtful"), ("stay", "Would stay", "good"),
-            ] {
-                @let of_side = &preview[side];
-                @let first = rows(&of_side["first"]);
-                div {
-                    h3 { (title) " " (badge(&count(&of_side["count"]), meaning)) }
-                    @if !first.is_empty() { details {
-                        summary { "The first " (first.len().min(SHOWN)) }
-                        ul { @for prefix in first.iter().take(SHOWN) { li { (text(prefix)) } } }
-                    } }
-                }
-            }
-        }
-        @let rejected = rows(&preview["rejected_lines"]);
-        @if !rejected.is_empty() {
-            div.notice.doubtful {
-                p { strong { "Lines that are no entries: " (count(&preview["rejected"])) } }
-                ul { @for line in rejected.iter().take(SHOWN) {
-                    li { "line " (count(&line["line"])) ": " code { (text(&line["text"])) } ": " (text(&line["why"])) }
-                } }
-            }
-        }
-        @for notice in rows(&preview["notices"]).iter().take(SHOWN) { p.hint { (text(notice)) } }
+        (change(preview))
     }
 }
 

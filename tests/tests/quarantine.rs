@@ -453,8 +453,23 @@ fn what_the_next_hop_does_not_take_stays() {
     stage.next_hop.answer_normally();
     let output = cli(&stage, &["release", &id]);
     assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(stage.next_hop.delivered().len(), 2);
+    assert_eq!(count(&stage), 0);
+
+    // For one of them, or for nobody.
+    let other = hold(&stage, &["b@example.org", "c@example.org"]);
+    let output = cli(&stage, &["release", &other, "--to", "d@example.org"]);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    let words = "does not wait for <d@example.org>, expected one of: b@example.org, c@example.org";
+    assert!(said(&output).contains(words), "{}", said(&output));
+    let output = cli(&stage, &["release", &other, "--to", "c@example.org"]);
+    assert!(output.status.success(), "{}", said(&output));
+    let shown = said(&cli(&stage, &["show", &other]));
+    assert!(shown.contains("<b@example.org>") && !shown.contains("<c@"), "{shown}");
+    assert!(cli(&stage, &["release", &other]).status.success());
     let delivered = stage.next_hop.delivered();
-    assert_eq!(delivered.len(), 2);
+    let to: Vec<_> = delivered.iter().skip(2).map(|it| it.recipients.clone()).collect();
+    assert_eq!(to, [["<c@example.org>"], ["<b@example.org>"]]);
     assert_eq!(count(&stage), 0);
 }
 

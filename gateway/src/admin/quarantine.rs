@@ -94,6 +94,17 @@ struct Shown {
     header: String,
 }
 
+/// Who is to have a message.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ReleaseAsked {
+    /// Who asks.
+    author: String,
+    /// The recipients that are to have it, as the record has them; all where none is named.
+    #[serde(default)]
+    to: Vec<String>,
+}
+
 /// What was deleted.
 #[derive(Debug, Serialize, ToSchema)]
 struct Deleted {
@@ -189,11 +200,11 @@ fn read_piece(mut file: File) -> io::Result<Option<(Bytes, File)>> {
     Ok((length > 0).then(|| (Bytes::from(piece), file)))
 }
 
-/// Gives a message in quarantine to the next hop, and deletes it when all recipients have it.
+/// Gives a message in quarantine to the next hop, for some recipients or all, and deletes it when all have it.
 #[utoipa::path(
     post, path = "/api/v1/quarantine/{id}/release", tag = "quarantine", operation_id = "releaseMessage",
     params(("id" = String, Path, description = "The name of the message: 13 letters and digits, the reference in the reply")),
-    request_body = Said,
+    request_body = ReleaseAsked,
     responses(
         (status = 200, body = Released, description = "What the next hop said"),
         (status = 404, description = "There is no message of that name"),
@@ -205,17 +216,18 @@ fn read_piece(mut file: File) -> io::Result<Option<(Bytes, File)>> {
 async fn release(
     State(sources): State<Arc<Sources>>,
     Path(id): Path<String>,
-    Asked(said): Asked<Said>,
+    Asked(asked): Asked<ReleaseAsked>,
 ) -> Result<Json<Released>, Fault> {
     let id = meant(&id)?;
-    let author = on_one_line(&said.author);
+    let author = on_one_line(&asked.author);
     let Some(front) = &sources.fronts.smtp else {
         let hint = "add a [[listener]] with its [next_hop], and restart the daemon";
         return Err(Fault::new(StatusCode::CONFLICT, "there is no next hop").hint(hint));
     };
-    let released = front.release(&id, &author).await;
+    let released = front.release(&id, asked.to, &author).await;
     released.map(Json).map_err(|error| match error {
         ReleaseError::Quarantine(error) => refused(&error),
+        ReleaseError::NoRecipient { .. } => Fault::new(StatusCode::UNPROCESSABLE_ENTITY, error),
         ReleaseError::NextHop(_) => Fault::new(StatusCode::BAD_GATEWAY, error)
             .hint("nothing is lost: the message stays in quarantine; try again when the next hop takes it"),
         ReleaseError::Unanswered(_) => Fault::new(StatusCode::BAD_GATEWAY, error)

@@ -50,6 +50,9 @@ enum Command {
         /// Their references
         #[arg(required = true)]
         ids: Vec<String>,
+        /// Only for these recipients; for the others it stays
+        #[arg(long, value_name = "ADDRESS")]
+        to: Vec<String>,
     },
     /// Delete messages for good
     Delete {
@@ -92,7 +95,7 @@ pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
         Some(Command::List(wanted)) => list(&socket, wanted, options.json),
         Some(Command::Show { id, raw: false }) => show(&socket, id, options.json),
         Some(Command::Show { id, raw: true }) => raw(&socket, id),
-        Some(Command::Release { ids }) => release(&socket, ids, options.json),
+        Some(Command::Release { ids, to }) => release(&socket, ids, to, options.json),
         Some(Command::Delete { ids }) => delete(&socket, ids, options.json),
     }
 }
@@ -223,8 +226,8 @@ fn raw(socket: &Path, id: &str) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn release(socket: &Path, ids: &[String], is_json: bool) -> Result<Exit, Failure> {
-    let asked = json!({"author": author::author()});
+fn release(socket: &Path, ids: &[String], to: &[String], is_json: bool) -> Result<Exit, Failure> {
+    let asked = json!({"author": author::author(), "to": to});
     each(ids, is_json, |id| {
         let path = format!("{}/release", path(id));
         let answer = admin::send_within(RELEASE, socket, Method::POST, &path, &asked);
@@ -237,9 +240,10 @@ fn release(socket: &Path, ids: &[String], is_json: bool) -> Result<Exit, Failure
     })
 }
 
-/// Whether everybody has the message, and it is gone from here.
+/// Whether everybody has the message who was to have it, and it is gone for them.
 fn is_done(answer: &Value) -> bool {
-    answer["left"] == json!(0) && answer["fault"].is_null()
+    let mut recipients = items(&answer["recipients"]);
+    recipients.all(|outcome| outcome["released"] == true) && answer["fault"].is_null()
 }
 
 fn show_released(answer: &Value) -> Result<(), Failure> {

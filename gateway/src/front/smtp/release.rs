@@ -20,6 +20,8 @@ use crate::quarantine::{
 };
 use crate::smtp::{Command, DataEncoder, Mail, NextHopReply, Rcpt};
 
+/// Recipients that are named to whoever named another one.
+const NAMED: usize = 20;
 /// Octets that are read and sent at once.
 const PIECE: usize = 64 * 1024;
 
@@ -56,6 +58,16 @@ pub enum ReleaseError {
     /// It is not to be had.
     #[error(transparent)]
     Quarantine(#[from] QuarantineError),
+    /// It is not for somebody to whom it was to go.
+    #[error("{id} does not wait for <{recipient}>, expected one of: {}", known.join(", "))]
+    NoRecipient {
+        /// The message.
+        id: Id,
+        /// Who was named.
+        recipient: String,
+        /// For whom it waits, the first [`NAMED`].
+        known: Vec<String>,
+    },
     /// The next hop cannot be spoken to.
     #[error("the next hop does not take it: {0}")]
     NextHop(String),
@@ -73,21 +85,29 @@ struct Answers {
 }
 
 impl Front {
-    /// Hands the message `id` to the next hop for `author`. What the next hop took is removed only after it said so, and what
-    /// it did not take stays. Goes on to its end, whether somebody waits for it or not.
+    /// Hands the message `id` to the next hop for `author`, for the recipients `to`, or for all where none is named. What the next
+    /// hop took is removed only after it said so, and what it did not take stays. Goes on to its end, whether somebody waits for it
+    /// or not.
     pub async fn release(
         self: &Arc<Self>,
         id: &Id,
+        to: Vec<String>,
         author: &str,
     ) -> Result<Released, ReleaseError> {
         let (front, id, author) = (Arc::clone(self), id.clone(), author.to_owned());
-        let release = tokio::spawn(async move { front.release_taken(&id, author).await });
+        let release = tokio::spawn(async move { front.release_taken(&id, to, author).await });
         release.await.unwrap_or_else(|_panicked| Err(QuarantineError::Died.into()))
     }
 
-    async fn release_taken(&self, id: &Id, author: String) -> Result<Released, ReleaseError> {
+    async fn release_taken(
+        &self,
+        id: &Id,
+        to: Vec<String>,
+        author: String,
+    ) -> Result<Released, ReleaseError> {
         let begun = ReleaseBegun { author, time: Clock::System.now() };
-        let Begun { taken, record, file } = begin(&self.quarantine, id, begun.clone()).await?;
+        let Begun { taken, mut record, others, file } =
+            begin(&self.quarantine, id, to, begun.clone()).await?;
         let sent = self.send(&self.settings.load_full(), file, &record).await;
         let answers = match sent {
             Ok(answers) => answers,
@@ -97,20 +117,22 @@ impl Front {
                 }
                 if !matches!(error, ReleaseError::Unanswered(_)) {
                     // With that it is as it was before. If it cannot be written, the record says more than was done.
+                    record.recipients.extend(others);
                     let record = HeldMessage { release_begun: None, ..record };
                     drop(blocking(move || taken.update(&record)).await);
                 }
                 return Err(error);
             }
         };
-        self.settle_release(taken, record, &begun.author, answers).await
+        self.settle_release(taken, record, others, &begun.author, answers).await
     }
 
-    /// Removes what was taken, and keeps what was not.
+    /// Removes what was taken, and keeps what was not, with the `others` that were not to have it.
     async fn settle_release(
         &self,
         taken: Taken,
         record: HeldMessage,
+        others: Vec<HeldRecipient>,
         author: &str,
         answers: Answers,
     ) -> Result<Released, ReleaseError> {
@@ -133,18 +155,20 @@ impl Front {
             let which = record.recipients.iter().zip(&outcomes);
             which.filter(move |(_recipient, outcome)| outcome.released == released)
         };
-        let left: Vec<_> = split(false)
+        let mut left: Vec<_> = split(false)
             .map(|(recipient, outcome)| HeldRecipient {
                 refused: Some(outcome.reply.clone()),
                 ..recipient.clone()
             })
             .collect();
         let told: Vec<_> = split(true).map(|(recipient, _outcome)| recipient.clone()).collect();
-        let (event, told) = match (told.is_empty(), left.is_empty()) {
+        let stays = !left.is_empty() || !others.is_empty();
+        let (event, told) = match (told.is_empty(), stays) {
             (true, _) => (EventKind::NotReleased, left.clone()),
-            (false, true) => (EventKind::Released, told),
-            (false, false) => (EventKind::PartlyReleased, told),
+            (false, false) => (EventKind::Released, told),
+            (false, true) => (EventKind::PartlyReleased, told),
         };
+        left.extend(others);
         let about = HeldMessage { recipients: told, ..record.clone() };
         self.tell(event, &about, author, reply.as_deref());
         let (id, count) = (record.id.clone(), left.len());
@@ -220,7 +244,10 @@ impl Front {
 /// A message whose release was begun.
 struct Begun {
     taken: Taken,
+    /// With the recipients that are to have it.
     record: HeldMessage,
+    /// The other recipients.
+    others: Vec<HeldRecipient>,
     file: File,
 }
 
@@ -229,23 +256,39 @@ struct Begun {
 async fn begin(
     quarantine: &Arc<Quarantine>,
     id: &Id,
+    to: Vec<String>,
     begun: ReleaseBegun,
-) -> Result<Begun, QuarantineError> {
+) -> Result<Begun, ReleaseError> {
     let (quarantine, id) = (Arc::clone(quarantine), id.clone());
     blocking(move || {
         let taken = quarantine.take(&id)?;
         let file = taken.open()?;
-        let record = HeldMessage { release_begun: Some(begun), ..taken.record()? };
+        let mut record = HeldMessage { release_begun: Some(begun), ..taken.record()? };
+        let is_known = |to: &String| record.recipients.iter().any(|held| held.address == *to);
+        if let Some(stranger) = to.iter().find(|to| !is_known(to)) {
+            let known = record.recipients.iter().take(NAMED);
+            return Err(ReleaseError::NoRecipient {
+                id,
+                recipient: stranger.clone(),
+                known: known.map(|held| held.address.clone()).collect(),
+            });
+        }
         taken.update(&record)?;
-        Ok(Begun { taken, record, file })
+        let is_meant = |held: &HeldRecipient| to.is_empty() || to.contains(&held.address);
+        let all = std::mem::take(&mut record.recipients);
+        let (meant, others) = all.into_iter().partition(is_meant);
+        record.recipients = meant;
+        Ok(Begun { taken, record, others, file })
     })
     .await
 }
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, QuarantineError> + Send + 'static,
-) -> Result<T, QuarantineError> {
-    spawn_blocking(work).await.unwrap_or(Err(QuarantineError::Died))
+async fn blocking<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<QuarantineError> + Send + 'static,
+{
+    spawn_blocking(work).await.unwrap_or_else(|_panicked| Err(QuarantineError::Died.into()))
 }
 
 /// Names a recipient; whether the next hop takes it, and what it says.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Form, Path, Query, State};
 use axum::http::Method;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
@@ -105,9 +105,16 @@ async fn whole_one(site: &Site, frame: &Frame, id: &str) -> Result<Markup, Fault
     Ok(one(&message, frame))
 }
 
-async fn release(State(site): State<Arc<Site>>, frame: Frame, Path(id): Path<String>) -> Response {
+/// For all recipients, or for the one that is said.
+async fn release(
+    State(site): State<Arc<Site>>,
+    frame: Frame,
+    Path(id): Path<String>,
+    Form(said): Form<Said>,
+) -> Response {
     let path = format!("{API}/{}/release", segment(&id));
-    match &site.api.send(&frame.author(), Method::POST, &path, &json!({})).await {
+    let to: Vec<_> = said.given("to").into_iter().collect();
+    match &site.api.send(&frame.author(), Method::POST, &path, &json!({"to": to})).await {
         Ok(answer) if answer["left"] == 0 && answer["fault"].is_null() => {
             let to = rows(&answer["recipients"]).len();
             let done = format!("{}: released; recipients: {to}", text(&answer["id"]));
@@ -293,12 +300,16 @@ fn one(message: &Value, frame: &Frame) -> Markup {
         }
         section.card aria-labelledby="recipients" {
             h2 id="recipients" { "Recipients that do not have it yet" }
-            ul.plain { @for recipient in recipients.iter().take(RECIPIENTS) { li {
+            @let all = html! { ul.plain { @for recipient in recipients.iter().take(RECIPIENTS) { li {
                 (text(&recipient["address"]))
                 @if let Some(refused) = recipient["refused"].as_str() {
                     " " (badge("not taken", "bad")) " " (refused)
                 }
-            } } }
+                @if frame.may_change() && recipients.len() > 1 { " " (release_to(text(&recipient["address"]))) }
+            } } } };
+            @if frame.may_change() {
+                form method="post" action={ (path) "/release" } { (frame.csrf()) (all) }
+            } @else { (all) }
             @if recipients.len() > RECIPIENTS { p.hint { "and " (recipients.len() - RECIPIENTS) " more" } }
         }
         section.card aria-labelledby="header" {
@@ -314,6 +325,15 @@ fn one(message: &Value, frame: &Frame) -> Markup {
             p.hint { "It may be harmful: open it with care." }
         }
         p { a href=(PATH) { "All messages" } }
+    }
+}
+
+/// A button of the form around all recipients.
+fn release_to(recipient: &str) -> Markup {
+    html! {
+        button.quiet type="submit" name="to" value=(recipient)
+            data-ask={ "Hand this message to the next hop, for " (recipient) " alone?" } {
+            "Release" span.visually-hidden { " to " (recipient) } }
     }
 }
 
@@ -350,7 +370,7 @@ fn released(answer: &Value) -> Markup {
         section.card aria-labelledby="released" {
             h2 id="released" { "What the next hop said" }
             div.notice.doubtful role="status" { p { strong {
-                @if let Some(fault) = answer["fault"].as_str() { "All have it, and it is still here: " (fault) }
+                @if let Some(fault) = answer["fault"].as_str() { "They have it, and it is still here: " (fault) }
                 @else { "Recipients that do not have it: " (count(&answer["left"])) "; for them it stays here." }
             } } }
             div.scroll tabindex="0" { table {

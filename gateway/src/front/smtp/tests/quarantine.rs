@@ -226,8 +226,8 @@ async fn what_is_released_goes_on_as_it_came() {
     let site = Site::start(&peer, |_, _| ()).await;
     let message = one_in_quarantine(&site).await;
     let (one, other) = tokio::join!(
-        site.front.release(&message.id, "ops"),
-        site.front.release(&message.id, "others")
+        site.front.release(&message.id, Vec::new(), "ops"),
+        site.front.release(&message.id, Vec::new(), "others")
     );
     let released = match (one, other) {
         (Ok(released), Err(error)) | (Err(error), Ok(released)) => {
@@ -255,7 +255,7 @@ async fn what_is_released_goes_on_as_it_came() {
     ] {
         assert!(commands.contains(said), "{said} in\n{commands}");
     }
-    let again = site.front.release(&message.id, "ops").await;
+    let again = site.front.release(&message.id, Vec::new(), "ops").await;
     assert!(matches!(again, Err(ReleaseError::Quarantine(QuarantineError::Unknown(_)))));
     let records = site.finish().await;
     let event = records.iter().find(|record| record["phase"] == "quarantine").unwrap();
@@ -290,7 +290,7 @@ async fn what_the_next_hop_does_not_take_stays() {
         let site = Site::start(&peer, |settings, _| settings.next_hop.idle_connections = 0).await;
         let message = one_in_quarantine(&site).await;
         peer.set(Script { replies, taken, ..postfix() });
-        let released = site.front.release(&message.id, "ops").await;
+        let released = site.front.release(&message.id, Vec::new(), "ops").await;
         let count = released.as_ref().ok().map(|released| {
             assert_eq!(released.left, left, "{name}");
             released.recipients.iter().filter(|outcome| outcome.released).count()
@@ -302,7 +302,7 @@ async fn what_the_next_hop_does_not_take_stays() {
         assert_eq!(rest.release_begun.is_some(), name == "an end", "{name}");
         assert_eq!(octets(&site, &rest.id).len(), octets(&site, &message.id).len());
         peer.set(postfix());
-        let released = site.front.release(&message.id, "ops").await.unwrap();
+        let released = site.front.release(&message.id, Vec::new(), "ops").await.unwrap();
         assert_eq!((released.recipients.len(), held(&site).len()), (left, 0), "{name}");
         let records = site.finish().await;
         let event = records.iter().find(|record| record["phase"] == "quarantine").unwrap();

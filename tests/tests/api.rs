@@ -201,7 +201,8 @@ fn answers_have_the_fields_that_the_document_names() {
     }
     let stage = Site::without_kernel()
         .top("recipient_domains = [\"example.org\"]")
-        .list("bad", "open-proxy", "", &format!("{REFUSED} sends spam\n"))
+        .list("bad", "open-proxy", "", &format!("{REFUSED} sends spam\n198.51.100.0/28\n"))
+        .tables("[[list]]\nname = \"given\"\nclass = \"local-bad\"")
         .stage(&[REFUSED, CLEAN])
         .unwrap();
     let daemon = stage.start().unwrap();
@@ -221,6 +222,10 @@ fn answers_have_the_fields_that_the_document_names() {
         assert!(output.status.success(), "{arguments:?}: {output:?}");
     }
 
+    // A copy that is held back, and an exception.
+    assert_eq!(ask(&stage, "PUT", "/api/v1/lists/given/entries?author=me", "<html>").0, 422);
+    stage.home.cli(&["list", "remove", "bad", "198.51.100.7"]).unwrap();
+
     let document = Document::new(get(&stage, "/api/v1/openapi.json"));
     let paths = document.paths_of_json();
     let plain: Vec<_> = paths.iter().filter(|path| !path.contains('{')).collect();
@@ -231,6 +236,8 @@ fn answers_have_the_fields_that_the_document_names() {
     for (path, wanted) in [
         ("/api/v1/lists/{list}/entries", "/api/v1/lists/bad/entries"),
         ("/api/v1/lists/{list}/history", "/api/v1/lists/bad/history"),
+        ("/api/v1/lists/{list}/exceptions", "/api/v1/lists/bad/exceptions"),
+        ("/api/v1/lists/{list}/held-back", "/api/v1/lists/given/held-back"),
         ("/api/v1/lookup/{ip}", "/api/v1/lookup/198.51.100.66"),
         ("/api/v1/lookup/{ip}/letter", "/api/v1/lookup/198.51.100.66/letter"),
         ("/api/v1/reviews/{id}", "/api/v1/reviews/1"),

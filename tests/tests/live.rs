@@ -92,6 +92,15 @@ fn a_component_says_more_for_a_while_and_falls_back_by_itself() {
     assert_eq!((&raised["level"], &raised["raised"]["author"]), (&json!("debug"), &json!("ada")));
     deliver(&stage, CLEAN);
     daemon.wait_for_log("DEBUG scan: client=[198.18.3.9] logical=0 hops=2", LONG).unwrap();
+    // Whoever has no shell on the host sees the same lines.
+    let (_, lines) = said(&stage, &["log", "lines", "--component", "scan", "--limit", "1"]);
+    assert!(lines.contains(" debug scan: client=[198.18.3.9] logical=0 hops=2"), "{lines}");
+    let grave = say(&stage, &["log", "lines", "--level", "warn", "--json"]);
+    let grave = grave["lines"].as_array().unwrap();
+    assert!(
+        grave.iter().any(|it| it["text"].as_str().unwrap().starts_with("raised component=scan"))
+    );
+    assert!(grave.iter().all(|it| it["level"] == "warn" || it["level"] == "error"), "{grave:#?}");
     assert_eq!(debug_lines(&daemon, "decision"), 0, "nothing else is raised");
     let status = stage.status().unwrap();
     let is_over = begun.elapsed() > Duration::from_secs(3);
@@ -148,6 +157,9 @@ fn a_reload_keeps_what_is_raised_a_restart_does_not_and_faults_change_nothing() 
         (&["log", "set", "smtp=debug", "--for", "25h"], "for 90000 s, expected at most 24 h"),
         (&["log", "set", "hickory_proto=trace"], "component \"hickory_proto\""),
         (&["log", "reset", "moon"], "component \"moon\""),
+        (&["log", "lines", "--component", "moon"], "component \"moon\""),
+        (&["log", "lines", "--level", "loud"], "level \"loud\""),
+        (&["log", "lines", "--limit", "0"], "expected 1 to 1000"),
         (&["log", "set", "smtp"], "`smtp`, expected a component and its level"),
     ] {
         let (code, text) = said(&stage, arguments);

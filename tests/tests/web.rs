@@ -350,7 +350,7 @@ fn an_operator_does_a_days_work() {
 }
 
 /// The pages, each with words that it has.
-const PAGES: [(&str, &str, &str); 16] = [
+const PAGES: [(&str, &str, &str); 17] = [
     ("overview", "/", "Protection"),
     ("lookup", "/lookup?about=198.18.1.3", "sends spam"),
     ("lookup-network", "/lookup?about=198.18.9.0/24", "botnet"),
@@ -364,6 +364,7 @@ const PAGES: [(&str, &str, &str); 16] = [
     ("quarantine", "/quarantine", "Quarantine"),
     ("system", "/system", "Files out of reach"),
     ("doctor", "/system/doctor", "May be better"),
+    ("log", "/system/log", "The last lines"),
     ("none", "/no-such-page", "nothing"),
     ("message-none", "/messages/AAAAAAAAAAAAA", "AAAAAAAAAAAAA"),
     ("public", "http://127.0.0.1:8080/", "Why was my mail refused"),

@@ -1,4 +1,4 @@
-//! `/api/v1/log`: what each component says, and more of it for a while.
+//! `/api/v1/log`: what each component says, its last lines, and more of them for a while.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,15 +13,16 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::author::Asked;
+use super::queried::{Queried, limit};
 use super::{Fault, Sources};
 use crate::audit;
 use crate::clock::Clock;
-use crate::levels::{COMPONENTS, LevelEvent, LevelFault, LevelsReport, Raise};
+use crate::levels::{self, COMPONENTS, LevelEvent, LevelFault, LevelsReport, Line, Raise};
 use crate::policy::SCHEMA;
 
 /// All paths.
 pub(super) fn routes() -> OpenApiRouter<Arc<Sources>> {
-    OpenApiRouter::default().routes(routes!(show, set, reset))
+    OpenApiRouter::default().routes(routes!(show, set, reset)).routes(routes!(lines))
 }
 
 /// What is to be raised.
@@ -62,6 +63,62 @@ async fn show(State(sources): State<Arc<Sources>>) -> Json<LevelsReport> {
     Json(sources.levels.report())
 }
 
+/// Which lines are wanted.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct WantedLines {
+    /// Of one component.
+    #[serde(default)]
+    component: Option<String>,
+    /// Of this level and graver ones: `error`, `warn`, `info`, `debug` or `trace`.
+    #[serde(default)]
+    level: Option<String>,
+    /// The most lines in the answer.
+    #[serde(default)]
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    limit: Option<usize>,
+}
+
+/// The last lines of the log.
+#[derive(Debug, Serialize, ToSchema)]
+struct LogLines {
+    /// The newest first; of each component the last 200 are kept, and none of decisions, which are records.
+    lines: Vec<Line>,
+}
+
+/// Tells the last lines of the log.
+#[utoipa::path(
+    get, path = "/api/v1/log/lines", tag = "log", operation_id = "showLogLines",
+    params(WantedLines),
+    responses(
+        (status = 200, body = LogLines, description = "The newest lines, the newest first"),
+        (status = 422, description = "A parameter is unknown or has a bad value"),
+    )
+)]
+async fn lines(
+    State(sources): State<Arc<Sources>>,
+    Queried(wanted): Queried<WantedLines>,
+) -> Result<Json<LogLines>, Fault> {
+    let unread = |fault: LevelFault| {
+        Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "the parameters cannot be read")
+            .detail(&fault)
+            .hint(fault.hint())
+    };
+    let wanted = levels::Wanted {
+        component: wanted.component.as_deref().map(named).transpose().map_err(unread)?,
+        level: wanted.level.map(|level| level.parse()).transpose().map_err(unread)?,
+        limit: limit(wanted.limit, 100, 1000)?,
+    };
+    Ok(Json(LogLines { lines: sources.levels.lines().last(&wanted) }))
+}
+
+/// The component of that name.
+fn named(name: &str) -> Result<&'static str, LevelFault> {
+    let found = COMPONENTS.iter().find(|component| component.name == name);
+    found.map(|component| component.name).ok_or_else(|| LevelFault::Component { name: name.into() })
+}
+
 /// Has components say more for a while: all that are named, or none; what is raised already is raised anew.
 #[utoipa::path(
     post, path = "/api/v1/log", tag = "log", operation_id = "raiseLevels",
@@ -100,13 +157,8 @@ async fn reset(
     State(sources): State<Arc<Sources>>,
     Asked(back): Asked<Back>,
 ) -> Result<Json<LevelsReport>, Fault> {
-    let known = |name: &String| COMPONENTS.iter().find(|component| component.name == name);
-    let found = back.components.iter().map(|name| {
-        known(name)
-            .map(|component| component.name)
-            .ok_or_else(|| refused(&LevelFault::Component { name: name.as_str().into() }))
-    });
-    let found = found.collect::<Result<Vec<_>, _>>()?;
+    let found = back.components.iter().map(|name| named(name));
+    let found = found.collect::<Result<Vec<_>, _>>().map_err(|fault| refused(&fault))?;
     let now = Clock::System.now();
     if found.is_empty() {
         record(&sources, &sources.levels.reset(None, &back.author, now));

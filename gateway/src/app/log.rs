@@ -19,7 +19,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Starts the log; a second call changes nothing.
 pub fn start_log(config: &LogConfig) -> Levels {
     let (levels, filter) = Levels::new(level(config));
-    let log = tracing_subscriber::registry().with(filter);
+    let log = tracing_subscriber::registry().with(filter).with(levels.lines().clone());
     let lines = fmt::layer().with_writer(io::stderr);
     // Fails only where a log is set up already, which then is used.
     let started = match config.format {

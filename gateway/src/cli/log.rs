@@ -1,14 +1,16 @@
-//! `portcullis log`: what each component says in the daemon's log, and more of it for a while.
+//! `portcullis log`: what each component says in the daemon's log, its last lines, and more of them for a while.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::answer::{items, plain, plain_at};
 use super::output::{self, Meaning};
+use super::safe::safe;
 use super::{Exit, Failure, author, daemon, duration};
 use crate::admin::{self, Method};
 use crate::config::Config;
@@ -28,6 +30,18 @@ pub(super) struct Options {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Show the last lines of the log, which the daemon keeps of each component, the newest at the end
+    Lines {
+        /// Of one component
+        #[arg(long)]
+        component: Option<String>,
+        /// Of this level and graver ones: error, warn, info, debug, trace
+        #[arg(long)]
+        level: Option<String>,
+        /// At most as many
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+    },
     /// Let components say more, for a while
     Set {
         /// A component and its level: debug or trace, where all say info
@@ -60,11 +74,40 @@ pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
                 let back = json!({"components": components, "author": author});
                 admin::send(&socket, Method::DELETE, PATH, &back).await
             }
+            Some(Command::Lines { component, level, limit }) => {
+                let asked = [("component", component), ("level", level)];
+                let asked = asked.into_iter().filter_map(|(name, value)| {
+                    Some(format!(
+                        "&{name}={}",
+                        utf8_percent_encode(value.as_deref()?, NON_ALPHANUMERIC)
+                    ))
+                });
+                let asked: String = asked.collect();
+                admin::get(&socket, &format!("{PATH}/lines?limit={limit}{asked}")).await
+            }
             None => admin::get(&socket, PATH).await,
         }
     })?;
-    output::answer(options.json, &answer, show)?;
+    let of_lines = matches!(options.command, Some(Command::Lines { .. }));
+    output::answer(options.json, &answer, if of_lines { show_lines } else { show })?;
     Ok(Exit::Done)
+}
+
+/// As `tail` has them.
+fn show_lines(answer: &Value) -> Result<(), Failure> {
+    let mut lines: Vec<_> = items(&answer["lines"]).collect();
+    lines.reverse();
+    for line in lines {
+        let [time, level, component, text] =
+            ["time", "level", "component", "text"].map(|name| safe(&plain(&line[name])));
+        let level = match &*level {
+            "error" => output::coloured(level, Meaning::Bad),
+            "warn" => output::coloured(level, Meaning::Doubtful),
+            _ => level,
+        };
+        output::line(format_args!("{time} {level} {component}: {text}"))?;
+    }
+    Ok(())
 }
 
 /// `smtp=debug`.

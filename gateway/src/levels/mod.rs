@@ -1,14 +1,16 @@
-//! How much of each component the log says: one level for all, and more of single ones for a while.
+//! How much of each component the log says: one level for all, and more of single ones for a while; and its last lines.
 //!
 //! | file | question |
 //! |---|---|
 //! | `components` | which components are there? |
 //! | `filter` | which lines does that let through? |
+//! | `lines` | what did each say last? |
 //! | `raise` | what may be raised, and for how long? |
 //! | `report` | what is told of it? |
 
 mod components;
 mod filter;
+mod lines;
 mod raise;
 mod report;
 
@@ -21,6 +23,7 @@ use tracing_subscriber::reload::Handle;
 use tracing_subscriber::{EnvFilter, Registry};
 
 pub use components::{COMPONENTS, Component};
+pub use lines::{Line, Lines, Wanted};
 pub use raise::{LONGEST, Level, LevelFault, Raise};
 pub use report::{ComponentReport, LevelEvent, LevelsReport, RaiseReport};
 
@@ -37,6 +40,7 @@ struct Shared {
     /// What the log goes through; `None` where there is no log, as in tests.
     filter: Option<Handle<EnvFilter, Registry>>,
     state: Mutex<State>,
+    lines: Lines,
 }
 
 #[derive(Debug)]
@@ -59,7 +63,12 @@ impl Levels {
 
     fn with(base: Level, filter: Option<Handle<EnvFilter, Registry>>) -> Self {
         let state = Mutex::new(State { base, raised: BTreeMap::new() });
-        Self { shared: Arc::new(Shared { filter, state }) }
+        Self { shared: Arc::new(Shared { filter, state, lines: Lines::default() }) }
+    }
+
+    /// The last lines of the log, which it has to go through.
+    pub fn lines(&self) -> &Lines {
+        &self.shared.lines
     }
 
     /// Puts another level in force for all components that are not raised; those that are stay so.

@@ -3,7 +3,7 @@
 mod config;
 mod doctor;
 mod kernel;
-mod levels;
+mod log;
 mod pause;
 mod senders;
 
@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Query, State};
-use axum::http::Method;
 use axum::response::Response;
 use axum::routing::get;
 use maud::{Markup, html};
@@ -19,7 +18,6 @@ use serde_json::Value;
 
 use crate::admin::Fault;
 use crate::web::frame::Frame;
-use crate::web::notice::back;
 use crate::web::parts::{at, badge, duration, rows, text};
 use crate::web::said::Said;
 use crate::web::site::Site;
@@ -28,10 +26,11 @@ const PATH: &str = "/system";
 const TITLE: &str = "System";
 
 /// The pages of this part, by path.
-const PAGES: [(&str, &str); 4] = [
+const PAGES: [(&str, &str); 5] = [
     ("/system", "Overview"),
     ("/system/doctor", "Doctor"),
     ("/system/config", "Configuration"),
+    ("/system/log", "Log"),
     ("/system/senders", "Senders"),
 ];
 
@@ -41,20 +40,18 @@ pub(super) fn routes() -> Router<Arc<Site>> {
         .route("/system", get(show))
         .merge(config::routes())
         .merge(doctor::routes())
-        .merge(levels::routes())
+        .merge(log::routes())
         .merge(pause::routes())
         .merge(senders::routes())
 }
 
 async fn show(State(site): State<Arc<Site>>, frame: Frame, Query(said): Query<Said>) -> Response {
-    let unknown = said.unknown(&["component", "level", "reason"]);
+    let unknown = said.unknown(&["reason"]);
     frame.shown(PATH, TITLE, unknown, whole(&site, &frame, &said).await)
 }
 
 async fn whole(site: &Site, frame: &Frame, said: &Said) -> Result<Markup, Fault> {
-    let (status, levels) =
-        tokio::join!(site.api.get("/api/v1/status"), site.api.get("/api/v1/log"));
-    let (status, levels) = (&status?, &levels?);
+    let status = &site.api.get("/api/v1/status").await?;
     Ok(html! {
         (pages(PATH))
         div.columns {
@@ -63,7 +60,6 @@ async fn whole(site: &Site, frame: &Frame, said: &Said) -> Result<Markup, Fault>
         }
         (pause::section(&status["paused"], said, frame))
         (kernel::section(&status["xdp"]))
-        (levels::section(levels, said, frame))
     })
 }
 
@@ -74,19 +70,6 @@ fn pages(here: &str) -> Markup {
             a href=(path) aria-current=[(path == here).then_some("page")] { (name) }
         } } }
     }
-}
-
-/// Changes something, and goes back to the first page of this part, or shows there why not.
-async fn change(
-    site: &Site,
-    frame: &Frame,
-    said: &Said,
-    (method, path, wanted): (Method, &str, &Value),
-    done: &str,
-) -> Response {
-    let sent = site.api.send(&frame.author(), method, path, wanted).await;
-    let back = sent.map(|answer| back(PATH, done, &answer));
-    frame.changed(back, PATH, TITLE, whole(site, frame, said)).await
 }
 
 fn versions(status: &Value) -> Markup {

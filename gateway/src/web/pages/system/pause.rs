@@ -10,8 +10,9 @@ use axum::routing::post;
 use maud::{Markup, html};
 use serde_json::{Value, json};
 
-use super::change;
+use super::{PATH, TITLE, whole};
 use crate::web::frame::Frame;
+use crate::web::notice::back;
 use crate::web::parts::{badge, choice, field, text, time};
 use crate::web::said::Said;
 use crate::web::site::Site;
@@ -32,12 +33,25 @@ pub(super) fn routes() -> Router<Arc<Site>> {
 
 async fn begin(State(site): State<Arc<Site>>, frame: Frame, Form(said): Form<Said>) -> Response {
     let wanted = json!({"for_s": said.number("for").unwrap_or(0), "reason": said.given("reason")});
-    change(&site, &frame, &said, (Method::POST, API, &wanted), "Everything passes").await
+    change(&site, &frame, &said, (Method::POST, &wanted), "Everything passes").await
 }
 
 async fn end(State(site): State<Arc<Site>>, frame: Frame) -> Response {
-    let none = (Method::DELETE, API, &Value::Null);
+    let none = (Method::DELETE, &Value::Null);
     change(&site, &frame, &Said::default(), none, "The pause has ended").await
+}
+
+/// Changes something, and goes back to the first page of this part, or shows there why not.
+async fn change(
+    site: &Site,
+    frame: &Frame,
+    said: &Said,
+    (method, wanted): (Method, &Value),
+    done: &str,
+) -> Response {
+    let sent = site.api.send(&frame.author(), method, API, wanted).await;
+    let back = sent.map(|answer| back(PATH, done, &answer));
+    frame.changed(back, PATH, TITLE, whole(site, frame, said)).await
 }
 
 pub(super) fn section(paused: &Value, said: &Said, frame: &Frame) -> Markup {

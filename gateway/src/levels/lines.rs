@@ -1,0 +1,184 @@
+//! The last lines of the log, for whoever has no shell on the host.
+
+use std::collections::VecDeque;
+use std::fmt::{self, Write as _};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::Serialize;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::Context;
+use utoipa::ToSchema;
+
+use super::components::{COMPONENTS, Component};
+use super::raise::Level;
+use crate::clock::{Clock, Timestamp};
+
+/// Lines of each component that are kept, so that one that says much leaves those of the others.
+const KEPT: usize = 200;
+/// Letters of a line that are kept.
+const LONGEST: usize = 1000;
+/// What libraries say.
+const OTHER: &str = "other";
+/// Each decision is a record, which says more, and is kept for longer.
+const NOT_KEPT: &str = "decision";
+
+/// One line of the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = LogLine)]
+pub struct Line {
+    /// When it was said.
+    pub time: Timestamp,
+    /// How much has to be said for it to be said.
+    #[schema(value_type = String)]
+    pub level: Level,
+    /// Which component said it; `other` for a library.
+    pub component: &'static str,
+    /// What it said, in one line of at most 1,000 letters.
+    pub text: String,
+}
+
+/// The last lines of each component; clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Lines(Arc<Mutex<[VecDeque<Line>; COMPONENTS.len() + 1]>>);
+
+/// Which lines are wanted.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted {
+    /// Of one component; `None` for all.
+    pub component: Option<&'static str>,
+    /// Of that level and graver ones; `None` for all.
+    pub level: Option<Level>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+impl Lines {
+    /// The newest lines that are wanted, the newest first.
+    pub fn last(&self, wanted: &Wanted) -> Vec<Line> {
+        let is_wanted = |line: &&Line| {
+            wanted.component.is_none_or(|component| component == line.component)
+                && wanted.level.is_none_or(|level| line.level <= level)
+        };
+        let all = self.all();
+        let mut found: Vec<_> = all.iter().flatten().filter(is_wanted).cloned().collect();
+        drop(all);
+        found.sort_by_key(|line| std::cmp::Reverse(line.time));
+        found.truncate(wanted.limit);
+        found
+    }
+
+    fn keep(&self, line: Line) {
+        let place = COMPONENTS.iter().position(|component| component.name == line.component);
+        let mut all = self.all();
+        let Some(lines) = all.get_mut(place.unwrap_or(COMPONENTS.len())) else { return };
+        if lines.len() == KEPT {
+            lines.pop_front();
+        }
+        lines.push_back(line);
+    }
+
+    fn all(&self) -> MutexGuard<'_, [VecDeque<Line>; COMPONENTS.len() + 1]> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Lines {
+    fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
+        let metadata = event.metadata();
+        let is_it = |it: &&Component| it.targets.iter().any(|of| metadata.target().starts_with(of));
+        let component = COMPONENTS.iter().find(is_it).map_or(OTHER, |it| it.name);
+        if component == NOT_KEPT {
+            return;
+        }
+        let mut text = Text::default();
+        event.record(&mut text);
+        let level = level(*metadata.level());
+        self.keep(Line { time: Clock::System.now(), level, component, text: text.into_line() });
+    }
+}
+
+fn level(level: tracing::Level) -> Level {
+    match level {
+        tracing::Level::ERROR => Level::Error,
+        tracing::Level::WARN => Level::Warn,
+        tracing::Level::INFO => Level::Info,
+        tracing::Level::DEBUG => Level::Debug,
+        tracing::Level::TRACE => Level::Trace,
+    }
+}
+
+/// The words of a line in the making.
+#[derive(Default)]
+struct Text {
+    message: String,
+    fields: String,
+}
+
+impl Text {
+    fn into_line(self) -> String {
+        let Self { mut message, fields } = self;
+        message.push_str(&fields);
+        let one_line = message.chars().map(|letter| if letter.is_control() { ' ' } else { letter });
+        one_line.take(LONGEST).collect()
+    }
+}
+
+impl Visit for Text {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let written = if field.name() == "message" {
+            write!(self.message, "{value:?}")
+        } else {
+            write!(self.fields, " {}={value:?}", field.name())
+        };
+        // Writing into a text does not fail.
+        written.unwrap_or_default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::{debug, error, info, warn};
+    use tracing_subscriber::layer::SubscriberExt as _;
+
+    use super::*;
+
+    fn said(work: impl FnOnce()) -> Lines {
+        let lines = Lines::default();
+        let subscriber = tracing_subscriber::registry().with(lines.clone());
+        tracing::subscriber::with_default(subscriber, work);
+        lines
+    }
+
+    fn texts(lines: &Lines, component: Option<&'static str>, level: Option<Level>) -> Vec<String> {
+        let found = lines.last(&Wanted { component, level, limit: 3 });
+        found
+            .into_iter()
+            .map(|line| format!("{} {}: {}", line.level, line.component, line.text))
+            .collect()
+    }
+
+    #[test]
+    fn the_last_lines_are_told_by_component_and_level() {
+        let lines = said(|| {
+            for number in 0..KEPT + 100 {
+                debug!(target: "smtp", "line {number}");
+            }
+            warn!(target: "gateway::xdp::attach", interface = "eth0", "no\nlink\u{1b}[2J");
+            info!(target: "decision", "each is a record");
+            error!(target: "rustls::conn", "{}", "x".repeat(5000));
+        });
+        assert_eq!(
+            texts(&lines, Some("smtp"), None),
+            ["debug smtp: line 299", "debug smtp: line 298", "debug smtp: line 297"]
+        );
+        let grave = texts(&lines, None, Some(Level::Warn));
+        assert_eq!(grave[1..], ["warn xdp: no link [2J interface=\"eth0\""]);
+        assert_eq!(grave[0].len(), "error other: ".len() + LONGEST);
+        assert_eq!(texts(&lines, Some("decision"), None), [""; 0]);
+        let all = lines.last(&Wanted { limit: usize::MAX, ..Wanted::default() });
+        assert_eq!(all.len(), KEPT + 2);
+        assert!(all.is_sorted_by_key(|line| std::cmp::Reverse(line.time)));
+    }
+}

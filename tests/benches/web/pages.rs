@@ -192,6 +192,12 @@ pub(crate) async fn measure(client: &mut Client, field: &Field, plan: &Plan) -> 
             path: &fixed("/system"),
             has: "Files out of reach",
         },
+        Asked {
+            name: "/system/log",
+            kind: Kind::Page,
+            path: &fixed("/system/log"),
+            has: "ready version",
+        },
         Asked { name: DOCTOR, kind: Kind::Page, path: &fixed(DOCTOR), has: "May be better" },
         Asked {
             name: "/metrics",

@@ -1,6 +1,6 @@
 //! The last lines of the log, for whoever has no shell on the host.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::{self, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -41,7 +41,9 @@ pub struct Line {
 
 /// The last lines of each component; clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct Lines(Arc<Mutex<[VecDeque<Line>; COMPONENTS.len() + 1]>>);
+pub struct Lines(Arc<Mutex<ByComponent>>);
+
+type ByComponent = BTreeMap<&'static str, VecDeque<Line>>;
 
 /// Which lines are wanted.
 #[derive(Clone, Copy, Debug, Default)]
@@ -62,7 +64,7 @@ impl Lines {
                 && wanted.level.is_none_or(|level| line.level <= level)
         };
         let all = self.all();
-        let mut found: Vec<_> = all.iter().flatten().filter(is_wanted).cloned().collect();
+        let mut found: Vec<_> = all.values().flatten().filter(is_wanted).cloned().collect();
         drop(all);
         found.sort_by_key(|line| std::cmp::Reverse(line.time));
         found.truncate(wanted.limit);
@@ -70,16 +72,15 @@ impl Lines {
     }
 
     fn keep(&self, line: Line) {
-        let place = COMPONENTS.iter().position(|component| component.name == line.component);
         let mut all = self.all();
-        let Some(lines) = all.get_mut(place.unwrap_or(COMPONENTS.len())) else { return };
+        let lines = all.entry(line.component).or_default();
         if lines.len() == KEPT {
             lines.pop_front();
         }
         lines.push_back(line);
     }
 
-    fn all(&self) -> MutexGuard<'_, [VecDeque<Line>; COMPONENTS.len() + 1]> {
+    fn all(&self) -> MutexGuard<'_, ByComponent> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -107,7 +107,7 @@ fn what_is_added_and_removed_by_hand_is_in_force_when_the_command_returns() {
     assert_eq!(list(&stage, &["show", "bad", "--exceptions"]), json!([]));
     list(&stage, &["remove", "bad", NEIGHBOUR]);
     assert!(!is_refused(&stage, NEIGHBOUR));
-    // The last word counts: who adds what was excepted ends the exception.
+    // The last word counts: what is added after an exception is not cut by it.
     list(&stage, &["add", "bad", NEIGHBOUR]);
     assert!(is_refused(&stage, NEIGHBOUR));
     let removed = list(&stage, &["remove", "bad", "198.18.1.0/24"]);

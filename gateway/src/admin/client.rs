@@ -18,6 +18,8 @@ use super::Fault;
 
 /// How long the daemon may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The same where a whole list is read, which may have millions of entries and wait for another one.
+const OF_LISTS: Duration = Duration::from_mins(2);
 
 /// The most that an answer may hold, in octets.
 const ANSWER_LIMIT: usize = 64 << 20;
@@ -99,14 +101,19 @@ pub async fn follow<E: From<ClientError>>(
     Ok(())
 }
 
-/// Sends `octets` to `path` of the daemon behind `socket`; the answer is JSON.
-pub async fn put(
+/// Gets `path`, for which a whole list is read.
+pub async fn get_slowly(socket: &Path, path: &str) -> Result<serde_json::Value, ClientError> {
+    ask(OF_LISTS, socket, Method::GET, path, Vec::new()).await
+}
+
+/// Sends `octets`, a whole list, to `path` of the daemon behind `socket`; the answer is JSON.
+pub async fn send_octets(
     socket: &Path,
     method: Method,
     path: &str,
     octets: Vec<u8>,
 ) -> Result<serde_json::Value, ClientError> {
-    ask(PATIENCE, socket, method, path, octets).await
+    ask(OF_LISTS, socket, method, path, octets).await
 }
 
 async fn ask(

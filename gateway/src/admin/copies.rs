@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Path, State};
-use tokio::sync::Semaphore;
+use axum::extract::{DefaultBodyLimit, FromRequest as _, Path, Request, State};
+use axum::http::StatusCode;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::spawn_blocking;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
 use utoipa_axum::routes;
@@ -18,6 +19,8 @@ use crate::refresh::{ChangeError, HeldBackCopies, Preview};
 
 /// Whole lists are read one at a time: each may have millions of entries.
 static TURN: Semaphore = Semaphore::const_new(1);
+/// So many wait for that at most, with what they sent in memory.
+static QUEUE: Semaphore = Semaphore::const_new(4);
 
 /// All paths.
 pub(super) fn routes() -> OpenApiRouter<Arc<Sources>> {
@@ -36,16 +39,20 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Sources>> {
         (status = 404, description = "There is no list of that name"),
         (status = 413, description = "The list is longer than 256 MiB"),
         (status = 422, description = "The copy cannot be read, or the list has its entries from a source"),
-        (status = 503, description = "The part of the daemon that changes things has ended"),
+        (status = 503, description = "Too many lists are being compared, or the part of the daemon that changes things has ended"),
     )
 )]
 async fn preview(
     State(sources): State<Arc<Sources>>,
     Path(list): Path<String>,
-    body: Bytes,
+    request: Request,
 ) -> Result<Json<Preview>, Fault> {
+    let _place = place()?;
+    let body = Bytes::from_request(request, &()).await.map_err(|error| {
+        Fault::new(error.status(), "the list cannot be read").detail(error.body_text())
+    })?;
     let standing = standing(&sources, &list).await?;
-    let read = read(move || standing.preview(body.to_vec(), Clock::System.now())).await?;
+    let read = read(move || standing.preview(body.into(), Clock::System.now())).await?;
     read.map(Json).map_err(|error| refused(&error))
 }
 
@@ -57,16 +64,25 @@ async fn preview(
         (status = 200, body = shapes::HeldBackCopies, description = "What would come, go and stay, copy by copy"),
         (status = 404, description = "There is no list of that name"),
         (status = 422, description = "Nothing of the list is held back"),
-        (status = 503, description = "The part of the daemon that changes things has ended"),
+        (status = 503, description = "Too many lists are being compared, or the part of the daemon that changes things has ended"),
     )
 )]
 async fn held_back(
     State(sources): State<Arc<Sources>>,
     Path(list): Path<String>,
 ) -> Result<Json<HeldBackCopies>, Fault> {
+    let _place = place()?;
     let standing = standing(&sources, &list).await?;
     let found = read(move || standing.held_back()).await?;
     found.map(Json).ok_or_else(|| refused(&ChangeError::NothingToAccept { list }))
+}
+
+/// A place among those that wait.
+fn place() -> Result<SemaphorePermit<'static>, Fault> {
+    QUEUE.try_acquire().map_err(|_full| {
+        Fault::new(StatusCode::SERVICE_UNAVAILABLE, "too many lists are being compared")
+            .hint("try again in a moment")
+    })
 }
 
 /// Reads a whole list, off the threads that carry mail.
@@ -85,7 +101,7 @@ async fn read<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> R
 mod tests {
     use std::fmt::Write as _;
 
-    use axum::http::{Method, Request};
+    use axum::http::Method;
     use serde_json::{Value, json};
 
     use super::*;

@@ -17,7 +17,7 @@ use super::queried::{Queried, limit};
 use super::{Fault, Sources};
 use crate::audit;
 use crate::clock::Clock;
-use crate::levels::{self, COMPONENTS, LevelEvent, LevelFault, LevelsReport, Line, Raise};
+use crate::levels::{self, LevelEvent, LevelFault, LevelsReport, Line, OTHER, Raise, component};
 use crate::policy::SCHEMA;
 
 /// All paths.
@@ -68,7 +68,7 @@ async fn show(State(sources): State<Arc<Sources>>) -> Json<LevelsReport> {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct WantedLines {
-    /// Of one component.
+    /// Of one component; `other` for libraries.
     #[serde(default)]
     component: Option<String>,
     /// Of this level and graver ones: `error`, `warn`, `info`, `debug` or `trace`.
@@ -103,20 +103,18 @@ async fn lines(
     let unread = |fault: LevelFault| {
         Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "the parameters cannot be read")
             .detail(&fault)
-            .hint(fault.hint())
+            .hint("`portcullis log` shows all components; what libraries say is `other`")
+    };
+    let component = |name: &str| match name {
+        OTHER => Ok(OTHER),
+        name => component(name).map(|component| component.name),
     };
     let wanted = levels::Wanted {
-        component: wanted.component.as_deref().map(named).transpose().map_err(unread)?,
+        component: wanted.component.as_deref().map(component).transpose().map_err(unread)?,
         level: wanted.level.map(|level| level.parse()).transpose().map_err(unread)?,
         limit: limit(wanted.limit, 100, 1000)?,
     };
     Ok(Json(LogLines { lines: sources.levels.lines().last(&wanted) }))
-}
-
-/// The component of that name.
-fn named(name: &str) -> Result<&'static str, LevelFault> {
-    let found = COMPONENTS.iter().find(|component| component.name == name);
-    found.map(|component| component.name).ok_or_else(|| LevelFault::Component { name: name.into() })
 }
 
 /// Has components say more for a while: all that are named, or none; what is raised already is raised anew.
@@ -157,7 +155,7 @@ async fn reset(
     State(sources): State<Arc<Sources>>,
     Asked(back): Asked<Back>,
 ) -> Result<Json<LevelsReport>, Fault> {
-    let found = back.components.iter().map(|name| named(name));
+    let found = back.components.iter().map(|name| component(name).map(|component| component.name));
     let found = found.collect::<Result<Vec<_>, _>>().map_err(|fault| refused(&fault))?;
     let now = Clock::System.now();
     if found.is_empty() {

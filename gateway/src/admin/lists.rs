@@ -319,7 +319,7 @@ mod tests {
         routes().merge(changes::routes())
     }
 
-    async fn change(site: &Site, method: Method, path: &str, body: &Value) {
+    async fn change(site: &Site, method: Method, path: &str, body: &Value) -> Value {
         let request = axum::http::Request::builder()
             .method(method)
             .uri(path)
@@ -327,6 +327,7 @@ mod tests {
             .body(body.to_string().into());
         let (status, answer) = site.send(&router(), request.unwrap()).await;
         assert_eq!(status, 200, "{path}: {answer:#}");
+        answer
     }
 
     async fn put(site: &Site, text: &str) -> (u16, Value) {
@@ -468,7 +469,24 @@ mod tests {
         let (_, found) = site.get(&router(), &format!("{path}?prefix=192.0.2.9")).await;
         assert!(found["entries"][0]["until"].is_string(), "{found:#}");
         let end = json!({"prefix": "192.0.2.7", "author": "me"});
-        change(&site, Method::DELETE, path, &end).await;
+        // Whatever another exception takes out as well stays out, and neither comes nor goes.
+        let wider = json!({"prefix": "192.0.2.0/28", "author": "me"});
+        change(&site, Method::DELETE, entries, &wider).await;
+        let restored = change(&site, Method::DELETE, path, &end).await;
+        assert!(
+            restored["warnings"][0].as_str().unwrap().contains("another exception"),
+            "{restored:#}"
+        );
+        change(&site, Method::DELETE, path, &wider).await;
+        let wanted = json!({"prefix": "192.0.2.8", "author": "me"});
+        change(&site, Method::DELETE, entries, &wanted).await;
+        let restored = change(&site, Method::DELETE, path, &wanted).await;
+        assert_eq!(restored["warnings"], json!([]), "{restored:#}");
+        let (_, history) = site.get(&router(), "/api/v1/lists/bad/history?limit=2").await;
+        let events = history["events"].as_array().unwrap().iter();
+        let events: Vec<_> = events.map(|it| (it["prefix"].clone(), it["added"].clone())).collect();
+        let of_8 = |added: bool| (json!("192.0.2.8"), json!(added));
+        assert_eq!(events, [of_8(true), of_8(false)]);
         let (_, left) = site.get(&router(), path).await;
         assert_eq!(prefixes(&left["entries"]), ["192.0.2.9"]);
         let (_, counts) = site.get(&router(), &format!("{entries}?prefix=192.0.2.7")).await;

@@ -33,7 +33,9 @@ mod testing;
 mod why;
 
 pub use author::Author;
-pub use client::{ClientError, Method, Unanswered, copy, follow, get, put, send, send_within};
+pub use client::{
+    ClientError, Method, Unanswered, copy, follow, get, get_slowly, send, send_octets, send_within,
+};
 pub use fault::Fault;
 pub use inside::Inside;
 pub use letter::{LetterAnswer, NO_LETTER};

@@ -92,8 +92,8 @@ fn make(config: &Config, web: &WebConfig, api: Inside, sources: &Sources) -> Sit
     let scheme = if web.tls { "https" } else { "http" };
     let made = Token::make(folder).and_then(|is_new| Ok((Token::read(folder)?, is_new)));
     let with = match &made {
-        Ok((_token, true)) => format!("the new token in {}, or ", path.display()),
-        Ok((_token, false)) => format!("the token in {}, or ", path.display()),
+        Ok((_token, true)) => format!("with the new token in {}, or ", path.display()),
+        Ok((_token, false)) => format!("with the token in {}, or ", path.display()),
         Err(error) => {
             let path = path.display();
             let text = format!(
@@ -103,7 +103,7 @@ fn make(config: &Config, web: &WebConfig, api: Inside, sources: &Sources) -> Sit
             String::new()
         }
     };
-    info!(target: "web", "control centre at {scheme}://{}/: log in with {with}as a [[web_user]]", web.address);
+    info!(target: "web", "control centre at {scheme}://{}/: log in {with}as a [[web_user]]", web.address);
     let token = made.ok().map(|(token, _is_new)| token);
     let (audit, hostname) = (sources.engine.audit().clone(), config.hostname.clone());
     Site::new(api, audit, web.clone(), token, hostname)

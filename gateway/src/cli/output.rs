@@ -7,6 +7,7 @@ use owo_colors::{OwoColorize, Stream};
 use serde::Serialize;
 
 use super::Failure;
+use super::safe::safe_lines;
 use crate::json;
 use crate::policy::Action;
 
@@ -86,10 +87,10 @@ pub(super) fn complain(text: &str, hint: Option<&str>) {
     let mut err = io::stderr().lock();
     let error = "error:".if_supports_color(Stream::Stderr, |text| text.red()).to_string();
     // Where standard error is closed there is nobody left to tell.
-    drop(writeln!(err, "{error} {text}"));
+    drop(writeln!(err, "{error} {}", safe_lines(text)));
     if let Some(hint) = hint {
         let word = "hint:".if_supports_color(Stream::Stderr, |text| text.cyan()).to_string();
-        drop(writeln!(err, "{word} {hint}"));
+        drop(writeln!(err, "{word} {}", safe_lines(hint)));
     }
 }
 

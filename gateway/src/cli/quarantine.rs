@@ -205,8 +205,15 @@ fn show(socket: &Path, id: &str, is_json: bool) -> Result<Exit, Failure> {
         output::field("recipient", format_args!("<{address}>{}", refused.unwrap_or_default()))?;
     }
     if answer["release_begun"].is_object() {
+        let to: Vec<_> = answer
+            .pointer("/release_begun/to")
+            .into_iter()
+            .flat_map(items)
+            .map(|to| safe(&plain(to)))
+            .collect();
+        let to = if to.is_empty() { String::new() } else { format!(" for {}", to.join(", ")) };
         let begun = format!(
-            "begun by {} at {}, its end is not known: the next hop may have the message",
+            "begun by {} at {}{to}, its end is not known: the next hop may have the message",
             safe(&plain_at(answer, "/release_begun/author")),
             safe(&plain_at(answer, "/release_begun/time"))
         );
@@ -227,7 +234,10 @@ fn raw(socket: &Path, id: &str) -> Result<Exit, Failure> {
 }
 
 fn release(socket: &Path, ids: &[String], to: &[String], is_json: bool) -> Result<Exit, Failure> {
-    let asked = json!({"author": author::author(), "to": to});
+    let author = author::author();
+    // An earlier daemon, which runs until it is restarted, does not know all of it.
+    let asked =
+        if to.is_empty() { json!({"author": author}) } else { json!({"author": author, "to": to}) };
     each(ids, is_json, |id| {
         let path = format!("{}/release", path(id));
         let answer = admin::send_within(RELEASE, socket, Method::POST, &path, &asked);
@@ -242,8 +252,9 @@ fn release(socket: &Path, ids: &[String], to: &[String], is_json: bool) -> Resul
 
 /// Whether everybody has the message who was to have it, and it is gone for them.
 fn is_done(answer: &Value) -> bool {
-    let mut recipients = items(&answer["recipients"]);
-    recipients.all(|outcome| outcome["released"] == true) && answer["fault"].is_null()
+    let recipients: Vec<_> = items(&answer["recipients"]).collect();
+    let have_it = recipients.iter().all(|outcome| outcome["released"] == true);
+    have_it && !recipients.is_empty() && answer["fault"].is_null()
 }
 
 fn show_released(answer: &Value) -> Result<(), Failure> {
@@ -258,7 +269,10 @@ fn show_released(answer: &Value) -> Result<(), Failure> {
         output::line(format_args!("{id} {word} <{}>: {}", safe(&recipient), safe(&reply)))?;
     }
     if let Some(fault) = answer["fault"].as_str() {
-        output::warn(format_args!("{id} is delivered as above, and still there: {}", safe(fault)));
+        output::warn(format_args!(
+            "{id} is delivered as above, and still there, so that another release would deliver it twice: {}",
+            safe(fault)
+        ));
     } else if answer["left"] != json!(0) {
         output::note(format_args!("{id} stays in quarantine for those who do not have it"));
     }

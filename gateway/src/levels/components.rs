@@ -67,8 +67,17 @@ const fn of(
     Component { name, targets, about }
 }
 
+/// What libraries say is of no component.
+pub const OTHER: &str = "other";
+
+/// The component of a line by its target, or [`OTHER`].
+pub(super) fn of_target(target: &str) -> &'static str {
+    let is_it = |it: &&Component| it.targets.iter().any(|begin| target.starts_with(begin));
+    COMPONENTS.iter().find(is_it).map_or(OTHER, |it| it.name)
+}
+
 /// The component with that name.
-pub(super) fn component(name: &str) -> Result<&'static Component, LevelFault> {
+pub fn component(name: &str) -> Result<&'static Component, LevelFault> {
     let mut all = COMPONENTS.iter();
     let found = all.find(|component| component.name == name);
     found.ok_or_else(|| LevelFault::Component { name: name.into() })

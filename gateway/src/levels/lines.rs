@@ -1,5 +1,6 @@
 //! The last lines of the log, for whoever has no shell on the host.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::{self, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +12,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use utoipa::ToSchema;
 
-use super::components::{COMPONENTS, Component};
+use super::components::of_target;
 use super::raise::Level;
 use crate::clock::{Clock, Timestamp};
 
@@ -19,8 +20,6 @@ use crate::clock::{Clock, Timestamp};
 const KEPT: usize = 200;
 /// Letters of a line that are kept.
 const LONGEST: usize = 1000;
-/// What libraries say.
-const OTHER: &str = "other";
 /// Each decision is a record, which says more, and is kept for longer.
 const NOT_KEPT: &str = "decision";
 
@@ -41,9 +40,14 @@ pub struct Line {
 
 /// The last lines of each component; clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct Lines(Arc<Mutex<ByComponent>>);
+pub struct Lines(Arc<Mutex<Kept>>);
 
-type ByComponent = BTreeMap<&'static str, VecDeque<Line>>;
+/// The lines that are kept, each with its number, since a clock may go back.
+#[derive(Debug, Default)]
+struct Kept {
+    next: u64,
+    by_component: BTreeMap<&'static str, VecDeque<(u64, Line)>>,
+}
 
 /// Which lines are wanted.
 #[derive(Clone, Copy, Debug, Default)]
@@ -59,28 +63,29 @@ pub struct Wanted {
 impl Lines {
     /// The newest lines that are wanted, the newest first.
     pub fn last(&self, wanted: &Wanted) -> Vec<Line> {
-        let is_wanted = |line: &&Line| {
+        let is_wanted = |line: &Line| {
             wanted.component.is_none_or(|component| component == line.component)
                 && wanted.level.is_none_or(|level| line.level <= level)
         };
-        let all = self.all();
-        let mut found: Vec<_> = all.values().flatten().filter(is_wanted).cloned().collect();
-        drop(all);
-        found.sort_by_key(|line| std::cmp::Reverse(line.time));
-        found.truncate(wanted.limit);
-        found
+        let kept = self.kept();
+        let all = kept.by_component.values().flatten();
+        let mut found: Vec<_> = all.filter(|(_number, line)| is_wanted(line)).collect();
+        found.sort_unstable_by_key(|(number, _line)| Reverse(*number));
+        found.into_iter().take(wanted.limit).map(|(_number, line)| line.clone()).collect()
     }
 
     fn keep(&self, line: Line) {
-        let mut all = self.all();
-        let lines = all.entry(line.component).or_default();
+        let mut kept = self.kept();
+        let number = kept.next;
+        kept.next += 1;
+        let lines = kept.by_component.entry(line.component).or_default();
         if lines.len() == KEPT {
             lines.pop_front();
         }
-        lines.push_back(line);
+        lines.push_back((number, line));
     }
 
-    fn all(&self) -> MutexGuard<'_, ByComponent> {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -88,15 +93,14 @@ impl Lines {
 impl<S: Subscriber> Layer<S> for Lines {
     fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
         let metadata = event.metadata();
-        let is_it = |it: &&Component| it.targets.iter().any(|of| metadata.target().starts_with(of));
-        let component = COMPONENTS.iter().find(is_it).map_or(OTHER, |it| it.name);
+        let mut words = Words::default();
+        event.record(&mut words);
+        let component = of_target(words.target.as_deref().unwrap_or_else(|| metadata.target()));
         if component == NOT_KEPT {
             return;
         }
-        let mut text = Text::default();
-        event.record(&mut text);
         let level = level(*metadata.level());
-        self.keep(Line { time: Clock::System.now(), level, component, text: text.into_line() });
+        self.keep(Line { time: Clock::System.now(), level, component, text: words.into_line() });
     }
 }
 
@@ -112,26 +116,37 @@ fn level(level: tracing::Level) -> Level {
 
 /// The words of a line in the making.
 #[derive(Default)]
-struct Text {
+struct Words {
     message: String,
     fields: String,
+    /// That of a library that logs by the crate `log`: for `tracing` all of these have one.
+    target: Option<String>,
 }
 
-impl Text {
+impl Words {
     fn into_line(self) -> String {
-        let Self { mut message, fields } = self;
+        let Self { mut message, fields, .. } = self;
         message.push_str(&fields);
         let one_line = message.chars().map(|letter| if letter.is_control() { ' ' } else { letter });
         one_line.take(LONGEST).collect()
     }
 }
 
-impl Visit for Text {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        let written = if field.name() == "message" {
-            write!(self.message, "{value:?}")
+impl Visit for Words {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "log.target" {
+            self.target = Some(value.to_owned());
         } else {
-            write!(self.fields, " {}={value:?}", field.name())
+            self.record_debug(field, &value);
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let written = match field.name() {
+            "message" => write!(self.message, "{value:?}"),
+            // Where in the source of a library it is.
+            name if name.starts_with("log.") => Ok(()),
+            name => write!(self.fields, " {name}={value:?}"),
         };
         // Writing into a text does not fail.
         written.unwrap_or_default();
@@ -169,17 +184,22 @@ mod tests {
             warn!(target: "gateway::xdp::attach", interface = "eth0", "no\nlink\u{1b}[2J");
             info!(target: "decision", "each is a record");
             error!(target: "rustls::conn", "{}", "x".repeat(5000));
+            // As libraries come that log by another crate.
+            warn!(target: "log", { log.target = "aya_ebpf::x", log.file = "/src/x.rs" }, "loaded");
+            warn!(target: "log", { log.target = "gateway::xdp", log.line = 7 }, "said by it");
         });
         assert_eq!(
             texts(&lines, Some("smtp"), None),
             ["debug smtp: line 299", "debug smtp: line 298", "debug smtp: line 297"]
         );
         let grave = texts(&lines, None, Some(Level::Warn));
-        assert_eq!(grave[1..], ["warn xdp: no link [2J interface=\"eth0\""]);
-        assert_eq!(grave[0].len(), "error other: ".len() + LONGEST);
+        assert_eq!(grave[..2], ["warn xdp: said by it", "warn other: loaded"]);
+        assert_eq!(grave[2].len(), "error other: ".len() + LONGEST);
+        let of_xdp = texts(&lines, Some("xdp"), None);
+        assert_eq!(of_xdp[1], "warn xdp: no link [2J interface=\"eth0\"");
         assert_eq!(texts(&lines, Some("decision"), None), [""; 0]);
         let all = lines.last(&Wanted { limit: usize::MAX, ..Wanted::default() });
-        assert_eq!(all.len(), KEPT + 2);
-        assert!(all.is_sorted_by_key(|line| std::cmp::Reverse(line.time)));
+        assert_eq!(all.len(), KEPT + 4);
+        assert!(all.is_sorted_by_key(|line| Reverse(line.time)));
     }
 }

@@ -22,7 +22,7 @@ use tracing::{info, warn};
 use tracing_subscriber::reload::Handle;
 use tracing_subscriber::{EnvFilter, Registry};
 
-pub use components::{COMPONENTS, Component};
+pub use components::{COMPONENTS, Component, OTHER, component};
 pub use lines::{Line, Lines, Wanted};
 pub use raise::{LONGEST, Level, LevelFault, Raise};
 pub use report::{ComponentReport, LevelEvent, LevelsReport, RaiseReport};

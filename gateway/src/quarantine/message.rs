@@ -71,6 +71,27 @@ pub struct ReleaseBegun {
     pub author: String,
     /// When.
     pub time: Timestamp,
+    /// For whom; for all recipients where nobody is named.
+    #[serde(default)]
+    pub to: Vec<String>,
+}
+
+impl ReleaseBegun {
+    /// Whether the next hop may have the message for `recipient` by it.
+    pub fn is_for(&self, recipient: &str) -> bool {
+        self.to.is_empty() || self.to.iter().any(|to| to == recipient)
+    }
+
+    /// The same for all for whom the next hop may have it by this or by `former`.
+    #[must_use]
+    pub fn and(mut self, former: Option<&Self>) -> Self {
+        match former {
+            Some(former) if self.to.is_empty() || former.to.is_empty() => self.to.clear(),
+            Some(former) => self.to.extend(former.to.iter().cloned()),
+            None => {}
+        }
+        self
+    }
 }
 
 /// Why a message is in quarantine.

@@ -50,7 +50,7 @@ pub enum What {
     Enable,
     /// Switch the list off.
     Disable,
-    /// End the exception of a prefix: what the source has of it counts again.
+    /// End the exception of a prefix: what it took out counts again.
     Restore {
         /// The prefix.
         prefix: Prefix,

@@ -68,13 +68,22 @@ impl Refresher {
                 "switched off".clone_into(&mut made.done);
             }
             What::Restore { prefix } => {
+                let counted = self.lists.get(index).is_some_and(|state| state.covers(prefix));
                 if !self.kept.remove(&list, prefix, Kind::Excepted, now)? {
                     return Err(ChangeError::NotExcepted { list, prefix });
                 }
-                if self.lists.get(index).is_some_and(|state| state.source_has(prefix)) {
-                    made.changes.added.push(prefix);
-                }
                 made.done = format!("ended the exception of {prefix}");
+                if let Some(state) = self.lists.get_mut(index) {
+                    state.settle(&self.kept);
+                    match (counted, state.covers(prefix)) {
+                        (false, true) => made.changes.added.push(prefix),
+                        (_, false) => {
+                            let text = "not all of it is listed now: another exception takes it out, or the source has it no more";
+                            made.warnings.push(text.to_owned());
+                        }
+                        (true, true) => {}
+                    }
+                }
             }
             What::Accept { seen } => {
                 let by = format!("{author}, list accept");

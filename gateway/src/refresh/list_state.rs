@@ -355,12 +355,6 @@ impl ListState {
             .any(|entries| entries.covers(prefix) || entries.inside(prefix).next().is_some())
     }
 
-    /// The same of the sources as they are, without the exceptions.
-    pub(super) fn source_has(&self, prefix: Prefix) -> bool {
-        let mut sources = self.sources.iter().map(|source| source.intake.entries());
-        sources.any(|entries| entries.covers(prefix) || entries.inside(prefix).next().is_some())
-    }
-
     /// Whether one of its entries covers all of `prefix`.
     pub(super) fn covers(&self, prefix: Prefix) -> bool {
         self.parts.iter().any(|part| part.entries.covers(prefix))

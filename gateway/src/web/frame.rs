@@ -146,13 +146,14 @@ impl Frame {
     #[cfg(test)]
     pub(super) fn of(role: Role) -> Self {
         let session = Some(Arc::new(Session::of("ann")));
-        let user = User { name: "ann".into(), role, session };
+        let user = User { name: "ann".into(), role, session, is_looking: true };
         Self { user, hostname: "mx1.example.org".to_owned() }
     }
 
     /// A whole page, which tells what was done before it, once; `path` is that of its place in the navigation.
     pub(super) fn page(&self, path: &str, title: &str, content: Markup) -> Markup {
-        let notice = self.user.session.as_ref().and_then(|session| session.take_notice());
+        let session = self.user.session.as_ref().filter(|_session| self.user.is_looking);
+        let notice = session.and_then(|session| session.take_notice());
         let body = html! {
             header.top {
                 a.brand href="/" { (icon()) "Portcullis" span.host { (self.hostname) } }

@@ -172,7 +172,7 @@ pub(super) async fn disable(
     change(&sources, ListChange { list, author, what: What::Disable }).await
 }
 
-/// Ends the exception of a prefix: what the source of the list has of it counts again.
+/// Ends the exception of a prefix: what it took out of the list counts again.
 #[utoipa::path(
     delete, path = "/api/v1/lists/{list}/exceptions", tag = "lists", operation_id = "endException",
     params(("list" = String, Path, description = "The name of the list")),

@@ -29,7 +29,7 @@ pub(in super::super) struct HeldBack {
 pub(super) fn held_back(options: &HeldBack, config: &Path) -> Result<Exit, Failure> {
     let path = format!("/api/v1/lists/{}/held-back", in_path(&options.name)?);
     let socket = Config::admin_socket_of(config);
-    let answer = daemon::wait_for(admin::get(&socket, &path))?;
+    let answer = daemon::wait_for(admin::get_slowly(&socket, &path))?;
     output::answer(options.json, &answer, show_all)?;
     Ok(Exit::Done)
 }

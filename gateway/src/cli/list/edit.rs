@@ -97,23 +97,22 @@ pub(super) fn remove(options: &Entry, config: &Path) -> Result<Exit, Failure> {
 /// `verb` is the last part of the path.
 pub(super) fn switch(options: &Switch, verb: &str, config: &Path) -> Result<Exit, Failure> {
     let wanted = json!({"author": author::author()});
-    let path = format!("{}/{verb}", path(&options.name)?);
-    let socket = Config::admin_socket_of(config);
-    show(options.json, daemon::wait_for(admin::send(&socket, Method::POST, &path, &wanted))?)
+    change(options.json, Method::POST, &options.name, verb, &wanted, config)
 }
 
 pub(super) fn restore(options: &Restore, config: &Path) -> Result<Exit, Failure> {
     let wanted = json!({"prefix": options.prefix, "author": author::author()});
-    let path = format!("{}/exceptions", path(&options.name)?);
-    let socket = Config::admin_socket_of(config);
-    show(options.json, daemon::wait_for(admin::send(&socket, Method::DELETE, &path, &wanted))?)
+    change(options.json, Method::DELETE, &options.name, "exceptions", &wanted, config)
 }
 
 pub(super) fn accept(options: &Accept, config: &Path) -> Result<Exit, Failure> {
-    let wanted = json!({"author": author::author(), "sha256": options.sha256});
-    let path = format!("{}/accept", path(&options.name)?);
-    let socket = Config::admin_socket_of(config);
-    show(options.json, daemon::wait_for(admin::send(&socket, Method::POST, &path, &wanted))?)
+    let author = author::author();
+    // An earlier daemon, which runs until it is restarted, does not know all of it.
+    let wanted = match &options.sha256 {
+        Some(sha256) => json!({"author": author, "sha256": sha256}),
+        None => json!({"author": author}),
+    };
+    change(options.json, Method::POST, &options.name, "accept", &wanted, config)
 }
 
 pub(super) fn put(options: &Put, config: &Path) -> Result<Exit, Failure> {
@@ -124,7 +123,7 @@ pub(super) fn put(options: &Put, config: &Path) -> Result<Exit, Failure> {
     if options.dry_run {
         let reading = Progress::of(format!("comparing {size} with {}", options.name));
         let path = format!("{path}/preview");
-        let answer = daemon::wait_for(admin::put(&socket, Method::POST, &path, octets));
+        let answer = daemon::wait_for(admin::send_octets(&socket, Method::POST, &path, octets));
         drop(reading);
         output::answer(options.json, &answer?, copies::show_preview)?;
         return Ok(Exit::Done);
@@ -133,7 +132,7 @@ pub(super) fn put(options: &Put, config: &Path) -> Result<Exit, Failure> {
     let author = utf8_percent_encode(&author, NON_ALPHANUMERIC);
     let path = format!("{path}/entries?author={author}");
     let putting = Progress::of(format!("putting {size} into {}", options.name));
-    let answer = daemon::wait_for(admin::put(&socket, Method::PUT, &path, octets));
+    let answer = daemon::wait_for(admin::send_octets(&socket, Method::PUT, &path, octets));
     drop(putting);
     show(options.json, answer?)
 }
@@ -159,9 +158,21 @@ fn change_entry(options: &Entry, method: Method, config: &Path) -> Result<Exit, 
         "reason": options.reason,
         "for_s": seconds,
     });
-    let path = format!("{}/entries", path(&options.name)?);
+    change(options.json, method, &options.name, "entries", &wanted, config)
+}
+
+/// Asks for a change of a list; `part` is the last part of the path.
+fn change(
+    json: bool,
+    method: Method,
+    name: &str,
+    part: &str,
+    wanted: &Value,
+    config: &Path,
+) -> Result<Exit, Failure> {
+    let path = format!("{}/{part}", path(name)?);
     let socket = Config::admin_socket_of(config);
-    show(options.json, daemon::wait_for(admin::send(&socket, method, &path, &wanted))?)
+    show(json, daemon::wait_for(admin::send(&socket, method, &path, wanted))?)
 }
 
 fn path(name: &str) -> Result<String, Failure> {

@@ -35,7 +35,7 @@ pub(super) enum Command {
     Enable(edit::Switch),
     /// Switch a list off
     Disable(edit::Switch),
-    /// End an exception: what the source has counts again
+    /// End an exception: what it took out counts again
     Restore(edit::Restore),
     /// Show what would change if what was refused were accepted
     HeldBack(copies::HeldBack),

@@ -37,7 +37,7 @@ pub struct Released {
     pub reply: Option<String>,
     /// How many recipients do not have it, for which it is still in quarantine.
     pub left: usize,
-    /// Why it is still there although all have it; `null` where it is not.
+    /// Why what was released stays in its record all the same, so that releasing it again would deliver it twice; `null` where it does not.
     pub fault: Option<String>,
 }
 
@@ -59,13 +59,15 @@ pub enum ReleaseError {
     #[error(transparent)]
     Quarantine(#[from] QuarantineError),
     /// It is not for somebody to whom it was to go.
-    #[error("{id} does not wait for <{recipient}>, expected one of: {}", known.join(", "))]
+    #[error("{id} does not wait for <{recipient}>, expected one of {count}: {}", known.join(", "))]
     NoRecipient {
         /// The message.
         id: Id,
         /// Who was named.
         recipient: String,
-        /// For whom it waits, the first [`NAMED`].
+        /// For how many it waits.
+        count: usize,
+        /// The first [`NAMED`] of them.
         known: Vec<String>,
     },
     /// The next hop cannot be spoken to.
@@ -105,26 +107,30 @@ impl Front {
         to: Vec<String>,
         author: String,
     ) -> Result<Released, ReleaseError> {
-        let begun = ReleaseBegun { author, time: Clock::System.now() };
-        let Begun { taken, mut record, others, file } =
-            begin(&self.quarantine, id, to, begun.clone()).await?;
+        let begun = ReleaseBegun { author, time: Clock::System.now(), to };
+        let author = begun.author.clone();
+        let Begun { taken, mut record, former, others, file } =
+            begin(&self.quarantine, id, begun).await?;
         let sent = self.send(&self.settings.load_full(), file, &record).await;
         let answers = match sent {
             Ok(answers) => answers,
             Err(error) => {
                 if let ReleaseError::NextHop(said) | ReleaseError::Unanswered(said) = &error {
-                    self.tell(EventKind::NotReleased, &record, &begun.author, Some(said));
+                    self.tell(EventKind::NotReleased, &record, &author, Some(said));
                 }
                 if !matches!(error, ReleaseError::Unanswered(_)) {
                     // With that it is as it was before. If it cannot be written, the record says more than was done.
                     record.recipients.extend(others);
-                    let record = HeldMessage { release_begun: None, ..record };
+                    let record = HeldMessage { release_begun: former, ..record };
                     drop(blocking(move || taken.update(&record)).await);
                 }
                 return Err(error);
             }
         };
-        self.settle_release(taken, record, others, &begun.author, answers).await
+        // Of those that were not to have it, one that was begun earlier may still be in doubt.
+        record.release_begun =
+            former.filter(|former| others.iter().any(|other| former.is_for(&other.address)));
+        self.settle_release(taken, record, others, &author, answers).await
     }
 
     /// Removes what was taken, and keeps what was not, with the `others` that were not to have it.
@@ -176,7 +182,7 @@ impl Front {
             if left.is_empty() {
                 return taken.remove();
             }
-            taken.update(&HeldMessage { recipients: left, release_begun: None, ..record })
+            taken.update(&HeldMessage { recipients: left, ..record })
         });
         let fault = settled.await.err().map(|error| error.to_string());
         Ok(Released { id, recipients: outcomes, reply, left: count, fault })
@@ -246,6 +252,8 @@ struct Begun {
     taken: Taken,
     /// With the recipients that are to have it.
     record: HeldMessage,
+    /// An earlier release of which the end is not known.
+    former: Option<ReleaseBegun>,
     /// The other recipients.
     others: Vec<HeldRecipient>,
     file: File,
@@ -256,29 +264,31 @@ struct Begun {
 async fn begin(
     quarantine: &Arc<Quarantine>,
     id: &Id,
-    to: Vec<String>,
     begun: ReleaseBegun,
 ) -> Result<Begun, ReleaseError> {
-    let (quarantine, id) = (Arc::clone(quarantine), id.clone());
+    let (quarantine, id, to) = (Arc::clone(quarantine), id.clone(), begun.to.clone());
     blocking(move || {
         let taken = quarantine.take(&id)?;
         let file = taken.open()?;
-        let mut record = HeldMessage { release_begun: Some(begun), ..taken.record()? };
+        let mut record = taken.record()?;
         let is_known = |to: &String| record.recipients.iter().any(|held| held.address == *to);
         if let Some(stranger) = to.iter().find(|to| !is_known(to)) {
             let known = record.recipients.iter().take(NAMED);
             return Err(ReleaseError::NoRecipient {
                 id,
                 recipient: stranger.clone(),
+                count: record.recipients.len(),
                 known: known.map(|held| held.address.clone()).collect(),
             });
         }
+        let former = record.release_begun.take();
+        record.release_begun = Some(begun.and(former.as_ref()));
         taken.update(&record)?;
         let is_meant = |held: &HeldRecipient| to.is_empty() || to.contains(&held.address);
         let all = std::mem::take(&mut record.recipients);
         let (meant, others) = all.into_iter().partition(is_meant);
         record.recipients = meant;
-        Ok(Begun { taken, record, others, file })
+        Ok(Begun { taken, record, former, others, file })
     })
     .await
 }

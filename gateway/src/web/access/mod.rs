@@ -37,6 +37,8 @@ pub(super) struct User {
     pub(super) role: Role,
     /// That of his browser; `None` for a program, which has no cookie that others could use.
     pub(super) session: Option<Arc<Session>>,
+    /// Whether he sees the answer as a page; false where a script reads it.
+    pub(super) is_looking: bool,
 }
 
 /// Why nobody is logged in.
@@ -79,19 +81,21 @@ impl Access {
         self.token.as_ref().is_some_and(|token| token.is(said.trim()))
     }
 
-    /// Takes up other users; who is among them no more, or has another password, is logged out. TLS is that of the listener.
+    /// Takes up other users; who is among them no more, or has another password or role, is logged out. TLS is that of the
+    /// listener.
     pub(super) fn set(&self, config: WebConfig) {
         let former = self.config.load_full();
+        let config = Arc::new(WebConfig { tls: former.tls, ..config });
+        // First, so that whoever logs in meanwhile either is seen below or sees it.
+        self.config.store(Arc::clone(&config));
         let is_same = |name: &str| {
-            let of =
-                |config: &WebConfig| config.users.iter().find(|user| user.name == name).cloned();
-            name == BY_TOKEN
-                || of(&former).is_some_and(|user| {
-                    of(&config).is_some_and(|now| now.password == user.password)
-                })
+            let of = |config: &WebConfig| {
+                let user = config.users.iter().find(|user| user.name == name);
+                user.map(|user| (user.password.clone(), user.role))
+            };
+            name == BY_TOKEN || (of(&former).is_some() && of(&former) == of(&config))
         };
         self.sessions.keep(config.session, is_same);
-        self.config.store(Arc::new(WebConfig { tls: former.tls, ..config.clone() }));
     }
 
     /// Whether TLS is spoken.
@@ -109,14 +113,17 @@ impl Access {
         if let Some(said) = headers.get(header::AUTHORIZATION) {
             // Nobody guesses it, so whoever tries is not counted: others may come from the same address.
             let token = said.to_str().ok()?.strip_prefix("Bearer ")?;
-            let user = User { name: BY_TOKEN.into(), role: Role::Operator, session: None };
+            let (name, role) = (BY_TOKEN.into(), Role::Operator);
+            let user = User { name, role, session: None, is_looking: false };
             return self.is_token(token).then_some(user);
         }
         let session = self.sessions.find(cookie(headers)?)?;
         let name = Arc::clone(&session.name);
         let role =
             if &*name == BY_TOKEN { Role::Operator } else { role(&self.config.load(), &name)? };
-        Some(User { name, role, session: Some(session) })
+        let is_looking =
+            headers.get("sec-fetch-dest").is_none_or(|for_what| for_what == "document");
+        Some(User { name, role, session: Some(session), is_looking })
     }
 
     /// Logs somebody in; the cookie that he is known by from now on.
@@ -128,17 +135,27 @@ impl Access {
     ) -> Result<String, Refused> {
         let name = if name.is_empty() { BY_TOKEN } else { name };
         let has_token = name == BY_TOKEN && self.is_token(&password);
-        if !has_token {
-            self.check(name, password, peer).await?;
-        }
+        let hash = if has_token { None } else { Some(self.check(name, password, peer).await?) };
+        let id = self.sessions.begin(name, self.config.load().session).ok_or(Refused::Busy)?;
         let config = self.config.load();
-        let id = self.sessions.begin(name, config.session).ok_or(Refused::Busy)?;
+        let is_his =
+            |hash| config.users.iter().any(|user| user.name == name && user.password == hash);
+        // Checking takes a while, in which the password may have been changed.
+        if !hash.is_none_or(is_his) {
+            self.sessions.end(&id);
+            return Err(Refused::Wrong);
+        }
         // How long somebody may do nothing is for the session to know.
         Ok(set_cookie(&id, sessions::LONGEST, config.tls))
     }
 
-    /// Whether the password is that of `name`. A try counts before it is known to be wrong, so that many at once are no way around.
-    async fn check(&self, name: &str, password: String, peer: IpAddr) -> Result<(), Refused> {
+    /// What the password of `name` hashes to, if it is his. A try counts before it is known to be wrong, so that many at once are no way around.
+    async fn check(
+        &self,
+        name: &str,
+        password: String,
+        peer: IpAddr,
+    ) -> Result<PasswordHash, Refused> {
         let may_try =
             || self.throttle.wait(peer).map_or(Ok(()), |left| Err(Refused::TooOften(left)));
         may_try()?;
@@ -154,11 +171,12 @@ impl Access {
             drop(turn);
             matches
         });
-        if matches.await.unwrap_or(false) && known.is_some() {
-            self.throttle.take_back(peer);
-            Ok(())
-        } else {
-            Err(Refused::Wrong)
+        match known {
+            Some(user) if matches.await.unwrap_or(false) => {
+                self.throttle.take_back(peer);
+                Ok(user.password.clone())
+            }
+            _ => Err(Refused::Wrong),
         }
     }
 

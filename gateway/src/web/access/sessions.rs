@@ -88,7 +88,7 @@ impl Session {
         Instant::now() < self.ends()
     }
 
-    /// One of somebody, which nothing ends.
+    /// One of somebody, for a page that is drawn alone.
     #[cfg(test)]
     pub(in crate::web) fn of(name: &str) -> Self {
         Self::new(name, "t0ken".to_owned(), LONGEST, watch::channel(()).1)

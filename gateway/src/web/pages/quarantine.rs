@@ -280,8 +280,12 @@ fn one(message: &Value, frame: &Frame) -> Markup {
     let (recipients, begun) = (rows(&message["recipients"]), &message["release_begun"]);
     html! {
         @if !begun.is_null() {
+            @let to = rows(&begun["to"]);
             div.notice.doubtful { p { strong { "A release was begun" } " by " (text(&begun["author"])) ", "
-                (time(&begun["time"])) ", and nothing is known of its end: the next hop may have the message." } }
+                (time(&begun["time"]))
+                @if !to.is_empty() { ", for " @for (place, to) in to.iter().take(RECIPIENTS).enumerate() {
+                    @if place > 0 { ", " } (text(to)) } }
+                ", and nothing is known of its end: the next hop may have the message." } }
         }
         div.columns {
             section.card aria-labelledby="envelope" {
@@ -307,7 +311,7 @@ fn one(message: &Value, frame: &Frame) -> Markup {
                 }
                 @if frame.may_change() && recipients.len() > 1 { " " (release_to(text(&recipient["address"]))) }
             } } } };
-            @if frame.may_change() {
+            @if frame.may_change() && recipients.len() > 1 {
                 form method="post" action={ (path) "/release" } { (frame.csrf()) (all) }
             } @else { (all) }
             @if recipients.len() > RECIPIENTS { p.hint { "and " (recipients.len() - RECIPIENTS) " more" } }
@@ -370,7 +374,7 @@ fn released(answer: &Value) -> Markup {
         section.card aria-labelledby="released" {
             h2 id="released" { "What the next hop said" }
             div.notice.doubtful role="status" { p { strong {
-                @if let Some(fault) = answer["fault"].as_str() { "They have it, and it is still here: " (fault) }
+                @if let Some(fault) = answer["fault"].as_str() { "What was released stays recorded here, so that another release would deliver it twice: " (fault) }
                 @else { "Recipients that do not have it: " (count(&answer["left"])) "; for them it stays here." }
             } } }
             div.scroll tabindex="0" { table {

@@ -309,3 +309,43 @@ async fn what_the_next_hop_does_not_take_stays() {
         assert_eq!(event["event"], events, "{name}");
     }
 }
+
+/// Whoever may have the message already is told apart until the next hop has said of him.
+#[tokio::test]
+async fn a_doubt_outlasts_a_failure_and_a_release_to_others() {
+    let peer = Peer::start(postfix()).await;
+    let site = Site::start(&peer, |settings, _| settings.next_hop.idle_connections = 0).await;
+    let message = one_in_quarantine(&site).await;
+    let (b, c) = ("b@ours.example".to_owned(), "c@ours.example".to_owned());
+    let doubt = || held(&site).remove(0).release_begun.map(|begun| begun.to);
+    let unanswered = Script { taken: Some(""), ..postfix() };
+    let down = Script { replies: vec![("EHLO", "")], ..postfix() };
+    for (name, script, to, is_taken, expected) in [
+        (
+            "to one, without an end",
+            unanswered.clone(),
+            vec![c.clone()],
+            false,
+            Some(vec![c.clone()]),
+        ),
+        ("a failure", down, vec![], false, Some(vec![c.clone()])),
+        ("to all, without an end", unanswered, vec![], false, Some(vec![])),
+        ("to the other", postfix(), vec![b], true, Some(vec![])),
+        (
+            "to nobody it waits for",
+            postfix(),
+            vec!["d@ours.example".to_owned()],
+            false,
+            Some(vec![]),
+        ),
+    ] {
+        peer.set(script);
+        let released = site.front.release(&message.id, to, "ops").await;
+        assert_eq!(released.is_ok(), is_taken, "{name}: {released:?}");
+        assert_eq!(doubt(), expected, "{name}");
+    }
+    assert_eq!(held(&site).remove(0).recipients.len(), 1);
+    site.front.release(&message.id, vec![c], "ops").await.unwrap();
+    assert_eq!(held(&site), []);
+    site.finish().await;
+}

@@ -1,4 +1,4 @@
-//! What changes a list: entries that come and go, the list itself switched, fetched, accepted.
+//! What changes a list: entries that come and go, the list itself switched and fetched.
 
 use std::sync::Arc;
 
@@ -26,7 +26,6 @@ pub(super) fn routes() -> Router<Arc<Site>> {
         .route("/lists/{list}/fetch", post(fetch))
         .route("/lists/{list}/enable", post(enable))
         .route("/lists/{list}/disable", post(disable))
-        .route("/lists/{list}/accept", post(accept))
 }
 
 type Of = (State<Arc<Site>>, Path<String>);
@@ -70,10 +69,6 @@ async fn enable((State(site), Path(list)): Of, frame: Frame) -> Response {
 
 async fn disable((State(site), Path(list)): Of, frame: Frame) -> Response {
     change(&site, &frame, &list, &format!("{API}/{}/disable", segment(&list))).await
-}
-
-async fn accept((State(site), Path(list)): Of, frame: Frame) -> Response {
-    change(&site, &frame, &list, &format!("{API}/{}/accept", segment(&list))).await
 }
 
 async fn change(site: &Site, frame: &Frame, list: &str, to: &str) -> Response {

@@ -57,7 +57,8 @@ async fn accept(
     Form(said): Form<Said>,
 ) -> Response {
     let to = format!("{API}/{}/accept", segment(&list));
-    let wanted = json!({"sha256": said.given("sha256")});
+    // Nothing hashes to nothing.
+    let wanted = json!({"sha256": said.text("sha256")});
     let sent = site.api.send(&frame.author(), Method::POST, &to, &wanted).await;
     told(&site, &frame, &list, &Said::default(), sent).await
 }

@@ -139,9 +139,8 @@ fn waits(list: &Value, frame: &Frame) -> Markup {
                         (time(&held_back["as_of"])) ", is held back: " (text(&held_back["why"])) "." }
                 }
                 @if list["can_accept"] == true {
-                    p { a href=(copies::held_back(name)) { "See what it would change" } }
-                    p { (frame.button(&format!("{}/accept", path(name)), "Accept the copy", name,
-                        Some(&format!("Put the copy of {name} in force that was held back?")))) }
+                    p { a href=(copies::held_back(name)) {
+                        "See what it would change" @if frame.may_change() { ", and accept it" } } }
                 }
             }
         }
@@ -203,8 +202,8 @@ mod tests {
             ),
             (with("enabled", json!(false)), vec!["/enable", "badge plain"], vec!["/disable"]),
             (with("enforce", json!(false)), vec!["dry run"], vec![]),
-            (fetched, vec!["/fetch", "(3 times)"], vec!["/accept"]),
-            (refused, vec!["/accept", "/held-back", "is held back", "10 octets"], vec![]),
+            (fetched, vec!["/fetch", "(3 times)"], vec!["/held-back"]),
+            (refused, vec!["/held-back", ", and accept it", "is held back", "10 octets"], vec![]),
         ] {
             let lists = json!([list]);
             let shown = content(&lists, &Frame::of(Role::Operator)).into_string();

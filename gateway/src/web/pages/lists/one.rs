@@ -202,7 +202,7 @@ fn of_exceptions(name: &str, found: Result<&Value, &Fault>, said: &Said, frame: 
             @match found {
                 Err(fault) => (told(fault)),
                 Ok(found) => {
-                    p.hint { "What the source has of these does not count. "
+                    p.hint { "What the source has of these does not count, nor what was added of them before. "
                         @if said.given("search").is_some() { "Those that cover it, are it, or lie inside it: " }
                         @else { "In all: " } (count(&found["matching"])) "." }
                     @let table = exceptions_table(name, rows(&found["entries"]), frame);
@@ -235,7 +235,7 @@ fn exceptions_table(name: &str, exceptions: &[Value], frame: &Frame) -> Markup {
                     td { (time(&exception["until"])) }
                     @if may_change { td {
                         button.quiet type="submit" name="prefix" value=(prefix)
-                            data-ask={ "End the exception of " (prefix) "? What the source of " (name) " has of it counts then." } {
+                            data-ask={ "End the exception of " (prefix) "? What it took out of " (name) " counts then." } {
                             "Restore" span.visually-hidden { " " (prefix) } }
                     } }
                 }

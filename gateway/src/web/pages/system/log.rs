@@ -103,7 +103,8 @@ async fn change(
 /// The last lines, the newest first.
 fn of_lines(components: &[Value], lines: Result<&Value, &Fault>, said: &Said) -> Markup {
     let names = components.iter().map(|it| text(&it["name"])).map(|name| (name, name));
-    let names: Vec<_> = std::iter::once(("", "all")).chain(names).collect();
+    let other = [("other", "other")];
+    let names: Vec<_> = std::iter::once(("", "all")).chain(names).chain(other).collect();
     html! {
         section.card aria-labelledby="lines" {
             h2 id="lines" { "The last lines" }

@@ -22,6 +22,7 @@ use utoipa_axum::routes;
 
 use super::Sources;
 use crate::clock::{Clock, Timestamp};
+use crate::engine::Took;
 use crate::policy::{Action, Verdict};
 use crate::xdp::{self, Count};
 
@@ -64,6 +65,8 @@ struct Sample {
     kernel: Option<Kernel>,
     /// Decisions of the daemon by action.
     decisions: BTreeMap<&'static str, u64>,
+    /// The same by the code of the verdict and by action, as far as there were any.
+    verdicts: BTreeMap<&'static str, BTreeMap<&'static str, u64>>,
     /// What the daemon took to decide, in all phases.
     decided: Decided,
     /// Client connections of now.
@@ -81,6 +84,30 @@ struct Decided {
     count: u64,
     /// What all of them took together.
     seconds: f64,
+    /// How many took at most so many seconds and more than the pair before says, as far as there were any; longer ones are in no pair.
+    #[schema(value_type = Vec<Vec<f64>>)]
+    within: Vec<(f64, u64)>,
+}
+
+impl Decided {
+    fn of(took: &[Took]) -> Self {
+        // All phases have the same ends.
+        let mut within: Vec<(f64, u64)> = Vec::new();
+        for (place, (end, count)) in took.iter().flat_map(|took| took.buckets.iter().enumerate()) {
+            match within.get_mut(place) {
+                Some((_end, sum)) => *sum += count,
+                None => within.push((*end, *count)),
+            }
+        }
+        Self {
+            count: within.iter().map(|(_end, count)| count).sum(),
+            seconds: took.iter().map(|took| took.seconds).sum(),
+            within: within
+                .into_iter()
+                .filter(|(end, count)| end.is_finite() && *count > 0)
+                .collect(),
+        }
+    }
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -119,15 +146,19 @@ impl Sample {
         });
         let counted = sources.engine.decisions();
         let of = |action| Verdict::ALL.iter().map(|&verdict| counted.get(verdict, action)).sum();
-        let took = sources.engine.times().took();
-        let counts = took.iter().flat_map(|took| &took.buckets).map(|(_end, count)| count);
-        let decided =
-            Decided { count: counts.sum(), seconds: took.iter().map(|took| took.seconds).sum() };
+        let of_verdict = |verdict: &Verdict| {
+            let counts = Action::ALL.map(|action| (action.name(), counted.get(*verdict, action)));
+            let counts: BTreeMap<_, _> =
+                counts.into_iter().filter(|(_, count)| *count > 0).collect();
+            (!counts.is_empty()).then_some((verdict.code(), counts))
+        };
+        let decided = Decided::of(&sources.engine.times().took());
         let smtp = sources.fronts.smtp.as_ref().map(|front| front.counters());
         Self {
             time: Clock::System.now(),
             kernel,
             decisions: Action::ALL.map(|action| (action.name(), of(action))).into(),
+            verdicts: Verdict::ALL.iter().filter_map(of_verdict).collect(),
             decided,
             connections: smtp.as_ref().map_or(0, |smtp| smtp.connections_active),
             messages: smtp.map_or(0, |smtp| smtp.counts.messages_relayed.get()),

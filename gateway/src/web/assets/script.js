@@ -4,20 +4,19 @@
 const KEPT = 300;
 const HEIGHT = 80;
 
-/** The value at a JSON pointer, a number or 0. */
-function at(sample, pointer) {
-  let value = sample;
-  for (const name of pointer.split("/").slice(1)) {
-    value = value === null || value === undefined ? undefined : value[name];
-  }
-  return typeof value === "number" ? value : 0;
+/** The sum of the numbers at JSON pointers with spaces between them; what is no number is 0. */
+function at(sample, pointers) {
+  return pointers.split(" ").reduce((sum, pointer) => {
+    const value = pointer.split("/").slice(1).reduce((inside, name) => inside?.[name], sample);
+    return sum + (typeof value === "number" ? value : 0);
+  }, 0);
 }
 
-/** The growth by the second from one sample to the next. */
-function rate(before, after, pointer) {
+/** The growth by so many seconds from one sample to the next. */
+function rate(before, after, pointers, per) {
   const seconds = (Date.parse(after.time) - Date.parse(before.time)) / 1000;
-  const grown = Math.max(at(after, pointer) - at(before, pointer), 0);
-  return seconds > 0 ? grown / seconds : 0;
+  const grown = Math.max(at(after, pointers) - at(before, pointers), 0);
+  return seconds > 0 ? (grown / seconds) * per : 0;
 }
 
 /** The rates of a line, as the page has drawn them: the script goes on from there. */
@@ -56,7 +55,7 @@ function live() {
     if (last && last.time !== sample.time) {
       for (const { figure, lines } of figures) {
         for (const { line, rates } of lines) {
-          rates.push(rate(last, sample, line.dataset.of));
+          rates.push(rate(last, sample, line.dataset.of, Number(figure.dataset.per)));
           if (rates.length > KEPT) rates.shift();
         }
         draw(figure, lines);

@@ -9,7 +9,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use crate::web::frame::{Frame, Trouble};
-use crate::web::graph::{Line, graph, ratio, spark};
+use crate::web::graph::{Line, Per, graph, in_last_minute, quantile, ratio, spark};
 use crate::web::parts::{
     action, at, badge, bar, count, duration, filter_mode, lookup, meaning, number, rows, segment,
     text, time, zone_state,
@@ -18,6 +18,8 @@ use crate::web::site::Site;
 
 /// Lists with a graph: each has some three KiB of points.
 const GRAPHS: usize = 10;
+/// Lists that are shown.
+const LISTS: usize = 50;
 /// Sources that are shown.
 const SOURCES: usize = 10;
 
@@ -44,7 +46,7 @@ fn content(status: &Value, live: &Value, top: &Value, feeds: &Value) -> Markup {
         div.cards { (protection(status)) (mail(status, live)) (evidence(status)) }
         section.card aria-labelledby="syns" {
             h2 id="syns" { "Connection attempts at the filter, per second" }
-            (graph(live, "kernel", &[
+            (graph(live, "kernel", Per::Second, &[
                 Line { name: "passed", of: "/kernel/passed", meaning: "good" },
                 Line { name: "refused", of: "/kernel/refused", meaning: "bad" },
                 Line { name: "reset", of: "/kernel/reset", meaning: "doubtful" },
@@ -52,13 +54,14 @@ fn content(status: &Value, live: &Value, top: &Value, feeds: &Value) -> Markup {
             ]))
         }
         section.card aria-labelledby="verdicts" {
-            h2 id="verdicts" { "Decisions of the daemon, per second" }
-            (graph(live, "decisions", &[
-                Line { name: "accept", of: "/decisions/accept", meaning: "good" },
-                Line { name: "defer", of: "/decisions/defer", meaning: "doubtful" },
-                Line { name: "reject", of: "/decisions/reject", meaning: "bad" },
+            h2 id="verdicts" { "Decisions of the daemon, per minute" }
+            (graph(live, "decisions", Per::Minute, &[
+                Line { name: "let in", of: "/decisions/accept /decisions/observe", meaning: "good" },
+                Line { name: "tagged or held back", of: "/decisions/tag /decisions/quarantine", meaning: "plain" },
+                Line { name: "deferred", of: "/decisions/defer", meaning: "doubtful" },
+                Line { name: "refused", of: "/decisions/reject /decisions/reject-message /decisions/discard", meaning: "bad" },
             ]))
-            (decisions(status))
+            (decisions(status, live))
         }
         div.columns { (lists(status, feeds, live)) (sources(top)) }
         (zones(status))
@@ -130,7 +133,10 @@ fn mail(status: &Value, live: &Value) -> Markup {
                     dd { (count(&smtp["refused"])) ", " (count(&smtp["deferred"])) }
                 }
                 @if let Some(mean) = ratio(live, "/decided/seconds", "/decided/count") {
-                    dt { "Time to decide" } dd { (format!("{:.1} ms", mean * 1000.0)) " (mean of ten minutes)" }
+                    dt { "Time to decide" } dd { (format!("{:.1} ms", mean * 1000.0)) " on average"
+                        @if let Some(most) = quantile(live, 0.99) { ", 99 % "
+                            @if most.is_finite() { "within " (most * 1000.0) " ms" } @else { "longer than 10 s" } }
+                        " (ten minutes)" }
                 }
                 @for hop in status["next_hops"].as_array().into_iter().flatten() {
                     dt { "Next hop " (text(&hop["address"])) }
@@ -173,7 +179,7 @@ fn evidence(status: &Value) -> Markup {
     }
 }
 
-fn decisions(status: &Value) -> Markup {
+fn decisions(status: &Value, live: &Value) -> Markup {
     let all = status["decisions"].as_array().map(Vec::as_slice).unwrap_or_default();
     let total: u64 = all.iter().filter_map(|row| row["count"].as_u64()).sum();
     if total == 0 {
@@ -181,14 +187,15 @@ fn decisions(status: &Value) -> Markup {
     }
     html! {
         table {
-            caption { "Since the start of the daemon" }
             thead { tr { th scope="col" { "Verdict" } th scope="col" { "Action" }
-                th.number scope="col" { "Count" } th scope="col" aria-label="Share" {} } }
+                th.number scope="col" { "Last minute" } th.number scope="col" { "Since the start" } th scope="col" aria-label="Share" {} } }
             tbody { @for row in all {
                 @let share = row["count"].as_u64().unwrap_or(0);
                 tr {
                     td { a href={ "/messages?code=" (text(&row["code"])) } { (text(&row["verdict"])) } }
                     td { (action(text(&row["action"]))) }
+                    td.number { (number(in_last_minute(live,
+                        &format!("/verdicts/{}/{}", text(&row["code"]), text(&row["action"]))))) }
                     td.number { (number(share)) }
                     td { (bar(share, total, meaning(text(&row["action"])))) }
                 }
@@ -201,14 +208,15 @@ fn lists(status: &Value, feeds: &Value, live: &Value) -> Markup {
     let counted = at(status, "/xdp/counters/lists");
     let fetched =
         |name: &Value| feeds.as_array().into_iter().flatten().find(|feed| feed["list"] == *name);
+    let all = rows(at(status, "/rules/lists"));
     html! {
         section.card aria-labelledby="lists" {
             h2 id="lists" { a href="/lists" { "Lists" } }
             div.scroll tabindex="0" { table {
                 thead { tr { th scope="col" { "List" } th scope="col" { "Action" }
-                    th.number scope="col" { "Entries" } th.number scope="col" { "Kernel packets" } th scope="col" { "Ten minutes" }
+                    th.number scope="col" { "Entries" } th.number scope="col" { "Kernel packets" } th scope="col" { "A second, ten minutes" }
                     th scope="col" { "Age" } } }
-                tbody { @for (index, list) in rows(at(status, "/rules/lists")).iter().enumerate() {
+                tbody { @for (index, list) in all.iter().take(LISTS).enumerate() {
                     @let name = text(&list["name"]);
                     @let packets: u64 = counted[name].as_object().into_iter().flatten()
                         .filter_map(|(_action, count)| count["packets"].as_u64()).sum();
@@ -226,6 +234,7 @@ fn lists(status: &Value, feeds: &Value, live: &Value) -> Markup {
                     }
                 } }
             } }
+            @if all.len() > LISTS { p { a href="/lists" { "and " (all.len() - LISTS) " more" } } }
         }
     }
 }

@@ -306,22 +306,16 @@ struct SetByHand {
 /// What other thresholds would have done.
 #[derive(ToSchema)]
 pub(super) struct Replay {
-    /// The audit trail.
-    trail: String,
-    /// The time of the first record that is still in the file.
-    trail_begins: Option<Timestamp>,
-    /// Where the time in question begins.
+    /// Where the time that was counted begins: with an hour, or when counting began.
     since: Timestamp,
     /// Where it ends.
     until: Timestamp,
-    /// False: a part of that time was not read, since it is too much or in earlier files.
+    /// False: counting began later than was asked for.
     complete: bool,
     /// The decisions that are judged.
     phase: String,
     /// How many decisions there are of each phase.
     phases: Vec<PhaseCount>,
-    /// Lines that are no records.
-    broken_lines: u64,
     /// The first score of the delay band in the dry run.
     delay_from: u16,
     /// The last one.
@@ -344,12 +338,6 @@ pub(super) struct Replay {
     changes: Vec<BandChange>,
     /// The thresholds that were in force, in the order in which they came; at most 16.
     recorded_thresholds: Vec<RecordedThresholds>,
-    /// Distinct addresses.
-    addresses: usize,
-    /// Those for which something would change.
-    addresses_changed: usize,
-    /// False: there were more than could be told apart.
-    addresses_complete: bool,
     /// All scores from 0 to 1000, in steps of 50.
     histogram: Vec<Bar>,
 }

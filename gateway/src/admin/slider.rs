@@ -1,13 +1,12 @@
 //! `/api/v1/slider`: which thresholds count; others are tried, set, reset.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
-use tokio::task::spawn_blocking;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -16,15 +15,13 @@ use super::author::{Asked, Said};
 use super::changes::{ask, refused};
 use super::queried::Queried;
 use super::{Fault, Sources, shapes};
-use crate::policy::{SetThresholds, Thresholds};
+use crate::clock::{Clock, Timestamp};
+use crate::policy::{Phase, SetThresholds, Tally, Thresholds};
 use crate::refresh::{Request, SliderChange};
-use crate::slider::{Meaning, PHASES, ReplayAnswer, Replaying, Standing, Wanted, WantedError};
+use crate::slider::{Meaning, Standing, TriedAnswer, Wanted, WantedError};
 
-/// The most octets of the end of the trail that one answer reads: some ten thousand decisions, in a tenth of a second.
-const MOST: u64 = 16 << 20;
-
-/// The most hours to look back: a year.
-const MOST_HOURS: u64 = 366 * 24;
+/// The most hours to look back.
+const MOST_HOURS: i64 = 24;
 
 /// All paths.
 pub(super) fn routes() -> OpenApiRouter<Arc<Sources>> {
@@ -75,8 +72,8 @@ struct WantedReplay {
     #[param(minimum = 0, maximum = 1000)]
     reject_above: Option<u16>,
     /// How many hours to look back.
-    #[param(minimum = 1, maximum = 8784, default = 24)]
-    hours: Option<u64>,
+    #[param(minimum = 1, maximum = 24, default = 24)]
+    hours: Option<i64>,
     /// Which decisions: `connect`, `recipient` or `message`.
     #[param(default = "connect")]
     phase: Option<String>,
@@ -151,15 +148,13 @@ async fn reset(
     params(WantedReplay),
     responses(
         (status = 200, body = shapes::Replay, description = "What would have been decided otherwise"),
-        (status = 404, description = "There is no audit trail"),
         (status = 422, description = "A parameter is unknown or has a bad value"),
-        (status = 503, description = "The trail cannot be read"),
     )
 )]
 async fn replay(
     State(sources): State<Arc<Sources>>,
     Queried(wanted): Queried<WantedReplay>,
-) -> Result<Json<ReplayAnswer>, Fault> {
+) -> Result<Json<TriedAnswer>, Fault> {
     let WantedReplay { allow, delay, reject, delay_from, reject_above, hours, phase } = wanted;
     let wanted = Wanted { allow, delay, reject, delay_from, reject_above };
     let thresholds = wanted.thresholds().map_err(|error| no_slider(&error))?;
@@ -170,23 +165,15 @@ async fn replay(
             .detail(format_args!("hours={hours}, expected 1 to {MOST_HOURS}")));
     }
     let wanted = phase.as_deref().unwrap_or("connect");
-    let phase = PHASES.into_iter().find(|phase| *phase == wanted).ok_or_else(|| {
-        Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "that is no phase with scores")
-            .detail(format_args!("phase={wanted}, expected one of {}", PHASES.join(", ")))
-    })?;
-    let trail = sources.memory.audit.clone();
-    let trail =
-        trail.ok_or_else(|| Fault::new(StatusCode::NOT_FOUND, "there is no audit trail"))?;
-    // Reads a part of the trail, so it stays off the threads that carry mail.
-    let replayed = spawn_blocking(move || {
-        let last = Duration::from_hours(hours);
-        Replaying { trail: &trail, most: MOST, thresholds, last, phase }.run()
-    });
-    let replayed = replayed.await.map_err(|_panicked| Fault::gone())?;
-    replayed.map(Json).map_err(|error| {
-        let hint = error.hint();
-        Fault::new(StatusCode::SERVICE_UNAVAILABLE, error).hint(hint)
-    })
+    let phase =
+        Tally::PHASES.into_iter().find(|phase| phase.name() == wanted).ok_or_else(|| {
+            let known = Tally::PHASES.map(Phase::name).join(", ");
+            Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "that is no phase with scores")
+                .detail(format_args!("phase={wanted}, expected one of {known}"))
+        })?;
+    let until = Clock::System.now();
+    let since = until.checked_sub(SignedDuration::from_hours(hours)).unwrap_or(Timestamp::MIN);
+    Ok(Json(TriedAnswer::new(&sources.engine.tally(), thresholds, phase, since, until)))
 }
 
 /// How thresholds are written.

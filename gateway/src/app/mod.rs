@@ -12,6 +12,7 @@ mod notify;
 mod quarantine;
 mod reload;
 mod run;
+mod scores;
 mod signals;
 mod sockets;
 mod take_over;

@@ -20,6 +20,7 @@ use super::log::tend_levels;
 use super::notify::notify;
 use super::quarantine::tend_quarantine;
 use super::reload::Reloader;
+use super::scores::{self, tend_scores};
 use super::signals::{Asked, Signals};
 use super::web::{self, Web};
 use super::{Failure, fronts};
@@ -106,6 +107,11 @@ pub async fn run(config: Config, begun: Begun, levels: Levels) -> Result<(), Fai
     zones.first_probes(config.dns.budget).await;
     let quarantine = quarantine(&config, &alarms);
     tasks.spawn(tend_quarantine(Arc::clone(&quarantine), audit.clone(), until_stop(&stopping)));
+    scores::load(&engine, &config.state_dir);
+    // What is decided while the daemon ends is counted by nobody.
+    let counting =
+        tend_scores(Arc::clone(&engine), config.state_dir.clone(), until_stop(&stopping));
+    tasks.spawn(counting);
     tasks.spawn(tend_levels(levels.clone(), audit.clone(), until_stop(&stopping)));
     let fronts = fronts::fronts(&config, &engine, refresher.known(), &quarantine, &alarms)?;
     let top = TopTalkers::new(Clock::System);

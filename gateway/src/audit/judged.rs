@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::file::open;
 use crate::clock::Timestamp;
-use crate::policy::{Band, Judged, Thresholds, Verdict};
+use crate::policy::{Band, Judged, Thresholds};
 
 /// No record is longer; a longer line is broken.
 const LONGEST_LINE: u64 = 4 << 20;
@@ -145,17 +145,11 @@ impl Fields<'_> {
         let judged = Judged::Scored { score, band: self.band?, thresholds };
         if score > Thresholds::TOP {
             None
-        } else if self.enforced && !self.is_by_score() {
+        } else if self.enforced && !Judged::is_by_score(&self.code) {
             Some(Judged::Otherwise)
         } else {
             Some(judged)
         }
-    }
-
-    /// Whether the outcome is one of those that the score alone can lead to.
-    fn is_by_score(&self) -> bool {
-        let outcomes = [Verdict::Accept, Verdict::ReputationDelay, Verdict::ReputationReject];
-        self.code == "greylist" || outcomes.iter().any(|verdict| self.code == verdict.code())
     }
 }
 

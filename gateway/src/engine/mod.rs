@@ -11,7 +11,7 @@ mod times;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -31,8 +31,8 @@ use crate::net::{Hop, Prefix, Ptr};
 use crate::pause::Pause;
 use crate::policy::{
     Action, AddressFacts, Cause, ClientFacts, ClientTls, Decision, DelayMode, Envelope, Front,
-    MessageFacts, Outcome, Phase, Policy, Record, Reference, Reply, SetThresholds, Thresholds,
-    Verdict, decide_connect, decide_message,
+    Judged as ByScore, MessageFacts, Outcome, Phase, Policy, Record, Reference, Reply,
+    SetThresholds, Tally, Thresholds, Verdict, decide_connect, decide_message,
 };
 use crate::sender::{
     Event, Greylist, History, HistorySettings, Pool, Promotion, PromotionSettings, Promotions,
@@ -159,6 +159,7 @@ pub struct Engine {
     taps: Taps,
     clock: Clock,
     decisions: Counters,
+    tally: Mutex<Tally>,
     times: Times,
 }
 
@@ -189,6 +190,7 @@ impl Engine {
             taps: Taps::default(),
             clock,
             decisions: Counters::default(),
+            tally: Mutex::new(Tally::begin(clock.now())),
             times: Times::default(),
         }
     }
@@ -281,6 +283,20 @@ impl Engine {
     /// How many decisions had each verdict.
     pub fn decisions(&self) -> &Counters {
         &self.decisions
+    }
+
+    /// What the score said of those of the last day.
+    pub fn tally(&self) -> Tally {
+        self.counted().clone()
+    }
+
+    /// Goes on counting from what was counted before.
+    pub fn set_tally(&self, tally: Tally) {
+        *self.counted() = tally;
+    }
+
+    fn counted(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How long they took.
@@ -454,6 +470,8 @@ impl Engine {
         outcome: Outcome,
     ) {
         self.decisions.count(decision);
+        let judged = ByScore::of(decision);
+        self.counted().note(decision.phase, judged, self.clock.now());
         log::log(client, decision);
         self.remember(client, decision, &outcome);
         let (now, Client { address, local, tls, .. }) = (self.clock.now(), *client);

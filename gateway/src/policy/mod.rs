@@ -13,6 +13,7 @@ mod replay;
 mod reply;
 mod score;
 mod slider;
+mod tally;
 mod verdict;
 mod weights;
 
@@ -30,9 +31,10 @@ pub use record::{
     AddressRecord, ClientTls, Envelope, KernelFacts, ListingRecord, MatchRecord, Outcome, Record,
     SCHEMA, UnansweredRecord,
 };
-pub use replay::{Bar, ByBand, Change, InForce, Judged, Replay, Replayed};
+pub use replay::{AddressCounts, Bar, ByBand, Change, InForce, Judged, Replay, Replayed};
 pub use reply::{DNS_UNAVAILABLE, Reference, Reply, ReplyStyle, ReplyText};
 pub use score::{Evidence, Score};
 pub use slider::{Band, Percent, SliderError, Thresholds};
+pub use tally::{Tally, Tried};
 pub use verdict::Verdict;
 pub use weights::EvidenceWeights;

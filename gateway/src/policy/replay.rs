@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use super::{Band, Thresholds};
+use super::{Band, Decision, Thresholds, Verdict};
 
 /// Scores of one bar of the histogram.
 const STEP: u16 = 50;
@@ -32,6 +32,28 @@ pub enum Judged {
     },
 }
 
+impl Judged {
+    /// What the score says of `decision`.
+    pub fn of(decision: &Decision) -> Self {
+        let Some(score) = &decision.score else { return Self::NotScored };
+        if decision.enforced && !Self::is_by_score(decision.verdict.code()) {
+            return Self::Otherwise;
+        }
+        Self::Scored { score: score.value, band: score.band, thresholds: score.thresholds }
+    }
+
+    /// Whether an outcome, by its code, is one of those that the score alone can lead to.
+    pub fn is_by_score(code: &str) -> bool {
+        let outcomes = [
+            Verdict::Accept,
+            Verdict::Greylist,
+            Verdict::ReputationDelay,
+            Verdict::ReputationReject,
+        ];
+        outcomes.iter().any(|verdict| code == verdict.code())
+    }
+}
+
 /// Recorded decisions, judged again one after the other.
 #[derive(Debug)]
 pub struct Replay {
@@ -42,9 +64,27 @@ pub struct Replay {
     moves: BTreeMap<(Band, Band), u64>,
     histogram: BTreeMap<u16, ByBand>,
     in_force: Vec<InForce>,
-    /// Whether anything would change for the address.
-    addresses: HashMap<IpAddr, bool>,
-    addresses_complete: bool,
+    /// `None` where addresses are not told apart.
+    addresses: Option<Addresses>,
+}
+
+/// The addresses that decisions were about.
+#[derive(Debug)]
+struct Addresses {
+    /// Whether anything would change for each.
+    changes: HashMap<IpAddr, bool>,
+    is_complete: bool,
+}
+
+/// Of how many addresses decisions would have been others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct AddressCounts {
+    /// Distinct addresses.
+    pub addresses: usize,
+    /// Those for which something would change.
+    pub addresses_changed: usize,
+    /// False: there were more than could be told apart.
+    pub addresses_complete: bool,
 }
 
 /// How many there are in each band.
@@ -119,12 +159,9 @@ pub struct Replayed {
     pub changes: Vec<Change>,
     /// The thresholds that were in force, in the order in which they came; at most 16.
     pub recorded_thresholds: Vec<InForce>,
-    /// Distinct addresses.
-    pub addresses: usize,
-    /// Those for which something would change.
-    pub addresses_changed: usize,
-    /// False: there were more than could be told apart.
-    pub addresses_complete: bool,
+    /// `None` where addresses were not told apart.
+    #[serde(flatten)]
+    pub addresses: Option<AddressCounts>,
     /// All scores from 0 to 1000, in steps of 50.
     pub histogram: Vec<Bar>,
 }
@@ -139,21 +176,25 @@ impl Replay {
             moves: BTreeMap::new(),
             histogram: BTreeMap::new(),
             in_force: Vec::new(),
-            addresses: HashMap::new(),
-            addresses_complete: true,
+            addresses: Some(Addresses { changes: HashMap::new(), is_complete: true }),
         }
     }
 
-    /// Judges one decision about `address` again.
-    pub fn add(&mut self, address: Option<IpAddr>, judged: Judged) {
+    /// The same of decisions of which nobody knows what addresses they were about.
+    pub fn of_counts(thresholds: Thresholds) -> Self {
+        Self { addresses: None, ..Self::new(thresholds) }
+    }
+
+    /// Judges so many decisions about `address` again.
+    pub fn add(&mut self, address: Option<IpAddr>, judged: Judged, count: u64) {
         match judged {
-            Judged::NotScored => self.not_scored += 1,
-            Judged::Otherwise => self.otherwise += 1,
+            Judged::NotScored => self.not_scored += count,
+            Judged::Otherwise => self.otherwise += count,
             Judged::Scored { score, band, thresholds } => {
                 let now = self.thresholds.band(score);
-                *self.moves.entry((band, now)).or_default() += 1;
-                self.histogram.entry(bar(score)).or_default().add(now, 1);
-                self.add_thresholds(thresholds);
+                *self.moves.entry((band, now)).or_default() += count;
+                self.histogram.entry(bar(score)).or_default().add(now, count);
+                self.add_thresholds(thresholds, count);
                 if let Some(address) = address {
                     self.add_address(address, band != now);
                 }
@@ -161,25 +202,26 @@ impl Replay {
         }
     }
 
-    fn add_thresholds(&mut self, thresholds: Thresholds) {
+    fn add_thresholds(&mut self, thresholds: Thresholds, count: u64) {
         let (delay_from, reject_above) = (thresholds.delay_from(), thresholds.reject_above());
         let is_it = |known: &&mut InForce| {
             (known.delay_from, known.reject_above) == (delay_from, reject_above)
         };
         if let Some(known) = self.in_force.iter_mut().find(is_it) {
-            known.count += 1;
+            known.count += count;
         } else if self.in_force.len() < MOST_THRESHOLDS {
-            self.in_force.push(InForce { delay_from, reject_above, count: 1 });
+            self.in_force.push(InForce { delay_from, reject_above, count });
         }
     }
 
     fn add_address(&mut self, address: IpAddr, changes: bool) {
-        if let Some(changed) = self.addresses.get_mut(&address) {
+        let Some(known) = &mut self.addresses else { return };
+        if let Some(changed) = known.changes.get_mut(&address) {
             *changed |= changes;
-        } else if self.addresses.len() < MOST_ADDRESSES {
-            self.addresses.insert(address, changes);
+        } else if known.changes.len() < MOST_ADDRESSES {
+            known.changes.insert(address, changes);
         } else {
-            self.addresses_complete = false;
+            known.is_complete = false;
         }
     }
 
@@ -213,9 +255,11 @@ impl Replay {
             changed: changes.iter().map(|change| change.count).sum(),
             changes,
             recorded_thresholds: self.in_force,
-            addresses: self.addresses.len(),
-            addresses_changed: self.addresses.values().filter(|&&changed| changed).count(),
-            addresses_complete: self.addresses_complete,
+            addresses: self.addresses.map(|Addresses { changes, is_complete }| AddressCounts {
+                addresses: changes.len(),
+                addresses_changed: changes.values().filter(|&&changed| changed).count(),
+                addresses_complete: is_complete,
+            }),
             histogram: bars.collect(),
         }
     }
@@ -262,7 +306,7 @@ mod tests {
                     Judged::Scored { score, band, thresholds }
                 }
             };
-            replay.add(Some(IpAddr::from([192, 0, 2, address])), judged);
+            replay.add(Some(IpAddr::from([192, 0, 2, address])), judged, 1);
         }
         replay.finish()
     }
@@ -295,7 +339,8 @@ mod tests {
             (Band::Reject, Band::Delay, 1),
         ];
         assert_eq!(changes.collect::<Vec<_>>(), expected);
-        assert_eq!((found.changed, found.addresses, found.addresses_changed), (5, 5, 3));
+        let addresses = found.addresses.unwrap();
+        assert_eq!((found.changed, addresses.addresses, addresses.addresses_changed), (5, 5, 3));
         let in_force =
             found.recorded_thresholds.iter().map(|known| (known.delay_from, known.count));
         assert_eq!(in_force.collect::<Vec<_>>(), [(500, 6), (900, 1)]);
@@ -325,7 +370,7 @@ mod tests {
     #[test]
     fn nothing_is_no_fault() {
         let found = replay((500, 600), &[]);
-        assert_eq!((found.decisions, found.changed, found.addresses), (0, 0, 0));
+        assert_eq!((found.decisions, found.changed, found.addresses.unwrap().addresses), (0, 0, 0));
         assert!(found.histogram.iter().all(|bar| bar.count == 0));
     }
 }

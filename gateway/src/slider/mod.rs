@@ -1,10 +1,12 @@
 //! The slider: which thresholds of the score count, where they come from, what they mean, what others would have done.
 
 mod replay;
+mod tried;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::replay::{PHASES, PhaseCount, ReplayAnswer, ReplayError, Replaying};
+pub use self::tried::TriedAnswer;
 use crate::config::ScoreConfig;
 use crate::policy::{self, Band, ChartRow, Percent, Point, SetThresholds, SliderError, Thresholds};
 

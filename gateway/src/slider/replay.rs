@@ -103,7 +103,7 @@ impl Replaying<'_> {
                 count.scored += u64::from(matches!(record.judged, Judged::Scored { .. }));
             }
             if record.phase == phase {
-                replay.add(record.address, record.judged);
+                replay.add(record.address, record.judged, 1);
             }
         }
         Ok(ReplayAnswer {

@@ -175,7 +175,7 @@ pub(crate) async fn measure(client: &mut Client, field: &Field, plan: &Plan) -> 
         Asked { name: "/zones", kind: Kind::Page, path: &fixed("/zones"), has: "zen" },
         Asked {
             name: "/reputation, with its replay",
-            kind: Kind::Searching,
+            kind: Kind::Page,
             path: &fixed("/reputation"),
             has: "decided by their score",
         },

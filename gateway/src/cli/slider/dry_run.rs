@@ -2,7 +2,7 @@
 
 use super::super::bar::{self, Ink};
 use super::super::{Failure, output};
-use crate::policy::{ByBand, Replayed};
+use crate::policy::{AddressCounts, ByBand, Replayed};
 use crate::slider::{PhaseCount, ReplayAnswer};
 
 /// Cells of the longest bar.
@@ -65,8 +65,12 @@ fn show_bands(replayed: &Replayed) -> Result<(), Failure> {
         let to = output::coloured(change.to, bar::meaning(change.to));
         output::field("", format_args!("{} from {from} to {to}", change.count))?;
     }
-    let more = if replayed.addresses_complete { "" } else { " at least" };
-    let Replayed { addresses, addresses_changed, .. } = replayed;
+    let Some(AddressCounts { addresses, addresses_changed, addresses_complete }) =
+        replayed.addresses
+    else {
+        return Ok(());
+    };
+    let more = if addresses_complete { "" } else { " at least" };
     output::field("addresses", format_args!("{addresses}{more}, changed: {addresses_changed}"))
 }
 

@@ -47,9 +47,6 @@ pub(super) fn content(replayed: &Value) -> Markup {
             ul { @for change in changes { li {
                 (count(&change["count"])) " from " (band(&change["from"])) " to " (band(&change["to"]))
             } } }
-            p.hint { "Of " (count(&replayed["addresses"])) " addresses " (count(&replayed["addresses_changed"]))
-                " would have been treated otherwise"
-                @if replayed["addresses_complete"] == false { ", as far as they were told apart" } "." }
         }
         (histogram(rows(&replayed["histogram"])))
         (bounds(replayed))
@@ -80,7 +77,7 @@ fn bounds(replayed: &Value) -> Markup {
             (count(&replayed["scored"])) ", by something else " (count(&replayed["decided_otherwise"]))
             ", without a score " (count(&replayed["not_scored"])) "."
             @if replayed["complete"] == false {
-                " " strong { "A part of that time was not read" } ", since it is too much, or in earlier files of the trail."
+                " " strong { "Not all of that time was counted" } ": this host counts scores since then."
             }
         }
     }
@@ -128,7 +125,6 @@ mod tests {
             "scored": 72, "decided_otherwise": 2, "not_scored": 1, "complete": false, "since": "2026-11-20T08:00:00Z",
             "recorded": {"allow": 43, "delay": 19, "reject": 10}, "now": {"allow": 62, "delay": 10, "reject": 0},
             "changes": [{"from": "delay", "to": "allow", "count": 19}, {"from": "reject", "to": "delay", "count": 10}],
-            "addresses": 72, "addresses_changed": 29, "addresses_complete": true,
             "histogram": [{"from": 0, "to": 49, "count": 40, "allow": 40}, {"from": 50, "to": 99, "count": 20, "delay": 10, "reject": 10}],
         });
         let shown = content(&replayed).into_string();
@@ -137,8 +133,7 @@ mod tests {
             "−9",
             "−10",
             "19 from",
-            "29",
-            "A part of that time was not read",
+            "Not all of that time was counted",
             "y=\"0\" width=\"48\" height=\"100\"",
             "class=\"bad\" x=\"50\" y=\"50\" width=\"48\" height=\"25\"",
         ] {

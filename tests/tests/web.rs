@@ -18,7 +18,7 @@ use harness::deadline::wait_for;
 use harness::needs;
 use harness::site::Site;
 use harness::stage::Stage;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use browser::{Browser, PROGRAMS};
 use http::Http;
@@ -162,6 +162,11 @@ fn strangers_see_nothing_and_viewers_change_nothing() {
         assert_eq!(said.code, code, "{path}: {said:?}");
         assert_eq!(ask("POST", &path, &[("cookie", cookie)], "x").code, 403, "{path}");
     }
+    let preview = "/lists/bad/preview/file";
+    let file = ("content-type", "application/octet-stream");
+    let said = ask("POST", preview, &[("cookie", cookie), ("x-csrf-token", csrf), file], "x");
+    assert_eq!(said.code, 422, "{said:?}");
+    assert_eq!(ask("POST", preview, &[("cookie", cookie), file], "x").code, 403);
     // The same browser, sent by another site, or without what our pages know.
     for headers in [vec![], vec![("sec-fetch-site", "cross-site")]] {
         let headers = [&vera[..], &headers].concat();
@@ -205,11 +210,13 @@ fn strangers_see_nothing_and_viewers_change_nothing() {
     assert!(of("login-refused").len() >= 5 && of("logout").len() == 1, "{records:?}");
     let change = &of("change")[0];
     assert_eq!((&change["author"], &change["path"]), (&"token".into(), &"/api/v1/pause".into()));
+    assert_eq!(change["asked"], json!({"for_s": "60"}), "without whom the request names");
     // What was not allowed is, too.
     let changes = of("change");
     let of_vera: Vec<_> = changes.iter().filter(|record| record["author"] == "vera").collect();
     assert!(!of_vera.is_empty(), "{records:?}");
     assert!(of_vera.iter().all(|record| record["status"] == 403), "{of_vera:?}");
+    assert!(of_vera.iter().all(|record| record["asked"].is_null()), "{of_vera:?}");
 }
 
 #[test]
@@ -334,6 +341,7 @@ fn an_operator_does_a_days_work() {
     browser.wait_for_text("Your mail was refused").unwrap();
     let shown = browser.text().unwrap();
     assert!(!shown.contains("b@example.org") && !shown.contains("198.18.8.8"), "{shown}");
+    assert!(shown.contains("Open proxy") && shown.contains("Ask whoever runs it"), "{shown}");
     browser.picture(&pictures().join("public.png")).unwrap();
     browser.type_into("#note", "The proxy is gone").unwrap();
     browser.click("form[action='/review'] button").unwrap();
@@ -346,6 +354,17 @@ fn an_operator_does_a_days_work() {
         let is_it = |record: &&Value| record["phase"] == "web" && record["path"] == path;
         let found = records.iter().find(is_it).unwrap_or_else(|| panic!("{path}: {records:?}"));
         assert_eq!(found["author"], "token");
+        let asked = match path {
+            "/lookup/entries" => {
+                json!({"prefix": LISTED, "list": "good", "reason": "they cleaned up", "for": "3600"})
+            }
+            "/reputation/set" => json!({"delay_from": "700", "reject_above": "800"}),
+            _ => continue,
+        };
+        for (name, said) in asked.as_object().unwrap() {
+            assert_eq!(&found["asked"][name], said, "{name}: {found}");
+        }
+        assert!(found["asked"]["csrf"].is_null(), "{found}");
     }
 }
 

@@ -10,6 +10,7 @@ use ring::hmac;
 use serde_json::Value;
 
 use super::terms::{Kind, Word};
+use crate::net::Prefix;
 use crate::policy::{Envelope, Record};
 use crate::secret;
 
@@ -142,7 +143,31 @@ impl Veil {
                 replace_all(reply, &changed);
             }
         }
+        if let Some(asked) = record.get_mut("asked") {
+            self.asked(asked);
+        }
         record
+    }
+
+    /// What was asked for in the control centre: to whom a message in quarantine shall go, and which senders are to be forgotten.
+    fn asked(&self, asked: &mut Value) {
+        let Privacy { sender, recipients, .. } = self.privacy;
+        if let Some(Value::String(to)) = asked.get_mut("to") {
+            let all = to.split(", ").map(|to| self.veiled(recipients, Kind::Recipient, to));
+            *to = all.collect::<Vec<_>>().join(", ");
+        }
+        // That is a network or a domain, or else a part of a sender or recipient: nobody knows of which.
+        let either = match [sender, recipients] {
+            all if all.contains(&Keep::Nothing) => Keep::Nothing,
+            all if all.contains(&Keep::Hash) => Keep::Hash,
+            _ => Keep::Text,
+        };
+        if let Some(Value::String(which)) = asked.get_mut("which")
+            && !which.starts_with('@')
+            && which.parse::<Prefix>().is_err()
+        {
+            *which = self.veiled(either, Kind::Sender, which).into_owned();
+        }
     }
 
     /// The envelope as it is recorded; `None` where it stays as it is.
@@ -336,7 +361,18 @@ mod tests {
         let id = event["message_id"].as_str().unwrap();
         assert_eq!(event["next_hop"], format!("550 <{recipient}> unknown, <{id}>"));
         assert_eq!(event["reference"], "ABC");
+        let asked = serde_json::json!({"asked": {"to": "bob@example.org, bob@example.org", "which": "ann@example.com", "reason": "why"}});
+        let asked = &other.fields(asked)["asked"];
+        assert_eq!(asked["to"], format!("{recipient}, {recipient}"));
+        assert_eq!((&asked["which"], &asked["reason"]), (&sender.into(), &"why".into()));
+        for which in ["192.0.2.1", "2001:db8::/32", "@example.com"] {
+            let asked = serde_json::json!({"asked": {"which": which}});
+            assert_eq!(other.fields(asked.clone()), asked);
+        }
         let nothing = Veil::open(&privacy(&folder, Keep::Nothing)).unwrap();
+        let asked = nothing.fields(serde_json::json!({"asked": {"to": "a@b, c@d", "which": "a@"}}));
+        assert_eq!(asked, serde_json::json!({"asked": {"to": "~, ~", "which": "~"}}));
+        assert_eq!(nothing.fields(serde_json::json!({"asked": null}))["asked"], Value::Null);
         assert_eq!(nothing.word(Kind::Sender, "ann@example.com"), NOBODY);
         let none = written(&nothing);
         assert_eq!(none["envelope"]["sender"], "~");

@@ -1,6 +1,7 @@
 //! The control centre: pages for people over the API, and the page for blocked senders.
 
 mod access;
+mod asked;
 mod assets;
 mod facts;
 mod frame;

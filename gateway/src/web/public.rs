@@ -3,6 +3,8 @@
 //! It has a listener of its own, and nobody logs in. Whoever has the reference of a bounce learns of that decision what the bounce
 //! said already, whether it still stands, and nothing else.
 
+mod words;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -297,7 +299,7 @@ fn explained(reference: &str, answer: &Value) -> Option<Markup> {
             section.card {
                 h2 { "Your mail server was not allowed to connect" }
                 dl { dt { "When" } dd { (time(&kernel["time"])) } }
-                p { "Its address was on a list of this host that refuses connections." }
+                p { (words::BY_KERNEL) }
             }
         }
     })
@@ -328,7 +330,10 @@ fn decision(told: &Value) -> Markup {
             dl {
                 dt { "When" } dd { (time(&told["time"])) }
                 dt { "Your mail server" } dd { (text(&told["client"])) }
-                dt { "Why" } dd { (text(&told["verdict"])) }
+                dt { "Why" } dd {
+                    (text(&told["verdict"]))
+                    @if let Some(sentence) = words::of(&record) { br; (sentence) }
+                }
                 @if let Some(reply) = reply { dt { "What it was told" } dd { code { (reply) } } }
                 dt { "Now" } dd { (now) }
             }
@@ -391,16 +396,22 @@ mod tests {
         for hidden in ["secret", "b@y", "a@x", "hello", "portcullis", "<b>"] {
             assert!(!shown.contains(hidden), "{hidden}: {shown}");
         }
-        for part in
-            ["Your mail was refused", "198.51.100.66", "send your mail again", "&lt;b&gt;no"]
-        {
+        for part in [
+            "Your mail was refused",
+            "198.51.100.66",
+            "send your mail again",
+            "&lt;b&gt;no",
+            "System denied IP",
+            "Ask whoever runs that server",
+        ] {
             assert!(shown.contains(part), "{part}: {shown}");
         }
         let reference = "3Y15F2JPVHMW4";
         let of_another = json!({"kind": "records", "stories": [{"reference": "ANOTHER"}]});
         let of_kernel =
             |client: Value| json!({"kind": "kernel", "stories": [], "kernel": {"client": client}});
-        assert!(explained(reference, &of_kernel(true.into())).is_some());
+        let of_client = explained(reference, &of_kernel(true.into())).unwrap().into_string();
+        assert!(of_client.contains(words::BY_KERNEL), "{of_client}");
         let [nobody, wrong] = [of_kernel(Value::Null), of_kernel(false.into())];
         let nothing = json!({"kind": "nothing", "stories": []});
         for answer in [nothing, of_another, nobody, wrong] {

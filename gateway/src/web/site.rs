@@ -15,6 +15,7 @@ use tower::ServiceExt as _;
 use url::form_urlencoded;
 
 use super::access::{Access, Session, Token, User};
+use super::asked::{self, Asked};
 use super::frame::Trouble;
 use super::parts::query;
 use super::server::Peer;
@@ -28,8 +29,12 @@ use crate::policy::SCHEMA;
 /// The longest form, in octets; a list that is uploaded is no form.
 pub(super) const LONGEST_FORM: usize = 4 << 20;
 
-/// The paths where what is sent changes nothing; besides, there is the preview of each list.
+/// The paths where what is sent changes nothing; besides, there are the previews of each list.
 const QUESTIONS: [&str; 3] = ["/api/v1/explain", "/api/v1/scan", "/messages/explain"];
+
+/// What stands before the name of a list that is previewed, and after it.
+const PREVIEWS: [(&str, &str); 3] =
+    [("/api/v1/lists/", "/preview"), ("/lists/", "/preview"), ("/lists/", "/preview/file")];
 
 /// What all pages need.
 #[derive(Debug)]
@@ -92,12 +97,11 @@ fn is_open(path: &str) -> bool {
 
 /// Whether what is sent to `path` is only looked at, so that viewers may send it, and nothing is recorded.
 fn is_question(path: &str) -> bool {
-    let is_preview = |list: &str| !list.contains('/');
-    QUESTIONS.contains(&path)
-        || path
-            .strip_prefix("/api/v1/lists/")
-            .and_then(|rest| rest.strip_suffix("/preview"))
-            .is_some_and(is_preview)
+    let is_preview = |(before, after): &(&str, &str)| {
+        let list = path.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+        list.is_some_and(|list| !list.contains('/'))
+    };
+    QUESTIONS.contains(&path) || PREVIEWS.iter().any(is_preview)
 }
 
 /// One record of phase `web`.
@@ -112,6 +116,8 @@ pub(super) struct WebEvent<'a> {
     client: std::net::IpAddr,
     method: Option<&'a str>,
     path: Option<&'a str>,
+    /// What was asked for; `None` where nothing was let in, or what was sent is no short form or object.
+    asked: Option<Asked>,
     status: Option<u16>,
 }
 
@@ -126,6 +132,7 @@ impl<'a> WebEvent<'a> {
             client: peer.0,
             method: None,
             path: None,
+            asked: None,
             status: None,
         }
     }
@@ -151,12 +158,21 @@ async fn checked(site: &Site, request: Request, next: Next) -> Response {
     };
     let method = request.method().clone();
     let name = Arc::clone(&user.name);
-    let response = allowed(site, user, &path, request, next).await;
     // Logging out has a record of its own.
-    if is_change(&method, &path) && path != "/logout" {
+    let is_recorded = is_change(&method, &path) && path != "/logout";
+    let (asked, response) = match let_in(&user, &path, request).await {
+        Ok(request) => {
+            let (asked, request) =
+                if is_recorded { asked::read(request).await } else { (None, request) };
+            (asked, answered(user, request, next).await)
+        }
+        Err(fault) => (None, told(&path, &user, site, fault)),
+    };
+    if is_recorded {
         site.record(&WebEvent {
             method: Some(method.as_str()),
             path: Some(&path),
+            asked,
             status: Some(response.status().as_u16()),
             ..WebEvent::new("change", &name, peer)
         });
@@ -170,29 +186,23 @@ fn is_change(method: &Method, path: &str) -> bool {
     !asks
 }
 
-/// What `user`, who is logged in, is answered.
-async fn allowed(
-    site: &Site,
-    user: User,
-    path: &str,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let sends = !request.method().is_safe();
+/// The request of `user`, who is logged in, if he may ask for that.
+async fn let_in(user: &User, path: &str, request: Request) -> Result<Request, Fault> {
     let changes = is_change(request.method(), path);
     if changes && path != "/logout" && user.role != Role::Operator {
-        let fault = Fault::new(StatusCode::FORBIDDEN, "a viewer changes nothing")
+        return Err(Fault::new(StatusCode::FORBIDDEN, "a viewer changes nothing")
             .detail(format!("{} has the role viewer", user.name))
-            .hint("log in as an operator");
-        return told(path, &user, site, fault);
+            .hint("log in as an operator"));
     }
+    match &user.session {
+        Some(session) if !request.method().is_safe() => with_csrf(request, &session.csrf).await,
+        _ => Ok(request),
+    }
+}
+
+/// What `user`, who may ask for it, is answered.
+async fn answered(user: User, mut request: Request, next: Next) -> Response {
     let session = user.session.clone();
-    if sends && let Some(session) = &session {
-        request = match with_csrf(request, &session.csrf).await {
-            Ok(request) => request,
-            Err(fault) => return told(path, &user, site, fault),
-        };
-    }
     request.extensions_mut().insert(Author(Arc::clone(&user.name)));
     request.extensions_mut().insert(user);
     let response = next.run(request).await;
@@ -314,6 +324,12 @@ mod tests {
             ("/api/v1//explain", false),
             ("/api/v1/pause", false),
             ("/lists/bad/put", false),
+            ("/lists/bad/preview", true),
+            ("/lists/bad%2Fworse/preview/file", true),
+            ("/lists/preview", false),
+            ("/lists/bad/put/preview", false),
+            ("/lists/bad/put/file", false),
+            ("/lists/bad/add", false),
         ] {
             assert_eq!(is_question(path), expected, "{path}");
         }

@@ -460,7 +460,8 @@ fn what_the_next_hop_does_not_take_stays() {
     let other = hold(&stage, &["b@example.org", "c@example.org"]);
     let output = cli(&stage, &["release", &other, "--to", "d@example.org"]);
     assert_eq!(output.status.code(), Some(2), "{}", said(&output));
-    let words = "does not wait for <d@example.org>, expected one of: b@example.org, c@example.org";
+    let words =
+        "does not wait for <d@example.org>, expected one of 2: b@example.org, c@example.org";
     assert!(said(&output).contains(words), "{}", said(&output));
     let output = cli(&stage, &["release", &other, "--to", "c@example.org"]);
     assert!(output.status.success(), "{}", said(&output));

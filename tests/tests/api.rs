@@ -4,6 +4,10 @@
 #[path = "api/document.rs"]
 mod document;
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
 use harness::needs;
 use harness::site::Site;
 use harness::stage::Stage;
@@ -13,6 +17,7 @@ use document::Document;
 
 const REFUSED: &str = "198.51.100.66";
 const CLEAN: &str = "198.18.0.2";
+const LONG: Duration = Duration::from_secs(20);
 
 /// What the daemon answers: its status, and its JSON.
 fn ask(stage: &Stage, method: &str, path: &str, body: &str) -> (u16, Value) {
@@ -254,5 +259,37 @@ fn answers_have_the_fields_that_the_document_names() {
         document.check_fault(&fault);
         assert_eq!(fault["status"], status, "{fault:#}");
     }
+    daemon.terminate().unwrap();
+}
+
+#[test]
+fn records_are_followed_as_they_come() {
+    if !needs::root() {
+        return;
+    }
+    let stage = Site::without_kernel()
+        .list("bad", "local-bad", "", &format!("{REFUSED}\n"))
+        .stage(&[REFUSED, CLEAN])
+        .unwrap();
+    let daemon = stage.start().unwrap();
+    let follow = || {
+        let mut socket = UnixStream::connect(stage.home.path().join("admin.sock")).unwrap();
+        socket.set_read_timeout(Some(LONG)).unwrap();
+        let path = "/api/v1/audit/follow?action=reject";
+        write!(socket, "GET {path} HTTP/1.1\r\nhost: portcullis\r\n\r\n").unwrap();
+        let mut lines = BufReader::new(socket).lines().map(|line| line.unwrap());
+        assert_eq!(lines.next().as_deref(), Some("HTTP/1.1 200 OK"));
+        lines
+    };
+    let mut followers: Vec<_> = (0..8).map(|_| follow()).collect();
+    let [head, fault] = stage.request("GET", "/api/v1/audit/follow", "", "").unwrap();
+    assert!(head.starts_with("HTTP/1.1 503") && fault.contains("eight follow"), "{head} {fault}");
+    drop(stage.greeted(CLEAN).unwrap());
+    stage.connect(REFUSED.parse().unwrap()).unwrap().expect(554).unwrap();
+    let mut events = followers[3].by_ref().skip_while(|line| !line.starts_with("event:"));
+    assert_eq!(events.next().as_deref(), Some("event: record"));
+    let data = events.next().unwrap();
+    let record: Value = serde_json::from_str(data.strip_prefix("data: ").unwrap()).unwrap();
+    assert_eq!((&record["client"], &record["action"]), (&json!(REFUSED), &json!("reject")));
     daemon.terminate().unwrap();
 }

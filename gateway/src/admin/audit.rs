@@ -1,14 +1,21 @@
-//! `/api/v1/audit`: records searched a page at a time, and counted.
+//! `/api/v1/audit`: records searched a page at a time, counted, and followed as they come.
 
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use futures_util::stream::{iter, unfold};
+use futures_util::{Stream, StreamExt as _};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
+use tokio::time::sleep;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -27,9 +34,16 @@ const SPAN: SignedDuration = SignedDuration::from_hours(1);
 /// The most records that are counted: a second or two.
 const COUNTED: u64 = 200_000;
 
+/// Between two looks for records that have come.
+const LOOK: Duration = Duration::from_millis(500);
+/// Records that one look tells.
+const AT_ONCE: usize = 500;
+/// Each of those who follow reads all that is written.
+static FOLLOWERS: Semaphore = Semaphore::const_new(8);
+
 /// All paths.
 pub(super) fn routes() -> OpenApiRouter<Arc<Sources>> {
-    OpenApiRouter::default().routes(routes!(search)).routes(routes!(stats))
+    OpenApiRouter::default().routes(routes!(search)).routes(routes!(stats)).routes(routes!(follow))
 }
 
 /// A page of records.
@@ -116,6 +130,58 @@ async fn stats(
     Queried(Span { since, until }): Queried<Span>,
 ) -> Result<Json<Stats>, Fault> {
     count(&sources, since, until, COUNTED).await.map(Json)
+}
+
+/// Tells records of decisions as they come, as server-sent events; all that is said has to be so.
+///
+/// The `data` of an event `record` is one record. Of more than 500 in half a second the rest is only counted, by an event `left-out`. `limit`,
+/// `after` and `oldest_first` say nothing here.
+#[utoipa::path(
+    get, path = "/api/v1/audit/follow", tag = "records", operation_id = "followRecords",
+    params(Wanted),
+    responses(
+        (status = 200, body = String, content_type = "text/event-stream", description = "A stream without end"),
+        (status = 404, description = "No records are kept where they can be searched"),
+        (status = 422, description = "A parameter is unknown or has a bad value"),
+        (status = 503, description = "Eight follow already"),
+    )
+)]
+async fn follow(
+    State(sources): State<Arc<Sources>>,
+    Queried(wanted): Queried<Wanted>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Fault> {
+    let place = FOLLOWERS.try_acquire().map_err(|_full| {
+        Fault::new(StatusCode::SERVICE_UNAVAILABLE, "eight follow the records already")
+            .hint("end one of them, or search again and again: `/api/v1/audit/search?since=10s`")
+    })?;
+    let (following, _faults) = read(&sources, move |archive, veil| {
+        let query = Query { newest_first: false, ..wanted.query(veil) };
+        Ok(((archive.follow()?, query), Vec::new()))
+    })
+    .await?;
+    let looks = unfold((following, place), |((mut follower, query), place)| async move {
+        sleep(LOOK).await;
+        // Reads files, so it stays off the threads that carry mail.
+        let looked = spawn_blocking(move || {
+            let (mut lines, mut left_out) = (Vec::new(), 0_u64);
+            let seen = follower.next(&query, |seen| {
+                if lines.len() < AT_ONCE {
+                    lines.push(seen.line.to_owned());
+                } else {
+                    left_out += 1;
+                }
+            });
+            // A store that cannot be read ends the stream; whoever follows begins anew.
+            seen.is_ok().then_some(((follower, query), lines, left_out))
+        });
+        let (following, lines, left_out) = looked.await.ok()??;
+        let records = lines.into_iter().map(|line| Event::default().event("record").data(line));
+        let left_out =
+            (left_out > 0).then(|| Event::default().event("left-out").data(left_out.to_string()));
+        let events: Vec<_> = records.chain(left_out).map(Ok).collect();
+        Some((iter(events), (following, place)))
+    });
+    Ok(Sse::new(looks.flatten()).keep_alive(KeepAlive::default()))
 }
 
 async fn count(

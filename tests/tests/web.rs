@@ -19,6 +19,7 @@ use harness::needs;
 use harness::site::Site;
 use harness::stage::Stage;
 use serde_json::Value;
+use thirtyfour::Key;
 
 use browser::{Browser, PROGRAMS};
 use http::Http;
@@ -26,6 +27,8 @@ use http::Http;
 const LONG: Duration = Duration::from_secs(30);
 const LISTED: &str = "198.18.1.3";
 const CLIENT: &str = "198.18.1.2";
+/// Has a score that the slider delays, unless it is moved.
+const DOUBTED: &str = "198.18.1.4";
 const AT: &str = "http://127.0.0.1:8025";
 const SERVER: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8025);
@@ -240,7 +243,9 @@ fn edge() -> Site {
         "[[zone]]\nname = \"zen\"\ndomain = \"zen.example.org\"\nclass = \"third-party-bad\"\n";
     let dns = "[dns]\nresolvers = [\"127.0.0.1\"]\nbudget = \"1s\"\n";
     let web = "[web]\n[public_lookup]\naddress = \"127.0.0.1:8080\"\n";
-    lists(Site::with_kernel().xdp(REFUSES).tables(&[web, zone, dns].concat()))
+    let site = lists(Site::with_kernel().xdp(REFUSES).tables(&[web, zone, dns].concat()));
+    let doubted = format!("{DOUBTED}\n");
+    site.list("doubted", "local-bad", "action = \"score\"\nweight = 550", &doubted)
 }
 
 /// The same with listed senders, one that may, open proxies, and a feed that does not lose half of its entries at once.
@@ -266,12 +271,36 @@ fn is_greeted(stage: &Stage, client: &str) -> bool {
     stage.greeted(client).is_ok()
 }
 
+/// Where the slider of the page stands, in scores and in percent; all that shows it agrees, what it would have done as well.
+fn assert_slider(browser: &Browser, scores: [u16; 2], percent: [u16; 3]) {
+    let of_scores = ["delay_from", "reject_above"].into_iter().zip(scores);
+    for (name, expected) in of_scores {
+        let expected = expected.to_string();
+        for field in [format!("#{name}"), format!("[data-handle={name}]")] {
+            assert_eq!(browser.value_of(&field).unwrap(), expected, "{field}");
+        }
+        assert_eq!(browser.text_of(&format!("[data-score={name}]")).unwrap(), expected, "{name}");
+    }
+    for (name, expected) in ["allow", "delay", "reject"].into_iter().zip(percent) {
+        let expected = expected.to_string();
+        assert_eq!(browser.value_of(&format!("#{name}")).unwrap(), expected, "{name}");
+        assert_eq!(browser.text_of(&format!("[data-percent={name}]")).unwrap(), expected, "{name}");
+    }
+    let [from, above] = scores;
+    let words = [format!("delayed from {from}"), format!("rejected above {above}")];
+    wait_for("what it would have done", LONG, || {
+        let shown = browser.text_of("[data-replay]")?;
+        Ok(words.iter().all(|words| shown.contains(words)).then_some(()))
+    })
+    .unwrap();
+}
+
 #[test]
 fn an_operator_does_a_days_work() {
     if !needs_browser() {
         return;
     }
-    let stage = edge().stage(&[CLIENT, LISTED]).unwrap();
+    let stage = edge().stage(&[CLIENT, LISTED, DOUBTED]).unwrap();
     let daemon = stage.start().unwrap();
     let browser = logged_in(&stage, &format!("/lookup?about={LISTED}"));
     // A listed address, its kernel rule, and an hour of grace for it.
@@ -285,18 +314,40 @@ fn an_operator_does_a_days_work() {
     assert!(is_greeted(&stage, LISTED), "{}", daemon.log());
     let entry = &stage.home.cli_json(&["list", "find", LISTED, "--json"]).unwrap();
     assert!(entry.to_string().contains("they cleaned up"), "{entry:#}");
-    // The slider.
+    // The slider, first by its handles: what they mean is shown at once, and nothing counts before it is saved.
+    assert!(is_greeted(&stage, DOUBTED), "{}", daemon.log());
+    let is_it = |record: &Value| record["client"] == DOUBTED && record["phase"] == "connect";
+    stage.home.wait_for_audit("a score", LONG, is_it).unwrap();
     browser.open(&format!("{AT}/reputation")).unwrap();
+    let in_force = || -> anyhow::Result<_> {
+        let slider = stage.home.cli_json(&["slider", "--json"])?;
+        Ok((slider["delay_from"].as_u64(), slider["reject_above"].as_u64()))
+    };
+    let before = in_force().unwrap();
+    assert_eq!(before, (Some(500), Some(600)));
+    browser.press("[data-handle=delay_from]", Key::Right, 10).unwrap();
+    assert_slider(&browser, [510, 600], [2, 18, 80]);
+    // A handle pushes the other one.
+    browser.press("[data-handle=delay_from]", Key::End, 1).unwrap();
+    assert_slider(&browser, [1000, 1000], [100, 0, 0]);
+    browser.press("[data-handle=reject_above]", Key::Home, 1).unwrap();
+    assert_slider(&browser, [500, 500], [0, 0, 100]);
+    browser.wait_for_text("not in force yet").unwrap();
+    browser.wait_for_text("1 from delay to reject").unwrap();
+    assert_eq!(in_force().unwrap(), before);
+    // Then by its numbers.
     browser.type_into("#delay_from", "700").unwrap();
     browser.type_into("#reject_above", "800").unwrap();
+    assert_slider(&browser, [700, 800], [40, 20, 40]);
+    assert_eq!(in_force().unwrap(), before);
     browser.click("form[action='/reputation/set'] button").unwrap();
     browser.agree().unwrap();
     browser.wait_for_text("token").unwrap();
-    wait_for("other thresholds", LONG, || {
-        let slider = stage.home.cli_json(&["slider", "--json"])?;
-        let set = (slider["delay_from"].as_u64(), slider["reject_above"].as_u64());
-        Ok((set == (Some(700), Some(800))).then_some(()))
-    })
+    wait_for(
+        "other thresholds",
+        LONG,
+        || Ok((in_force()? == (Some(700), Some(800))).then_some(())),
+    )
     .unwrap();
     browser.picture(&pictures().join("reputation.png")).unwrap();
     // A copy that is held back.
@@ -375,7 +426,7 @@ fn each_page_is_small_and_for_everybody() {
     if !needs_browser() || !needs::axe() {
         return;
     }
-    let stage = edge().stage(&[CLIENT, LISTED]).unwrap();
+    let stage = edge().stage(&[CLIENT, LISTED, DOUBTED]).unwrap();
     let _daemon = stage.start().unwrap();
     let axe = std::fs::read_to_string(harness::axe::script()).unwrap();
     let browser = logged_in(&stage, "/");

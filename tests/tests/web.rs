@@ -245,7 +245,12 @@ fn edge() -> Site {
     let web = "[web]\n[public_lookup]\naddress = \"127.0.0.1:8080\"\n";
     let site = lists(Site::with_kernel().xdp(REFUSES).tables(&[web, zone, dns].concat()));
     let doubted = format!("{DOUBTED}\n");
-    site.list("doubted", "local-bad", "action = \"score\"\nweight = 550", &doubted)
+    site.list("doubted", "local-bad", "action = \"score\"\nweight = 550", &doubted).list(
+        "held",
+        "open-proxy",
+        "action = \"quarantine\"",
+        "198.18.6.0/24\n",
+    )
 }
 
 /// The same with listed senders, one that may, open proxies, and a feed that does not lose half of its entries at once.
@@ -266,6 +271,16 @@ Subject: <script>alert(1)</script>\r
 \r
 hello\r
 ";
+
+/// Lets the message be refused; its reference.
+fn refused_through_a_proxy(stage: &Stage) -> String {
+    let mut client = stage.greeted(CLIENT).unwrap();
+    let reply = client.deliver("a@example.com", &["b@example.org"], THROUGH_A_PROXY).unwrap();
+    assert_eq!(reply.code, 550, "{reply}");
+    let is_it = |record: &Value| record["code"] == "open-proxy" && record["phase"] == "message";
+    let record = stage.home.wait_for_audit("the message", LONG, is_it).unwrap();
+    record.get("reference").and_then(Value::as_str).unwrap().to_owned()
+}
 
 fn is_greeted(stage: &Stage, client: &str) -> bool {
     stage.greeted(client).is_ok()
@@ -364,12 +379,7 @@ fn an_operator_does_a_days_work() {
     browser.wait_for_text("feed: accepted what was refused").unwrap();
     stage.wait_for_no_alarm("list:feed").unwrap();
     // A message that an open proxy was part of.
-    let mut client = stage.greeted(CLIENT).unwrap();
-    let reply = client.deliver("a@example.com", &["b@example.org"], THROUGH_A_PROXY).unwrap();
-    assert_eq!(reply.code, 550, "{reply}");
-    let is_it = |record: &Value| record["code"] == "open-proxy" && record["phase"] == "message";
-    let record = stage.home.wait_for_audit("the message", LONG, is_it).unwrap();
-    let reference = record["reference"].as_str().unwrap();
+    let reference = &refused_through_a_proxy(&stage);
     browser.open(&format!("{AT}/messages")).unwrap();
     browser.type_into("#by-address", "198.18.7.7").unwrap();
     browser.click("main form button[type=submit]").unwrap();
@@ -400,26 +410,58 @@ fn an_operator_does_a_days_work() {
     }
 }
 
-/// The pages, each with words that it has.
-const PAGES: [(&str, &str, &str); 17] = [
+/// The pages, each with words that it has. `{refused}` and `{held}` stand for the messages of that fate.
+const PAGES: [(&str, &str, &str); 25] = [
     ("overview", "/", "Protection"),
     ("lookup", "/lookup?about=198.18.1.3", "sends spam"),
     ("lookup-network", "/lookup?about=198.18.9.0/24", "botnet"),
     ("messages", "/messages", "Messages"),
+    ("message", "/messages/{refused}", "this address decided"),
+    ("message-none", "/messages/AAAAAAAAAAAAA", "AAAAAAAAAAAAA"),
     ("lists", "/lists", "proxies"),
     ("list", "/lists/bad", "Exceptions"),
     ("held-back", "/lists/feed/held-back", "Would go"),
     ("zones", "/zones", "zen"),
     ("reputation", "/reputation", "Chart of scores"),
     ("reviews", "/reviews", "Reviews"),
+    ("review", "/reviews/1", "They say that they cleaned up"),
+    ("letter", "/reviews/1/letter", "To whoever runs"),
     ("quarantine", "/quarantine", "Quarantine"),
+    ("quarantined", "/quarantine/{held}", "Why it is here"),
     ("system", "/system", "Files out of reach"),
+    ("config", "/system/config", "With all defaults"),
+    ("config-all", "/system/config?all=1", "Only what is said"),
+    ("senders", "/system/senders", "d@example.com"),
     ("doctor", "/system/doctor", "May be better"),
     ("log", "/system/log", "The last lines"),
     ("none", "/no-such-page", "nothing"),
-    ("message-none", "/messages/AAAAAAAAAAAAA", "AAAAAAAAAAAAA"),
     ("public", "http://127.0.0.1:8080/", "Why was my mail refused"),
+    ("public-told", "http://127.0.0.1:8080/?reference={refused}", "Your mail was refused"),
 ];
+
+/// What the pages tell of. The references of the message that was refused, and of the one that is in quarantine.
+fn live_a_day(stage: &Stage) -> [String; 2] {
+    let cli =
+        |arguments: &[&str]| drop(stage.home.cli_json(&[arguments, &["--json"]].concat()).unwrap());
+    cli(&["list", "remove", "bad", "198.18.9.9"]);
+    cli(&["slider", "set", "--delay-from", "510", "--reject-above", "600"]);
+    cli(&["senders", "pass", "@example.net", "--reason", "a customer"]);
+    stage.home.write("feed.txt", "203.0.113.5\n").unwrap();
+    stage.wait_for_alarm("list:feed", "max_shrink").unwrap();
+    let refused = refused_through_a_proxy(stage);
+    let note = ["--note", "They say that they cleaned up", "--contact", "ann@example.com"];
+    cli(&[&["review", "request", &refused], &note[..]].concat());
+    let mut client = stage.greeted(CLIENT).unwrap();
+    let message = THROUGH_A_PROXY.replace("198.18.7.7", "198.18.6.6");
+    let reply = client.deliver("a@example.com", &["b@example.org", "c@example.org"], &message);
+    let reply = reply.unwrap().text();
+    let (_, held) = reply.split_once("reference ").unwrap();
+    // Whom the slider lets wait.
+    let mut client = stage.greeted(DOUBTED).unwrap();
+    let reply = client.deliver("d@example.com", &["b@example.org"], "Subject: hello\n\nhello\n");
+    assert_eq!(reply.unwrap().code / 100, 4);
+    [refused, held.to_owned()]
+}
 
 #[test]
 fn each_page_is_small_and_for_everybody() {
@@ -431,45 +473,58 @@ fn each_page_is_small_and_for_everybody() {
     let axe = std::fs::read_to_string(harness::axe::script()).unwrap();
     let browser = logged_in(&stage, "/");
     browser.wait_for_text("Overview").unwrap();
-    stage.home.cli_json(&["list", "remove", "bad", "198.18.9.9", "--json"]).unwrap();
-    stage.home.write("feed.txt", "203.0.113.5\n").unwrap();
-    stage.wait_for_alarm("list:feed", "max_shrink").unwrap();
+    let [refused, held] = live_a_day(&stage);
     for (name, path, words) in PAGES {
-        let address = if path.starts_with('/') { format!("{AT}{path}") } else { path.to_owned() };
-        for (scheme, width) in [("light", 1280), ("dark", 1280), ("light", 400)] {
-            browser.set_dark(scheme == "dark").unwrap();
-            browser.resize(width, 1100).unwrap();
-            browser.open(&address).unwrap();
-            browser.wait_for_text(words).unwrap();
-            let file = format!("{name}-{scheme}-{width}.png");
-            browser.picture(&pictures().join("all").join(file)).unwrap();
-            let too_wide = browser
-                .script("return document.documentElement.scrollWidth - window.innerWidth")
-                .unwrap();
-            assert!(too_wide.as_i64().unwrap() <= 0, "{name} at {width}: {too_wide} too wide");
-            // Scripts of a driver are not bound by what the page says of scripts.
-            let found = browser
-                .script_later(&format!(
-                    "{axe}; let done = arguments[arguments.length - 1];
-                    axe.run().then(r => done(r.violations.map(v => [v.impact, v.id, v.nodes.map(n => n.html)])))"
-                ))
-                .unwrap();
-            let grave: Vec<_> = found
-                .as_array()
-                .unwrap()
-                .iter()
-                .filter(|violation| violation[0] == "serious" || violation[0] == "critical")
-                .collect();
-            assert!(grave.is_empty(), "{name} ({scheme}, {width}): {grave:#?}");
-        }
-        let octets = browser
-            .script(
-                "let all = [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')];
-                return all.reduce((sum, entry) => sum + entry.decodedBodySize, 0)",
-            )
-            .unwrap();
-        assert!(octets.as_u64().unwrap() <= 150 * 1024, "{name}: {octets} octets");
+        let path = path.replace("{refused}", &refused).replace("{held}", &held);
+        let address = if path.starts_with('/') { format!("{AT}{path}") } else { path };
+        assert_small_and_for_everybody(&browser, &axe, name, &address, words);
     }
+    browser.open(&format!("{AT}/")).unwrap();
+    browser.click("form[action='/logout'] button").unwrap();
+    assert_small_and_for_everybody(&browser, &axe, "login", &format!("{AT}/lists"), "Password");
+}
+
+/// In light, in dark and on a telephone; takes pictures.
+fn assert_small_and_for_everybody(
+    browser: &Browser,
+    axe: &str,
+    name: &str,
+    address: &str,
+    words: &str,
+) {
+    for (scheme, width) in [("light", 1280), ("dark", 1280), ("light", 400)] {
+        browser.set_dark(scheme == "dark").unwrap();
+        browser.resize(width, 1100).unwrap();
+        browser.open(address).unwrap();
+        browser.wait_for_text(words).unwrap();
+        let file = format!("{name}-{scheme}-{width}.png");
+        browser.picture(&pictures().join("all").join(file)).unwrap();
+        let too_wide = browser
+            .script("return document.documentElement.scrollWidth - window.innerWidth")
+            .unwrap();
+        assert!(too_wide.as_i64().unwrap() <= 0, "{name} at {width}: {too_wide} too wide");
+        // Scripts of a driver are not bound by what the page says of scripts.
+        let found = browser
+            .script_later(&format!(
+                "{axe}; let done = arguments[arguments.length - 1];
+                axe.run().then(r => done(r.violations.map(v => [v.impact, v.id, v.nodes.map(n => n.html)])))"
+            ))
+            .unwrap();
+        let grave: Vec<_> = found
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|violation| violation[0] == "serious" || violation[0] == "critical")
+            .collect();
+        assert!(grave.is_empty(), "{name} ({scheme}, {width}): {grave:#?}");
+    }
+    let octets = browser
+        .script(
+            "let all = [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')];
+            return all.reduce((sum, entry) => sum + entry.decodedBodySize, 0)",
+        )
+        .unwrap();
+    assert!(octets.as_u64().unwrap() <= 150 * 1024, "{name}: {octets} octets");
 }
 
 #[test]

@@ -76,6 +76,8 @@ impl Browser {
             "--disable-component-update",
             "--disable-sync",
             "--force-color-profile=srgb",
+            // Pictures would be short by one, and what is too wide by less would not show.
+            "--hide-scrollbars",
             "--window-size=1280,1100",
         ] {
             wanted.add_arg(argument)?;

@@ -12,9 +12,12 @@ mod http;
 use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use harness::daemon::Daemon;
 use harness::deadline::wait_for;
+use harness::feed_server::{self, FeedServer, Request};
 use harness::needs;
 use harness::site::Site;
 use harness::stage::Stage;
@@ -237,7 +240,52 @@ fn without_a_token_whoever_has_a_password_still_comes_in() {
     assert!(alarms.to_string().contains("remove the file, and restart"), "{alarms}");
 }
 
-/// An edge host with all that there are pages for.
+/// What the server of the feed says; it does not lose half of its entries at once.
+fn feed_entries() -> String {
+    let lines: Vec<_> = (0..200).map(|host| format!("203.0.113.{host}\n")).collect();
+    lines.concat()
+}
+
+/// An edge host with all that there are pages for, and a server on it that gives a feed.
+struct Edge {
+    stage: Stage,
+    feed: Arc<Mutex<String>>,
+    server: FeedServer,
+}
+
+impl Edge {
+    fn new() -> Self {
+        let stage = edge().stage(&[CLIENT, LISTED, DOUBTED]).unwrap();
+        let feed = Arc::new(Mutex::new(feed_entries()));
+        let given = Arc::clone(&feed);
+        let serve = move |_request: &Request| feed_server::text(given.lock().unwrap().as_str());
+        let server = stage.edge.run(|| FeedServer::new(serve).unwrap()).unwrap();
+        let list = format!(
+            "[[list]]\nname = \"feed\"\nclass = \"global-bad\"\nurl = \"{}\"\nmax_shrink = 50\n",
+            server.url("/feed.txt")
+        );
+        stage.configure(&edge().tables(&list).config().unwrap()).unwrap();
+        Self { stage, feed, server }
+    }
+
+    /// Starts the daemon, and waits until it has the feed.
+    fn start(&self) -> Daemon {
+        let daemon = self.stage.start().unwrap();
+        wait_for("the feed", LONG, || {
+            let found = self.stage.home.cli_json(&["list", "find", "203.0.113.7", "--json"])?;
+            Ok(found.to_string().contains("/feed.txt").then_some(()))
+        })
+        .unwrap();
+        daemon
+    }
+
+    /// From now on the server gives a single entry.
+    fn shrink(&self) {
+        "203.0.113.5\n".clone_into(&mut self.feed.lock().unwrap());
+    }
+}
+
+/// All of it but the feed, whose address only the server knows.
 fn edge() -> Site {
     let zone =
         "[[zone]]\nname = \"zen\"\ndomain = \"zen.example.org\"\nclass = \"third-party-bad\"\n";
@@ -253,12 +301,10 @@ fn edge() -> Site {
     )
 }
 
-/// The same with listed senders, one that may, open proxies, and a feed that does not lose half of its entries at once.
+/// The same with listed senders, one that may, and open proxies.
 fn lists(site: Site) -> Site {
-    let many: Vec<_> = (0..200).map(|host| format!("203.0.113.{host}")).collect();
     site.list("bad", "local-bad", "", "198.18.1.3 # sends spam\n198.18.9.0/24 # botnet\n")
         .list("good", "local-good", "", "198.18.1.9\n")
-        .list("feed", "global-bad", "max_shrink = 50", &(many.join("\n") + "\n"))
         .list("proxies", "open-proxy", "action = \"reject-message\"", "198.18.7.0/24\n")
 }
 
@@ -315,22 +361,22 @@ fn an_operator_does_a_days_work() {
     if !needs_browser() {
         return;
     }
-    let stage = edge().stage(&[CLIENT, LISTED, DOUBTED]).unwrap();
-    let daemon = stage.start().unwrap();
-    let browser = logged_in(&stage, &format!("/lookup?about={LISTED}"));
+    let edge = Edge::new();
+    let (stage, daemon) = (&edge.stage, edge.start());
+    let browser = logged_in(stage, &format!("/lookup?about={LISTED}"));
     // A listed address, its kernel rule, and an hour of grace for it.
     browser.wait_for_text("sends spam").unwrap();
-    assert!(!is_greeted(&stage, LISTED));
+    assert!(!is_greeted(stage, LISTED));
     browser.choose("#add-list", "good").unwrap();
     browser.type_into("#add-reason", "they cleaned up").unwrap();
     browser.choose("#add-for", "3600").unwrap();
     browser.click("form[action='/lookup/entries'] button").unwrap();
     browser.wait_for_text("they cleaned up").unwrap();
-    assert!(is_greeted(&stage, LISTED), "{}", daemon.log());
+    assert!(is_greeted(stage, LISTED), "{}", daemon.log());
     let entry = &stage.home.cli_json(&["list", "find", LISTED, "--json"]).unwrap();
     assert!(entry.to_string().contains("they cleaned up"), "{entry:#}");
     // The slider, first by its handles: what they mean is shown at once, and nothing counts before it is saved.
-    assert!(is_greeted(&stage, DOUBTED), "{}", daemon.log());
+    assert!(is_greeted(stage, DOUBTED), "{}", daemon.log());
     let is_it = |record: &Value| record["client"] == DOUBTED && record["phase"] == "connect";
     stage.home.wait_for_audit("a score", LONG, is_it).unwrap();
     browser.open(&format!("{AT}/reputation")).unwrap();
@@ -365,21 +411,33 @@ fn an_operator_does_a_days_work() {
     )
     .unwrap();
     browser.picture(&pictures().join("reputation.png")).unwrap();
-    // A copy that is held back.
-    stage.home.write("feed.txt", "203.0.113.5\n").unwrap();
+    // A feed that lost nearly all: what was fetched is held back.
+    edge.shrink();
+    let before = edge.server.requests().len();
+    browser.open(&format!("{AT}/lists/feed")).unwrap();
+    browser.click("form[action='/lists/feed/fetch'] button").unwrap();
     stage.wait_for_alarm("list:feed", "max_shrink").unwrap();
-    browser.open(&format!("{AT}/lists")).unwrap();
+    assert!(edge.server.requests().len() > before);
+    // The alarm comes a moment before the page says so.
+    wait_for("what is held back", LONG, || {
+        browser.open(&format!("{AT}/lists/feed"))?;
+        Ok(browser.text()?.contains("See what it would change").then_some(()))
+    })
+    .unwrap();
     browser.wait_for_text("max_shrink").unwrap();
-    browser.picture(&pictures().join("lists.png")).unwrap();
+    browser.picture(&pictures().join("list.png")).unwrap();
     browser.click("a[href='/lists/feed/held-back']").unwrap();
     browser.wait_for_text("Would go 199").unwrap();
+    browser.wait_for_text(&edge.server.url("/feed.txt")).unwrap();
     browser.picture(&pictures().join("held-back.png")).unwrap();
     browser.click("form[action='/lists/feed/held-back'] button").unwrap();
     browser.agree().unwrap();
     browser.wait_for_text("feed: accepted what was refused").unwrap();
     stage.wait_for_no_alarm("list:feed").unwrap();
+    let entries = stage.home.cli_json(&["list", "show", "feed", "--json"]).unwrap();
+    assert_eq!(entries.as_array().map(Vec::len), Some(1), "{entries:#}");
     // A message that an open proxy was part of.
-    let reference = &refused_through_a_proxy(&stage);
+    let reference = &refused_through_a_proxy(stage);
     browser.open(&format!("{AT}/messages")).unwrap();
     browser.type_into("#by-address", "198.18.7.7").unwrap();
     browser.click("main form button[type=submit]").unwrap();
@@ -403,7 +461,8 @@ fn an_operator_does_a_days_work() {
     browser.wait_for_text("The proxy is gone").unwrap();
     // All of it has an author.
     let records = stage.home.audit().unwrap();
-    for path in ["/lookup/entries", "/reputation/set", "/lists/feed/held-back"] {
+    for path in ["/lookup/entries", "/reputation/set", "/lists/feed/fetch", "/lists/feed/held-back"]
+    {
         let is_it = |record: &&Value| record["phase"] == "web" && record["path"] == path;
         let found = records.iter().find(is_it).unwrap_or_else(|| panic!("{path}: {records:?}"));
         assert_eq!(found["author"], "token");
@@ -440,13 +499,15 @@ const PAGES: [(&str, &str, &str); 25] = [
 ];
 
 /// What the pages tell of. The references of the message that was refused, and of the one that is in quarantine.
-fn live_a_day(stage: &Stage) -> [String; 2] {
+fn live_a_day(edge: &Edge) -> [String; 2] {
+    let stage = &edge.stage;
     let cli =
         |arguments: &[&str]| drop(stage.home.cli_json(&[arguments, &["--json"]].concat()).unwrap());
     cli(&["list", "remove", "bad", "198.18.9.9"]);
     cli(&["slider", "set", "--delay-from", "510", "--reject-above", "600"]);
     cli(&["senders", "pass", "@example.net", "--reason", "a customer"]);
-    stage.home.write("feed.txt", "203.0.113.5\n").unwrap();
+    edge.shrink();
+    cli(&["feeds", "fetch", "feed"]);
     stage.wait_for_alarm("list:feed", "max_shrink").unwrap();
     let refused = refused_through_a_proxy(stage);
     let note = ["--note", "They say that they cleaned up", "--contact", "ann@example.com"];
@@ -468,12 +529,12 @@ fn each_page_is_small_and_for_everybody() {
     if !needs_browser() || !needs::axe() {
         return;
     }
-    let stage = edge().stage(&[CLIENT, LISTED, DOUBTED]).unwrap();
-    let _daemon = stage.start().unwrap();
+    let edge = Edge::new();
+    let (stage, _daemon) = (&edge.stage, edge.start());
     let axe = std::fs::read_to_string(harness::axe::script()).unwrap();
-    let browser = logged_in(&stage, "/");
+    let browser = logged_in(stage, "/");
     browser.wait_for_text("Overview").unwrap();
-    let [refused, held] = live_a_day(&stage);
+    let [refused, held] = live_a_day(&edge);
     for (name, path, words) in PAGES {
         let path = path.replace("{refused}", &refused).replace("{held}", &held);
         let address = if path.starts_with('/') { format!("{AT}{path}") } else { path };
@@ -564,8 +625,9 @@ fn an_operator_looks_around() {
     if !needs_browser() {
         return;
     }
-    let stage = lists(Site::with_kernel().xdp(REFUSES).tables("[web]\n"));
-    let stage = stage.stage(&[CLIENT, LISTED]).unwrap();
+    let site = lists(Site::with_kernel().xdp(REFUSES).tables("[web]\n"));
+    let site = site.list("feed", "global-bad", "", &feed_entries());
+    let stage = site.stage(&[CLIENT, LISTED]).unwrap();
     let _daemon = stage.start().unwrap();
     let browser = logged_in(&stage, "/");
     browser.wait_for_text("Overview").unwrap();

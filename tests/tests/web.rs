@@ -12,13 +12,17 @@ mod http;
 use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use harness::daemon::Daemon;
 use harness::deadline::wait_for;
+use harness::feed_server::{self, FeedServer, Request};
 use harness::needs;
 use harness::site::Site;
 use harness::stage::Stage;
 use serde_json::{Value, json};
+use thirtyfour::Key;
 
 use browser::{Browser, PROGRAMS};
 use http::Http;
@@ -26,6 +30,8 @@ use http::Http;
 const LONG: Duration = Duration::from_secs(30);
 const LISTED: &str = "198.18.1.3";
 const CLIENT: &str = "198.18.1.2";
+/// Has a score that the slider delays, unless it is moved.
+const DOUBTED: &str = "198.18.1.4";
 const AT: &str = "http://127.0.0.1:8025";
 const SERVER: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8025);
@@ -241,21 +247,71 @@ fn without_a_token_whoever_has_a_password_still_comes_in() {
     assert!(alarms.to_string().contains("remove the file, and restart"), "{alarms}");
 }
 
-/// An edge host with all that there are pages for.
+/// What the server of the feed says; it does not lose half of its entries at once.
+fn feed_entries() -> String {
+    let lines: Vec<_> = (0..200).map(|host| format!("203.0.113.{host}\n")).collect();
+    lines.concat()
+}
+
+/// An edge host with all that there are pages for, and a server on it that gives a feed.
+struct Edge {
+    stage: Stage,
+    feed: Arc<Mutex<String>>,
+    server: FeedServer,
+}
+
+impl Edge {
+    fn new() -> Self {
+        let stage = edge().stage(&[CLIENT, LISTED, DOUBTED]).unwrap();
+        let feed = Arc::new(Mutex::new(feed_entries()));
+        let given = Arc::clone(&feed);
+        let serve = move |_request: &Request| feed_server::text(given.lock().unwrap().as_str());
+        let server = stage.edge.run(|| FeedServer::new(serve).unwrap()).unwrap();
+        let list = format!(
+            "[[list]]\nname = \"feed\"\nclass = \"global-bad\"\nurl = \"{}\"\nmax_shrink = 50\n",
+            server.url("/feed.txt")
+        );
+        stage.configure(&edge().tables(&list).config().unwrap()).unwrap();
+        Self { stage, feed, server }
+    }
+
+    /// Starts the daemon, and waits until it has the feed.
+    fn start(&self) -> Daemon {
+        let daemon = self.stage.start().unwrap();
+        wait_for("the feed", LONG, || {
+            let found = self.stage.home.cli_json(&["list", "find", "203.0.113.7", "--json"])?;
+            Ok(found.to_string().contains("/feed.txt").then_some(()))
+        })
+        .unwrap();
+        daemon
+    }
+
+    /// From now on the server gives a single entry.
+    fn shrink(&self) {
+        "203.0.113.5\n".clone_into(&mut self.feed.lock().unwrap());
+    }
+}
+
+/// All of it but the feed, whose address only the server knows.
 fn edge() -> Site {
     let zone =
         "[[zone]]\nname = \"zen\"\ndomain = \"zen.example.org\"\nclass = \"third-party-bad\"\n";
     let dns = "[dns]\nresolvers = [\"127.0.0.1\"]\nbudget = \"1s\"\n";
     let web = "[web]\n[public_lookup]\naddress = \"127.0.0.1:8080\"\n";
-    lists(Site::with_kernel().xdp(REFUSES).tables(&[web, zone, dns].concat()))
+    let site = lists(Site::with_kernel().xdp(REFUSES).tables(&[web, zone, dns].concat()));
+    let doubted = format!("{DOUBTED}\n");
+    site.list("doubted", "local-bad", "action = \"score\"\nweight = 550", &doubted).list(
+        "held",
+        "open-proxy",
+        "action = \"quarantine\"",
+        "198.18.6.0/24\n",
+    )
 }
 
-/// The same with listed senders, one that may, open proxies, and a feed that does not lose half of its entries at once.
+/// The same with listed senders, one that may, and open proxies.
 fn lists(site: Site) -> Site {
-    let many: Vec<_> = (0..200).map(|host| format!("203.0.113.{host}")).collect();
     site.list("bad", "local-bad", "", "198.18.1.3 # sends spam\n198.18.9.0/24 # botnet\n")
         .list("good", "local-good", "", "198.18.1.9\n")
-        .list("feed", "global-bad", "max_shrink = 50", &(many.join("\n") + "\n"))
         .list("proxies", "open-proxy", "action = \"reject-message\"", "198.18.7.0/24\n")
 }
 
@@ -269,8 +325,42 @@ Subject: <script>alert(1)</script>\r
 hello\r
 ";
 
+/// Lets the message be refused; its reference.
+fn refused_through_a_proxy(stage: &Stage) -> String {
+    let mut client = stage.greeted(CLIENT).unwrap();
+    let reply = client.deliver("a@example.com", &["b@example.org"], THROUGH_A_PROXY).unwrap();
+    assert_eq!(reply.code, 550, "{reply}");
+    let is_it = |record: &Value| record["code"] == "open-proxy" && record["phase"] == "message";
+    let record = stage.home.wait_for_audit("the message", LONG, is_it).unwrap();
+    record.get("reference").and_then(Value::as_str).unwrap().to_owned()
+}
+
 fn is_greeted(stage: &Stage, client: &str) -> bool {
     stage.greeted(client).is_ok()
+}
+
+/// Where the slider of the page stands, in scores and in percent; all that shows it agrees, what it would have done as well.
+fn assert_slider(browser: &Browser, scores: [u16; 2], percent: [u16; 3]) {
+    let of_scores = ["delay_from", "reject_above"].into_iter().zip(scores);
+    for (name, expected) in of_scores {
+        let expected = expected.to_string();
+        for field in [format!("#{name}"), format!("[data-handle={name}]")] {
+            assert_eq!(browser.value_of(&field).unwrap(), expected, "{field}");
+        }
+        assert_eq!(browser.text_of(&format!("[data-score={name}]")).unwrap(), expected, "{name}");
+    }
+    for (name, expected) in ["allow", "delay", "reject"].into_iter().zip(percent) {
+        let expected = expected.to_string();
+        assert_eq!(browser.value_of(&format!("#{name}")).unwrap(), expected, "{name}");
+        assert_eq!(browser.text_of(&format!("[data-percent={name}]")).unwrap(), expected, "{name}");
+    }
+    let [from, above] = scores;
+    let words = [format!("delayed from {from}"), format!("rejected above {above}")];
+    wait_for("what it would have done", LONG, || {
+        let shown = browser.text_of("[data-replay]")?;
+        Ok(words.iter().all(|words| shown.contains(words)).then_some(()))
+    })
+    .unwrap();
 }
 
 #[test]
@@ -278,54 +368,83 @@ fn an_operator_does_a_days_work() {
     if !needs_browser() {
         return;
     }
-    let stage = edge().stage(&[CLIENT, LISTED]).unwrap();
-    let daemon = stage.start().unwrap();
-    let browser = logged_in(&stage, &format!("/lookup?about={LISTED}"));
+    let edge = Edge::new();
+    let (stage, daemon) = (&edge.stage, edge.start());
+    let browser = logged_in(stage, &format!("/lookup?about={LISTED}"));
     // A listed address, its kernel rule, and an hour of grace for it.
     browser.wait_for_text("sends spam").unwrap();
-    assert!(!is_greeted(&stage, LISTED));
+    assert!(!is_greeted(stage, LISTED));
     browser.choose("#add-list", "good").unwrap();
     browser.type_into("#add-reason", "they cleaned up").unwrap();
     browser.choose("#add-for", "3600").unwrap();
     browser.click("form[action='/lookup/entries'] button").unwrap();
     browser.wait_for_text("they cleaned up").unwrap();
-    assert!(is_greeted(&stage, LISTED), "{}", daemon.log());
+    assert!(is_greeted(stage, LISTED), "{}", daemon.log());
     let entry = &stage.home.cli_json(&["list", "find", LISTED, "--json"]).unwrap();
     assert!(entry.to_string().contains("they cleaned up"), "{entry:#}");
-    // The slider.
+    // The slider, first by its handles: what they mean is shown at once, and nothing counts before it is saved.
+    assert!(is_greeted(stage, DOUBTED), "{}", daemon.log());
+    let is_it = |record: &Value| record["client"] == DOUBTED && record["phase"] == "connect";
+    stage.home.wait_for_audit("a score", LONG, is_it).unwrap();
     browser.open(&format!("{AT}/reputation")).unwrap();
+    let in_force = || -> anyhow::Result<_> {
+        let slider = stage.home.cli_json(&["slider", "--json"])?;
+        Ok((slider["delay_from"].as_u64(), slider["reject_above"].as_u64()))
+    };
+    let before = in_force().unwrap();
+    assert_eq!(before, (Some(500), Some(600)));
+    browser.press("[data-handle=delay_from]", Key::Right, 10).unwrap();
+    assert_slider(&browser, [510, 600], [2, 18, 80]);
+    // A handle pushes the other one.
+    browser.press("[data-handle=delay_from]", Key::End, 1).unwrap();
+    assert_slider(&browser, [1000, 1000], [100, 0, 0]);
+    browser.press("[data-handle=reject_above]", Key::Home, 1).unwrap();
+    assert_slider(&browser, [500, 500], [0, 0, 100]);
+    browser.wait_for_text("not in force yet").unwrap();
+    browser.wait_for_text("1 from delay to reject").unwrap();
+    assert_eq!(in_force().unwrap(), before);
+    // Then by its numbers.
     browser.type_into("#delay_from", "700").unwrap();
     browser.type_into("#reject_above", "800").unwrap();
+    assert_slider(&browser, [700, 800], [40, 20, 40]);
+    assert_eq!(in_force().unwrap(), before);
     browser.click("form[action='/reputation/set'] button").unwrap();
     browser.agree().unwrap();
     browser.wait_for_text("token").unwrap();
-    wait_for("other thresholds", LONG, || {
-        let slider = stage.home.cli_json(&["slider", "--json"])?;
-        let set = (slider["delay_from"].as_u64(), slider["reject_above"].as_u64());
-        Ok((set == (Some(700), Some(800))).then_some(()))
-    })
+    wait_for(
+        "other thresholds",
+        LONG,
+        || Ok((in_force()? == (Some(700), Some(800))).then_some(())),
+    )
     .unwrap();
     browser.picture(&pictures().join("reputation.png")).unwrap();
-    // A copy that is held back.
-    stage.home.write("feed.txt", "203.0.113.5\n").unwrap();
+    // A feed that lost nearly all: what was fetched is held back.
+    edge.shrink();
+    let before = edge.server.requests().len();
+    browser.open(&format!("{AT}/lists/feed")).unwrap();
+    browser.click("form[action='/lists/feed/fetch'] button").unwrap();
     stage.wait_for_alarm("list:feed", "max_shrink").unwrap();
-    browser.open(&format!("{AT}/lists")).unwrap();
+    assert!(edge.server.requests().len() > before);
+    // The alarm comes a moment before the page says so.
+    wait_for("what is held back", LONG, || {
+        browser.open(&format!("{AT}/lists/feed"))?;
+        Ok(browser.text()?.contains("See what it would change").then_some(()))
+    })
+    .unwrap();
     browser.wait_for_text("max_shrink").unwrap();
-    browser.picture(&pictures().join("lists.png")).unwrap();
+    browser.picture(&pictures().join("list.png")).unwrap();
     browser.click("a[href='/lists/feed/held-back']").unwrap();
     browser.wait_for_text("Would go 199").unwrap();
+    browser.wait_for_text(&edge.server.url("/feed.txt")).unwrap();
     browser.picture(&pictures().join("held-back.png")).unwrap();
     browser.click("form[action='/lists/feed/held-back'] button").unwrap();
     browser.agree().unwrap();
     browser.wait_for_text("feed: accepted what was refused").unwrap();
     stage.wait_for_no_alarm("list:feed").unwrap();
+    let entries = stage.home.cli_json(&["list", "show", "feed", "--json"]).unwrap();
+    assert_eq!(entries.as_array().map(Vec::len), Some(1), "{entries:#}");
     // A message that an open proxy was part of.
-    let mut client = stage.greeted(CLIENT).unwrap();
-    let reply = client.deliver("a@example.com", &["b@example.org"], THROUGH_A_PROXY).unwrap();
-    assert_eq!(reply.code, 550, "{reply}");
-    let is_it = |record: &Value| record["code"] == "open-proxy" && record["phase"] == "message";
-    let record = stage.home.wait_for_audit("the message", LONG, is_it).unwrap();
-    let reference = record["reference"].as_str().unwrap();
+    let reference = &refused_through_a_proxy(stage);
     browser.open(&format!("{AT}/messages")).unwrap();
     browser.type_into("#by-address", "198.18.7.7").unwrap();
     browser.click("main form button[type=submit]").unwrap();
@@ -350,7 +469,8 @@ fn an_operator_does_a_days_work() {
     browser.wait_for_text("The proxy is gone").unwrap();
     // All of it has an author.
     let records = stage.home.audit().unwrap();
-    for path in ["/lookup/entries", "/reputation/set", "/lists/feed/held-back"] {
+    for path in ["/lookup/entries", "/reputation/set", "/lists/feed/fetch", "/lists/feed/held-back"]
+    {
         let is_it = |record: &&Value| record["phase"] == "web" && record["path"] == path;
         let found = records.iter().find(is_it).unwrap_or_else(|| panic!("{path}: {records:?}"));
         assert_eq!(found["author"], "token");
@@ -368,76 +488,123 @@ fn an_operator_does_a_days_work() {
     }
 }
 
-/// The pages, each with words that it has.
-const PAGES: [(&str, &str, &str); 17] = [
+/// The pages, each with words that it has. `{refused}` and `{held}` stand for the messages of that fate.
+const PAGES: [(&str, &str, &str); 25] = [
     ("overview", "/", "Protection"),
     ("lookup", "/lookup?about=198.18.1.3", "sends spam"),
     ("lookup-network", "/lookup?about=198.18.9.0/24", "botnet"),
     ("messages", "/messages", "Messages"),
+    ("message", "/messages/{refused}", "this address decided"),
+    ("message-none", "/messages/AAAAAAAAAAAAA", "AAAAAAAAAAAAA"),
     ("lists", "/lists", "proxies"),
     ("list", "/lists/bad", "Exceptions"),
     ("held-back", "/lists/feed/held-back", "Would go"),
     ("zones", "/zones", "zen"),
     ("reputation", "/reputation", "Chart of scores"),
     ("reviews", "/reviews", "Reviews"),
+    ("review", "/reviews/1", "They say that they cleaned up"),
+    ("letter", "/reviews/1/letter", "To whoever runs"),
     ("quarantine", "/quarantine", "Quarantine"),
+    ("quarantined", "/quarantine/{held}", "Why it is here"),
     ("system", "/system", "Files out of reach"),
+    ("config", "/system/config", "With all defaults"),
+    ("config-all", "/system/config?all=1", "Only what is said"),
+    ("senders", "/system/senders", "d@example.com"),
     ("doctor", "/system/doctor", "May be better"),
     ("log", "/system/log", "The last lines"),
     ("none", "/no-such-page", "nothing"),
-    ("message-none", "/messages/AAAAAAAAAAAAA", "AAAAAAAAAAAAA"),
     ("public", "http://127.0.0.1:8080/", "Why was my mail refused"),
+    ("public-told", "http://127.0.0.1:8080/?reference={refused}", "Your mail was refused"),
 ];
+
+/// What the pages tell of. The references of the message that was refused, and of the one that is in quarantine.
+fn live_a_day(edge: &Edge) -> [String; 2] {
+    let stage = &edge.stage;
+    let cli =
+        |arguments: &[&str]| drop(stage.home.cli_json(&[arguments, &["--json"]].concat()).unwrap());
+    cli(&["list", "remove", "bad", "198.18.9.9"]);
+    cli(&["slider", "set", "--delay-from", "510", "--reject-above", "600"]);
+    cli(&["senders", "pass", "@example.net", "--reason", "a customer"]);
+    edge.shrink();
+    cli(&["feeds", "fetch", "feed"]);
+    stage.wait_for_alarm("list:feed", "max_shrink").unwrap();
+    let refused = refused_through_a_proxy(stage);
+    let note = ["--note", "They say that they cleaned up", "--contact", "ann@example.com"];
+    cli(&[&["review", "request", &refused], &note[..]].concat());
+    let mut client = stage.greeted(CLIENT).unwrap();
+    let message = THROUGH_A_PROXY.replace("198.18.7.7", "198.18.6.6");
+    let reply = client.deliver("a@example.com", &["b@example.org", "c@example.org"], &message);
+    let reply = reply.unwrap().text();
+    let (_, held) = reply.split_once("reference ").unwrap();
+    // Whom the slider lets wait.
+    let mut client = stage.greeted(DOUBTED).unwrap();
+    let reply = client.deliver("d@example.com", &["b@example.org"], "Subject: hello\n\nhello\n");
+    assert_eq!(reply.unwrap().code / 100, 4);
+    [refused, held.to_owned()]
+}
 
 #[test]
 fn each_page_is_small_and_for_everybody() {
     if !needs_browser() || !needs::axe() {
         return;
     }
-    let stage = edge().stage(&[CLIENT, LISTED]).unwrap();
-    let _daemon = stage.start().unwrap();
+    let edge = Edge::new();
+    let (stage, _daemon) = (&edge.stage, edge.start());
     let axe = std::fs::read_to_string(harness::axe::script()).unwrap();
-    let browser = logged_in(&stage, "/");
+    let browser = logged_in(stage, "/");
     browser.wait_for_text("Overview").unwrap();
-    stage.home.cli_json(&["list", "remove", "bad", "198.18.9.9", "--json"]).unwrap();
-    stage.home.write("feed.txt", "203.0.113.5\n").unwrap();
-    stage.wait_for_alarm("list:feed", "max_shrink").unwrap();
+    let [refused, held] = live_a_day(&edge);
     for (name, path, words) in PAGES {
-        let address = if path.starts_with('/') { format!("{AT}{path}") } else { path.to_owned() };
-        for (scheme, width) in [("light", 1280), ("dark", 1280), ("light", 400)] {
-            browser.set_dark(scheme == "dark").unwrap();
-            browser.resize(width, 1100).unwrap();
-            browser.open(&address).unwrap();
-            browser.wait_for_text(words).unwrap();
-            let file = format!("{name}-{scheme}-{width}.png");
-            browser.picture(&pictures().join("all").join(file)).unwrap();
-            let too_wide = browser
-                .script("return document.documentElement.scrollWidth - window.innerWidth")
-                .unwrap();
-            assert!(too_wide.as_i64().unwrap() <= 0, "{name} at {width}: {too_wide} too wide");
-            // Scripts of a driver are not bound by what the page says of scripts.
-            let found = browser
-                .script_later(&format!(
-                    "{axe}; let done = arguments[arguments.length - 1];
-                    axe.run().then(r => done(r.violations.map(v => [v.impact, v.id, v.nodes.map(n => n.html)])))"
-                ))
-                .unwrap();
-            let grave: Vec<_> = found
-                .as_array()
-                .unwrap()
-                .iter()
-                .filter(|violation| violation[0] == "serious" || violation[0] == "critical")
-                .collect();
-            assert!(grave.is_empty(), "{name} ({scheme}, {width}): {grave:#?}");
-        }
-        let octets = browser
-            .script(
-                "let all = [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')];
-                return all.reduce((sum, entry) => sum + entry.decodedBodySize, 0)",
-            )
-            .unwrap();
-        assert!(octets.as_u64().unwrap() <= 150 * 1024, "{name}: {octets} octets");
+        let path = path.replace("{refused}", &refused).replace("{held}", &held);
+        let address = if path.starts_with('/') { format!("{AT}{path}") } else { path };
+        assert_small_and_for_everybody(&browser, &axe, name, &address, words);
     }
+    browser.open(&format!("{AT}/")).unwrap();
+    browser.click("form[action='/logout'] button").unwrap();
+    assert_small_and_for_everybody(&browser, &axe, "login", &format!("{AT}/lists"), "Password");
+}
+
+/// In light, in dark and on a telephone; takes pictures.
+fn assert_small_and_for_everybody(
+    browser: &Browser,
+    axe: &str,
+    name: &str,
+    address: &str,
+    words: &str,
+) {
+    for (scheme, width) in [("light", 1280), ("dark", 1280), ("light", 400)] {
+        browser.set_dark(scheme == "dark").unwrap();
+        browser.resize(width, 1100).unwrap();
+        browser.open(address).unwrap();
+        browser.wait_for_text(words).unwrap();
+        let file = format!("{name}-{scheme}-{width}.png");
+        browser.picture(&pictures().join("all").join(file)).unwrap();
+        let too_wide = browser
+            .script("return document.documentElement.scrollWidth - window.innerWidth")
+            .unwrap();
+        assert!(too_wide.as_i64().unwrap() <= 0, "{name} at {width}: {too_wide} too wide");
+        // Scripts of a driver are not bound by what the page says of scripts.
+        let found = browser
+            .script_later(&format!(
+                "{axe}; let done = arguments[arguments.length - 1];
+                axe.run().then(r => done(r.violations.map(v => [v.impact, v.id, v.nodes.map(n => n.html)])))"
+            ))
+            .unwrap();
+        let grave: Vec<_> = found
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|violation| violation[0] == "serious" || violation[0] == "critical")
+            .collect();
+        assert!(grave.is_empty(), "{name} ({scheme}, {width}): {grave:#?}");
+    }
+    let octets = browser
+        .script(
+            "let all = [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')];
+            return all.reduce((sum, entry) => sum + entry.decodedBodySize, 0)",
+        )
+        .unwrap();
+    assert!(octets.as_u64().unwrap() <= 150 * 1024, "{name}: {octets} octets");
 }
 
 #[test]
@@ -477,8 +644,9 @@ fn an_operator_looks_around() {
     if !needs_browser() {
         return;
     }
-    let stage = lists(Site::with_kernel().xdp(REFUSES).tables("[web]\n"));
-    let stage = stage.stage(&[CLIENT, LISTED]).unwrap();
+    let site = lists(Site::with_kernel().xdp(REFUSES).tables("[web]\n"));
+    let site = site.list("feed", "global-bad", "", &feed_entries());
+    let stage = site.stage(&[CLIENT, LISTED]).unwrap();
     let _daemon = stage.start().unwrap();
     let browser = logged_in(&stage, "/");
     browser.wait_for_text("Overview").unwrap();

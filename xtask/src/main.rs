@@ -33,7 +33,7 @@ enum Task {
     Fuzz(fuzz::Options),
     /// Find or make the eBPF toolchain; the other tasks do it by themselves
     Setup(setup::Options),
-    /// Write the pages that follow from the source anew, or say which are out of date
+    /// Write the pages that follow from the source anew, or say which are out of date; look at the dashboard and the alerts, too
     Docs(docs::Options),
     /// Play the whole job once: two hosts, real packets, real mail, and who answered what
     Demo(demo::Options),

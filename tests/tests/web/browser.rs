@@ -13,7 +13,9 @@ use hyper::{Request, Response, header};
 use serde_json::{Value, json};
 use thirtyfour::error::{WebDriverError, WebDriverResult};
 use thirtyfour::session::http::{Body, HttpClient};
-use thirtyfour::{By, ChromiumLikeCapabilities as _, DesiredCapabilities, WebDriver, WebElement};
+use thirtyfour::{
+    By, ChromiumLikeCapabilities as _, DesiredCapabilities, Key, WebDriver, WebElement,
+};
 use tokio::runtime::{Builder, Runtime};
 
 use super::http::Http;
@@ -74,6 +76,8 @@ impl Browser {
             "--disable-component-update",
             "--disable-sync",
             "--force-color-profile=srgb",
+            // Pictures would be short by one, and what is too wide by less would not show.
+            "--hide-scrollbars",
             "--window-size=1280,1100",
         ] {
             wanted.add_arg(argument)?;
@@ -104,6 +108,20 @@ impl Browser {
     /// The text of what a CSS selector finds.
     pub(crate) fn text_of(&self, css: &str) -> Result<String> {
         self.runtime.block_on(async { Ok(self.find(css).await?.text().await?) })
+    }
+
+    /// What a field has now.
+    pub(crate) fn value_of(&self, css: &str) -> Result<String> {
+        let value = self
+            .runtime
+            .block_on(async { self.find(css).await?.value().await.map_err(Into::into) });
+        value.and_then(|value: Option<String>| value.with_context(|| format!("{css} is no field")))
+    }
+
+    /// Presses a key there, that many times.
+    pub(crate) fn press(&self, css: &str, key: Key, times: usize) -> Result<()> {
+        let keys = String::from(key.value()).repeat(times);
+        self.runtime.block_on(async { Ok(self.find(css).await?.send_keys(keys).await?) })
     }
 
     /// Clicks on it.

@@ -20,7 +20,8 @@ curl --unix-socket /run/portcullis/admin.sock http://localhost/readyz
 ```
 
 Beside the unit files in `gateway/dist` are `grafana-dashboard.json`, to be imported into Grafana as it is, and
-`prometheus-alerts.yml`, to be named under `rule_files` of Prometheus. Each alert says what to type.
+`prometheus-alerts.yml`, to be named under `rule_files` of Prometheus. Each alert says what to type. Every metric below is on the
+dashboard or in an alert, but for a few that nobody needs to watch; `cargo xtask docs --check` says where that is not so.
 
 ## What a label may be
 

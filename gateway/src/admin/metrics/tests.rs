@@ -257,6 +257,37 @@ fn dashboard_and_alerts_name_metrics_that_there_are() {
     }
 }
 
+/// Metrics that nobody needs to watch, each with the reason.
+const UNWATCHED: [(&str, &str); 4] = [
+    (
+        "portcullis_pause_end_timestamp_seconds",
+        "there only during a pause, of which there is an alert",
+    ),
+    ("portcullis_log_raised_components", "somebody looks into something, and it ends by itself"),
+    ("portcullis_taps", "somebody looks on, which changes nothing"),
+    ("portcullis_protected_prefixes", "it follows from the configuration, which `check` shows"),
+];
+
+#[test]
+fn every_metric_is_on_the_dashboard_or_in_an_alert_or_has_a_reason_not_to_be() {
+    let mut watched = named(&dist("grafana-dashboard.json"));
+    watched.extend(named(&dist("prometheus-alerts.yml")));
+    for metric in metrics() {
+        let endings: &[&str] = match metric.kind {
+            Kind::Histogram => &["_bucket", "_sum", "_count"],
+            Kind::Counter | Kind::Gauge | Kind::Info => &[""],
+        };
+        let is_watched =
+            endings.iter().any(|ending| watched.contains(&format!("{}{ending}", metric.name)));
+        let has_reason = UNWATCHED.iter().any(|(name, _reason)| *name == metric.name);
+        assert!(is_watched || has_reason, "{} is on no panel and in no alert", metric.name);
+        assert!(!(is_watched && has_reason), "{} is watched, and needs no reason", metric.name);
+    }
+    for (name, _reason) in UNWATCHED {
+        assert!(metrics().any(|metric| metric.name == name), "there is no {name}");
+    }
+}
+
 #[test]
 fn every_alert_says_what_is_wrong_and_what_to_type() {
     let text = dist("prometheus-alerts.yml");

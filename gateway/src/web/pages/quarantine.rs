@@ -346,7 +346,7 @@ fn header(header: &Value) -> Markup {
     let shown: String = header.chars().take(HEADER).collect();
     html! {
         @if header.is_empty() { p.hint { "It has none, or it cannot be read." } }
-        @else { pre { (shown) } }
+        @else { pre { (shown.trim_end()) } }
         @if shown.len() < header.len() { p.hint { "It goes on: the rest is in the message." } }
     }
 }

@@ -90,14 +90,15 @@ fn one(table: &Value, all: bool) -> Markup {
         section.card {
             h2 { code { (heading.unwrap_or("at the top")) } }
             @if let Some(place) = table["place"].as_str() { p.hint { (place) } }
-            div.scroll tabindex="0" { table {
+            @if keys.is_empty() { p.hint { "No key of its own is said." } }
+            @else { div.scroll tabindex="0" { table {
                 thead { tr { th scope="col" { "Key" } th scope="col" { "Value" } th scope="col" { "Said at" } } }
                 tbody { @for key in keys { tr {
                     th scope="row" { code { (text(&key["key"])) } }
                     td { (value(key)) @if key["masked"] == true { " " (badge("secret left out", "plain")) } }
                     td { @if key["said"] == true { (text(&key["place"])) } @else { span.hint { "default" } } }
                 } } }
-            } }
+            } } }
         }
     }
 }

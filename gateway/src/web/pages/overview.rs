@@ -186,7 +186,7 @@ fn decisions(status: &Value, live: &Value) -> Markup {
         return html! { p.hint { "No decision yet." } };
     }
     html! {
-        table {
+        div.scroll tabindex="0" { table {
             thead { tr { th scope="col" { "Verdict" } th scope="col" { "Action" }
                 th.number scope="col" { "Last minute" } th.number scope="col" { "Since the start" } th scope="col" aria-label="Share" {} } }
             tbody { @for row in all {
@@ -200,7 +200,7 @@ fn decisions(status: &Value, live: &Value) -> Markup {
                     td { (bar(share, total, meaning(text(&row["action"])))) }
                 }
             } }
-        }
+        } }
     }
 }
 

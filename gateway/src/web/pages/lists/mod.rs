@@ -23,6 +23,8 @@ use crate::web::site::Site;
 const PATH: &str = "/lists";
 const API: &str = "/api/v1/lists";
 const TITLE: &str = "Lists";
+/// Lists on one page.
+const LISTS: usize = 100;
 /// Sources of one list that are shown; a folder may have any number of files.
 const SOURCES: usize = 50;
 
@@ -37,12 +39,13 @@ pub(super) fn routes() -> Router<Arc<Site>> {
 }
 
 async fn show(State(site): State<Arc<Site>>, frame: Frame, Query(said): Query<Said>) -> Response {
-    frame.shown(PATH, TITLE, said.unknown(&[]), whole(&site, &frame).await)
+    frame.shown(PATH, TITLE, said.unknown(&["from"]), whole(&site, &frame, &said).await)
 }
 
-async fn whole(site: &Site, frame: &Frame) -> Result<Markup, Fault> {
+async fn whole(site: &Site, frame: &Frame, said: &Said) -> Result<Markup, Fault> {
     let lists = &site.api.get(API).await?;
-    Ok(content(&lists["lists"], frame))
+    let from = said.number("from").and_then(|from| usize::try_from(from).ok());
+    Ok(content(&lists["lists"], from.unwrap_or(0), frame))
 }
 
 /// The page of one list.
@@ -50,20 +53,23 @@ fn path(list: &str) -> String {
     format!("{PATH}/{}", segment(list))
 }
 
-fn content(lists: &Value, frame: &Frame) -> Markup {
-    let lists = rows(lists);
+fn content(lists: &Value, from: usize, frame: &Frame) -> Markup {
+    let all = rows(lists);
+    let lists: Vec<_> = all.iter().skip(from).take(LISTS).collect();
     html! {
-        @for list in lists { (waits(list, frame)) }
+        @for list in &lists { (waits(list, frame)) }
         section.card aria-label="All lists" {
-            @if lists.is_empty() {
+            @if all.is_empty() {
                 p.hint { "There is no list. Each " code { "[[list]]" } " of the configuration is one." }
             } @else { div.scroll tabindex="0" { table {
                 thead { tr { th scope="col" { "List" } th scope="col" { "Class" } th scope="col" { "Action" }
                     th.number scope="col" { "Entries" } th.number scope="col" { "By hand" }
                     th.number scope="col" { "Exceptions" } th scope="col" { "Source" } th scope="col" { "Age" }
                     @if frame.may_change() { th scope="col" { "Change" } } } }
-                tbody { @for list in lists { (line(list, frame)) } }
+                tbody { @for list in &lists { (line(list, frame)) } }
             } } }
+            @if from + lists.len() < all.len() { p { a href={ (PATH) "?from=" (from + lists.len()) } { "More lists" } } }
+            @if from > 0 { p { a href=(PATH) { "The first lists" } } }
         }
     }
 }
@@ -206,21 +212,33 @@ mod tests {
             (refused, vec!["/held-back", ", and accept it", "is held back", "10 octets"], vec![]),
         ] {
             let lists = json!([list]);
-            let shown = content(&lists, &Frame::of(Role::Operator)).into_string();
+            let shown = content(&lists, 0, &Frame::of(Role::Operator)).into_string();
             for part in expected {
                 assert!(shown.contains(part), "no {part} in {shown}");
             }
             for part in absent.into_iter().chain(["<script"]) {
                 assert!(!shown.contains(part), "{part} in {shown}");
             }
-            let shown = content(&lists, &Frame::of(Role::Viewer)).into_string();
+            let shown = content(&lists, 0, &Frame::of(Role::Viewer)).into_string();
             assert!(!shown.contains("<form") && !shown.contains("Change"), "{shown}");
         }
     }
 
     #[test]
+    fn many_lists_are_on_several_pages() {
+        let lists: Value = (0..250).map(|_number| list("file")).collect();
+        for (from, count, more) in [(0, 100, Some("?from=100")), (200, 50, None), (9000, 0, None)] {
+            let shown = content(&lists, from, &Frame::of(Role::Operator)).into_string();
+            assert_eq!(shown.matches("/lists/a%2Fb/disable").count(), count, "{from}");
+            assert_eq!(shown.contains("?from="), more.is_some(), "{from}");
+            assert!(shown.contains(more.unwrap_or("The first lists")), "{from}");
+            assert!(shown.len() < 130_000, "{} octets", shown.len());
+        }
+    }
+
+    #[test]
     fn what_is_missing_is_a_dash() {
-        let shown = content(&json!([{}, null, 7]), &Frame::of(Role::Viewer)).into_string();
+        let shown = content(&json!([{}, null, 7]), 0, &Frame::of(Role::Viewer)).into_string();
         assert_eq!(shown.matches("<tr>").count(), 4, "{shown}");
     }
 }

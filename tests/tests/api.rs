@@ -133,6 +133,16 @@ fn a_reference_of_the_kernel_is_decoded() {
     }
     let lists = get(&stage, "/api/v1/lists");
     assert_eq!(lists["lists"][0]["in_kernel"], true, "{lists:#}");
+    // The filter itself, as the commands see it.
+    let command = |arguments: &[&str]| stage.home.cli_json(arguments).unwrap();
+    let (filter, seen) = (get(&stage, "/api/v1/xdp"), command(&["xdp", "status", "--json"]));
+    for name in ["schema", "interfaces"] {
+        assert!(!filter[name].is_null() && filter[name] == seen[name], "{name}: {filter:#}");
+    }
+    let why = get(&stage, &format!("/api/v1/xdp/why/{REFUSED}"));
+    assert_eq!(why, command(&["xdp", "why", REFUSED, "--json"]));
+    assert_eq!(why["decision"], "refuse", "{why:#}");
+    assert_eq!(ask(&stage, "GET", "/api/v1/xdp/why/mars", "").0, 422);
     daemon.terminate().unwrap();
 }
 
@@ -235,7 +245,9 @@ fn answers_have_the_fields_that_the_document_names() {
     let paths = document.paths_of_json();
     let plain: Vec<_> = paths.iter().filter(|path| !path.contains('{')).collect();
     assert!(plain.len() > 15, "{plain:?}");
-    for path in plain {
+    let (status, fault) = ask(&stage, "GET", "/api/v1/xdp", "");
+    assert!(status == 503 && fault["detail"].is_string(), "there is no filter: {fault:#}");
+    for path in plain.into_iter().filter(|path| **path != "/api/v1/xdp") {
         document.check(path, &get(&stage, path));
     }
     for (path, wanted) in [

@@ -10,6 +10,7 @@ mod doctor;
 mod explain;
 mod export;
 mod fault;
+mod filter;
 mod inside;
 mod letter;
 mod levels;

@@ -15,8 +15,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{
-    Fault, Sources, Status, audit, changes, config, copies, doctor, explain, export, fault, letter,
-    levels, lists, live, lookup, metrics, openapi, quarantine, scan, slider, tap, why,
+    Fault, Sources, Status, audit, changes, config, copies, doctor, explain, export, fault, filter,
+    letter, levels, lists, live, lookup, metrics, openapi, quarantine, scan, slider, tap, why,
 };
 use crate::front::{SocketName, UnixSocket, UnixSocketError};
 use crate::sight::TopReport;
@@ -83,6 +83,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Sources>> {
         .merge(audit::routes())
         .merge(lists::routes())
         .merge(copies::routes())
+        .merge(filter::routes())
         .merge(export::routes())
         .merge(explain::routes())
         .merge(scan::routes())

@@ -206,7 +206,7 @@ fn lists(status: &Value, feeds: &Value, live: &Value) -> Markup {
             h2 id="lists" { a href="/lists" { "Lists" } }
             div.scroll tabindex="0" { table {
                 thead { tr { th scope="col" { "List" } th scope="col" { "Action" }
-                    th.number scope="col" { "Entries" } th.number scope="col" { "Kernel packets" } th scope="col" { "Ten minutes" }
+                    th.number scope="col" { "Entries" } th.number scope="col" { "Packets" } th scope="col" { "Ten minutes" }
                     th scope="col" { "Age" } } }
                 tbody { @for (index, list) in rows(at(status, "/rules/lists")).iter().enumerate() {
                     @let name = text(&list["name"]);

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use harness::daemon::Daemon;
-use harness::deadline::wait_for;
+use harness::deadline::{Deadline, wait_for};
 use harness::feed_server::{self, FeedServer, Request};
 use harness::needs;
 use harness::site::Site;
@@ -50,12 +50,17 @@ fn pictures() -> PathBuf {
     target.join("pages")
 }
 
-/// A picture for the README, which `UPDATE_DOCS=1` takes anew.
-fn picture_for_readme(browser: &Browser, name: &str) {
-    browser.picture(&pictures().join(name)).unwrap();
-    if std::env::var_os("UPDATE_DOCS").is_some() {
+/// Whether the pictures of the README are taken anew.
+fn updates_docs() -> bool {
+    std::env::var_os("UPDATE_DOCS").is_some()
+}
+
+/// A picture for the README, which `UPDATE_DOCS=1` takes anew, down to the end of what `css` finds.
+fn picture_for_readme(browser: &Browser, css: &str, name: &str) {
+    browser.picture_down_to(css, &pictures().join(name)).unwrap();
+    if updates_docs() {
         let docs = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../gateway/docs/pictures");
-        browser.picture(&docs.join(name)).unwrap();
+        browser.picture_down_to(css, &docs.join(name)).unwrap();
     }
 }
 
@@ -454,7 +459,7 @@ fn an_operator_does_a_days_work() {
     browser.wait_for_text("this address decided").unwrap();
     let offending = browser.text_of(".chain li.offending").unwrap();
     assert!(offending.contains("198.18.7.7"), "{offending}");
-    picture_for_readme(&browser, "message.png");
+    picture_for_readme(&browser, ".chain", "message.png");
     // What its sender sees, and what comes of it.
     browser.open(&format!("http://127.0.0.1:8080/?reference={reference}")).unwrap();
     browser.wait_for_text("Your mail was refused").unwrap();
@@ -639,6 +644,35 @@ print(answer.headers['Strict-Transport-Security'], answer.read().decode())";
     assert!(fault.contains("without TLS, expected an address of loopback"), "{checked:?}");
 }
 
+/// For minutes, at a pace that swells and ebbs: senders that are refused in the kernel, mail that is taken, and now and then some
+/// that is not.
+fn let_traffic_go(stage: &Stage) {
+    const TIME: Duration = Duration::from_mins(3);
+    const PLAIN: &str = "Subject: hello\r\n\r\nhello\r\n";
+    let end = Deadline::after(TIME);
+    let mut noise = 1_u32;
+    let mut at_most = |most: u32| {
+        // Noise of which each run has the same.
+        noise = noise.wrapping_mul(1_103_515_245).wrapping_add(12_345);
+        (noise >> 16) % (most + 1)
+    };
+    let swell = |step: u32, length: u32| (step % length).min(length - step % length);
+    for step in 0.. {
+        if end.passed() {
+            return;
+        }
+        for _ in 0..swell(step, 37) / 2 + at_most(2 + swell(step, 23) / 2) {
+            drop(stage.attempt(LISTED.parse().unwrap(), LONG).unwrap());
+        }
+        for _ in 0..swell(step, 29) / 6 + at_most(2) {
+            let mut client = stage.greeted(CLIENT).unwrap();
+            let message = if at_most(4) == 0 { THROUGH_A_PROXY } else { PLAIN };
+            client.deliver("a@example.com", &["b@example.org"], message).unwrap();
+        }
+        std::thread::sleep(Duration::from_secs(2));
+    }
+}
+
 #[test]
 fn an_operator_looks_around() {
     if !needs_browser() {
@@ -655,12 +689,16 @@ fn an_operator_looks_around() {
     assert_eq!(browser.text_of(refused).unwrap(), "0.0");
     wait_for("the graph to move", LONG, || {
         drop(stage.attempt(LISTED.parse()?, Duration::from_secs(5))?);
+        // Not so many that all that follows looks small beside it.
+        std::thread::sleep(Duration::from_millis(200));
         Ok((browser.text_of(refused)? != "0.0").then_some(()))
     })
     .unwrap();
-    let mut client = stage.greeted(CLIENT).unwrap();
-    client.deliver("a@example.com", &["b@example.org"], THROUGH_A_PROXY).unwrap();
+    refused_through_a_proxy(&stage);
+    if updates_docs() {
+        let_traffic_go(&stage);
+    }
     browser.open(&format!("{AT}/")).unwrap();
     browser.wait_for_text("Open proxy").unwrap();
-    picture_for_readme(&browser, "overview.png");
+    picture_for_readme(&browser, "main", "overview.png");
 }

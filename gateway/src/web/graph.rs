@@ -80,7 +80,7 @@ pub(super) fn spark(samples: &Value, of: &str, meaning: &str) -> Markup {
                 aria-label={ "now " (now) " a second" } {
                 polyline class=(meaning) data-of=(of) points=(points(&rates, most)) {}
             }
-            b data-rate=(of) { (now) } "/s"
+            b data-rate=(of) { (now) }
         }
     }
 }

@@ -75,7 +75,7 @@ pub(super) struct Senders {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = SenderCounts)]
 struct Total {
-    /// Tries that wait.
+    /// Rows of tries that wait, of which a first try has two: for its pool, and for all pools.
     waiting: usize,
     /// Pools whose mail passes.
     passed: usize,

@@ -630,7 +630,7 @@ const WAITING: &[Metric] = &[
     gauge(
         "portcullis_senders",
         &["state"],
-        "What the greylist remembers: tries that wait (waiting), networks and domains that pass (passing).",
+        "What the greylist remembers: rows of tries that wait, of which a first try has two (waiting), networks and domains that pass (passing).",
         |seen, points| {
             points.put(&["waiting"], seen.status.senders.waiting);
             points.put(&["passing"], seen.status.senders.passed);

@@ -133,10 +133,9 @@ fn mail(status: &Value, live: &Value) -> Markup {
                     dd { (count(&smtp["refused"])) ", " (count(&smtp["deferred"])) }
                 }
                 @if let Some(mean) = ratio(live, "/decided/seconds", "/decided/count") {
-                    dt { "Time to decide" } dd { (format!("{:.1} ms", mean * 1000.0)) " on average"
-                        @if let Some(most) = quantile(live, 0.99) { ", 99 % "
-                            @if most.is_finite() { "within " (most * 1000.0) " ms" } @else { "longer than 10 s" } }
-                        " (ten minutes)" }
+                    dt { "Time to decide" } dd { (format!("{:.1} ms", mean * 1000.0))
+                        @if let Some(most) = quantile(live, 0.99) { ", 99 % in "
+                            @if most.is_finite() { (most * 1000.0) " ms" } @else { "more than 10 s" } } }
                 }
                 @for hop in status["next_hops"].as_array().into_iter().flatten() {
                     dt { "Next hop " (text(&hop["address"])) }
@@ -152,7 +151,7 @@ fn mail(status: &Value, live: &Value) -> Markup {
                     }
                 }
                 dt { "Greylist" }
-                dd { (count(at(status, "/senders/waiting"))) " wait, " (count(at(status, "/senders/passed")))
+                dd { (count(at(status, "/senders/waiting"))) " rows wait, " (count(at(status, "/senders/passed")))
                     " pass" }
                 dt { "Quarantine" }
                 dd { a href="/quarantine" { (count(at(status, "/quarantine/messages"))) " messages" } }
@@ -250,7 +249,6 @@ fn sources(top: &Value) -> Markup {
                     p.hint { (title) ": none." }
                 } @else {
                     table {
-                        caption { (title) }
                         thead { tr { th scope="col" { (title) } th.number scope="col" { "Packets" } } }
                         tbody { @for row in rows.iter().take(SOURCES) { tr {
                             th scope="row" { (lookup(text(&row["prefix"]))) }

@@ -56,7 +56,7 @@ async fn forget(State(site): State<Arc<Site>>, frame: Frame, Form(said): Form<Sa
     let sent = site.api.send(&frame.author(), Method::DELETE, API, &wanted).await;
     let sent = sent.map(|answer| {
         let (waiting, passed) = (count(at(&answer, "/waiting")), count(at(&answer, "/passed")));
-        (format!("Forgotten: {waiting} tries that waited, {passed} that passed"), answer)
+        (format!("Forgotten: {waiting} rows of tries that waited, {passed} that passed"), answer)
     });
     told(&site, &frame, &said, sent).await
 }
@@ -80,7 +80,7 @@ fn content(senders: &Value, said: &Said, frame: &Frame) -> Markup {
                 @if said.given("search").is_some() { a href=(HERE) { "All senders" } }
             }
         }
-        (with_forget("Waiting on the greylist", "waiting", waiting(senders, frame), senders, frame))
+        (with_forget("Rows of tries that wait on the greylist", "waiting", waiting(senders, frame), senders, frame))
         (with_forget("Passing", "passed", passed(senders, frame), senders, frame))
         @if frame.may_change() { (forms(said, frame)) }
     }

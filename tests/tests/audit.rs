@@ -218,7 +218,13 @@ fn a_daemon_that_takes_over_writes_into_a_segment_of_its_own() {
     let mut in_hand = stage.greeted(CLIENT).unwrap();
     let second = stage.home.start_with(stage.home.command(), &["--take-over"]).unwrap();
     first.wait_for_notification("STOPPING=1", LONG).unwrap();
-    deliver(&stage, "second@example.com", "Subject: x");
+    // Whoever the first one has still accepted is told to come again, as mail servers do.
+    wait_for("the second daemon", LONG, || {
+        let Ok(mut client) = stage.greeted(CLIENT) else { return Ok(None) };
+        let told = client.deliver("second@example.com", &["b@example.org"], "Subject: x\n\nbody\n");
+        Ok(told.is_ok_and(|reply| reply.code == 250).then_some(()))
+    })
+    .unwrap();
     stage.wait_for_search(&["--sender", "second@example.com"], 1).unwrap();
     // Whoever is still with the first one is recorded by it.
     let code = in_hand.command("NOOP").unwrap().code;

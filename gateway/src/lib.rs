@@ -5,7 +5,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | contract | `gateway_ebpf`, shared with the XDP program |
-//! | ground | [`net`], [`clock`], [`alarm`], [`pause`], [`password`], [`secret`], [`levels`], [`tls`], [`json`], [`sqlite`] |
+//! | ground | [`net`], [`clock`], [`alarm`], [`pause`], [`password`], [`file`], [`levels`], [`tls`], [`json`], [`sqlite`] |
 //! | pure core (no sockets, no files, no clock) | [`list`], [`zone`], [`sender`], [`direction`], [`policy`], [`review`], [`scan`], [`bounce`], [`smtp`], [`milter`], [`postfix_policy`], [`story`] |
 //! | adapters (one outside thing each) | [`feed`], [`host`], [`xdp`], [`audit`], [`store`], [`quarantine`], [`dns`], [`auth`], [`rights`], [`tap`] |
 //! | flow | [`engine`], [`refresh`], [`sight`] |
@@ -27,6 +27,7 @@ pub mod doctor;
 pub mod engine;
 pub mod explain;
 pub mod feed;
+pub mod file;
 pub mod front;
 pub mod host;
 pub mod json;
@@ -44,7 +45,6 @@ pub mod refresh;
 pub mod review;
 pub mod rights;
 pub mod scan;
-pub mod secret;
 pub mod sender;
 pub mod sight;
 pub mod slider;

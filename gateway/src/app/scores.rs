@@ -11,6 +11,7 @@ use tokio::time::sleep;
 use tracing::warn;
 
 use crate::engine::Engine;
+use crate::file;
 use crate::json;
 use crate::policy::Tally;
 
@@ -76,9 +77,7 @@ pub(super) async fn tend_scores(
 }
 
 fn write(path: &Path, tally: &Tally) -> io::Result<()> {
-    let fresh = path.with_extension("new");
-    fs::write(&fresh, json::to_string(tally)?)?;
-    fs::rename(fresh, path)
+    file::replace(path, 0o666, json::to_string(tally)?.as_bytes())
 }
 
 #[cfg(test)]

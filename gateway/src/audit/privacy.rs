@@ -10,9 +10,9 @@ use ring::hmac;
 use serde_json::Value;
 
 use super::terms::{Kind, Word};
+use crate::file;
 use crate::net::Prefix;
 use crate::policy::{Envelope, Record};
-use crate::secret;
 
 /// What a pseudonym begins with; alone it stands for what is not kept.
 const MARK: &str = "~";
@@ -291,7 +291,7 @@ fn key(path: &Path) -> io::Result<[u8; KEY]> {
 fn make_key(path: &Path) -> io::Result<()> {
     let mut new = [0; KEY];
     getrandom::fill(&mut new).map_err(io::Error::other)?;
-    secret::make(path, 0o640, &new)
+    file::make(path, 0o640, &new)
 }
 
 #[cfg(test)]

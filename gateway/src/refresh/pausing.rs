@@ -1,7 +1,7 @@
 //! Begins and ends pauses: in the daemon, in the kernel, in a file for the next daemon, and before the operator's eyes.
 
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write as _};
+use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use tracing::{info, warn};
 use super::kernel::Kernel;
 use crate::alarm::Alarms;
 use crate::engine::Engine;
+use crate::file;
 use crate::host;
 use crate::pause::Pause;
 use crate::xdp::XdpError;
@@ -139,13 +140,9 @@ fn file(state_dir: &Path) -> PathBuf {
     state_dir.join("pause.json")
 }
 
-/// Whole or not at all, and on the disk.
 fn write(file: &Path, pause: &Pause) -> io::Result<()> {
-    let fresh = file.with_extension("new");
-    let mut written = File::create(&fresh)?;
-    written.write_all(&serde_json::to_vec(&Saved { boot: host::boot_id()?, pause })?)?;
-    written.sync_all()?;
-    fs::rename(&fresh, file)
+    let saved = serde_json::to_vec(&Saved { boot: host::boot_id()?, pause })?;
+    file::replace(file, 0o666, &saved)
 }
 
 fn remove(file: &Path) -> io::Result<()> {

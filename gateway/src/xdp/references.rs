@@ -1,9 +1,8 @@
 //! The keys of the references in the kernel's refusals, kept as long as the records, and what a reference says.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, ErrorKind, Write as _};
+use std::fs;
+use std::io::{self, ErrorKind};
 use std::net::IpAddr;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use gateway_ebpf::parse::Addresses;
@@ -12,6 +11,7 @@ use jiff::SignedDuration;
 
 use super::XdpError;
 use crate::clock::Timestamp;
+use crate::file;
 use crate::net::fold;
 
 /// How long a key is used.
@@ -137,15 +137,10 @@ impl References {
         Ok(epoch)
     }
 
-    /// Writes all keys beside the file, for its owner alone, and moves them there when they are on the disk.
+    /// Writes all keys, for their owner alone.
     fn save(&self, file: &Path) -> io::Result<()> {
-        let fresh = file.with_extension("new");
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600);
-        let mut written = options.open(&fresh)?;
-        written.write_all(self.epochs.iter().map(Epoch::line).collect::<String>().as_bytes())?;
-        written.sync_all()?;
-        fs::rename(&fresh, file)
+        let lines: String = self.epochs.iter().map(Epoch::line).collect();
+        file::replace(file, 0o600, lines.as_bytes())
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use data_encoding::BASE32_DNSSEC;
 use sha2::{Digest as _, Sha256};
 
-use crate::secret;
+use crate::file;
 
 /// The name of the file in the state folder.
 const FILE: &str = "web.token";
@@ -38,7 +38,7 @@ impl Token {
         }
         let token =
             random().ok_or_else(|| io::Error::other("the system gives no random octets"))?;
-        secret::make(&path, 0o600, format!("{token}\n").as_bytes())?;
+        file::make(&path, 0o600, format!("{token}\n").as_bytes())?;
         Ok(true)
     }
 

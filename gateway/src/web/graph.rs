@@ -100,6 +100,9 @@ pub(super) fn quantile(samples: &Value, share: f64) -> Option<f64> {
     let samples = samples.as_array()?;
     let (first, last) = (samples.first()?, samples.last()?);
     let all = number(last, "/decided/count") - number(first, "/decided/count");
+    if all <= 0.0 {
+        return None;
+    }
     let pairs = |sample: &Value| -> Vec<(f64, f64)> {
         let pairs =
             sample.pointer("/decided/within").and_then(Value::as_array).into_iter().flatten();
@@ -112,11 +115,11 @@ pub(super) fn quantile(samples: &Value, share: f64) -> Option<f64> {
     let mut so_far = 0.0;
     for (end, count) in pairs(last) {
         so_far += count - was(end);
-        if so_far >= all * share && all > 0.0 {
+        if so_far >= all * share {
             return Some(end);
         }
     }
-    (all > 0.0).then_some(f64::INFINITY)
+    Some(f64::INFINITY)
 }
 
 /// The mean growth of one number for each one of another over all samples; `None` where the other did not grow.

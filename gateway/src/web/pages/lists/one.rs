@@ -135,9 +135,11 @@ fn of_entries(name: &str, found: Result<&Value, &Fault>, said: &Said, frame: &Fr
                 Err(fault) => (told(fault)),
                 Ok(found) => {
                     @let entries = rows(&found["entries"]);
-                    p.hint { @if said.given("search").is_some() { "Those that cover it, are it, or lie inside it: " }
-                        @else { "In all: " } (count(&found["matching"])) "." }
-                    @if !entries.is_empty() { (table(name, entries, frame)) }
+                    p.hint { (in_all(found, said)) }
+                    (ENTRY.table(name, entries, frame))
+                    @if frame.may_change() && !entries.is_empty() {
+                        p.hint { "What a source has stays out by an exception, until that is ended." }
+                    }
                     @if let Some(next) = found["next"].as_str() {
                         p { a href={ (page) (asked(&[("search", said.given("search")), ("after", Some(next))])) "#entries" } {
                             "More entries" } }
@@ -151,33 +153,71 @@ fn of_entries(name: &str, found: Result<&Value, &Fault>, said: &Said, frame: &Fr
     }
 }
 
-fn table(name: &str, entries: &[Value], frame: &Frame) -> Markup {
-    let may_change = frame.may_change();
-    let table = html! { div.scroll tabindex="0" { table {
-        thead { tr { th scope="col" { "Prefix" } th scope="col" { "Reason" } th scope="col" { "Since" }
-            th scope="col" { "Until" } th scope="col" { "Origin" }
-            @if may_change { th scope="col" { "Change" } } } }
-        tbody { @for entry in entries {
-            @let prefix = text(&entry["prefix"]);
-            tr {
-                th scope="row" { (lookup(prefix)) }
-                td { (text(&entry["reason"])) }
-                td { (time(&entry["since"])) }
-                td { (time(&entry["until"])) }
-                td { (text(&entry["origin"])) }
-                @if may_change { td {
-                    button.quiet type="submit" name="prefix" value=(prefix)
-                        data-ask={ "Take " (prefix) " out of " (name) "?" } {
-                        "Remove" span.visually-hidden { " " (prefix) } }
-                } }
-            }
-        } }
-    } } };
+/// Rows of a list, and what can be done with each.
+struct Rows {
+    /// The last part of the path that does it.
+    does: &'static str,
+    /// Its name.
+    verb: &'static str,
+    /// What is asked before it, around the prefix and the name of the list.
+    ask: [&'static str; 3],
+    /// Who or what they come from, and the field that says so.
+    from: (&'static str, &'static str),
+}
+
+const ENTRY: Rows = Rows {
+    does: "remove",
+    verb: "Remove",
+    ask: ["Take ", " out of ", "?"],
+    from: ("Origin", "origin"),
+};
+
+const EXCEPTION: Rows = Rows {
+    does: "restore",
+    verb: "Restore",
+    ask: ["End the exception of ", "? What it took out of ", " counts then."],
+    from: ("By", "author"),
+};
+
+impl Rows {
+    /// A table of `all`, for those who may in a form that does it.
+    fn table(&self, name: &str, all: &[Value], frame: &Frame) -> Markup {
+        let Self { does, verb, ask: [before, between, after], from: (title, field) } = self;
+        let may_change = frame.may_change();
+        let table = html! { div.scroll tabindex="0" { table {
+            thead { tr { th scope="col" { "Prefix" } th scope="col" { "Reason" } th scope="col" { "Since" }
+                th scope="col" { "Until" } th scope="col" { (title) }
+                @if may_change { th scope="col" { "Change" } } } }
+            tbody { @for row in all {
+                @let prefix = text(&row["prefix"]);
+                tr {
+                    th scope="row" { (lookup(prefix)) }
+                    td { (text(&row["reason"])) }
+                    td { (time(&row["since"])) }
+                    td { (time(&row["until"])) }
+                    td { (text(&row[*field])) }
+                    @if may_change { td {
+                        button.quiet type="submit" name="prefix" value=(prefix)
+                            data-ask={ (before) (prefix) (between) (name) (after) } {
+                            (verb) span.visually-hidden { " " (prefix) } }
+                    } }
+                }
+            } }
+        } } };
+        html! {
+            @if all.is_empty() {}
+            @else if may_change {
+                form method="post" action={ (path(name)) "/" (does) } { (frame.csrf()) (table) }
+            } @else { (table) }
+        }
+    }
+}
+
+/// How many there are that are shown or searched for.
+fn in_all(found: &Value, said: &Said) -> Markup {
     html! {
-        @if may_change {
-            form method="post" action={ (path(name)) "/remove" } { (frame.csrf()) (table) }
-            p.hint { "What a source has stays out by an exception, until that is ended." }
-        } @else { (table) }
+        @if said.given("search").is_some() { "Those that cover it, are it, or lie inside it: " }
+        @else { "In all: " } (count(&found["matching"])) "."
     }
 }
 
@@ -203,44 +243,14 @@ fn of_exceptions(name: &str, found: Result<&Value, &Fault>, said: &Said, frame: 
                 Err(fault) => (told(fault)),
                 Ok(found) => {
                     p.hint { "What the source has of these does not count, nor what was added of them before. "
-                        @if said.given("search").is_some() { "Those that cover it, are it, or lie inside it: " }
-                        @else { "In all: " } (count(&found["matching"])) "." }
-                    @let table = exceptions_table(name, rows(&found["entries"]), frame);
-                    @if frame.may_change() {
-                        form method="post" action={ (path(name)) "/restore" } { (frame.csrf()) (table) }
-                    } @else { (table) }
+                        (in_all(found, said)) }
+                    (EXCEPTION.table(name, rows(&found["entries"]), frame))
                     @if let Some(more) = more(found) {
                         p { a href={ (path(name)) (more) "#exceptions" } { "More exceptions" } }
                     }
                 }
             }
         }
-    }
-}
-
-fn exceptions_table(name: &str, exceptions: &[Value], frame: &Frame) -> Markup {
-    let may_change = frame.may_change();
-    html! {
-        @if !exceptions.is_empty() { div.scroll tabindex="0" { table {
-            thead { tr { th scope="col" { "Prefix" } th scope="col" { "Reason" } th scope="col" { "By" }
-                th scope="col" { "Since" } th scope="col" { "Until" }
-                @if may_change { th scope="col" { "Change" } } } }
-            tbody { @for exception in exceptions {
-                @let prefix = text(&exception["prefix"]);
-                tr {
-                    th scope="row" { (lookup(prefix)) }
-                    td { (text(&exception["reason"])) }
-                    td { (text(&exception["author"])) }
-                    td { (time(&exception["since"])) }
-                    td { (time(&exception["until"])) }
-                    @if may_change { td {
-                        button.quiet type="submit" name="prefix" value=(prefix)
-                            data-ask={ "End the exception of " (prefix) "? What it took out of " (name) " counts then." } {
-                            "Restore" span.visually-hidden { " " (prefix) } }
-                    } }
-                }
-            } }
-        } } }
     }
 }
 

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::answer::{items, plain, plain_at};
@@ -75,14 +74,8 @@ pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
                 admin::send(&socket, Method::DELETE, PATH, &back).await
             }
             Some(Command::Lines { component, level, limit }) => {
-                let asked = [("component", component), ("level", level)];
-                let asked = asked.into_iter().filter_map(|(name, value)| {
-                    Some(format!(
-                        "&{name}={}",
-                        utf8_percent_encode(value.as_deref()?, NON_ALPHANUMERIC)
-                    ))
-                });
-                let asked: String = asked.collect();
+                let said = [("component", component.clone()), ("level", level.clone())];
+                let asked = daemon::parameters(&said);
                 admin::get(&socket, &format!("{PATH}/lines?limit={limit}{asked}")).await
             }
             None => admin::get(&socket, PATH).await,

@@ -101,16 +101,12 @@ pub(super) fn run(options: &Options, config: &Path) -> Result<Exit, Failure> {
 }
 
 fn list(socket: &Path, wanted: &Wanted, is_json: bool) -> Result<Exit, Failure> {
-    let words = [
+    let query = daemon::parameters(&[
         ("from", wanted.from.clone()),
         ("to", wanted.to.clone()),
         ("client", wanted.client.map(|client| client.to_string())),
         ("since", wanted.since.map(|since| since.to_string())),
-    ];
-    let words = words.into_iter().filter_map(|(name, value)| {
-        Some(format!("&{name}={}", utf8_percent_encode(&value?, NON_ALPHANUMERIC)))
-    });
-    let query: String = words.collect();
+    ]);
     let path = format!("{PATH}?limit={}{query}", wanted.limit);
     let answer = &daemon::wait_for(admin::get(socket, &path))?;
     if is_json {

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::super::output::{self, Meaning};
 use super::super::progress::size;
+use super::super::safe::safe;
 use super::super::{Exit, Failure, daemon};
 use super::in_path;
 use crate::admin;
@@ -38,8 +39,8 @@ pub(super) fn held_back(options: &HeldBack, config: &Path) -> Result<Exit, Failu
 fn show_all(answer: &Value) -> Result<(), Failure> {
     let copies: Vec<_> = items(&answer["copies"]).collect();
     for copy in &copies {
-        output::headline(plain(&copy["where"]))?;
-        output::field("held back", output::coloured(plain(&copy["why"]), Meaning::Bad))?;
+        output::headline(safe(&plain(&copy["where"])))?;
+        output::field("held back", output::coloured(safe(&plain(&copy["why"])), Meaning::Bad))?;
         let octets = size(copy["octets"].as_u64().unwrap_or(0));
         output::field("copy", format_args!("{octets}, {}", plain(&copy["as_of"])))?;
         output::field("sha256", plain(&copy["sha256"]))?;
@@ -84,7 +85,7 @@ pub(super) fn show(copy: &Value) -> Result<(), Failure> {
     if copy["rejected"].as_u64().is_some_and(|rejected| rejected > 0) {
         output::field("rejected lines", plain(&copy["rejected"]))?;
         for line in items(&copy["rejected_lines"]).take(SHOWN) {
-            let [number, text, why] = ["line", "text", "why"].map(|name| plain(&line[name]));
+            let [number, text, why] = ["line", "text", "why"].map(|name| safe(&plain(&line[name])));
             output::line(format_args!("    {number}: `{text}`: {why}"))?;
         }
     }

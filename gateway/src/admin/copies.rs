@@ -115,15 +115,6 @@ mod tests {
         routes().merge(lists::routes()).merge(changes::routes())
     }
 
-    async fn change(site: &Site, method: Method, path: &str, body: &Value) -> (u16, Value) {
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header("content-type", "application/json")
-            .body(body.to_string().into());
-        site.send(&router(), request.unwrap()).await
-    }
-
     async fn put(site: &Site, text: &str) -> (u16, Value) {
         site.ask(&router(), Method::PUT, "/api/v1/lists/bad/entries?author=me", text.to_owned())
             .await
@@ -147,7 +138,8 @@ mod tests {
         put(&site, &hosts(0..120)).await;
         let excepted = json!({"prefix": "192.0.2.7", "author": "me"});
         let entries = "/api/v1/lists/bad/entries";
-        assert_eq!(change(&site, Method::DELETE, entries, &excepted).await.0, 200);
+        let (status, _) = site.ask_for(&router(), Method::DELETE, entries, &excepted).await;
+        assert_eq!(status, 200);
         let preview = async |text: String| {
             site.ask(&router(), Method::POST, "/api/v1/lists/bad/preview", text).await
         };
@@ -201,7 +193,7 @@ mod tests {
         // Another one comes after somebody looked.
         put(&site, &hosts(110..131)).await;
         let accept = async |wanted: Value| {
-            change(&site, Method::POST, "/api/v1/lists/bad/accept", &wanted).await
+            site.ask_for(&router(), Method::POST, "/api/v1/lists/bad/accept", &wanted).await
         };
         let (status, fault) = accept(json!({"author": "me", "sha256": copy["sha256"]})).await;
         assert!(

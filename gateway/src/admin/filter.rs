@@ -1,6 +1,5 @@
 //! `/api/v1/xdp`: what the kernel filter holds and what it costs, and how it finds its answer for an address.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Json;
@@ -10,6 +9,7 @@ use tokio::task::spawn_blocking;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::lookup::address;
 use super::{Fault, Sources};
 use crate::xdp::{self, Explanation, Inspection, XdpError};
 
@@ -45,11 +45,7 @@ async fn explain(
     State(sources): State<Arc<Sources>>,
     Path(ip): Path<String>,
 ) -> Result<Json<Explanation>, Fault> {
-    let address: IpAddr = ip.parse().map_err(|error| {
-        Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "that is no address")
-            .detail(error)
-            .hint("such as 192.0.2.1 or 2001:db8::1")
-    })?;
+    let address = address(&ip)?;
     read(move || xdp::explain(&sources.xdp, address)).await
 }
 

@@ -105,10 +105,7 @@ async fn lines(
             .detail(&fault)
             .hint("`portcullis log` shows all components; what libraries say is `other`")
     };
-    let component = |name: &str| match name {
-        OTHER => Ok(OTHER),
-        name => component(name).map(|component| component.name),
-    };
+    let component = |name: &str| if name == OTHER { Ok(OTHER) } else { component(name) };
     let wanted = levels::Wanted {
         component: wanted.component.as_deref().map(component).transpose().map_err(unread)?,
         level: wanted.level.map(|level| level.parse()).transpose().map_err(unread)?,
@@ -155,7 +152,7 @@ async fn reset(
     State(sources): State<Arc<Sources>>,
     Asked(back): Asked<Back>,
 ) -> Result<Json<LevelsReport>, Fault> {
-    let found = back.components.iter().map(|name| component(name).map(|component| component.name));
+    let found = back.components.iter().map(|name| component(name));
     let found = found.collect::<Result<Vec<_>, _>>().map_err(|fault| refused(&fault))?;
     let now = Clock::System.now();
     if found.is_empty() {

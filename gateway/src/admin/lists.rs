@@ -320,12 +320,7 @@ mod tests {
     }
 
     async fn change(site: &Site, method: Method, path: &str, body: &Value) -> Value {
-        let request = axum::http::Request::builder()
-            .method(method)
-            .uri(path)
-            .header("content-type", "application/json")
-            .body(body.to_string().into());
-        let (status, answer) = site.send(&router(), request.unwrap()).await;
+        let (status, answer) = site.ask_for(&router(), method, path, body).await;
         assert_eq!(status, 200, "{path}: {answer:#}");
         answer
     }

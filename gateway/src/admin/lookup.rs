@@ -157,6 +157,8 @@ pub(super) async fn show(
 /// The address that a part of a path names.
 pub(super) fn address(text: &str) -> Result<IpAddr, Fault> {
     text.parse().map_err(|error| {
-        Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "that is no address").detail(error)
+        Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "that is no address")
+            .detail(error)
+            .hint("such as 192.0.2.1 or 2001:db8::1")
     })
 }

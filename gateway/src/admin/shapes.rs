@@ -68,11 +68,20 @@ pub(super) struct Reviews {
     resolved: u64,
 }
 
-/// What a copy of a list would change.
+/// What a copy of a list would change if it were put.
 #[derive(ToSchema)]
 pub(super) struct Preview {
     /// The name of the list.
     list: String,
+    #[serde(flatten)]
+    change: CopyChange,
+    /// Why `PUT` would refuse the copy and hold it back; `null` where it would not.
+    doubt: Option<String>,
+}
+
+/// What a copy of a list would change.
+#[derive(ToSchema)]
+struct CopyChange {
     /// What the copy was read as.
     format: String,
     /// The entries of the copy.
@@ -87,8 +96,6 @@ pub(super) struct Preview {
     rejected: usize,
     /// The first of them.
     rejected_lines: Vec<RejectedLine>,
-    /// Why `PUT` would refuse the copy and hold it back; `null` where it would not.
-    doubt: Option<String>,
     /// What a careful reader would notice.
     notices: Vec<String>,
 }
@@ -117,22 +124,8 @@ struct HeldBackCopy {
     as_of: Timestamp,
     /// What it hashes to; `accept` takes it, so that nothing else is accepted than was looked at.
     sha256: String,
-    /// What it was read as.
-    format: String,
-    /// Its entries.
-    entries: usize,
-    /// What was not there before.
-    come: Prefixes,
-    /// What would be there no more.
-    go: Prefixes,
-    /// What is there before and after.
-    stay: Prefixes,
-    /// How many lines are no entries.
-    rejected: usize,
-    /// The first of them.
-    rejected_lines: Vec<RejectedLine>,
-    /// What a careful reader would notice.
-    notices: Vec<String>,
+    #[serde(flatten)]
+    change: CopyChange,
 }
 
 /// Some prefixes.

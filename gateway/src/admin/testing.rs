@@ -94,6 +94,22 @@ impl Site {
         self.send(router, request).await
     }
 
+    /// The same for what is asked for by JSON.
+    pub(super) async fn ask_for(
+        &self,
+        router: &OpenApiRouter<Arc<Sources>>,
+        method: Method,
+        path: &str,
+        wanted: &Value,
+    ) -> (u16, Value) {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("content-type", "application/json")
+            .body(wanted.to_string().into());
+        self.send(router, request.unwrap()).await
+    }
+
     /// The same for any request.
     pub(super) async fn send(
         &self,

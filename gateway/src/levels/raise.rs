@@ -93,7 +93,7 @@ impl Raise {
         if letters > MOST_AUTHOR || !is_line {
             return Err(LevelFault::Author);
         }
-        let component = component(name)?.name;
+        let component = component(name)?;
         let end = since_boot() + time;
         Ok(Self { component, level: level.parse()?, end, author: author.into() })
     }

@@ -266,13 +266,13 @@ async fn begin(
     id: &Id,
     begun: ReleaseBegun,
 ) -> Result<Begun, ReleaseError> {
-    let (quarantine, id, to) = (Arc::clone(quarantine), id.clone(), begun.to.clone());
+    let (quarantine, id) = (Arc::clone(quarantine), id.clone());
     blocking(move || {
         let taken = quarantine.take(&id)?;
         let file = taken.open()?;
         let mut record = taken.record()?;
         let is_known = |to: &String| record.recipients.iter().any(|held| held.address == *to);
-        if let Some(stranger) = to.iter().find(|to| !is_known(to)) {
+        if let Some(stranger) = begun.to.iter().find(|to| !is_known(to)) {
             let known = record.recipients.iter().take(NAMED);
             return Err(ReleaseError::NoRecipient {
                 id,
@@ -282,11 +282,10 @@ async fn begin(
             });
         }
         let former = record.release_begun.take();
-        record.release_begun = Some(begun.and(former.as_ref()));
+        record.release_begun = Some(begun.clone().and(former.as_ref()));
         taken.update(&record)?;
-        let is_meant = |held: &HeldRecipient| to.is_empty() || to.contains(&held.address);
         let all = std::mem::take(&mut record.recipients);
-        let (meant, others) = all.into_iter().partition(is_meant);
+        let (meant, others) = all.into_iter().partition(|held| begun.is_for(&held.address));
         record.recipients = meant;
         Ok(Begun { taken, record, former, others, file })
     })
